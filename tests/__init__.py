@@ -1,0 +1,1 @@
+"""The tests of this project; a test file per source file, at the same path."""

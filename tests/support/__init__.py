@@ -1,0 +1,1 @@
+"""What several test files use: playbooks, peers, worlds, and the rules about what may be missing."""
