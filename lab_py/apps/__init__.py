@@ -1,0 +1,1 @@
+"""Applications that stand behind the proxies, each a process: ``python -m lab_py.apps.httpbin``."""
