@@ -1,11 +1,11 @@
-"""An application's connection as a proxy captures it: TCP to the proxy, opened by a PROXY protocol header."""
+"""An application's connection as Envoy captures it: TCP to the proxy, opened by a PROXY protocol header."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from tests.interop.callers import TcpCaller, dial
 from tests.support.processes import eventually
 
 if TYPE_CHECKING:
@@ -23,16 +23,15 @@ def proxy_header(authority: str) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def captured(
-    envoy: Envoy, authority: str
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection to `authority` through Envoy's outbound side, aborted when the block ends."""
-    reader, writer = await asyncio.open_connection(envoy.address, envoy.proxy_port)
-    try:
-        before = envoy.captured_connections()
-        writer.write(proxy_header(authority))
-        # Envoy drops a connection whose FIN comes together with the PROXY line: let it read that first.
-        await eventually(lambda: envoy.captured_connections() > before, "captured")
-        yield reader, writer
-    finally:
-        writer.transport.abort()
+async def captured(envoy: Envoy, authority: str, *, ends_early: bool = True) -> AsyncIterator[TcpCaller]:
+    """A connection to `authority` through Envoy's outbound side, dropped when the block ends.
+
+    Envoy drops a connection whose FIN comes together with the PROXY line: with `ends_early` we wait until it
+    has read that line.
+    """
+    async with dial(envoy.address, envoy.proxy_port) as caller:
+        before = envoy.captured_connections() if ends_early else 0
+        await caller.send(proxy_header(authority))
+        if ends_early:
+            await eventually(lambda: envoy.captured_connections() > before, "captured")
+        yield caller

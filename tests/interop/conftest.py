@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
+from tests.interop.pairs import EnvoyClient, OurClient, Pair, our_credentials, our_server
 from tests.support.certificates import MeshCertificates, make_mesh_certificates
 from tests.support.envoy import Envoy, start_envoy
 from tests.support.processes import loopback_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -50,3 +51,21 @@ def envoy_client(certificates: MeshCertificates, peer_folder: Path) -> Iterator[
 def pod_address() -> str:
     """An address of its own for the pod of this test."""
     return loopback_address()
+
+
+@pytest.fixture(params=["envoy-to-envoy", "ours-to-envoy", "envoy-to-ours", "ours-to-ours"])
+async def pair(
+    request: pytest.FixtureRequest, certificates: MeshCertificates, pod_address: str
+) -> AsyncIterator[Pair]:
+    """Every client side facing every server side; two Envoys are the reference for the others."""
+    client_kind, _, server_kind = request.param.partition("-to-")
+    client = (
+        EnvoyClient(request.getfixturevalue("envoy_client"))
+        if client_kind == "envoy"
+        else OurClient(our_credentials(certificates.client))
+    )
+    if server_kind == "envoy":
+        yield Pair(client, request.getfixturevalue("envoy_server").address)
+        return
+    async with our_server(pod_address, certificates.server):
+        yield Pair(client, pod_address)

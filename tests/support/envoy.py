@@ -1,7 +1,7 @@
 """The real Envoy as an HBONE peer: started from a template of ours, asked for its own counters.
 
-Every process has its own 127.x.y.z, so each keeps the real ports. Facts of the program itself: it must be started
-from the main thread (processes.py), refuses a second copy with the same base id, and logs late unless told.
+Every process has its own 127.x.y.z, so each keeps the real ports. Facts of the program itself: it must be
+started from the main thread (processes.py), refuses a second copy with the same base id, logs late unless told.
 """
 
 from __future__ import annotations
@@ -31,11 +31,7 @@ DEFAULTS = {
     "TRUST_DOMAIN": TRUST_DOMAIN,
     "HBONE_PORT": "15008",
     "PROXY_PORT": "15002",
-    "FIXED_PORT": "15101",
     "ADMIN_PORT": "15000",
-    # Where the fixed port leads; unused where only captured connections come.
-    "DESTINATION": "127.0.0.1:1",
-    "PEER_IP": "127.0.0.1",
     "DRAIN_TIMEOUT": "5s",
     # Envoy's own defaults, written out so that a test changes one of them and nothing else.
     "STREAM_WINDOW": str(16 << 20),
@@ -61,10 +57,6 @@ class Envoy:
     @property
     def proxy_port(self) -> int:
         return int(self.keys["PROXY_PORT"])
-
-    @property
-    def fixed_port(self) -> int:
-        return int(self.keys["FIXED_PORT"])
 
     def stat(self, name: str) -> int:
         """The counter or gauge of this full name; if there is none, the sum of those whose name ends in it.

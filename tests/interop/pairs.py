@@ -1,0 +1,94 @@
+"""Two proxies facing each other, of two makes: what the same conversation is held through, whoever they are.
+
+application -> client side -> HBONE -> server side -> application at `address`
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import hbone_py
+from tests.interop.callers import TcpCaller
+from tests.interop.captured import captured
+from tests.interop.forwarding import forward, relay
+from tests.support.tcp_apps import Connection, TcpApp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+
+    from tests.interop.callers import Caller
+    from tests.support.certificates import CertificateFiles
+    from tests.support.envoy import Envoy
+
+HBONE_PORT = 15008
+
+
+class ClientSide(Protocol):
+    """Opens tunnels; how many, and over how many connections, is its own affair."""
+
+    def call(self, authority: str) -> AbstractAsyncContextManager[Caller]:
+        """A conversation with the application at `authority`, dropped when the block ends."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyClient:
+    envoy: Envoy
+
+    def call(self, authority: str) -> AbstractAsyncContextManager[Caller]:
+        return captured(self.envoy, authority)
+
+
+@dataclass(frozen=True, slots=True)
+class OurClient:
+    """The library's own client: one connection a call, to the authority's own IP as node proxies do."""
+
+    credentials: hbone_py.Credentials
+
+    @contextlib.asynccontextmanager
+    async def call(self, authority: str) -> AsyncIterator[Caller]:
+        host = authority.rpartition(":")[0]
+        stream = await hbone_py.connect(host, HBONE_PORT, authority=authority, credentials=self.credentials)
+        try:
+            yield stream
+        finally:
+            await stream.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A client side and a server side that serves the pod at `address`."""
+
+    client: ClientSide
+    address: str
+
+    def call(self, authority: str) -> AbstractAsyncContextManager[Caller]:
+        return self.client.call(authority)
+
+    def front(self, authority: str) -> TcpApp:
+        """A TCP port that leads through the pair to `authority`, for programs that only dial."""
+
+        async def behave(connection: Connection) -> None:
+            async with self.call(authority) as caller:
+                await relay(TcpCaller(connection.reader, connection.writer), caller)
+
+        return TcpApp(behave)
+
+
+def our_credentials(files: CertificateFiles) -> hbone_py.Credentials:
+    return hbone_py.Credentials.from_files(files.chain, files.key, files.roots)
+
+
+@contextlib.asynccontextmanager
+async def our_server(address: str, files: CertificateFiles) -> AsyncIterator[hbone_py.Server]:
+    """The library's server on `address`, forwarding each tunnel to its authority."""
+    server = await hbone_py.serve(
+        forward, address, HBONE_PORT, credentials=our_credentials(files), trust_domain="cluster.local"
+    )
+    try:
+        yield server
+    finally:
+        await server.aclose()
