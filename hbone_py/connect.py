@@ -1,0 +1,194 @@
+"""CONNECT requests: what is asked, what must be refused, and the headers that travel with it [pure].
+
+hbone-dataplane 1.4 has the wire form; RFC 9113 sections 8.2, 8.3 and 8.5 the rules. A request that breaks them ends
+its own stream (`MalformedRequest`); a well-formed one that is no tunnel is answered with 400 (`BadConnect`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from hbone_py.errors import BadConnect, MalformedRequest
+from hbone_py.header_blocks import HeaderList
+
+IPAddress = IPv4Address | IPv6Address
+
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_VALUE = re.compile(rb"(?:[^\x00\r\n\t ](?:[^\x00\r\n]*[^\x00\r\n\t ])?)?")
+_AUTHORITY = re.compile(rb"[\x21-\x7e]+")
+_HOST = re.compile(r"[A-Za-z0-9_*](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_])?\.?")
+_FORBIDDEN = frozenset((b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"))
+_KNOWN = frozenset((b"baggage", b"forwarded", b"traceparent", b"x-forwarded-network", b"x-istio-source"))
+_REQUEST_PSEUDO = frozenset((b":method", b":authority", b":scheme", b":path", b":protocol"))
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """What CONNECT names: a host and a port; `ip` when the host is an address."""
+
+    host: str
+    port: int
+    ip: IPAddress | None
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(slots=True)
+class ConnectRequest:
+    """A CONNECT as received: its authority as text, and its regular headers in order."""
+
+    authority: str
+    headers: HeaderList
+    content_length: int | None = None
+
+    def get(self, name: bytes) -> bytes | None:
+        """The first value of a header, or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Every value of a header, in order."""
+        return [value for key, value in self.headers if key == name]
+
+
+@lru_cache(maxsize=4096)
+def parse_authority(text: str) -> Authority:
+    """`ip:port`, `[ip6]:port` or `host:port`. Raises BadConnect for anything else (hbone-dataplane 1.4)."""
+    host, colon, port_text = text.rpartition(":")
+    if not colon or not port_text.isascii() or not port_text.isdigit() or not 0 < len(port_text) <= 5:
+        raise BadConnect(f"no valid authority pseudo header: {text!r} has no port")
+    port = int(port_text)
+    if port > 65_535:
+        raise BadConnect(f"no valid authority pseudo header: port {port} is above 65535")
+    if host.startswith("[") and host.endswith("]"):
+        return _ip_authority(host[1:-1], port, text, want=IPv6Address)
+    if host.replace(".", "").isdigit():
+        return _ip_authority(host, port, text, want=IPv4Address)
+    if len(host) > 255 or not _HOST.fullmatch(host):
+        raise BadConnect(f"no valid authority pseudo header: {text!r}")
+    return Authority(host, port, None)
+
+
+def _ip_authority(host: str, port: int, text: str, want: type[IPAddress]) -> Authority:
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        ip = None
+    if not isinstance(ip, want) or "%" in host:
+        raise BadConnect(f"no valid authority pseudo header: {text!r}")
+    return Authority(str(ip), port, ip)
+
+
+def read_request(headers: HeaderList) -> ConnectRequest:
+    """The CONNECT in a decoded header list.
+
+    Raises MalformedRequest when the list breaks RFC 9113 8.2, 8.3 or 8.5, BadConnect when it is a proper request
+    with another method.
+    """
+    pseudo: dict[bytes, bytes] = {}
+    regular: HeaderList = []
+    for header in headers:
+        name, value = header
+        if name[:1] == b":":
+            if regular:
+                raise MalformedRequest(f"pseudo-header {name!r} after a regular header")
+            if name in pseudo or name not in _REQUEST_PSEUDO:
+                raise MalformedRequest(f"pseudo-header {name!r} is doubled or unknown")
+            pseudo[name] = value
+        else:
+            if name not in _KNOWN:
+                check_name(name, value)
+            regular.append(header)
+        if not _VALUE.fullmatch(value):
+            raise MalformedRequest(f"header {name!r} has a value with forbidden bytes")
+    if pseudo.get(b":method") != b"CONNECT":
+        _check_other_method(pseudo, regular)
+    return _connect(pseudo, regular)
+
+
+def check_name(name: bytes, value: bytes) -> None:
+    """Refuse a header that HTTP/2 does not allow (RFC 9113 sections 8.2.1 and 8.2.2)."""
+    if not _NAME.fullmatch(name):
+        raise MalformedRequest(f"header name {name!r}")
+    if name in _FORBIDDEN or (name == b"te" and value != b"trailers"):
+        raise MalformedRequest(f"header {name!r} belongs to a connection")
+
+
+def check_trailers(headers: HeaderList) -> None:
+    """Trailers hold regular headers only (RFC 9113 section 8.1)."""
+    for name, value in headers:
+        if name[:1] == b":":
+            raise MalformedRequest("pseudo-header in trailers")
+        check_name(name, value)
+
+
+def _connect(pseudo: dict[bytes, bytes], regular: HeaderList) -> ConnectRequest:
+    authority = pseudo.get(b":authority", b"")
+    if len(pseudo) != 2 or not _AUTHORITY.fullmatch(authority):
+        raise MalformedRequest("CONNECT takes :method and :authority and no other pseudo-header")
+    request = ConnectRequest(authority.decode("ascii"), regular)
+    for name, value in regular:
+        if name == b"host" and value != authority:
+            raise MalformedRequest("host and :authority differ")
+        if name == b"content-length":
+            request.content_length = _content_length(value, request.content_length)
+    return request
+
+
+def _content_length(value: bytes, earlier: int | None) -> int:
+    if not value.isdigit() or len(value) > 18 or earlier not in (None, int(value)):
+        raise MalformedRequest("content-length is not one number")
+    return int(value)
+
+
+def _check_other_method(pseudo: dict[bytes, bytes], regular: HeaderList) -> None:
+    """Always raises: MalformedRequest for a request RFC 9113 8.3.1 forbids, BadConnect for a proper one."""
+    method = pseudo.get(b":method", b"")
+    if not re.fullmatch(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", method):
+        raise MalformedRequest("no :method")
+    if not pseudo.get(b":path") or not pseudo.get(b":scheme") or b":protocol" in pseudo:
+        raise MalformedRequest("a request needs :scheme and :path")
+    earlier: int | None = None
+    for name, value in regular:
+        if name == b"content-length":
+            earlier = _content_length(value, earlier)
+    raise BadConnect(f"expected method CONNECT, got {method.decode('ascii')}")
+
+
+# The headers that travel with a CONNECT ---------------------------------------------------------------------------
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+
+
+def forwarded(source: str, service: str | None = None) -> str:
+    """RFC 7239 in ztunnel's form: the application's `ip:port` quoted, the service host not."""
+    return f'for="{source}"' if service is None else f'for="{source}";host={service}'
+
+
+def parse_forwarded_host(value: bytes | None) -> str | None:
+    """The `host=` part of a `forwarded` value, unquoted; None if there is none (hbone-dataplane 1.4)."""
+    if not value or not value.isascii():
+        return None
+    for part in value.decode("ascii").split(";"):
+        part = part.strip()
+        if part.startswith("host="):
+            host = part[5:].strip().removeprefix('"').removesuffix('"')
+            return host or None
+    return None
+
+
+def traceparent(trace_id: int, span_id: int) -> str:
+    """W3C trace context, version 0, flags 00, of two random numbers of 128 and 64 bits."""
+    return f"00-{trace_id:032x}-{span_id:016x}-00"
+
+
+def parse_traceparent(value: bytes | None) -> str | None:
+    """The trace id of a well-formed `traceparent`, or None."""
+    match = _TRACEPARENT.fullmatch(value.decode("latin-1")) if value and len(value) == 55 else None
+    return match.group(1) if match else None

@@ -1,0 +1,171 @@
+"""Bytes into frames: the loop every received byte passes through [pure].
+
+Payload of DATA is never collected: what has arrived of it goes on at once as views of the caller's buffer, all
+neighbouring frames of one stream together. Every other frame is handed over whole.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hbone_py import frames
+from hbone_py.errors import ErrorCode, RemoteProtocolError
+
+_unpack = frames.HEADER.unpack_from
+_PADDED_END = frames.PADDED | frames.END_STREAM
+
+
+class FrameHandler(Protocol):
+    """What the reader tells: in order, synchronously."""
+
+    def data_started(self, stream_id: int, length: int, padding: int) -> None:
+        """A DATA frame begins: `length` counts against the windows, `padding` of it is no payload."""
+
+    def payload(self, stream_id: int, pieces: list[memoryview], size: int) -> None:
+        """Payload of one stream; the views die when this returns."""
+
+    def data_ended(self, stream_id: int) -> None:
+        """A DATA frame with END_STREAM is complete."""
+
+    def frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
+        """A whole frame of any other kind; an unknown one too."""
+
+
+class FrameReader:
+    """Splits one direction of a connection into frames.
+
+    `max_frame_size` is the largest payload accepted; a larger one raises RemoteProtocolError(FRAME_SIZE_ERROR).
+    """
+
+    __slots__ = ("_ends", "_handler", "_left", "_max", "_padding", "_partial", "_stream", "_wanted")
+
+    def __init__(self, handler: FrameHandler, max_frame_size: int) -> None:
+        self._handler = handler
+        self._max = max_frame_size
+        self._partial = bytearray()  # the start of a frame that has not come whole
+        self._wanted = frames.HEADER_SIZE  # how long `_partial` must grow
+        self._stream = 0  # the DATA frame in progress: its stream,
+        self._left = 0  # payload still to come,
+        self._padding = 0  # padding behind it,
+        self._ends = False  # and whether it ends the stream
+
+    @property
+    def is_between_frames(self) -> bool:
+        """True when the bytes so far end at a frame's end."""
+        return not (self._partial or self._left or self._padding)
+
+    def feed(self, data: memoryview) -> None:
+        """Take more bytes. Raises RemoteProtocolError when they cannot be frames."""
+        position, end = 0, len(data)
+        if self._partial:
+            position = self._finish_partial(data)
+        run: list[memoryview] = []
+        run_stream = run_size = 0
+        handler = self._handler
+        while position < end:
+            left = self._left
+            if left:
+                count = min(left, end - position)
+                if run and run_stream != self._stream:
+                    handler.payload(run_stream, run, run_size)
+                    run, run_size = [], 0
+                run_stream = self._stream
+                run.append(data[position : position + count])
+                run_size += count
+                position += count
+                self._left = left = left - count
+                if left:
+                    break
+                if self._padding or self._ends:
+                    handler.payload(run_stream, run, run_size)
+                    run, run_size = [], 0
+                    position += self._skip_padding(end - position)
+                continue
+            if self._padding:
+                position += self._skip_padding(end - position)
+                continue
+            if end - position < frames.HEADER_SIZE:
+                self._partial += data[position:]
+                break
+            word, flags, stream_id = _unpack(data, position)
+            if word & 0xFF == frames.DATA and not flags & _PADDED_END and word <= self._max << 8:
+                # The common frame, without another call: plain payload that ends nothing.
+                stream_id &= frames.MAX_STREAM_ID
+                handler.data_started(stream_id, word >> 8, 0)
+                self._stream, self._left = stream_id, word >> 8
+                self._ends = False
+                position += frames.HEADER_SIZE
+                continue
+            if run:
+                handler.payload(run_stream, run, run_size)
+                run, run_size = [], 0
+            position = self._start(data, position, word, flags, stream_id & frames.MAX_STREAM_ID)
+        if run:
+            handler.payload(run_stream, run, run_size)
+
+    def _start(self, data: memoryview, position: int, word: int, flags: int, stream_id: int) -> int:
+        """Begin any frame at `position`; returns where to go on."""
+        length, kind = word >> 8, word & 0xFF
+        if length > self._max:
+            raise RemoteProtocolError(f"a frame of {length} bytes", ErrorCode.FRAME_SIZE_ERROR)
+        whole = position + frames.HEADER_SIZE + length
+        if kind == frames.DATA:
+            whole = position + frames.HEADER_SIZE + bool(flags & frames.PADDED)
+        if whole > len(data):
+            self._partial += data[position:]
+            self._wanted = whole - position
+            return len(data)
+        self._complete(kind, flags, stream_id, length, bytes(data[position + frames.HEADER_SIZE : whole]))
+        return whole
+
+    def _complete(self, kind: int, flags: int, stream_id: int, length: int, payload: bytes) -> None:
+        if kind != frames.DATA:
+            self._handler.frame(kind, flags, stream_id, payload)
+            return
+        padding = payload[0] if payload else 0
+        if flags & frames.PADDED and (not length or padding >= length):
+            raise RemoteProtocolError("DATA with more padding than payload")
+        self._handler.data_started(stream_id, length, padding + len(payload))
+        self._stream, self._padding = stream_id, padding
+        self._left = length - padding - len(payload)
+        self._ends = bool(flags & frames.END_STREAM)
+        if not self._left:
+            self._skip_padding(0)
+
+    def _skip_padding(self, available: int) -> int:
+        """Drop padding that is there; once none is left the frame is over."""
+        count = min(self._padding, available)
+        self._padding -= count
+        if not self._padding and self._ends:
+            self._ends = False
+            self._handler.data_ended(self._stream)
+        return count
+
+    def _finish_partial(self, data: memoryview) -> int:
+        """Complete a frame whose start came earlier; returns how many bytes of `data` that took."""
+        partial = self._partial
+        taken = 0
+        while True:
+            count = min(self._wanted - len(partial), len(data) - taken)
+            partial += data[taken : taken + count]
+            taken += count
+            if len(partial) < self._wanted:
+                return taken
+            word, flags, stream_id = _unpack(partial)
+            whole = self._whole(word, flags)
+            if len(partial) == whole:
+                break
+            self._wanted = whole
+        payload = bytes(partial[frames.HEADER_SIZE :])
+        partial.clear()
+        self._wanted = frames.HEADER_SIZE
+        self._complete(word & 0xFF, flags, stream_id & frames.MAX_STREAM_ID, word >> 8, payload)
+        return taken
+
+    def _whole(self, word: int, flags: int) -> int:
+        """How many bytes of a frame are collected before it is handled."""
+        if word >> 8 > self._max:
+            raise RemoteProtocolError(f"a frame of {word >> 8} bytes", ErrorCode.FRAME_SIZE_ERROR)
+        if word & 0xFF == frames.DATA:
+            return frames.HEADER_SIZE + bool(flags & frames.PADDED)
+        return frames.HEADER_SIZE + (word >> 8)

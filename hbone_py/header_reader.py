@@ -1,0 +1,71 @@
+"""Header blocks as they arrive: HEADERS and CONTINUATION joined, then decoded [pure].
+
+Two decoders, one order: `header_blocks.read_plain` for blocks that leave the compression table alone, hpack for the
+rest. Every block must be decoded even when its stream is unwelcome, or the table runs out of step.
+"""
+
+from __future__ import annotations
+
+from hpack import Decoder
+from hpack.exceptions import HPACKError
+
+from hbone_py import frames
+from hbone_py.errors import ErrorCode, RemoteProtocolError
+from hbone_py.header_blocks import HeaderList, read_plain
+
+_MAX_CONTINUATIONS = 32
+
+
+class HeaderReader:
+    """Collects one block at a time. `limit` is the largest header list that is fit to be looked at, bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._decoder = Decoder(max_header_list_size=4 * limit)
+        self._block = bytearray()
+        self._pieces = 0
+        self.stream_id = 0
+        """The stream whose block is still coming; 0 between blocks."""
+        self._ends = False
+
+    def begin(self, flags: int, stream_id: int, payload: bytes) -> tuple[bytes, bool] | None:
+        """A HEADERS frame. Returns (block, ends the stream) if it is whole, else None until `go_on` completes it."""
+        block = payload
+        if flags & (frames.PADDED | frames.HAS_PRIORITY):
+            stripped = frames.strip_padding(payload, flags)
+            if stripped is None:
+                raise RemoteProtocolError("HEADERS with more padding than payload")
+            block = stripped
+        if flags & frames.END_HEADERS:
+            return block, bool(flags & frames.END_STREAM)
+        self.stream_id, self._ends, self._pieces = stream_id, bool(flags & frames.END_STREAM), 0
+        self._block = bytearray(block)
+        return None
+
+    def go_on(self, kind: int, flags: int, stream_id: int, payload: bytes) -> tuple[bytes, bool] | None:
+        """The next frame while a block is open: only CONTINUATION of that stream will do (RFC 9113 section 6.10)."""
+        if kind != frames.CONTINUATION or stream_id != self.stream_id:
+            raise RemoteProtocolError("a header block was interrupted")
+        self._pieces += 1
+        self._block += payload
+        if self._pieces > _MAX_CONTINUATIONS or len(self._block) > 4 * self._limit:
+            raise RemoteProtocolError("too_many_continuations", ErrorCode.ENHANCE_YOUR_CALM)
+        if not flags & frames.END_HEADERS:
+            return None
+        block, self._block, self.stream_id = bytes(self._block), bytearray(), 0
+        return block, self._ends
+
+    def decode(self, block: bytes) -> HeaderList:
+        """The header list of a whole block. Raises RemoteProtocolError(COMPRESSION_ERROR) if it has none."""
+        headers = read_plain(block)
+        if headers is not None:
+            return headers
+        try:
+            decoded = self._decoder.decode(block, raw=True)
+        except HPACKError as error:
+            raise RemoteProtocolError(f"header block: {error}", ErrorCode.COMPRESSION_ERROR) from error
+        return [(bytes(name), bytes(value)) for name, value in decoded]
+
+    def is_oversize(self, headers: HeaderList) -> bool:
+        """Whether the list is larger than announced (RFC 9113 section 6.5.2 counts 32 bytes for each header)."""
+        return sum([len(name) + len(value) + 32 for name, value in headers]) > self._limit
