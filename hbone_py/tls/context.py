@@ -1,0 +1,178 @@
+"""TLS as HBONE wants it, once per credentials and direction: versions, suites, groups, ALPN, whom to believe.
+
+Everything here is hbone-dataplane 1.1. A context serves any number of connections. What a setting promises is
+kept or refused with TlsConfigError, never ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+
+from hbone_py.errors import TlsConfigError
+from hbone_py.tls import openssl
+from hbone_py.tls.keylog import KeyLog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hbone_py.tls.credentials import Credentials
+
+ALPN: Final = b"h2"
+GROUPS: Final = "X25519:P-256:P-384:X25519MLKEM768"
+POST_QUANTUM_GROUP: Final = "X25519MLKEM768"
+TLS12_SUITES: Final = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+)
+
+# OpenSSL's numbers of modes that pyOpenSSL does not name (openssl/ssl.h).
+_MODE_ENABLE_PARTIAL_WRITE = 0x1
+_MODE_NO_AUTO_CHAIN = 0x8
+
+# Errors of a revocation check that do not refuse a peer (hbone-dataplane 1.1, "Revocation"): no list of its
+# issuer, a list not yet or no longer valid.
+_TOLERATED_CRL_ERRORS = frozenset({3, 11, 12})
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """How TLS is spoken; the defaults are HBONE's."""
+
+    tls12: bool = False
+    """Also speak TLS 1.2, with the four suites of hbone-dataplane 1.1 (`TLS12_ENABLED`)."""
+    post_quantum_only: bool = False
+    """Exchange keys by X25519MLKEM768 and nothing else (`COMPLIANCE_POLICY=pqc`)."""
+    suites: tuple[str, ...] = ("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256")
+    """TLS 1.3 suites, the preferred one first."""
+    keylog: Path | None = None
+    """Where to write the secrets for Wireshark; None: nowhere."""
+    crls_pem: tuple[bytes, ...] = ()
+    """Revocation lists, one PEM each. If there are any, every peer's whole chain is looked up in them."""
+
+
+class NoCommonProtocol(Exception):
+    """The peer speaks ALPN and does not offer h2. Raised into OpenSSL, which makes it the fatal alert."""
+
+    def __init__(self, offered: list[bytes]) -> None:
+        names = ", ".join(name.decode("ascii", "backslashreplace") for name in offered)
+        super().__init__(f"no_application_protocol: the peer offers {names}, not {ALPN.decode()}")
+
+
+@dataclass(frozen=True, slots=True)
+class TlsContext:
+    """A prepared side of TLS: give it to `TlsEngine`. Made by `client_context` and `server_context`."""
+
+    ssl: SSL.Context
+    is_server: bool
+
+
+def client_context(credentials: Credentials, settings: TlsSettings) -> TlsContext:
+    """The side that dials. Sends no server name; offers h2; shows its certificate when asked.
+
+    Raises:
+        TlsConfigError: the library cannot do what `settings` asks, or the credentials are of no use to it.
+    """
+    context = _context(credentials, settings)
+    context.set_alpn_protos([ALPN])
+    return TlsContext(context, is_server=False)
+
+
+def server_context(credentials: Credentials, settings: TlsSettings) -> TlsContext:
+    """The side that accepts. Demands a client certificate; takes h2 or a peer that knows no ALPN.
+
+    Raises:
+        TlsConfigError: as `client_context`.
+    """
+    context = _context(credentials, settings)
+    context.set_alpn_select_callback(_select_protocol)
+    return TlsContext(context, is_server=True)
+
+
+def _context(credentials: Credentials, settings: TlsSettings) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_METHOD)
+    # SSL_write takes all it is given. The root stays at home: OpenSSL would find it in the store and send it.
+    context.clear_mode(_MODE_ENABLE_PARTIAL_WRITE)
+    context.set_mode(_MODE_NO_AUTO_CHAIN)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
+    _set_algorithms(context, settings)
+    try:
+        _set_credentials(context, credentials)
+        _set_revocation(context, settings.crls_pem)
+    except (SSL.Error, crypto.Error) as error:
+        raise TlsConfigError(f"certificate or key not accepted by OpenSSL: {error}") from error
+    if settings.keylog is not None:
+        context.set_keylog_callback(_key_log(settings.keylog))
+    return context
+
+
+def _set_algorithms(context: SSL.Context, settings: TlsSettings) -> None:
+    context.set_min_proto_version(SSL.TLS1_2_VERSION if settings.tls12 else SSL.TLS1_3_VERSION)
+    context.set_max_proto_version(SSL.TLS1_3_VERSION)
+    context.set_cipher_list(":".join(TLS12_SUITES).encode())
+    try:
+        context.set_tls13_ciphersuites(":".join(settings.suites).encode())
+    except SSL.Error as error:
+        raise TlsConfigError(f"OpenSSL does not know all of the suites {', '.join(settings.suites)}") from error
+    groups = POST_QUANTUM_GROUP if settings.post_quantum_only else GROUPS
+    if not openssl.set_groups(context, groups):
+        raise TlsConfigError(f"this OpenSSL cannot restrict key exchange to {groups}")
+
+
+def _set_credentials(context: SSL.Context, credentials: Credentials) -> None:
+    context.use_certificate(credentials.leaf)
+    for intermediate in credentials.chain[1:]:
+        if intermediate not in credentials.roots:
+            context.add_extra_chain_cert(intermediate)
+    context.use_privatekey(credentials.key)  # type: ignore[arg-type]  # a kind OpenSSL refuses is refused below
+    context.check_privatekey()
+    store = _store(context)
+    for root in credentials.roots:
+        store.add_cert(crypto.X509.from_cryptography(root))
+    # Whatever is in the roots is an anchor, also an intermediate (rustls has no other notion).
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+
+
+def _set_revocation(context: SSL.Context, crls_pem: tuple[bytes, ...]) -> None:
+    if not crls_pem:
+        return
+    store = _store(context)
+    for pem in crls_pem:
+        try:
+            store.add_crl(x509.load_pem_x509_crl(pem))
+        except ValueError as error:
+            raise TlsConfigError(f"revocation list: not PEM ({error})") from error
+    store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _tolerate_unknown_revocation)
+
+
+def _store(context: SSL.Context) -> crypto.X509Store:
+    store = context.get_cert_store()
+    assert store is not None, "a context always has a store"
+    return store
+
+
+def _tolerate_unknown_revocation(
+    _connection: SSL.Connection, _certificate: crypto.X509, error: int, _depth: int, is_good: int
+) -> bool:
+    return bool(is_good) or error in _TOLERATED_CRL_ERRORS
+
+
+def _select_protocol(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    if ALPN not in offered:
+        raise NoCommonProtocol(offered)
+    return ALPN
+
+
+@lru_cache(maxsize=16)
+def _key_log(path: Path) -> KeyLog:
+    """One open file per path, whatever number of contexts write to it."""
+    return KeyLog(path)

@@ -1,0 +1,72 @@
+"""The names behind pyOpenSSL's curtain, all in one place [pure].
+
+pyOpenSSL's own send, recv_into and bio_read allocate and copy on every call; the functions below take a pointer
+to memory we keep (docs/decisions/0004-tls-library.md). They are not its public interface, so they are looked up
+once, at import. Where one is missing, `IS_COMPLETE` is false and hbone_py/tls/engine.py takes the public calls.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from OpenSSL import SSL
+
+# cffi's objects have no types of their own: a function of `lib` and a pointer are `Any` to us.
+lib: Final[Any] = getattr(SSL, "_lib", None)
+ffi: Final[Any] = getattr(SSL, "_ffi", None)
+
+_FUNCTIONS = (
+    "BIO_read",
+    "BIO_write",
+    "BIO_set_mem_eof_return",
+    "ERR_clear_error",
+    "ERR_get_error",
+    "ERR_reason_error_string",
+    "SSL_do_handshake",
+    "SSL_get_error",
+    "SSL_read",
+    "SSL_shutdown",
+    "SSL_write",
+)
+
+
+def missing_names() -> list[str]:
+    """The private names this version of pyOpenSSL does not have; empty where the direct calls can be used."""
+    missing = [name for name in _FUNCTIONS if not hasattr(lib, name)]
+    attributes = {"_ssl", "_into_ssl", "_from_ssl"}
+    connection = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+    missing += sorted(name for name in attributes if name not in vars(connection))
+    return missing if ffi is not None else [*missing, "_ffi"]
+
+
+IS_COMPLETE: Final[bool] = not missing_names()
+
+CAN_CHOOSE_GROUPS: Final[bool] = hasattr(lib, "SSL_CTX_set1_curves_list")
+
+
+def set_groups(context: SSL.Context, groups: str) -> bool:
+    """Offer exactly these key exchange groups, colon-separated; False if the library does not know one."""
+    chosen = CAN_CHOOSE_GROUPS and lib.SSL_CTX_set1_curves_list(context._context, groups.encode()) == 1
+    if not chosen and CAN_CHOOSE_GROUPS:
+        lib.ERR_clear_error()
+    return bool(chosen)
+
+
+def verify_problem(connection: SSL.Connection) -> str | None:
+    """Why OpenSSL did not accept the peer's chain, in its words; None if it did or never looked."""
+    if not hasattr(lib, "SSL_get_verify_result"):
+        return None
+    code = lib.SSL_get_verify_result(connection._ssl)
+    if code == 0:
+        return None
+    return str(ffi.string(lib.X509_verify_cert_error_string(code)).decode())
+
+
+def take_errors() -> list[str]:
+    """Empty OpenSSL's queue of errors: the reasons, oldest first."""
+    errors = []
+    while code := lib.ERR_get_error():
+        text = lib.ERR_reason_error_string(code)
+        name = ffi.string(text).decode() if text != ffi.NULL else f"error {code:#x}"
+        errors.append(name)
+    return errors
