@@ -22,7 +22,7 @@ from hbone_py.errors import (
     StreamEnded,
     TooManyStreams,
 )
-from hbone_py.flow import ReceiveWindow
+from hbone_py.flow import ReceiveWindow, UnreadLedger
 from hbone_py.frame_reader import FrameReader
 from hbone_py.header_blocks import EMPTY_TABLE, STATUS_200, HeaderList, status
 from hbone_py.header_reader import HeaderReader
@@ -42,8 +42,10 @@ class HboneConnection:
     frames in place; `send` serves everybody else.
     """
 
-    def __init__(self, *, client: bool, config: Http2Config | None = None) -> None:
+    def __init__(self, *, client: bool, config: Http2Config | None = None, ledger: UnreadLedger | None = None) -> None:
         self.config = config or Http2Config()
+        self.ledger = ledger or UnreadLedger()
+        """Unread bytes of the whole process; near its limit we return no credit."""
         self.is_client = client
         self.streams: dict[int, Stream] = {}
         """Every open stream. A stream leaves when both directions have ended, or at a reset."""
@@ -222,9 +224,20 @@ class HboneConnection:
         """The reader has `count` held bytes: reopen both windows."""
         stream.release(count)
         self.unread -= count
+        self.ledger.used -= count
         self._credit(stream, count)
 
+    def return_credit(self) -> None:
+        """Memory is free again: announce what was withheld."""
+        for stream in self.streams.values():
+            self._credit(stream, 0)
+
     def _credit(self, stream: Stream, count: int) -> None:
+        if self.ledger.is_near:
+            stream.receive_window.owed += count
+            self._receive_window.owed += count
+            self.ledger.withheld.add(self)
+            return
         if stream.remote_open and (increment := stream.receive_window.consume(count)):
             self._out.append(frames.window_update(stream.stream_id, increment))
         if increment := self._receive_window.consume(count):
@@ -234,6 +247,7 @@ class HboneConnection:
         """Nobody will read these bytes: the connection's window takes them back."""
         if stream.unread:
             self.unread -= stream.unread
+            self.ledger.used -= stream.unread
             if increment := self._receive_window.consume(stream.unread):
                 self._out.append(frames.window_update(0, increment))
             stream.unread = 0
@@ -275,7 +289,9 @@ class HboneConnection:
         else:
             taken = 0
         if stream_id in self.streams:  # the sink may have reset it
-            self.unread += stream.hold(pieces, taken)
+            held = stream.hold(pieces, taken)
+            self.unread += held
+            self.ledger.used += held
         elif increment := self._receive_window.consume(size - taken):
             self._out.append(frames.window_update(0, increment))
 
@@ -383,8 +399,11 @@ class HboneConnection:
             return
         if not stream.answered and not self.is_client:
             self._count_early_reset()
+        code, after_end = frames.u32(payload), not stream.remote_open
         self._forget(stream)
-        self._events.append(ev.TunnelReset(stream_id, frames.u32(payload), True, stream))
+        if not (after_end and code == ErrorCode.NO_ERROR):
+            self._drop_held(stream)
+        self._events.append(ev.TunnelReset(stream_id, code, True, stream, after_end))
 
     def _goaway_received(self, stream_id: int, payload: bytes) -> None:
         if stream_id != 0:
@@ -564,6 +583,7 @@ class HboneConnection:
 
     def _end(self, code: ErrorCode, reason: str, *, by_peer: bool) -> None:
         self.ended = ev.ConnectionEnded(code, reason, by_peer)
+        self.ledger.withheld.discard(self)
         self._events.append(self.ended)
 
 

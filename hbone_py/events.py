@@ -62,6 +62,8 @@ class TunnelReset:
     code: int
     by_peer: bool
     stream: Stream = field(compare=False, repr=False)
+    after_end: bool = False
+    """The peer had already ended its direction: with NO_ERROR this is a normal end (Envoy's), nothing is lost."""
 
 
 @dataclass(slots=True)
