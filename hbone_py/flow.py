@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from hbone_py.connection import HboneConnection
 
 
-from __future__ import annotations
-
-
 class UnreadLedger:
     """Unread bytes of every connection of a process, against one budget.
 
