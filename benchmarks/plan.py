@@ -1,0 +1,116 @@
+"""What is measured: scenarios, contestants, and the targets the figures are held to. Pure values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The form of the traffic."""
+
+    BULK = "bulk"
+    RR = "rr"
+    CONNECT = "connect"
+
+
+class Direction(StrEnum):
+    """Which way bulk bytes go."""
+
+    UP = "client to server"
+    DOWN = "server to client"
+
+
+class Logging(StrEnum):
+    """What the proxies write for each tunnel; the same on both sides of a comparison."""
+
+    TUNNEL = "a line per tunnel"
+    NONE = "no log"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One measurement. `connections` are bulk streams, busy connections or clients; sizes are bytes."""
+
+    name: str
+    title: str
+    kind: Kind
+    connections: int
+    direction: Direction = Direction.UP
+    request: int = 64
+    response: int = 64
+    logging: Logging = Logging.TUNNEL
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One proxy pair in one form. `peer` names who; `variant` the windows, if it runs with several."""
+
+    peer: str
+    variant: str
+    logging: Logging
+
+    @property
+    def name(self) -> str:
+        """The name in tables: the peer and its variant."""
+        return f"{self.peer} {self.variant}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`ours / rival`, in `metric` of `scenario`, must be at least (or at most) `ratio`."""
+
+    scenario: str
+    metric: str
+    ratio: float
+    at_least: bool
+
+
+def _bulk(streams: int, direction: Direction) -> Scenario:
+    short = "up" if direction is Direction.UP else "down"
+    plural = "stream" if streams == 1 else "streams"
+    return Scenario(
+        f"bulk-{streams}-{short}", f"bulk, {streams} {plural}, {direction}", Kind.BULK, streams, direction
+    )
+
+
+def _rr(connections: int) -> Scenario:
+    plural = "connection" if connections == 1 else "connections"
+    return Scenario(f"rr-{connections}", f"round trips of 64 bytes, {connections} {plural}", Kind.RR, connections)
+
+
+def _connect(clients: int, logging: Logging) -> Scenario:
+    plural = "client" if clients == 1 else "clients"
+    suffix = "" if logging is Logging.TUNNEL else "-quiet"
+    title = f"new tunnels, {clients} {plural}, {logging}"
+    return Scenario(f"connect-{clients}{suffix}", title, Kind.CONNECT, clients, logging=logging)
+
+
+SCENARIOS = (
+    *(_bulk(streams, direction) for streams in (1, 8) for direction in Direction),
+    *(_rr(connections) for connections in (1, 32)),
+    *(_connect(clients, logging) for logging in Logging for clients in (1, 16)),
+)
+
+TARGETS = (
+    *(Target(s.name, "gbit_s", 1.0, True) for s in SCENARIOS if s.kind is Kind.BULK),
+    *(Target(s.name, "cpu_s_per_gb", 1.0, False) for s in SCENARIOS if s.kind is Kind.BULK),
+    Target("rr-32", "per_second", 1.0, True),
+    Target("rr-1", "p50_us", 1.2, False),
+    *(Target(s.name, "per_second", 1.0, True) for s in SCENARIOS if s.kind is Kind.CONNECT),
+)
+
+
+def choose_scenarios(words: list[str]) -> list[Scenario]:
+    """Scenarios whose name is, or begins with, one of `words`; all without words. ValueError names an idle word."""
+    if not words:
+        return list(SCENARIOS)
+    idle = [word for word in words if not any(_matches(s, word) for s in SCENARIOS)]
+    if idle:
+        known = ", ".join(s.name for s in SCENARIOS)
+        raise ValueError(f"no scenario {', '.join(idle)}; there are: {known}")
+    return [s for s in SCENARIOS if any(_matches(s, word) for word in words)]
+
+
+def _matches(scenario: Scenario, word: str) -> bool:
+    return scenario.name == word or scenario.name.startswith(f"{word}-")

@@ -1,0 +1,158 @@
+"""Child processes: started so that they cannot outlive us, ended by pid, and read from /proc.
+
+Everything here is for Linux and for one thread: a child inherits the network namespace of the thread that
+starts it, and asks the kernel for a signal when that thread ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+_TICK = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class BenchmarkError(Exception):
+    """The run, or one measurement of it, cannot go on; the text says why."""
+
+
+def _end_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Processes:
+    """All children of a run. Leaving the context ends each of them by its pid."""
+
+    def __init__(self) -> None:
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end_all()
+
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        group: int | None = None,
+        stdout: int | IO[bytes] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Starts `command` in the current network namespace.
+
+        `environment` is laid over ours. `log` takes standard error, and standard output too unless `stdout`
+        says otherwise. `group` becomes the child's group id: the capture rule knows applications by it.
+        """
+        with contextlib.ExitStack() as files:
+            sink: int | IO[bytes] = files.enter_context(log.open("ab")) if log else subprocess.DEVNULL
+            process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=sink if stdout is None else stdout,
+                stderr=sink,
+                env={**os.environ, **(environment or {})},
+                group=group,
+                extra_groups=None if group is None else [],
+                process_group=0,  # Ctrl-C is ours alone; we end the children in order
+                preexec_fn=_end_with_parent,  # noqa: PLW1509  (no threads here)
+            )
+        self._running.append(process)
+        return process
+
+    def end(self, process: subprocess.Popen[bytes], patience: float = 3.0) -> None:
+        """SIGTERM, then SIGKILL when `patience` seconds have gone."""
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(patience)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if process.stdout:
+            process.stdout.close()
+        if process in self._running:
+            self._running.remove(process)
+
+    def end_all(self) -> None:
+        """Ends the children, the youngest first; all are asked before any is waited for."""
+        for process in self._running:
+            if process.poll() is None:
+                process.terminate()
+        for process in reversed(self._running.copy()):
+            self.end(process)
+
+
+def wait_until(
+    condition: Callable[[], bool], what: str, seconds: float, process: subprocess.Popen[bytes] | None = None
+) -> None:
+    """Polls `condition`. Raises BenchmarkError after `seconds`, or at once when `process` has ended."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if process is not None and process.poll() is not None:
+            raise BenchmarkError(f"{what}: the process ended with status {process.returncode}")
+        if time.monotonic() > deadline:
+            raise BenchmarkError(f"{what}: not within {seconds:g} s")
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process and its descendants have used so far, by the kernel's accounting."""
+
+    user_s: float
+    system_s: float
+    rss_mb: float
+
+    @property
+    def cpu_s(self) -> float:
+        """User and kernel seconds together."""
+        return self.user_s + self.system_s
+
+    def since(self, before: Usage) -> Usage:
+        """The seconds between two readings, and the memory of this one."""
+        return Usage(self.user_s - before.user_s, self.system_s - before.system_s, self.rss_mb)
+
+
+def usage_of(pid: int) -> Usage:
+    """Reads a process and every descendant that is still alive; ended children count with their parent."""
+    user = system = pages = 0
+    for member in [pid, *_descendants(pid)]:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = _stat_fields(member)
+            user += int(fields[11]) + int(fields[13])
+            system += int(fields[12]) + int(fields[14])
+            pages += int(fields[21])
+    return Usage(user / _TICK, system / _TICK, pages * _PAGE / 1e6)
+
+
+def _stat_fields(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on: the second, the name, may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for child in task.read_text().split():
+                found += [int(child), *_descendants(int(child))]
+    return found

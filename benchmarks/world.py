@@ -1,0 +1,172 @@
+"""Where a pair of proxies lives: addresses, network namespaces, and the rule that captures traffic.
+
+Two topologies. `loopback`: client, server and both proxies share one namespace of their own and its lo.
+`veth`: two namespaces joined by a virtual cable, as two nodes are, for proxies that bind all addresses.
+Without the right to make a namespace, `loopback` uses the machine's own lo and addresses at random.
+
+A namespace is held by a descriptor and has no name: when the run ends, however it ends, nothing is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import random
+import shutil
+import subprocess
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.processes import BenchmarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+APPLICATION_GROUP = 65031
+"""Group id of captured applications; no proxy has it, so that a proxy's own connections are not captured."""
+CAPTURE_PORT = 15001
+HBONE_PORT = 15008
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNET = 0x40000000
+_THREAD_NAMESPACE = "/proc/thread-self/ns/net"
+
+
+class Topology(StrEnum):
+    """How client and server are joined."""
+
+    LOOPBACK = "loopback"
+    VETH = "veth"
+
+
+class Capture(StrEnum):
+    """How a proxy learns the destination of a connection that was not made to it."""
+
+    REDIRECT = "redirect"
+    """A netfilter rule brings it; the kernel knows the original destination."""
+    PROXY = "proxy"
+    """The client connects to the proxy, and a PROXY protocol header names the destination."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One pair's surroundings. The namespaces are descriptors, None for the machine's own."""
+
+    client_ip: str
+    server_ip: str
+    client_namespace: int | None
+    server_namespace: int | None
+    capture: Capture
+
+
+@contextlib.contextmanager
+def inside(namespace: int | None) -> Iterator[None]:
+    """Moves this thread into a namespace for a while: what is started or opened meanwhile belongs to it."""
+    if namespace is None:
+        yield
+        return
+    home = os.open(_THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _check(_libc.setns(namespace, _CLONE_NEWNET), "setns")
+        try:
+            yield
+        finally:
+            _check(_libc.setns(home, _CLONE_NEWNET), "setns")
+    finally:
+        os.close(home)
+
+
+def can_isolate() -> bool:
+    """Whether namespaces and capture rules can be made here: root, `ip` and `iptables`."""
+    return os.geteuid() == 0 and bool(shutil.which("ip")) and bool(shutil.which("iptables"))
+
+
+@contextlib.contextmanager
+def open_world(topology: Topology, capture: Capture) -> Iterator[World]:
+    """Makes the surroundings of one pair. Raises BenchmarkError when a command of the system fails."""
+    if not can_isolate():
+        a, b, c = (random.randrange(1, 255) for _ in range(3))
+        yield World(f"127.{a}.{b}.{c}", f"127.{a}.{b}.{(c + 1) % 255}", None, None, capture)
+        return
+    with contextlib.ExitStack() as held:
+        client = held.enter_context(_new_namespace())
+        if topology is Topology.LOOPBACK:
+            world = World("127.0.21.1", "127.0.22.1", client, client, capture)
+        else:
+            server = held.enter_context(_new_namespace())
+            world = World("10.77.0.1", "10.77.0.2", client, server, capture)
+            _join(world)
+        if capture is Capture.REDIRECT:
+            _capture(world)
+        yield world
+
+
+@contextlib.contextmanager
+def _new_namespace() -> Iterator[int]:
+    home = os.open(_THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _check(_libc.unshare(_CLONE_NEWNET), "unshare")
+        try:
+            namespace = os.open(_THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+            _settle()
+        finally:
+            _check(_libc.setns(home, _CLONE_NEWNET), "setns")
+    finally:
+        os.close(home)
+    try:
+        yield namespace
+    finally:
+        os.close(namespace)
+
+
+def _settle() -> None:
+    """Brings a new namespace to life. Ports: new connections by the ten thousand, none kept long in TIME_WAIT,
+    whose table would otherwise measure the kernel's port search instead of the proxies."""
+    _run("ip", "link", "set", "lo", "up")
+    _sysctl("net/ipv4/ip_local_port_range", "20000 64999")
+    _sysctl("net/ipv4/tcp_max_tw_buckets", "4000")
+
+
+def _sysctl(name: str, value: str) -> None:
+    with contextlib.suppress(OSError):  # a kernel without the knob is measured without it
+        Path("/proc/sys", name).write_text(value)
+
+
+def _join(world: World) -> None:
+    with inside(world.client_namespace):
+        far = f"/proc/{os.getpid()}/fd/{world.server_namespace}"
+        _run("ip", "link", "add", "bench0", "type", "veth", "peer", "name", "bench1", "netns", far)
+    for namespace, device, address in (
+        (world.client_namespace, "bench0", world.client_ip),
+        (world.server_namespace, "bench1", world.server_ip),
+    ):
+        with inside(namespace):
+            _run("ip", "address", "add", f"{address}/24", "dev", device)
+            _run("ip", "link", "set", device, "up")
+
+
+def _capture(world: World) -> None:
+    """DNAT rather than REDIRECT: the latter would bring all to 127.0.0.1, and the proxies bind their own address.
+    Both leave the original destination with the kernel."""
+    with inside(world.client_namespace):
+        _run(
+            *("iptables", "-w", "-t", "nat", "-A", "OUTPUT", "-p", "tcp", "-d", world.server_ip),
+            *("-m", "owner", "--gid-owner", str(APPLICATION_GROUP)),
+            *("-j", "DNAT", "--to-destination", f"{world.client_ip}:{CAPTURE_PORT}"),
+        )
+        _sysctl("net/netfilter/nf_conntrack_tcp_timeout_time_wait", "1")
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchmarkError(f"{' '.join(command)}: {done.stderr.strip()}")
+
+
+def _check(result: int, call: str) -> None:
+    if result != 0:
+        error = ctypes.get_errno()
+        raise BenchmarkError(f"{call}: {os.strerror(error)}")
