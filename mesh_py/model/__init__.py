@@ -1,0 +1,1 @@
+"""Plain values of the mesh: addresses, workloads, services, policies, routes [pure]."""
