@@ -188,6 +188,10 @@ class HboneConnection:
         stream.send_window -= count
         self.send_window -= count
 
+    def queue_frame(self, frame: bytes) -> None:
+        """Queue a DATA frame the driver built itself, after `claim`."""
+        self._out.append(frame)
+
     def send(self, stream: Stream, data: bytes | memoryview) -> int:
         """Queue DATA frames for as much of `data` as the windows allow; returns how much that was.
 
