@@ -1,0 +1,185 @@
+"""One line per connection: the three shapes of the access log, plain and JSON (hbone-dataplane 7.1) [pure].
+
+A line is made of what all connections between two parties share, written once and kept, and a few numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from mesh_py.telemetry.log_text import bare, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mesh_py.telemetry.facts import ConnectionFacts, Party, Reporter
+
+_PAIRS_KEPT = 10_000
+_Fields = list[tuple[str, str]]
+
+_DIRECTION: dict[Reporter, str] = {"source": "outbound", "destination": "inbound"}
+
+
+class Ended(NamedTuple):
+    """The numbers of a finished connection. Bytes are named as the metrics name them (hbone-dataplane 7.3)."""
+
+    received_bytes: int
+    """From client to server."""
+    sent_bytes: int
+    """From server to client."""
+    milliseconds: int
+    error: str | None = None
+
+
+class ConnectionLines(Protocol):
+    """One notation of the access log. Addresses are text, `ip:port`; `hbone_addr` is the CONNECT's authority."""
+
+    def opened(self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
+        """A connection whose two ends are known is about to be served."""
+        ...
+
+    def complete(
+        self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None, ended: Ended
+    ) -> str:
+        """It is over, well or not."""
+        ...
+
+    def failed(self, time: str, reporter: Reporter, src: str, dst: str, error: str) -> str:
+        """It was refused before its two ends were known."""
+        ...
+
+
+class PlainLines:
+    """Tab-separated head, then `key=value` fields; strings quoted, addresses and numbers bare."""
+
+    def __init__(self) -> None:
+        self._shared = _SharedText(_plain)
+
+    def opened(self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
+        """See `ConnectionLines`."""
+        return f"{time}\tdebug\taccess\tconnection opened\t{self._ends(facts, src, dst, hbone_addr)}\n"
+
+    def complete(
+        self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None, ended: Ended
+    ) -> str:
+        """See `ConnectionLines`."""
+        sent, received = _by_reporter(facts.reporter, ended)
+        level, tail = ("info", "") if ended.error is None else ("error", f" error={quoted(ended.error)}")
+        return (
+            f"{time}\t{level}\taccess\tconnection complete\t{self._ends(facts, src, dst, hbone_addr)}"
+            f' bytes_sent={sent} bytes_recv={received} duration="{ended.milliseconds}ms"{tail}\n'
+        )
+
+    def failed(self, time: str, reporter: Reporter, src: str, dst: str, error: str) -> str:
+        """See `ConnectionLines`."""
+        return (
+            f"{time}\twarn\taccess\tconnection failed\tsrc.addr={src} dst.addr={dst} "
+            f'direction="{_DIRECTION[reporter]}" error={quoted(error)}\n'
+        )
+
+    def _ends(self, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
+        before, after = self._shared.of(facts)
+        hbone = "" if hbone_addr is None else f" dst.hbone_addr={bare(hbone_addr)}"
+        return f"src.addr={src}{before} dst.addr={dst}{hbone}{after}"
+
+
+class JsonLines:
+    """One JSON object per line, the fields flat beside level, time, scope and message."""
+
+    def __init__(self) -> None:
+        self._shared = _SharedText(_json)
+
+    def opened(self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
+        """See `ConnectionLines`."""
+        return f"{_json_head('debug', time, 'connection opened')}{self._ends(facts, src, dst, hbone_addr)}}}\n"
+
+    def complete(
+        self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None, ended: Ended
+    ) -> str:
+        """See `ConnectionLines`."""
+        sent, received = _by_reporter(facts.reporter, ended)
+        level, tail = ("info", "") if ended.error is None else ("error", f',"error":{json_text(ended.error)}')
+        return (
+            f"{_json_head(level, time, 'connection complete')}{self._ends(facts, src, dst, hbone_addr)}"
+            f',"bytes_sent":{sent},"bytes_recv":{received},"duration":"{ended.milliseconds}ms"{tail}}}\n'
+        )
+
+    def failed(self, time: str, reporter: Reporter, src: str, dst: str, error: str) -> str:
+        """See `ConnectionLines`."""
+        return (
+            f'{_json_head("warn", time, "connection failed")},"src.addr":{json_text(src)},'
+            f'"dst.addr":{json_text(dst)},"direction":"{_DIRECTION[reporter]}","error":{json_text(error)}}}\n'
+        )
+
+    def _ends(self, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
+        before, after = self._shared.of(facts)
+        hbone = "" if hbone_addr is None else f',"dst.hbone_addr":{json_text(hbone_addr)}'
+        return f',"src.addr":"{src}"{before},"dst.addr":"{dst}"{hbone}{after}'
+
+
+def json_text(text: str) -> str:
+    """The text as a JSON string; beyond ASCII as it is."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _json_head(level: str, time: str, message: str) -> str:
+    return f'{{"level":"{level}","time":"{time}","scope":"access","message":"{message}"'
+
+
+def _by_reporter(reporter: Reporter, ended: Ended) -> tuple[int, int]:
+    """Sent and received as the log means them: each proxy tells what its own workload sent and received."""
+    if reporter == "source":
+        return ended.received_bytes, ended.sent_bytes
+    return ended.sent_bytes, ended.received_bytes
+
+
+class _SharedText:
+    """What lines with equal facts share: the text after `src.addr`, and the text after `dst.addr`."""
+
+    def __init__(self, render: Callable[[_Fields], str]) -> None:
+        self._render = render
+        self._texts: dict[ConnectionFacts, tuple[str, str]] = {}
+
+    def of(self, facts: ConnectionFacts) -> tuple[str, str]:
+        texts = self._texts.get(facts)
+        if texts is None:
+            if len(self._texts) >= _PAIRS_KEPT:
+                self._texts.clear()
+            source, destination = _named_fields(facts)
+            texts = self._texts[facts] = (self._render(source), self._render(destination))
+        return texts
+
+
+def _named_fields(facts: ConnectionFacts) -> tuple[_Fields, _Fields]:
+    """The fields between `src.addr` and `dst.addr`, and those from there to `direction`; unknown ones left out."""
+    destination = facts.destination
+    identity = destination.identity if destination is not None and facts.mutual_tls else ""
+    source_fields = _party_fields("src", facts.source, facts.source_principal if facts.mutual_tls else "")
+    service = [("dst.service", facts.service.hostname)] if facts.service is not None else []
+    destination_fields = [*service, *_party_fields("dst", destination, identity)]
+    direction = ("direction", _DIRECTION[facts.reporter])
+    return _known(source_fields), [*_known(destination_fields), direction]
+
+
+def _party_fields(end: str, party: Party | None, identity: str) -> _Fields:
+    if party is None:
+        return [(f"{end}.identity", identity)]
+    return [
+        (f"{end}.workload", party.name),
+        (f"{end}.namespace", party.namespace),
+        (f"{end}.identity", identity),
+        (f"{end}.cluster", party.cluster),
+    ]
+
+
+def _known(fields: _Fields) -> _Fields:
+    return [(key, value) for key, value in fields if value]
+
+
+def _plain(fields: _Fields) -> str:
+    return "".join(f" {key}={quoted(value)}" for key, value in fields)
+
+
+def _json(fields: _Fields) -> str:
+    return "".join(f',"{key}":{json_text(value)}' for key, value in fields)
