@@ -90,6 +90,16 @@ class HboneConnection:
         out, self._out = self._out, []
         return out
 
+    @property
+    def has_blocked(self) -> bool:
+        """Whether any stream waits for window."""
+        return bool(self._blocked)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that `data_to_send` would give."""
+        return sum(map(len, self._out))
+
     def unblocked(self) -> list[Stream]:
         """Streams that were refused window and may try again now."""
         if self.send_window <= 0 or not self._blocked:
@@ -572,6 +582,13 @@ class HboneConnection:
         if not self.is_draining and not self.ended:
             self.is_draining = True
             self._out.append(frames.goaway(frames.MAX_STREAM_ID, ErrorCode.NO_ERROR) + frames.ping(DRAIN_PING))
+
+    def discard(self) -> None:
+        """Nobody will read or write here any more: let go of everything held."""
+        for stream in self.streams.values():
+            self._drop_held(stream)
+        self.ledger.withheld.discard(self)
+        self._out.clear()
 
     def close(self, code: ErrorCode = ErrorCode.NO_ERROR, reason: str = "closed") -> None:
         """End the connection from our side, with GOAWAY; open streams are lost."""

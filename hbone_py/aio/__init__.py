@@ -1,0 +1,1 @@
+"""The asyncio shell: the data path's only sockets."""

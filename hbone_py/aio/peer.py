@@ -1,0 +1,426 @@
+"""Peer: the authenticated other end. A transport, a TlsEngine and an HboneConnection, driven by the reactor.
+
+It knows no tunnel's meaning: what happens on a stream goes to the stream's `owner` (a `TunnelDriver`), what happens
+to the connection goes to the peer's `owner`. Writing waits for the end of the batch (`flush`), save for bulk frames,
+which are encrypted straight from the shared buffer (`write_frames`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from hbone_py import events as ev
+from hbone_py.aio.reactor import CLOSING, READ_SIZE, READABLE, WRITABLE
+from hbone_py.config import Deadlines, Http2Config, Keepalive
+from hbone_py.connection import HboneConnection
+from hbone_py.errors import (
+    ConnectionLost,
+    ErrorCode,
+    HboneError,
+    RemoteProtocolError,
+    SettingsTimeout,
+    TlsError,
+    TlsTimeout,
+    code_name,
+)
+from hbone_py.tls.engine import TlsEngine
+from hbone_py.tls.verify import identities_of_der
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hbone_py.aio.reactor import Reactor
+    from hbone_py.aio.transport import Transport
+    from hbone_py.aio.wheel import Timer
+    from hbone_py.identity import SpiffeId
+    from hbone_py.streams import Stream
+    from hbone_py.tls.context import TlsContext
+
+    IdentityCheck = Callable[[tuple[SpiffeId, ...]], None]
+    """Raises PeerIdentityError when the peer is nobody we want."""
+
+PING_PAYLOAD = bytes.fromhex("3b7cdb7a0b8716b4")
+"""What ztunnel's PINGs carry (hbone-dataplane 1.7)."""
+_READS_PER_TURN = 4
+_RECORD = 16 * 1024
+
+
+class TunnelDriver(Protocol):
+    """Whoever owns one stream of a peer. Called synchronously, never after the stream is gone."""
+
+    def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
+        """Client: the peer said 200."""
+
+    def tunnel_refused(self, status: int) -> None:
+        """Client: the peer said something else; the stream is gone."""
+
+    def tunnel_ended(self) -> None:
+        """The peer ended its direction; held bytes may still wait."""
+
+    def tunnel_reset(self, event: ev.TunnelReset) -> None:
+        """The stream is gone."""
+
+    def tunnel_writable(self) -> None:
+        """Window or socket room is back: try again."""
+
+    def tunnel_lost(self, error: HboneError) -> None:
+        """The whole connection is gone, and the stream with it."""
+
+
+class PeerOwner(Protocol):
+    """Whoever made the peer."""
+
+    def peer_up(self, peer: Peer) -> None:
+        """TLS is done, the identity is right, the peer's SETTINGS are here."""
+
+    def peer_closed(self, peer: Peer, error: HboneError | None) -> None:
+        """It is over, or never came up (`peer.is_up` false): once, last."""
+
+    def peer_draining(self, peer: Peer) -> None:
+        """The peer sent GOAWAY: no new tunnels here."""
+
+    def tunnel_requested(self, peer: Peer, event: ev.TunnelRequested) -> None:
+        """Server: answer it; set `event.stream.owner`."""
+
+
+class Peer:
+    """One HBONE connection over any transport. Make it, then `start()`."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        transport: Transport,
+        context: TlsContext,
+        owner: PeerOwner,
+        *,
+        check: IdentityCheck,
+        config: Http2Config | None = None,
+        deadlines: Deadlines | None = None,
+        keepalive: Keepalive | None = None,
+    ) -> None:
+        config = config or Http2Config()
+        self.reactor = reactor
+        self.transport = transport
+        self.owner = owner
+        self.is_client = not context.is_server
+        self.tls = TlsEngine(context)
+        self.engine = HboneConnection(
+            client=self.is_client,
+            config=config.cramped() if reactor.ledger.is_near else config,
+            ledger=reactor.ledger,
+        )
+        self.identities: tuple[SpiffeId, ...] = ()
+        """The peer's SPIFFE identities, once TLS is done."""
+        self.is_up = False
+        self.is_closed = False
+        self.is_dirty = False
+        """Listed for a flush; the reactor's."""
+        self.is_stalled = False
+        """The socket is full: nobody may write bulk until `tunnel_writable`."""
+        self._check = check
+        self._deadlines = deadlines or Deadlines()
+        self._keepalive = keepalive or Keepalive()
+        self._unsent = b""
+        self._waiting: dict[TunnelDriver, None] = {}
+        self._timer: Timer | None = None
+        self._is_hung_up = False
+
+    @property
+    def identity(self) -> SpiffeId | None:
+        """The peer's first identity: what policies judge (hbone-dataplane 1.1)."""
+        return self.identities[0] if self.identities else None
+
+    def start(self) -> None:
+        """Begin the TLS handshake; a server says its SETTINGS as soon as TLS allows."""
+        self.reactor.peers.add(self)
+        self._timer = self.reactor.wheel.after(
+            self._deadlines.tls, lambda: self._lose(TlsTimeout("TLS handshake timed out"))
+        )
+        self.transport.start(self)
+        if self.is_client:
+            self._shake()
+
+    # Reading --------------------------------------------------------------------------------------------------------------
+
+    def on_ready(self, mask: int) -> None:
+        """The kernel reports an edge."""
+        if mask & CLOSING:
+            self._is_hung_up = True
+        if mask & WRITABLE and self.is_stalled:
+            self._unstall()
+        if mask & READABLE:
+            self.on_again()
+
+    def on_again(self) -> None:
+        """Read a bounded number of times, then let others have a turn. Never stops for anybody's window."""
+        ciphertext = self.reactor.ciphertext_in
+        for _ in range(_READS_PER_TURN):
+            if self.is_closed:
+                return
+            try:
+                count = self.transport.recv_into(ciphertext.view)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._lose(ConnectionLost(f"connection to the peer broke: {error.strerror}"))
+                return
+            if not count:
+                self._end_of_file()
+                return
+            try:
+                self._take(count)
+            except TlsError as error:
+                self._lose(error)
+                return
+            if count < READ_SIZE and not self._is_hung_up:
+                return
+        self.reactor.again(self)
+
+    def _take(self, count: int) -> None:
+        """`count` bytes of ciphertext are in the shared buffer."""
+        reactor, tls = self.reactor, self.tls
+        plaintext = reactor.plaintext_in
+        if tls.handshake_done:
+            size = tls.receive(reactor.ciphertext_in, count, plaintext)
+        else:
+            tls.feed_shared(reactor.ciphertext_in, count)
+            if not self._shake():
+                return
+            size = tls.read_into(plaintext)
+        while size:
+            self.engine.receive_data(plaintext.view[:size])
+            if size <= READ_SIZE - _RECORD:
+                break
+            size = tls.read_into(plaintext)
+        self._dispatch()
+        if tls.peer_closed and not self.is_closed:
+            self._end_of_file()
+
+    def _shake(self) -> bool:
+        """Go on with the handshake; True once it is over and the peer is who it should be."""
+        try:
+            done = self.tls.handshake()
+            if done:
+                self.identities = identities_of_der(self.tls.peer_leaf_der)
+                self._check(self.identities)
+        except TlsError as error:
+            self._send_ciphertext()  # the alert that tells the peer why
+            self._lose(error)
+            return False
+        if done:
+            self._set_timer(self._deadlines.settings, self._no_settings)
+            self.reactor.touch(self)
+        self._send_ciphertext()
+        return done and not self.is_closed
+
+    def _end_of_file(self) -> None:
+        if not self.tls.handshake_done:
+            self._lose(TlsError("TLS handshake failed: the peer closed the connection"))
+            return
+        self.engine.receive_eof()
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        """Tell owners what the engine found, in order."""
+        engine = self.engine
+        for event in engine.events():
+            kind = type(event)
+            if kind is ev.TunnelRequested:
+                self.owner.tunnel_requested(self, event)  # type: ignore[arg-type]
+            elif kind is ev.TunnelAccepted:
+                event.stream.owner.tunnel_accepted(event)  # type: ignore[union-attr]
+            elif kind is ev.TunnelEnded:
+                event.stream.owner.tunnel_ended()  # type: ignore[union-attr]
+            else:
+                self._dispatch_rare(event)
+        if engine.has_blocked:
+            for stream in engine.unblocked():
+                if stream.owner is not None:
+                    stream.owner.tunnel_writable()
+        if not self.is_closed:
+            self.reactor.touch(self)
+
+    def _dispatch_rare(self, event: ev.Event) -> None:
+        match event:
+            case ev.TunnelReset():
+                if event.stream.owner is not None:
+                    event.stream.owner.tunnel_reset(event)
+            case ev.TunnelRefused():
+                event.stream.owner.tunnel_refused(event.status)
+            case ev.SettingsReceived():
+                self._settings_received()
+            case ev.PingAcknowledged():
+                self._set_timer(self._keepalive.interval, self._ping)
+            case ev.GoAwayReceived():
+                self.owner.peer_draining(self)
+            case ev.ConnectionEnded():
+                self._lose(_as_error(event))
+            case _:
+                pass
+
+    def _settings_received(self) -> None:
+        if not self.is_up and not self.is_closed:
+            self.is_up = True
+            self._set_timer(self._keepalive.interval, self._ping)
+            self.owner.peer_up(self)
+
+    # Writing --------------------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write what the engine has collected: one record, one system call."""
+        if self.is_closed or not self.tls.handshake_done:
+            return
+        if self.is_stalled:
+            self._bound_control()
+            return
+        out = self.engine.data_to_send()
+        if out:
+            self.tls.write(out[0] if len(out) == 1 else b"".join(out))
+            self._send_ciphertext()
+
+    def write_frames(self, count: int) -> None:
+        """Encrypt and send the first `count` bytes of the shared `plaintext_out`, behind what is already queued."""
+        out = self.engine.data_to_send()
+        if out:
+            self.tls.write(b"".join(out))
+        self.tls.write_shared(self.reactor.plaintext_out, count)
+        self._send_ciphertext()
+
+    def wait_writable(self, driver: TunnelDriver) -> None:
+        """`driver` stopped because the socket is full; it is told when there is room."""
+        self._waiting[driver] = None
+
+    def _send_ciphertext(self) -> None:
+        """Hand the kernel what is encrypted; on the first refusal keep the rest and stall."""
+        if self.is_stalled or self.is_closed:
+            return
+        buffer = self.reactor.ciphertext_out
+        while True:
+            count = self.tls.take_ciphertext(buffer)
+            if not count:
+                return
+            view = buffer.view[:count]
+            try:
+                sent = self.transport.send(view)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self._write_failed(error)
+                return
+            if sent < count:
+                self._unsent = bytes(view[sent:])
+                self.is_stalled = True
+                return
+            if count < buffer.size:
+                return
+
+    def _unstall(self) -> None:
+        """There is room again: the kept rest first, then everybody who waits."""
+        while self._unsent:
+            try:
+                sent = self.transport.send(self._unsent)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._write_failed(error)
+                return
+            self._unsent = self._unsent[sent:]
+        self.is_stalled = False
+        self._send_ciphertext()
+        if self.is_closed or self.is_stalled:
+            return
+        self.flush()
+        waiting, self._waiting = self._waiting, {}
+        for driver in waiting:
+            driver.tunnel_writable()
+
+    def _write_failed(self, error: OSError) -> None:
+        """Nothing more can be written. What the peer sent before may still say why (a TLS alert): read it first."""
+        self.is_stalled = True
+        self._waiting.clear()
+        self._is_hung_up = True
+        self._write_error = error
+        self.reactor.again(self)
+
+    def _bound_control(self) -> None:
+        """A peer that asks and never reads our answers is ended before they fill memory."""
+        if self.engine.queued_bytes > self.engine.config.max_queued_control:
+            self._lose(RemoteProtocolError("the peer does not read our answers", ErrorCode.ENHANCE_YOUR_CALM))
+
+    # Deadlines and the end ----------------------------------------------------------------------------------------------
+
+    def _set_timer(self, seconds: float, callback: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.reactor.wheel.after(seconds, callback)
+
+    def _no_settings(self) -> None:
+        self._lose(SettingsTimeout("http2 handshake failed: no SETTINGS from the peer in time"))
+
+    def _ping(self) -> None:
+        self.engine.ping(PING_PAYLOAD)
+        self.reactor.touch(self)
+        self._set_timer(
+            self._keepalive.timeout, lambda: self._lose(ConnectionLost("the peer does not answer PINGs"))
+        )
+
+    def shed(self) -> None:
+        """Reset the stream with most unread bytes: the process has no memory left for them."""
+        stream = max(self.engine.streams.values(), key=lambda stream: stream.unread, default=None)
+        if stream is not None and stream.unread:
+            self.engine.reset(stream, ErrorCode.ENHANCE_YOUR_CALM)
+            self.reactor.touch(self)
+            if stream.owner is not None:
+                stream.owner.tunnel_reset(
+                    ev.TunnelReset(stream.stream_id, ErrorCode.ENHANCE_YOUR_CALM, by_peer=False, stream=stream)
+                )
+
+    def drain(self) -> None:
+        """Server: say GOAWAY in two steps; open tunnels go on."""
+        self.engine.drain()
+        self.reactor.touch(self)
+
+    def close(self, error: HboneError | None = None) -> None:
+        """End it now: GOAWAY, close_notify, FIN. Open streams are told `error`."""
+        if self.is_closed:
+            return
+        self.engine.close()
+        if self.tls.handshake_done and not self.is_stalled:
+            self.flush()
+            self.tls.send_close_notify()
+            self._send_ciphertext()
+        self._lose(error)
+
+    def abort(self, error: Exception) -> None:
+        """A handler of ours failed: end the connection at once."""
+        self._lose(ConnectionLost(f"unexpected error: {error!r}"))
+
+    def _lose(self, error: HboneError | None) -> None:
+        if self.is_closed:
+            return
+        if self.tls.handshake_done and not self.is_stalled and self.engine.ended:
+            self.flush()  # the GOAWAY that says what was wrong
+        self.is_closed = True
+        self.reactor.peers.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        self.transport.close()
+        self.engine.discard()
+        streams: list[Stream] = list(self.engine.streams.values())
+        self.engine.streams.clear()
+        for stream in streams:
+            if stream.owner is not None:
+                stream.owner.tunnel_lost(error or ConnectionLost("connection closed"))
+        self.owner.peer_closed(self, error)
+
+    def __str__(self) -> str:
+        return f"peer {self.identity or '(unknown)'} over {self.transport}"
+
+
+def _as_error(event: ev.ConnectionEnded) -> HboneError:
+    if event.code == ErrorCode.NO_ERROR:
+        return ConnectionLost(event.reason)
+    return RemoteProtocolError(f"{event.reason} ({code_name(event.code)})", ErrorCode(event.code))
+
+
+__all__ = ["Peer", "PeerOwner", "TunnelDriver"]

@@ -1,0 +1,192 @@
+"""The heart of the data path: edge-triggered sockets under the event loop (hot-path 1 to 4).
+
+Every data socket is registered once, for both directions, and never modified. The loop watches one descriptor, ours;
+when it wakes us we take a whole batch, run each socket's handler directly, then let every connection that collected
+output write it once. What stopped for fairness comes back through the ready list.
+
+Edge-triggered means: a handler reads until a short read or a refusal, or it remembers that it stopped early and asks
+for `again`. Nobody else will tell it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakKeyDictionary
+
+from hbone_py.aio.wheel import TimerWheel
+from hbone_py.flow import UnreadLedger
+from hbone_py.frames import HEADER_SIZE
+from hbone_py.tls.buffers import SharedBuffer
+
+if TYPE_CHECKING:
+    from hbone_py.aio.peer import Peer
+
+READ_SIZE = 256 * 1024
+"""Bytes one read may take: fewer cost more calls, more cost the cache."""
+SCATTER = 16
+"""Frames of 16 KiB one read may fill for a peer that takes no larger ones."""
+
+READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+WRITABLE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
+CLOSING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_EVERYTHING = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+_BATCH = 256
+
+
+class Pollable(Protocol):
+    """Whoever owns a registered socket."""
+
+    def on_ready(self, mask: int) -> None:
+        """The kernel reports an edge: READABLE, WRITABLE or CLOSING bits."""
+
+    def on_again(self) -> None:
+        """The turn that was asked for with `Reactor.again`."""
+
+    def abort(self, error: Exception) -> None:
+        """The handler raised: this socket is done for; others go on."""
+
+
+class Reactor:
+    """One per event loop (`Reactor.current()`). Not thread-safe: it lives in its loop's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.wheel = TimerWheel(loop)
+        self.ledger = UnreadLedger()
+        """Unread bytes of all connections here; the process sets its limit."""
+        self.peers: set[Peer] = set()
+        self.ciphertext_in = SharedBuffer(READ_SIZE)
+        self.plaintext_in = SharedBuffer(READ_SIZE)
+        self.plaintext_out = SharedBuffer(READ_SIZE + (SCATTER + 1) * HEADER_SIZE)
+        self.ciphertext_out = SharedBuffer(READ_SIZE + 64 * 1024)
+        self._epoll = select.epoll()
+        self._sockets: dict[int, Pollable] = {}
+        self._ready: dict[Pollable, None] = {}
+        self._dirty: list[Peer] = []
+        self._running = False
+        self._scheduled = False
+        loop.add_reader(self._epoll.fileno(), self._wake)
+
+    @staticmethod
+    def current() -> Reactor:
+        """The reactor of the running loop, made on first use."""
+        loop = asyncio.get_running_loop()
+        reactor = _reactors.get(loop)
+        if reactor is None:
+            reactor = _reactors[loop] = Reactor(loop)
+        return reactor
+
+    def close(self) -> None:
+        """Let go of the loop; sockets are their owners' business."""
+        _reactors.pop(self.loop, None)
+        self.wheel.close()
+        if not self._epoll.closed:
+            self.loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
+
+    @property
+    def open_sockets(self) -> int:
+        """How many sockets are registered."""
+        return len(self._sockets)
+
+    # Sockets -----------------------------------------------------------------------------------------------------------
+
+    def register(self, fd: int, pollable: Pollable) -> None:
+        """Watch a non-blocking socket. The kernel reports its present state once, right away."""
+        self._sockets[fd] = pollable
+        self._epoll.register(fd, _EVERYTHING)
+
+    def unregister(self, fd: int) -> None:
+        """Stop watching; call it before the socket is closed."""
+        if self._sockets.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def hand_over(self, fd: int, pollable: Pollable) -> None:
+        """Another owner for a watched socket; it asks for a turn itself, old edges are gone."""
+        self._sockets[fd] = pollable
+
+    # Turns -------------------------------------------------------------------------------------------------------------
+
+    def again(self, pollable: Pollable) -> None:
+        """Give `pollable` another turn in this batch's end or the next batch."""
+        self._ready[pollable] = None
+        if not self._running:
+            self._schedule()
+
+    def touch(self, peer: Peer) -> None:
+        """`peer` has output: let it write once, when the batch is over."""
+        if not peer.is_dirty:
+            peer.is_dirty = True
+            self._dirty.append(peer)
+            if not self._running:
+                self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._scheduled = False
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._epoll.closed:
+            return
+        self._running = True
+        sockets = self._sockets
+        for fd, mask in self._epoll.poll(0, _BATCH):
+            pollable = sockets.get(fd)
+            if pollable is not None:
+                try:
+                    pollable.on_ready(mask)
+                except Exception as error:
+                    self._broken(pollable, error)
+        if self._ready:
+            ready, self._ready = self._ready, {}
+            for pollable in ready:
+                try:
+                    pollable.on_again()
+                except Exception as error:
+                    self._broken(pollable, error)
+        while self._dirty:
+            self._flush()
+        if self.ledger.used or self.ledger.withheld:
+            self._watch_memory()
+        self._running = False
+        if self._ready:
+            self._schedule()
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for peer in dirty:
+            peer.is_dirty = False
+            try:
+                peer.flush()
+            except Exception as error:
+                self._broken(peer, error)
+
+    def _broken(self, pollable: Pollable, error: Exception) -> None:
+        self.loop.call_exception_handler({"message": f"{pollable}: unexpected error", "exception": error})
+        pollable.abort(error)
+
+    def _watch_memory(self) -> None:
+        """Return withheld credit once memory is free; over the budget reset whoever holds most."""
+        ledger = self.ledger
+        if ledger.used > ledger.limit:
+            for peer in sorted(self.peers, key=lambda peer: peer.engine.unread, reverse=True):
+                if ledger.used <= ledger.limit or not peer.engine.unread:
+                    break
+                peer.shed()
+        for engine in ledger.relieved():
+            engine.return_credit()
+            for peer in self.peers:
+                if peer.engine is engine:
+                    self.touch(peer)
+        while self._dirty:
+            self._flush()
+
+
+_reactors: WeakKeyDictionary[asyncio.AbstractEventLoop, Reactor] = WeakKeyDictionary()

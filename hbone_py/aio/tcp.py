@@ -1,0 +1,263 @@
+"""TCP: listeners and connections on the reactor, socket options, marks, and a borrowed source address.
+
+hbone-dataplane 8.1 lists the options, 3.6 whose address a connection to an application carries.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from dataclasses import dataclass
+from struct import pack
+from typing import TYPE_CHECKING, Protocol
+
+from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE
+from hbone_py.errors import ConnectionFailed, ConnectTimeout, HboneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hbone_py.aio.reactor import Reactor
+    from hbone_py.aio.wheel import Timer
+
+SocketAddress = tuple[str, int]
+
+SO_MARK = 36
+IP_TRANSPARENT = 19
+IP_FREEBIND = 15
+IPV6_TRANSPARENT = 75
+IPV6_FREEBIND = 78
+BACKLOG = 1024
+_RESET = pack("ii", 1, 0)
+_ACCEPTS_PER_TURN = 64
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_PAUSE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOptions:
+    """Options of the sockets a proxy makes and accepts (seconds where times)."""
+
+    keepalive: bool = True
+    keepalive_idle: int = 180
+    keepalive_interval: int = 180
+    keepalive_retries: int = 9
+    user_timeout: bool = False
+    """TCP_USER_TIMEOUT of idle + retries x interval."""
+    mark: int | None = None
+    """SO_MARK, so that redirection rules leave our own connections alone (needs CAP_NET_ADMIN)."""
+
+    def apply(self, sock: socket.socket, *, keepalive: bool = True) -> None:
+        """Set what hbone-dataplane 8.1 says for a connection of ours."""
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.mark is not None:
+            sock.setsockopt(socket.SOL_SOCKET, SO_MARK, self.mark)
+        if keepalive and self.keepalive:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, self.keepalive_idle)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, self.keepalive_interval)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, self.keepalive_retries)
+            if self.user_timeout:
+                total = self.keepalive_idle + self.keepalive_retries * self.keepalive_interval
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, total * 1000)
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """AF_INET6 for an address with colons, else AF_INET."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def canonical(address: tuple[str, int] | tuple[str, int, int, int]) -> SocketAddress:
+    """(ip, port), an IPv4-mapped IPv6 address as the IPv4 address it is."""
+    host = address[0]
+    if host.startswith("::ffff:") and "." in host:
+        host = host[7:]
+    return host, address[1]
+
+
+def show(address: SocketAddress) -> str:
+    """`ip:port`, or `[ip6]:port`."""
+    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+
+
+def reset(sock: socket.socket) -> None:
+    """Close with a TCP RST: the application must not take this for a clean end."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    except OSError:
+        pass  # already reset by the other side
+    sock.close()
+
+
+def transparent(sock: socket.socket) -> bool:
+    """Try to let a socket speak with foreign addresses; False without CAP_NET_ADMIN."""
+    try:
+        sock.setsockopt(socket.SOL_IP, IP_TRANSPARENT, 1)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
+    except OSError:
+        return False
+    return True
+
+
+def listening_socket(host: str, port: int, *, reuse_port: bool = False, dual_stack: bool = False) -> socket.socket:
+    """A bound, listening, non-blocking socket. Raises OSError as bind does."""
+    sock = socket.socket(family_of(host), socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual_stack else 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class Listener:
+    """Accepts on the reactor and hands each socket, non-blocking, to `accepted(socket, peer address)`."""
+
+    def __init__(
+        self, reactor: Reactor, sock: socket.socket, accepted: Callable[[socket.socket, SocketAddress], None]
+    ) -> None:
+        self.sock = sock
+        self.address: SocketAddress = sock.getsockname()[:2]
+        self._reactor = reactor
+        self._accepted = accepted
+        reactor.register(sock.fileno(), self)
+
+    def on_ready(self, mask: int) -> None:
+        """Connections are waiting."""
+        self.on_again()
+
+    def on_again(self) -> None:
+        """Accept a bounded number, then let others have a turn."""
+        for _ in range(_ACCEPTS_PER_TURN):
+            if self.sock.fileno() < 0:
+                return
+            try:
+                sock, address = self.sock.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_FILES:
+                    self._reactor.loop.call_exception_handler({"message": f"{self}: cannot accept", "exception": error})
+                    self._reactor.wheel.after(_PAUSE, lambda: self._reactor.again(self))
+                    return
+                continue  # the client gave up while it waited
+            sock.setblocking(False)
+            self._accepted(sock, canonical(address))
+        self._reactor.again(self)
+
+    def abort(self, error: Exception) -> None:
+        """One connection could not be served; go on with the next."""
+        self._reactor.again(self)
+
+    def close(self) -> None:
+        """Stop accepting at once: the socket closes, connections that wait are refused."""
+        if self.sock.fileno() >= 0:
+            self._reactor.unregister(self.sock.fileno())
+            self.sock.close()
+
+    def __str__(self) -> str:
+        return f"listener {show(self.address)}"
+
+
+class Connected(Protocol):
+    """Told once how a connection attempt ended."""
+
+    def connected(self, sock: socket.socket) -> None:
+        """TCP is up; the socket is registered with no one."""
+
+    def connect_failed(self, error: HboneError) -> None:
+        """It is not, and why."""
+
+
+class Connecting:
+    """One attempt to connect, with a deadline; on the reactor only while it has to wait."""
+
+    def __init__(self, reactor: Reactor, sock: socket.socket, address: SocketAddress, owner: Connected) -> None:
+        self._reactor, self._sock, self._address, self._owner = reactor, sock, address, owner
+        self._timer: Timer | None = None
+
+    def start(self, seconds: float) -> None:
+        """Begin. On loopback the answer is often there before this returns."""
+        code = self._sock.connect_ex(self._address)
+        if code == 0:
+            self._owner.connected(self._sock)
+        elif code == errno.EINPROGRESS:
+            self._timer = self._reactor.wheel.after(seconds, self._too_late)
+            self._reactor.register(self._sock.fileno(), self)
+        else:
+            self._sock.close()
+            self._owner.connect_failed(connect_error(code, self._address))
+
+    def cancel(self) -> None:
+        """Nobody wants it any more."""
+        if self._sock.fileno() >= 0:
+            self._settle()
+            self._sock.close()
+
+    def on_ready(self, mask: int) -> None:
+        """Writable, or failed."""
+        if not mask & (WRITABLE | CLOSING | READABLE) or self._sock.fileno() < 0:
+            return
+        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == 0 and not mask & WRITABLE:
+            return
+        self._settle()
+        if code:
+            self._sock.close()
+            self._owner.connect_failed(connect_error(code, self._address))
+        else:
+            self._owner.connected(self._sock)
+
+    def on_again(self) -> None:
+        """Never asked for."""
+
+    def abort(self, error: Exception) -> None:
+        """The owner failed."""
+        self.cancel()
+
+    def _too_late(self) -> None:
+        if self._sock.fileno() >= 0:
+            self._settle()
+            self._sock.close()
+            self._owner.connect_failed(ConnectTimeout(f"connection timed out: {show(self._address)}"))
+
+    def _settle(self) -> None:
+        self._reactor.unregister(self._sock.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def connect_error(code: int, address: SocketAddress) -> HboneError:
+    """A failed connect in words."""
+    kind = ConnectTimeout if code == errno.ETIMEDOUT else ConnectionFailed
+    return kind(f"io error: {os.strerror(code)} (os error {code}): {show(address)}")
+
+
+def outgoing_socket(
+    address: SocketAddress, options: SocketOptions, source: str | None = None
+) -> socket.socket:
+    """A non-blocking socket to connect with; bound to a foreign `source` address if one is given (3.6).
+
+    Raises OSError when a mark or a foreign source is asked for without the rights.
+    """
+    sock = socket.socket(family_of(address[0]), socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        options.apply(sock)
+        if source is not None and source != address[0]:
+            transparent(sock)
+            sock.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+            sock.bind((source, 0))
+    except OSError:
+        sock.close()
+        raise
+    return sock
