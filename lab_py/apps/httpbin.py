@@ -230,12 +230,8 @@ def _number(text: str, what: str, least: N, most: N, kind: Callable[[str], N]) -
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, help="Port to listen on; 0 takes any free one.")
 @click.option("--name", default="httpbin", show_default=True, help="What /hostname answers.")
-@click.option(
-    "--record", type=click.Path(path_type=Path), help="Append every call to this file, as JSON lines."
-)
-@click.option(
-    "--ready-fd", type=int, help="Write 'host port' to this file descriptor once clients may connect."
-)
+@click.option("--record", type=click.Path(path_type=Path), help="Append every call to this file, as JSON lines.")
+@click.option("--ready-fd", type=int, help="Write 'host port' to this file descriptor once clients may connect.")
 def main(host: str, port: int, name: str, record: Path | None, ready_fd: int | None) -> None:
     """Run the application until SIGTERM."""
     serving.run(lambda: serve(host, port, name, CallerRecord(record)), "httpbin", ready_fd)

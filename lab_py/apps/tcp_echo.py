@@ -113,9 +113,7 @@ async def serve(host: str, port: int, behaviour: Behaviour) -> AsyncIterator[ser
                 task.cancel()
 
 
-async def _serve_one(
-    behaviour: Behaviour, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+async def _serve_one(behaviour: Behaviour, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         # A caller that vanishes is an everyday event here, not a fault of ours.
         with contextlib.suppress(ConnectionError):
@@ -151,9 +149,7 @@ def behaviour_of(mode: str, count: int, seed: str, report: Callable[[str], None]
 @click.option("--mode", type=click.Choice(MODES), default="echo", show_default=True, help="How to behave.")
 @click.option("--bytes", "count", default=1 << 20, show_default=True, help="What --mode source sends.")
 @click.option("--seed", default="0", show_default=True, help="Which bytes --mode source sends.")
-@click.option(
-    "--ready-fd", type=int, help="Write 'host port' to this file descriptor once clients may connect."
-)
+@click.option("--ready-fd", type=int, help="Write 'host port' to this file descriptor once clients may connect.")
 def main(host: str, port: int, mode: str, count: int, seed: str, ready_fd: int | None) -> None:
     """Run the application until SIGTERM."""
     behaviour = behaviour_of(mode, count, seed, click.echo)
