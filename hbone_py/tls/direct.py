@@ -5,10 +5,11 @@ Every method that moves bytes is a call or two into C with pointers to memory we
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hbone_py.errors import TlsError
 from hbone_py.tls import openssl
+from hbone_py.tls.records import RecordCounter
 from hbone_py.tls.session import CUT_OFF, TlsSession, describe
 
 if TYPE_CHECKING:
@@ -17,19 +18,29 @@ if TYPE_CHECKING:
 
 if openssl.IS_COMPLETE:
     from_buffer = openssl.ffi.from_buffer
+    bio_get_mem_data = openssl.lib.BIO_get_mem_data
+    bio_new = openssl.lib.BIO_new
+    bio_new_mem_buf = openssl.lib.BIO_new_mem_buf
     bio_read = openssl.lib.BIO_read
+    bio_s_mem = openssl.lib.BIO_s_mem
+    bio_set_mem_eof_return = openssl.lib.BIO_set_mem_eof_return
     bio_write = openssl.lib.BIO_write
     ssl_get_error = openssl.lib.SSL_get_error
     ssl_read = openssl.lib.SSL_read
+    ssl_set_bio = openssl.lib.SSL_set_bio
     ssl_write = openssl.lib.SSL_write
     WANT_READ: int = openssl.lib.SSL_ERROR_WANT_READ
     ZERO_RETURN: int = openssl.lib.SSL_ERROR_ZERO_RETURN
+    _scratch = openssl.ffi.new("char **")
+
+LENT_FROM = 48 * 1024
+"""From this size on the copy that `receive` saves costs more than lending the memory does."""
 
 
 class DirectEngine(TlsSession):
     """One TLS connection over memory: ciphertext and plaintext go in and come out, no socket anywhere."""
 
-    __slots__ = ("_input", "_output", "_ssl")
+    __slots__ = ("_input", "_output", "_readable", "_records", "_ssl")
 
     def __init__(self, context: TlsContext) -> None:
         super().__init__(context)
@@ -37,20 +48,26 @@ class DirectEngine(TlsSession):
         self._ssl = self._connection._ssl
         self._input = self._connection._into_ssl
         self._output = self._connection._from_ssl
+        self._records = RecordCounter()
+        self._readable = 0
+        """Whole records fed and not yet read."""
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Ciphertext in. `data` is copied."""
-        if data:
-            bio_write(self._input, from_buffer(data), len(data))
+        if size := len(data):
+            self._readable += self._records.count(data, size)
+            bio_write(self._input, from_buffer(data), size)
 
     def feed_shared(self, buffer: SharedBuffer, count: int) -> None:
         """Ciphertext in: the first `count` bytes of `buffer`, which are copied."""
         if count:
+            self._readable += self._records.count(buffer.view, count)
             bio_write(self._input, buffer.pointer, count)
 
     def feed_eof(self) -> None:
         """No more ciphertext will come; reading past what was fed then raises instead of waiting."""
-        openssl.lib.BIO_set_mem_eof_return(self._input, 0)
+        self._readable += 1  # the end is something to read
+        bio_set_mem_eof_return(self._input, 0)
 
     def read_into(self, buffer: SharedBuffer, offset: int = 0) -> int:
         """Plaintext out, to `buffer` from `offset` on, until it is full or nothing is left; how many bytes.
@@ -64,14 +81,35 @@ class DirectEngine(TlsSession):
         position = offset
         size = buffer.size
         pointer = buffer.pointer
-        ssl = self._ssl
-        while position < size:
-            count = ssl_read(ssl, pointer + position, size - position)
+        readable = self._readable
+        while readable and position < size:
+            count = ssl_read(self._ssl, pointer + position, size - position)
             if count <= 0:
-                self._stopped(count, got_some=position > offset)
+                readable = self._stopped(count, got_some=position > offset)
                 break
             position += count
+            readable -= 1
+        # A filled buffer may have left a part of the last record behind.
+        self._readable = readable if position < size else readable + 1
         return position - offset
+
+    def receive(self, ciphertext: SharedBuffer, count: int, plaintext: SharedBuffer) -> int:
+        """`feed_shared` and `read_into` in one: OpenSSL reads large input where it lies instead of from a copy.
+
+        If `plaintext` was filled, go on with `read_into`. The two buffers must not be the same. Raises as
+        `read_into`.
+        """
+        if count < LENT_FROM or self._readable:
+            self.feed_shared(ciphertext, count)
+            return self.read_into(plaintext)
+        self._readable += self._records.count(ciphertext.view, count)
+        lent = bio_new_mem_buf(ciphertext.pointer, count)
+        bio_set_mem_eof_return(lent, -1)
+        ssl_set_bio(self._ssl, lent, self._output)
+        try:
+            return self.read_into(plaintext)
+        finally:
+            self._take_back(lent)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Plaintext in, all of it; its ciphertext is then pending.
@@ -92,17 +130,31 @@ class DirectEngine(TlsSession):
         count: int = bio_read(self._output, buffer.pointer, buffer.size)
         return count if count > 0 else 0
 
-    def _stopped(self, result: int, *, got_some: bool) -> None:
+    def release_memory(self) -> None:
+        """Give back what a burst made OpenSSL's buffer grow to; for a connection that has become idle."""
+        if bio_get_mem_data(self._output, _scratch) == 0:
+            self._output = bio_new(bio_s_mem())
+            ssl_set_bio(self._ssl, self._input, self._output)
+
+    def _take_back(self, lent: Any) -> None:
+        """Put a buffer of OpenSSL's own in the place of a lent one, with what was not read from it."""
+        left = bio_get_mem_data(lent, _scratch)
+        self._input = bio_new(bio_s_mem())
+        if left > 0:
+            bio_write(self._input, _scratch[0], left)
+        ssl_set_bio(self._ssl, self._input, self._output)  # frees the lent one
+
+    def _stopped(self, result: int, *, got_some: bool) -> int:
+        """How many records are worth a try after a read that gave nothing."""
         if self._failure is None:
             error = ssl_get_error(self._ssl, result)
-            if error == WANT_READ:
-                return
-            if error == ZERO_RETURN:
-                self.peer_closed = True
-                return
+            if error in (WANT_READ, ZERO_RETURN):
+                self.peer_closed = error == ZERO_RETURN
+                return 0
             self._failure = self._take_failure()
         if not got_some:
             raise self._failure
+        return 1  # the next read raises
 
     def _raise_failure(self) -> None:
         if self._failure is None:

@@ -16,15 +16,20 @@ lib: Final[Any] = getattr(SSL, "_lib", None)
 ffi: Final[Any] = getattr(SSL, "_ffi", None)
 
 _FUNCTIONS = (
+    "BIO_get_mem_data",
+    "BIO_new",
+    "BIO_new_mem_buf",
     "BIO_read",
-    "BIO_write",
+    "BIO_s_mem",
     "BIO_set_mem_eof_return",
+    "BIO_write",
     "ERR_clear_error",
     "ERR_get_error",
     "ERR_reason_error_string",
     "SSL_do_handshake",
     "SSL_get_error",
     "SSL_read",
+    "SSL_set_bio",
     "SSL_shutdown",
     "SSL_write",
 )

@@ -47,6 +47,14 @@ class PublicEngine(TlsSession):
                 raise failure from error
         return position - offset
 
+    def receive(self, ciphertext: SharedBuffer, count: int, plaintext: SharedBuffer) -> int:
+        """See `DirectEngine.receive`."""
+        self.feed_shared(ciphertext, count)
+        return self.read_into(plaintext)
+
+    def release_memory(self) -> None:
+        """See `DirectEngine.release_memory`; the public calls have nothing of the kind."""
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """See `DirectEngine.write`."""
         if not data:
