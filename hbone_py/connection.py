@@ -146,6 +146,11 @@ class HboneConnection:
             return 0
         return self.peer_max_streams - len(self.streams)
 
+    @property
+    def tunnels_opened(self) -> int:
+        """How many tunnels a client has opened here so far."""
+        return self._next_id >> 1
+
     def open_tunnel(self, block: bytes) -> Stream:
         """Client: send CONNECT (a block of `header_blocks.connect_block`).
 

@@ -230,7 +230,9 @@ class Peer:
             elif kind is ev.TunnelAccepted:
                 event.stream.owner.tunnel_accepted(event)  # type: ignore[union-attr]
             elif kind is ev.TunnelEnded:
-                event.stream.owner.tunnel_ended()  # type: ignore[union-attr]
+                owner = event.stream.owner  # type: ignore[union-attr]
+                if owner is not None:  # else we refused it in this very batch
+                    owner.tunnel_ended()
             else:
                 self._dispatch_rare(event)
         if engine.has_blocked:
@@ -304,8 +306,8 @@ class Peer:
                 sent = self.transport.send(view)
             except BlockingIOError:
                 sent = 0
-            except OSError as error:
-                self._write_failed(error)
+            except OSError:
+                self._write_failed()
                 return
             if sent < count:
                 self._unsent = bytes(view[sent:])
@@ -321,8 +323,8 @@ class Peer:
                 sent = self.transport.send(self._unsent)
             except BlockingIOError:
                 return
-            except OSError as error:
-                self._write_failed(error)
+            except OSError:
+                self._write_failed()
                 return
             self._unsent = self._unsent[sent:]
         self.is_stalled = False
@@ -334,12 +336,11 @@ class Peer:
         for driver in waiting:
             driver.tunnel_writable()
 
-    def _write_failed(self, error: OSError) -> None:
+    def _write_failed(self) -> None:
         """Nothing more can be written. What the peer sent before may still say why (a TLS alert): read it first."""
         self.is_stalled = True
         self._waiting.clear()
         self._is_hung_up = True
-        self._write_error = error
         self.reactor.again(self)
 
     def _bound_control(self) -> None:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 READ_SIZE = 256 * 1024
 """Bytes one read may take: fewer cost more calls, more cost the cache."""
 SCATTER = 16
-"""Frames of 16 KiB one read may fill for a peer that takes no larger ones."""
+"""Frames one read may fill for a peer that takes only small ones,"""
+SCATTERED_FRAME = 16 * 1024
+"""and how much payload each of them holds."""
 
 READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 WRITABLE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
@@ -61,6 +63,11 @@ class Reactor:
         self.plaintext_in = SharedBuffer(READ_SIZE)
         self.plaintext_out = SharedBuffer(READ_SIZE + (SCATTER + 1) * HEADER_SIZE)
         self.ciphertext_out = SharedBuffer(READ_SIZE + 64 * 1024)
+        step = SCATTERED_FRAME + HEADER_SIZE
+        self.scattered = [
+            self.plaintext_out.view[start * step + HEADER_SIZE : (start + 1) * step] for start in range(SCATTER)
+        ]
+        """Where the payload of each of them lies in `plaintext_out`, behind room for its header."""
         self._epoll = select.epoll()
         self._sockets: dict[int, Pollable] = {}
         self._ready: dict[Pollable, None] = {}

@@ -1,0 +1,214 @@
+"""The pool: peers shared by everybody who goes the same way (hbone-dataplane 5, with its faults mended).
+
+A key says who we are, whom we accept, where we dial and for which application. Streams that end go back to the pool,
+the peer's own MAX_CONCURRENT_STREAMS counts once it is known, and a failed connect fails exactly those who waited
+for it. The common case is a plain call: `checkout` finds a peer with room, and no task is made.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from hbone_py.errors import ConnectionClosing, HboneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from hbone_py import events as ev
+    from hbone_py.aio.peer import Peer, PeerOwner
+    from hbone_py.aio.reactor import Reactor
+    from hbone_py.aio.wheel import Timer
+
+
+class PeerMaker(Protocol):
+    """Begins a connection; the peer (or the failure) is reported to `owner`."""
+
+    def __call__(self, owner: PeerOwner) -> Attempt:
+        """Start connecting."""
+
+
+class Attempt(Protocol):
+    """A connection that is being made."""
+
+    def cancel(self) -> None:
+        """Nobody wants it any more."""
+
+
+@dataclass(slots=True)
+class _Waiter:
+    ready: Callable[[Peer], None]
+    failed: Callable[[HboneError], None]
+
+
+@dataclass(slots=True)
+class _Place:
+    """Everything the pool knows about one key."""
+
+    peers: list[Peer] = field(default_factory=list)
+    waiting: deque[_Waiter] = field(default_factory=deque)
+    connecting: _PeerSlot | None = None
+
+
+class Pool:
+    """Peers by key. `max_streams` bounds tunnels per connection, `idle` is seconds before an unused one closes."""
+
+    def __init__(self, reactor: Reactor, *, max_streams: int = 100, idle: float = 300.0, capacity: int = 4096) -> None:
+        self._reactor = reactor
+        self._max_streams = max_streams
+        self._idle = idle
+        self._capacity = capacity
+        self._places: dict[Hashable, _Place] = {}
+        self._count = 0
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        """Connections that are up."""
+        return self._count
+
+    def checkout(self, key: Hashable) -> Peer | None:
+        """A peer with room for one more tunnel, now, or None."""
+        place = self._places.get(key)
+        if place is not None:
+            for peer in place.peers:
+                if self._has_room(peer):
+                    return peer
+        return None
+
+    def request(
+        self,
+        key: Hashable,
+        make: PeerMaker,
+        ready: Callable[[Peer], None],
+        failed: Callable[[HboneError], None],
+    ) -> None:
+        """Call `ready` with a peer as soon as there is one, connecting if need be, or `failed`."""
+        if self._is_closed:
+            failed(ConnectionClosing("the pool is closed"))
+            return
+        place = self._places.setdefault(key, _Place())
+        place.waiting.append(_Waiter(ready, failed))
+        self._serve(key, place, make)
+
+    def close(self) -> None:
+        """Close every connection; whoever waits is told."""
+        self._is_closed = True
+        for place in list(self._places.values()):
+            if place.connecting is not None:
+                place.connecting.cancel()
+            self._fail_waiting(place, ConnectionClosing("the pool is closed"))
+            for peer in list(place.peers):
+                peer.close(ConnectionClosing("connection closed due to connection drain"))
+        self._places.clear()
+
+    def _has_room(self, peer: Peer) -> bool:
+        engine = peer.engine
+        return engine.room > 0 and len(engine.streams) < self._max_streams
+
+    def _serve(self, key: Hashable, place: _Place, make: PeerMaker) -> None:
+        """Give peers with room to those who wait; connect once more while somebody still does."""
+        while place.waiting and (peer := next(filter(self._has_room, place.peers), None)):
+            place.waiting.popleft().ready(peer)
+        if place.waiting and place.connecting is None:
+            place.connecting = _PeerSlot(self, key, place, make)
+            place.connecting.start()
+
+    def _came_up(self, slot: _PeerSlot, peer: Peer) -> None:
+        slot.place.connecting = None
+        slot.place.peers.append(peer)
+        self._count += 1
+        self._serve(slot.key, slot.place, slot.make)
+        if self._count > self._capacity:
+            self._evict()
+
+    def _went_down(self, slot: _PeerSlot, peer: Peer) -> None:
+        if peer in slot.place.peers:
+            slot.place.peers.remove(peer)
+            self._count -= 1
+        self._tidy(slot)
+
+    def _failed(self, slot: _PeerSlot, error: HboneError) -> None:
+        slot.place.connecting = None
+        self._fail_waiting(slot.place, error)
+        self._tidy(slot)
+
+    def _tidy(self, slot: _PeerSlot) -> None:
+        place = slot.place
+        if not place.peers and not place.waiting and place.connecting is None and self._places.get(slot.key) is place:
+            del self._places[slot.key]
+
+    def _evict(self) -> None:
+        """Over capacity: the connection that has been idle in the oldest place goes."""
+        for place in self._places.values():
+            for peer in place.peers:
+                if not peer.engine.streams:
+                    peer.close()
+                    return
+
+    @staticmethod
+    def _fail_waiting(place: _Place, error: HboneError) -> None:
+        waiting, place.waiting = place.waiting, deque()
+        for waiter in waiting:
+            waiter.failed(error)
+
+
+class _PeerSlot:
+    """One connection of a place, from its first SYN to its end; owns the peer (PeerOwner)."""
+
+    def __init__(self, pool: Pool, key: Hashable, place: _Place, make: PeerMaker) -> None:
+        self.key, self.place, self.make = key, place, make
+        self._pool = pool
+        self._attempt: Attempt | None = None
+        self._timer: Timer | None = None
+        self._is_settled = False
+
+    def start(self) -> None:
+        attempt = self.make(self)
+        if not self._is_settled:
+            self._attempt = attempt
+
+    def cancel(self) -> None:
+        if self._attempt is not None:
+            self._attempt.cancel()
+
+    def peer_up(self, peer: Peer) -> None:
+        """Ready for tunnels."""
+        self._is_settled = True
+        self._pool._came_up(self, peer)
+        self._watch_idle(peer)
+
+    def peer_closed(self, peer: Peer, error: HboneError | None) -> None:
+        """It ended, or never came up."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._is_settled:
+            self._pool._went_down(self, peer)
+        else:
+            self.connect_failed(error or ConnectionClosing("connection closed"))
+
+    def connect_failed(self, error: HboneError) -> None:
+        """TCP never came up."""
+        self._is_settled = True
+        self._pool._failed(self, error)
+
+    def peer_draining(self, peer: Peer) -> None:
+        """GOAWAY: `engine.room` is 0 from now on; it closes when its last tunnel ends."""
+        self._watch_idle(peer, soon=True)
+
+    def tunnel_requested(self, peer: Peer, event: ev.TunnelRequested) -> None:
+        """Servers open no tunnels."""
+
+    def _watch_idle(self, peer: Peer, *, soon: bool = False) -> None:
+        """Look again after the idle time; a connection without tunnels since the last look closes."""
+        if self._timer is not None:
+            self._timer.cancel()
+        opened = peer.engine.tunnels_opened
+
+        def look() -> None:
+            if not peer.engine.streams and (soon or peer.engine.tunnels_opened == opened):
+                peer.close()
+            else:
+                self._watch_idle(peer, soon=soon or peer.engine.room == 0)
+
+        self._timer = self._pool._reactor.wheel.after(1.0 if soon else self._pool._idle, look)

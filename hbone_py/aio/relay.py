@@ -1,0 +1,338 @@
+"""Relay: one application socket and one tunnel, as a state machine on the reactor, without a task.
+
+Bytes go straight through: from the application into the shared buffer behind room for frame headers, from the
+decrypted buffer into the application's socket. What a full socket refuses stays in the stream, unread, so that the
+window is the back-pressure; a shut window or a full tunnel socket stops the reading of the application.
+`copy.relay` is the same in plain coroutines: the specification.
+
+Resets travel (hbone-dataplane 1.6, mended): a TCP RST becomes a stream reset and back again, so that nobody takes a
+cut for an end; `lenient` gives the real ztunnel's form, where both become clean ends.
+"""
+
+from __future__ import annotations
+
+import socket
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from hbone_py.aio.reactor import CLOSING, READ_SIZE, READABLE, SCATTER, SCATTERED_FRAME, WRITABLE
+from hbone_py.aio.tcp import reset
+from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
+from hbone_py.frames import HEADER, HEADER_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hbone_py import events as ev
+    from hbone_py.aio.peer import Peer
+    from hbone_py.streams import Stream
+
+JOIN_BELOW = 16 * 1024
+"""Frames up to this size wait for the end of the batch and are written together."""
+_STEP = SCATTERED_FRAME + HEADER_SIZE
+_READS_PER_TURN = 4
+_GRACE = 5.0
+_CLEAN_RESETS = (ErrorCode.NO_ERROR, ErrorCode.CANCEL)
+
+
+class Relay:
+    """Carries one connection. `done(relay, error)` is called once, when both directions are over or it broke.
+
+    The application's socket must be registered with the reactor, here or before (`hand_over`). `sent` counts bytes
+    from the application into the tunnel, `received` bytes from the tunnel that the application's kernel took.
+    """
+
+    __slots__ = (
+        "_is_closing",
+        "_is_discarding",
+        "_is_full",
+        "_is_reading",
+        "_is_small",
+        "_lenient",
+        "_reactor",
+        "done",
+        "down_ended",
+        "is_over",
+        "peer",
+        "received",
+        "sent",
+        "sock",
+        "stream",
+        "up_ended",
+    )
+
+    def __init__(
+        self,
+        peer: Peer,
+        stream: Stream,
+        sock: socket.socket,
+        done: Callable[[Relay, HboneError | None], None],
+        *,
+        lenient: bool = False,
+    ) -> None:
+        self.peer, self.stream, self.sock, self.done = peer, stream, sock, done
+        self.sent = 0
+        self.received = 0
+        self.up_ended = False
+        """The application ended its direction."""
+        self.down_ended = False
+        """The tunnel ended its direction and the application was told."""
+        self.is_over = False
+        self._reactor = peer.reactor
+        self._lenient = lenient
+        self._is_reading = False  # the tunnel is open: the application may be read
+        self._is_full = False  # the application's socket refused bytes
+        self._is_closing = False  # the kernel said the application has hung up: read to the end
+        self._is_small = True  # the last read was smaller than a frame
+        self._is_discarding = False  # the tunnel is gone, cleanly: what the application still says goes nowhere
+
+    def start(self) -> None:
+        """The tunnel is open: carry bytes both ways from now on, those held so far first."""
+        self._is_reading = True
+        stream = self.stream
+        if stream.unread:
+            self._drain_held()
+        stream.sink = self._deliver
+        if not stream.remote_open and not stream.unread:
+            self._finish_down()
+        if not self.is_over:
+            self.on_again()
+
+    # The application's socket ------------------------------------------------------------------------------------------
+
+    def on_ready(self, mask: int) -> None:
+        """The kernel reports an edge."""
+        if mask & CLOSING:
+            self._is_closing = True
+        if mask & WRITABLE and self._is_full:
+            self._drain_held()
+        if mask & READABLE and not self.is_over:
+            self.on_again()
+
+    def on_again(self) -> None:
+        """Application to tunnel: read while both the window and the tunnel's socket have room."""
+        if self._is_discarding:
+            self._discard()
+            return
+        if not self._is_reading or self.up_ended or self.is_over:
+            return
+        peer, stream = self.peer, self.stream
+        engine = peer.engine
+        for _ in range(_READS_PER_TURN):
+            if peer.is_stalled:
+                peer.wait_writable(self)
+                return
+            allowed = engine.sendable(stream)
+            if not allowed:
+                return
+            try:
+                count, wanted = self._read_frames(allowed)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._application_broke(error)
+                return
+            if not count:
+                self._application_ended()
+                return
+            if self.is_over or (count < wanted and not self._is_closing):
+                return
+        self._reactor.again(self)
+
+    def _read_frames(self, allowed: int) -> tuple[int, int]:
+        """Read once, frame in place, send; returns (bytes read, bytes asked for)."""
+        peer, stream, buffer = self.peer, self.stream, self._reactor.plaintext_out
+        engine = peer.engine
+        largest = engine.peer_max_frame
+        if largest < READ_SIZE and not self._is_small:
+            return self._read_scattered(allowed)
+        wanted = min(allowed, READ_SIZE, largest)
+        count = self.sock.recv_into(buffer.view[HEADER_SIZE : HEADER_SIZE + wanted])
+        if not count:
+            return 0, wanted
+        self._is_small = count < SCATTERED_FRAME
+        engine.claim(stream, count)
+        self.sent += count
+        HEADER.pack_into(buffer.view, 0, count << 8, 0, stream.stream_id)
+        if count <= JOIN_BELOW and count < wanted:
+            engine.queue_frame(bytes(buffer.view[: HEADER_SIZE + count]))
+            self._reactor.touch(peer)
+        else:
+            peer.write_frames(HEADER_SIZE + count)
+        return count, wanted
+
+    def _read_scattered(self, allowed: int) -> tuple[int, int]:
+        """For a peer that takes frames of 16 KiB only: one read fills many, each behind its own header."""
+        peer, stream, view = self.peer, self.stream, self._reactor.plaintext_out.view
+        pieces = self._reactor.scattered
+        wanted = min(allowed, SCATTER * SCATTERED_FRAME)
+        whole, rest = divmod(wanted, SCATTERED_FRAME)
+        targets = pieces[:whole]
+        if rest:
+            targets.append(pieces[whole][:rest])
+        count = self.sock.recvmsg_into(targets)[0]
+        if not count:
+            return 0, wanted
+        self._is_small = count < SCATTERED_FRAME
+        peer.engine.claim(stream, count)
+        self.sent += count
+        whole, rest = divmod(count, SCATTERED_FRAME)
+        for start in range(whole):
+            HEADER.pack_into(view, start * _STEP, SCATTERED_FRAME << 8, 0, stream.stream_id)
+        if rest:
+            HEADER.pack_into(view, whole * _STEP, rest << 8, 0, stream.stream_id)
+        peer.write_frames(whole * _STEP + (rest + HEADER_SIZE if rest else 0))
+        return count, wanted
+
+    def _application_ended(self) -> None:
+        """FIN: our direction of the tunnel ends, the other lives on."""
+        self.up_ended = True
+        self.peer.engine.end(self.stream)
+        self._reactor.touch(self.peer)
+        if self.down_ended:
+            self._finish(None)
+
+    def _application_broke(self, error: OSError) -> None:
+        """RST, or the like."""
+        if self._lenient:
+            self.peer.engine.end(self.stream)
+        else:
+            code = ErrorCode.CONNECT_ERROR if self.peer.is_client else ErrorCode.INTERNAL_ERROR
+            self.peer.engine.reset(self.stream, code)
+        self._reactor.touch(self.peer)
+        self._finish(ConnectionLost(f"application connection broke: {error.strerror}"))
+
+    # The tunnel -----------------------------------------------------------------------------------------------------------
+
+    def _deliver(self, pieces: list[memoryview], size: int) -> int:
+        """The stream's sink: tunnel to application, as much as its socket takes now."""
+        try:
+            if len(pieces) == 1:
+                count = self.sock.send(pieces[0])
+            elif len(pieces) <= 64:
+                count = self.sock.sendmsg(pieces)
+            else:
+                count = self.sock.send(b"".join(pieces))
+        except BlockingIOError:
+            count = 0
+        except OSError as error:
+            self._application_broke(error)
+            return 0
+        self.received += count
+        if count < size:
+            self._is_full = True
+        return count
+
+    def _drain_held(self) -> None:
+        """The application has room: what the stream holds goes first."""
+        stream, engine = self.stream, self.peer.engine
+        self._is_full = False
+        while stream.unread:
+            try:
+                count = self.sock.sendmsg(list(islice(stream.held, 64)))
+            except BlockingIOError:
+                count = 0
+            except OSError as error:
+                self._application_broke(error)
+                return
+            if not count:
+                self._is_full = True
+                break
+            self.received += count
+            engine.consumed(stream, count)
+        self._reactor.touch(self.peer)
+        if not stream.unread and not stream.remote_open:
+            self._finish_down()
+
+    def _finish_down(self) -> None:
+        """The tunnel's direction is over and delivered: the application reads an end."""
+        if self.down_ended:
+            return
+        self.down_ended = True
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it is gone already; reading will tell
+        if self.up_ended:
+            self._finish(None)
+        elif self._is_discarding:
+            self._reactor.wheel.after(_GRACE, self._end_of_grace)
+            self._discard()
+
+    def _discard(self) -> None:
+        """Nobody wants what the application still says; closing under it would turn its end into a reset."""
+        if self.is_over:
+            return
+        view = self._reactor.plaintext_out.view
+        try:
+            while self.sock.recv_into(view):
+                pass
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.up_ended = True
+        if self.down_ended:
+            self._finish(None)
+
+    def _end_of_grace(self) -> None:
+        if not self.is_over:
+            self._finish(None)
+
+    def tunnel_ended(self) -> None:
+        """The peer's direction is over; what is held goes first."""
+        if self._is_reading and not self.stream.unread and not self.is_over:
+            self._finish_down()
+
+    def tunnel_reset(self, event: ev.TunnelReset) -> None:
+        """The stream is gone: an end if it says so, else a reset for the application."""
+        if self.is_over:
+            return
+        clean = event.after_end and event.code == ErrorCode.NO_ERROR
+        if clean or (self._lenient and event.by_peer and event.code in _CLEAN_RESETS):
+            self._is_discarding = True
+            self.peer.engine.end(self.stream)
+            if not self.stream.unread:
+                self._finish_down()
+            return
+        self._finish(StreamReset(event.code, by_peer=event.by_peer))
+
+    def tunnel_lost(self, error: HboneError) -> None:
+        """The connection is gone: bytes may be missing, so the application must see a reset."""
+        self._finish(error)
+
+    def tunnel_writable(self) -> None:
+        """Window or socket room is back."""
+        self.on_again()
+
+    def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
+        """Client: the tunnel is open."""
+        self.start()
+
+    def tunnel_refused(self, status: int) -> None:
+        """Handled by whoever opened the tunnel; a relay starts after the 200."""
+
+    # The end ---------------------------------------------------------------------------------------------------------------
+
+    def cut(self, error: HboneError, code: ErrorCode) -> None:
+        """End it from outside: both sides are reset."""
+        if not self.is_over:
+            self.peer.engine.reset(self.stream, code)
+            self._reactor.touch(self.peer)
+            self._finish(error)
+
+    def abort(self, error: Exception) -> None:
+        """A handler of ours failed."""
+        self.cut(HboneError(f"unexpected error: {error!r}"), ErrorCode.INTERNAL_ERROR)
+
+    def _finish(self, error: HboneError | None) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
+        self.stream.sink = None
+        self._reactor.unregister(self.sock.fileno())
+        if error is None:
+            self.sock.close()
+        else:
+            reset(self.sock)
+        self.done(self, error)

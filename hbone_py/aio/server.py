@@ -1,0 +1,244 @@
+"""serve(): the one call a library user needs to accept tunnels."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Self
+
+from hbone_py.aio.peer import Peer
+from hbone_py.aio.reactor import Reactor
+from hbone_py.aio.stream import TunnelStream
+from hbone_py.aio.tcp import Listener, SocketOptions, listening_socket
+from hbone_py.aio.transport import TcpTransport
+from hbone_py.config import Deadlines, Http2Config, Keepalive
+from hbone_py.errors import ErrorCode, HboneError
+from hbone_py.header_blocks import STATUS_200, literals
+from hbone_py.tls.context import TlsSettings, server_context
+from hbone_py.tls.verify import verify_inbound
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from hbone_py import events as ev
+    from hbone_py.aio.tcp import SocketAddress
+    from hbone_py.connect import ConnectRequest
+    from hbone_py.identity import SpiffeId
+    from hbone_py.tls.credentials import Credentials
+
+log = logging.getLogger(__name__)
+
+
+class IncomingTunnel:
+    """A tunnel somebody asks for. Answer it once: `accept` or `reject`."""
+
+    def __init__(self, peer: Peer, event: ev.TunnelRequested) -> None:
+        self.request: ConnectRequest = event.request
+        self.connection = peer
+        self._stream = TunnelStream(peer, event.stream)
+        self._raw = event.stream
+        self.is_answered = False
+
+    @property
+    def peer(self) -> SpiffeId | None:
+        """Who asks: the first SPIFFE identity of the client's certificate."""
+        return self.connection.identity
+
+    async def accept(self, headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> TunnelStream:
+        """Say 200 and carry bytes."""
+        self.is_answered = True
+        pairs = headers.items() if hasattr(headers, "items") else headers
+        block = STATUS_200 + literals([(name.lower().encode(), value.encode()) for name, value in pairs])
+        if self._raw.stream_id in self.connection.engine.streams:
+            self.connection.engine.accept_tunnel(self._raw, block)
+            self.connection.reactor.touch(self.connection)
+        return self._stream
+
+    async def reject(self, status: int) -> None:
+        """Say something else."""
+        self.is_answered = True
+        self.connection.engine.reject_tunnel(self._raw, status)
+        self.connection.reactor.touch(self.connection)
+
+    def fail(self) -> None:
+        """Our handler broke: a status before the answer, a reset after it."""
+        if not self.is_answered:
+            self.connection.engine.reject_tunnel(self._raw, 503)
+        else:
+            self.connection.engine.reset(self._raw, ErrorCode.INTERNAL_ERROR)
+        self.connection.reactor.touch(self.connection)
+
+
+class Server:
+    """Accepts HBONE connections and starts `handler` for every tunnel. An async context manager."""
+
+    def __init__(
+        self,
+        handler: Callable[[IncomingTunnel], Awaitable[None]],
+        listener_socket: socket.socket,
+        *,
+        credentials: Credentials,
+        trust_domain: str | None,
+        tls: TlsSettings | None,
+        config: Http2Config | None,
+        deadlines: Deadlines | None,
+        keepalive: Keepalive | None,
+        options: SocketOptions | None,
+    ) -> None:
+        self._handler = handler
+        self._context = server_context(credentials, tls or TlsSettings())
+        self._trust_domain = trust_domain
+        self._config, self._deadlines, self._keepalive = config, deadlines, keepalive
+        self._options = options or SocketOptions()
+        self._reactor = Reactor.current()
+        self._peers: set[Peer] = set()
+        self._empty = asyncio.Event()
+        self._group = asyncio.TaskGroup()
+        self._stop = asyncio.Event()
+        self._keeper: asyncio.Task[None]
+        self._listener = Listener(self._reactor, listener_socket, self._accepted)
+        self.host, self.port = self._listener.address
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open now."""
+        return len(self._peers)
+
+    async def drain(self, seconds: float) -> bool:
+        """Stop accepting, say GOAWAY, wait for open tunnels at most `seconds`; True if all ended by themselves."""
+        self._listener.close()
+        for peer in list(self._peers):
+            peer.drain()
+            self._close_when_idle(peer)
+        try:
+            async with asyncio.timeout(seconds):
+                while self._peers:
+                    self._empty.clear()
+                    await self._empty.wait()
+        except TimeoutError:
+            await self.aclose()
+            return False
+        await self.aclose()
+        return True
+
+    async def aclose(self) -> None:
+        """Close everything now."""
+        self._listener.close()
+        for peer in list(self._peers):
+            peer.close()
+        self._stop.set()
+        await self._tasks_done()
+
+    async def _tasks_done(self) -> None:
+        await asyncio.gather(self._keeper, return_exceptions=True)
+
+    async def _keep_tasks(self, started: asyncio.Event) -> None:
+        """The parent of every handler; lives as long as the server."""
+        async with self._group:
+            started.set()
+            await self._stop.wait()
+
+    def _accepted(self, sock: socket.socket, address: SocketAddress) -> None:
+        try:
+            self._options.apply(sock, keepalive=False)
+        except OSError:
+            sock.close()
+            return
+        peer = Peer(
+            self._reactor,
+            TcpTransport(self._reactor, sock, address),
+            self._context,
+            self,
+            check=lambda found: verify_inbound(found, self._trust_domain),
+            config=self._config,
+            deadlines=self._deadlines,
+            keepalive=self._keepalive,
+        )
+        self._peers.add(peer)
+        peer.start()
+
+    async def _guarded(self, tunnel: IncomingTunnel) -> None:
+        try:
+            await self._handler(tunnel)
+        except HboneError as error:
+            log.info("tunnel to %s failed: %s", tunnel.request.authority, error)
+            tunnel.fail()
+        except Exception:
+            log.exception("! tunnel to %s: unexpected error", tunnel.request.authority)
+            tunnel.fail()
+
+    # PeerOwner
+
+    def peer_up(self, peer: Peer) -> None:
+        """A client is there."""
+
+    def peer_closed(self, peer: Peer, error: HboneError | None) -> None:
+        """A client is gone, or was never let in."""
+        self._peers.discard(peer)
+        self._empty.set()
+        if error is not None and not peer.is_up:
+            log.warning("connection from %s refused: %s", peer.transport, error)
+
+    def peer_draining(self, peer: Peer) -> None:
+        """The client says GOAWAY; its tunnels go on."""
+
+    def tunnel_requested(self, peer: Peer, event: ev.TunnelRequested) -> None:
+        """Start the handler."""
+        tunnel = IncomingTunnel(peer, event)
+        self._group.create_task(self._guarded(tunnel), name=f"tunnel {event.request.authority}")
+
+    def _close_when_idle(self, peer: Peer) -> None:
+        def look() -> None:
+            if peer.is_closed:
+                return
+            if peer.engine.streams:
+                self._reactor.wheel.after(0.25, look)
+            else:
+                peer.close()
+
+        self._reactor.wheel.after(0.25, look)
+
+
+async def serve(
+    handler: Callable[[IncomingTunnel], Awaitable[None]],
+    host: str,
+    port: int = 15008,
+    *,
+    credentials: Credentials,
+    trust_domain: str | None = None,
+    tls: TlsSettings | None = None,
+    config: Http2Config | None = None,
+    deadlines: Deadlines | None = None,
+    keepalive: Keepalive | None = None,
+    options: SocketOptions | None = None,
+) -> Server:
+    """Accept HBONE on `host`:`port` (0: any free port, see `Server.port`) and run `handler` for every tunnel.
+
+    Clients must show a certificate our roots vouch for, with a SPIFFE identity in `trust_domain` (default: our own
+    certificate's). Raises OSError when the address cannot be bound.
+    """
+    if trust_domain is None and credentials.identity is not None:
+        trust_domain = credentials.identity.trust_domain
+    server = Server(
+        handler,
+        listening_socket(host, port),
+        credentials=credentials,
+        trust_domain=trust_domain,
+        tls=tls,
+        config=config,
+        deadlines=deadlines,
+        keepalive=keepalive,
+        options=options,
+    )
+    started = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    server._keeper = loop.create_task(server._keep_tasks(started), name=f"server {host}:{server.port}")
+    await started.wait()
+    return server

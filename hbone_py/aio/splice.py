@@ -1,0 +1,158 @@
+"""Splice: two TCP sockets joined, as a state machine on the reactor: plaintext passing through a proxy.
+
+The same rules as `relay.Relay`: half-close travels, a reset becomes a reset, a slow side stops the reading of the
+other. What a full socket refuses is kept, at most one read's worth in each direction.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE
+from hbone_py.aio.tcp import reset
+from hbone_py.errors import ConnectionLost, HboneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hbone_py.aio.reactor import Reactor
+
+_READS_PER_TURN = 4
+
+
+class _Side:
+    """One of the two sockets: reads its own, writes what the other read."""
+
+    __slots__ = ("_is_closing", "_splice", "count", "ended", "kept", "other", "sock")
+
+    def __init__(self, splice: Splice, sock: socket.socket) -> None:
+        self.sock = sock
+        self.count = 0
+        """Bytes this side has said, taken by the other side's kernel."""
+        self.ended = False
+        self.kept = b""
+        """What the other side said and this socket has not taken yet."""
+        self.other: _Side
+        self._splice = splice
+        self._is_closing = False
+
+    def on_ready(self, mask: int) -> None:
+        """The kernel reports an edge."""
+        if mask & CLOSING:
+            self._is_closing = True
+        if mask & WRITABLE and self.kept:
+            self._write_kept()
+        if mask & READABLE and not self._splice.is_over:
+            self.on_again()
+
+    def on_again(self) -> None:
+        """Read while the other side takes everything."""
+        splice, other = self._splice, self.other
+        view = splice.reactor.plaintext_out.view
+        try:
+            for _ in range(_READS_PER_TURN):
+                if self.ended or other.kept or splice.is_over:
+                    return
+                count = self.sock.recv_into(view)
+                if not count:
+                    self._end()
+                    return
+                self._pass_on(view[:count])
+                if count < len(view) and not self._is_closing:
+                    return
+        except BlockingIOError:
+            return
+        except OSError as error:
+            splice.finish(ConnectionLost(f"connection broke: {error.strerror}"))
+            return
+        splice.reactor.again(self)
+
+    def _pass_on(self, data: memoryview) -> None:
+        try:
+            sent = self.other.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        self.count += sent
+        if sent < len(data):
+            self.other.kept = bytes(data[sent:])
+
+    def _write_kept(self) -> None:
+        other = self.other
+        try:
+            sent = self.sock.send(self.kept)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._splice.finish(ConnectionLost(f"connection broke: {error.strerror}"))
+            return
+        other.count += sent
+        self.kept = self.kept[sent:]
+        if self.kept:
+            return
+        if other.ended:
+            other._end()
+        else:
+            self._splice.reactor.again(other)
+
+    def _end(self) -> None:
+        """This side has said all; once the other has it all, it is told."""
+        self.ended = True
+        if self.other.kept:
+            return
+        try:
+            self.other.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it is gone already; reading it will tell
+        if self.other.ended and not self.kept:
+            self._splice.finish(None)
+
+    def abort(self, error: Exception) -> None:
+        """A handler of ours failed."""
+        self._splice.finish(HboneError(f"unexpected error: {error!r}"))
+
+
+class Splice:
+    """Two sockets, `downstream` (who came to us) and `upstream` (whom we called). `done` is called once."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        downstream: socket.socket,
+        upstream: socket.socket,
+        done: Callable[[Splice, HboneError | None], None],
+    ) -> None:
+        self.reactor = reactor
+        self.done = done
+        self.is_over = False
+        self.downstream = _Side(self, downstream)
+        self.upstream = _Side(self, upstream)
+        self.downstream.other, self.upstream.other = self.upstream, self.downstream
+
+    def start(self) -> None:
+        """Register both; bytes flow from now on."""
+        self.reactor.register(self.downstream.sock.fileno(), self.downstream)
+        self.reactor.register(self.upstream.sock.fileno(), self.upstream)
+
+    @property
+    def sent(self) -> int:
+        """Bytes from downstream to upstream."""
+        return self.downstream.count
+
+    @property
+    def received(self) -> int:
+        """Bytes from upstream to downstream."""
+        return self.upstream.count
+
+    def finish(self, error: HboneError | None) -> None:
+        """End both; with an error both see a reset."""
+        if self.is_over:
+            return
+        self.is_over = True
+        for side in (self.downstream, self.upstream):
+            self.reactor.unregister(side.sock.fileno())
+            if error is None:
+                side.sock.close()
+            else:
+                reset(side.sock)
+        self.done(self, error)

@@ -1,0 +1,257 @@
+"""ByteStream: the contract every two-way stream of bytes keeps, and a TCP connection and a tunnel that keep it.
+
+For library users, the control plane and tests. The proxies' bulk path is `relay.Relay`, which keeps the same promises
+without coroutines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Protocol
+
+from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE, Reactor
+from hbone_py.aio.tcp import reset
+from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamEnded, StreamReset, TunnelRefused
+
+if TYPE_CHECKING:
+    from hbone_py import events as ev
+    from hbone_py.aio.peer import Peer
+    from hbone_py.header_blocks import HeaderList
+    from hbone_py.streams import Stream
+
+RECEIVE_SIZE = 64 * 1024
+
+
+class ByteStream(Protocol):
+    """Two directions that end apart. Every error is an HboneError."""
+
+    async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """Some bytes, at least one; b"" once the other side has ended its direction."""
+
+    async def send(self, data: bytes | memoryview) -> None:
+        """Returns when all of it has found room: this is the back-pressure."""
+
+    async def send_eof(self) -> None:
+        """End our direction; receiving goes on."""
+
+    async def aclose(self) -> None:
+        """End both directions, politely."""
+
+    def abort(self) -> None:
+        """End both at once: the other side sees a reset."""
+
+
+class _Waiter:
+    """At most one coroutine waits for an edge; waking nobody is fine."""
+
+    def __init__(self) -> None:
+        self._future: asyncio.Future[None] | None = None
+
+    async def wait(self) -> None:
+        if self._future is not None:
+            raise RuntimeError("another coroutine already waits for this direction of the stream")
+        self._future = asyncio.get_running_loop().create_future()
+        try:
+            await self._future
+        finally:
+            self._future = None
+
+    def wake(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+
+class TcpStream:
+    """A connected socket as a ByteStream, on the reactor."""
+
+    def __init__(self, reactor: Reactor, sock: socket.socket) -> None:
+        self.sock = sock
+        self._reactor = reactor
+        self._readable = _Waiter()
+        self._writable = _Waiter()
+        reactor.register(sock.fileno(), self)
+
+    async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """Some bytes, or b"" at the end. Raises ConnectionLost on a reset."""
+        while True:
+            try:
+                return self.sock.recv(max_bytes)
+            except BlockingIOError:
+                await self._readable.wait()
+            except OSError as error:
+                raise ConnectionLost(f"connection broke: {error.strerror}") from error
+
+    async def send(self, data: bytes | memoryview) -> None:
+        """Raises ConnectionLost when the other side is gone."""
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self.sock.send(view) :]
+            except BlockingIOError:
+                await self._writable.wait()
+            except OSError as error:
+                raise ConnectionLost(f"connection broke: {error.strerror}") from error
+
+    async def send_eof(self) -> None:
+        """FIN."""
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise ConnectionLost(f"connection broke: {error.strerror}") from error
+
+    async def aclose(self) -> None:
+        """Close."""
+        self._close(reset_it=False)
+
+    def abort(self, error: Exception | None = None) -> None:
+        """RST."""
+        self._close(reset_it=True)
+
+    def _close(self, *, reset_it: bool) -> None:
+        if self.sock.fileno() >= 0:
+            self._reactor.unregister(self.sock.fileno())
+            if reset_it:
+                reset(self.sock)
+            else:
+                self.sock.close()
+        self._readable.wake()
+        self._writable.wake()
+
+    def on_ready(self, mask: int) -> None:
+        """The kernel reports an edge."""
+        if mask & (READABLE | CLOSING):
+            self._readable.wake()
+        if mask & (WRITABLE | CLOSING):
+            self._writable.wake()
+
+    def on_again(self) -> None:
+        """Never asked for."""
+
+
+class TunnelStream:
+    """One tunnel as a ByteStream. Received bytes wait in the stream's window until they are asked for."""
+
+    def __init__(self, peer: Peer, stream: Stream) -> None:
+        self.peer = peer
+        self.response_headers: HeaderList = []
+        """Client: what came with the 200."""
+        self.owns_connection = False
+        """Close the connection with the tunnel: nobody else uses it."""
+        self._stream = stream
+        self._error: HboneError | None = None
+        self._readable = _Waiter()
+        self._writable = _Waiter()
+        stream.owner = self
+        stream.sink = self._arrived
+
+    @property
+    def stream_id(self) -> int:
+        """The HTTP/2 stream."""
+        return self._stream.stream_id
+
+    async def opened(self) -> None:
+        """Client: wait for the 200. Raises TunnelRefused, or what ended the stream."""
+        while not self._stream.answered or self._error:
+            if self._error:
+                raise self._error
+            await self._readable.wait()
+
+    async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """Some bytes, or b"" at the end. Raises StreamReset or ConnectionLost when bytes may be missing."""
+        stream = self._stream
+        while not stream.unread:
+            if self._error:
+                raise self._error
+            if not stream.remote_open:
+                return b""
+            await self._readable.wait()
+        piece = bytes(stream.held[0][:max_bytes])
+        self.peer.engine.consumed(stream, len(piece))
+        self.peer.reactor.touch(self.peer)
+        return piece
+
+    async def send(self, data: bytes | memoryview) -> None:
+        """Raises StreamEnded after `send_eof`, StreamReset or ConnectionLost when the tunnel is gone."""
+        view = memoryview(data)
+        peer, stream = self.peer, self._stream
+        while view:
+            if self._error:
+                raise self._error
+            if not stream.local_open:
+                raise StreamEnded(f"stream {stream.stream_id} takes no more data")
+            if peer.is_stalled:
+                peer.wait_writable(self)
+                await self._writable.wait()
+            elif count := peer.engine.send(stream, view[: 4 * RECEIVE_SIZE]):
+                peer.reactor.touch(peer)
+                view = view[count:]
+                await asyncio.sleep(0)  # let the batch be written before more is queued
+            else:
+                await self._writable.wait()
+
+    async def send_eof(self) -> None:
+        """END_STREAM."""
+        if self._error:
+            raise self._error
+        self.peer.engine.end(self._stream)
+        self.peer.reactor.touch(self.peer)
+
+    async def aclose(self) -> None:
+        """END_STREAM; if the other side still talks, RST_STREAM(CANCEL) behind it: nobody listens any more."""
+        if not self.peer.is_closed and not self._error:
+            self.peer.engine.end(self._stream)
+            if self._stream.remote_open:
+                self.peer.engine.reset(self._stream, ErrorCode.CANCEL)
+            self.peer.reactor.touch(self.peer)
+        if self.owns_connection:
+            self.peer.close()
+
+    def abort(self) -> None:
+        """RST_STREAM."""
+        if self.peer.is_closed or self._error:
+            return
+        code = ErrorCode.CONNECT_ERROR if self.peer.is_client else ErrorCode.INTERNAL_ERROR
+        self.peer.engine.reset(self._stream, code)
+        self.peer.reactor.touch(self.peer)
+        self._fail(StreamReset(code, by_peer=False))
+
+    def _arrived(self, pieces: list[memoryview], size: int) -> int:
+        self._readable.wake()
+        return 0
+
+    def _fail(self, error: HboneError) -> None:
+        self._error = error
+        self._readable.wake()
+        self._writable.wake()
+
+    # TunnelDriver
+
+    def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
+        """200."""
+        self.response_headers = event.headers
+        self._readable.wake()
+
+    def tunnel_refused(self, status: int) -> None:
+        """Not 200."""
+        self._fail(TunnelRefused(status))
+
+    def tunnel_ended(self) -> None:
+        """END_STREAM."""
+        self._readable.wake()
+
+    def tunnel_reset(self, event: ev.TunnelReset) -> None:
+        """RST_STREAM; after an end with NO_ERROR only our own direction is cut."""
+        if event.after_end and event.code == ErrorCode.NO_ERROR:
+            self._readable.wake()
+            self._writable.wake()
+        else:
+            self._fail(StreamReset(event.code, by_peer=event.by_peer))
+
+    def tunnel_lost(self, error: HboneError) -> None:
+        """The connection is gone."""
+        self._fail(error)
+
+    def tunnel_writable(self) -> None:
+        """Room again."""
+        self._writable.wake()
