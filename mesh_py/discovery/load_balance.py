@@ -7,7 +7,8 @@ changes; the choice itself is one random number and a binary search.
 from __future__ import annotations
 
 from bisect import bisect_right
-from enum import Enum
+from dataclasses import dataclass, field
+from enum import IntEnum
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,18 +19,19 @@ if TYPE_CHECKING:
 
     from hbone_py.identity import SpiffeId
     from mesh_py.discovery.record import ServiceRecord
-    from mesh_py.model.route import Random
+    from mesh_py.model.route import Random, Route
     from mesh_py.model.workload import Endpoint, LoadBalancer, Service, Workload
 
 
-class Resolution(Enum):
+class Resolution(IntEnum):
     """What an endpoint is wanted for: a waypoint with an application tunnel needs no service port (2.3)."""
 
     STANDARD = 1
     WAYPOINT = 2
 
 
-class Upstream(NamedTuple):
+@dataclass(slots=True)
+class Upstream:
     """The workload a connection goes to (or is meant for, if something else stands in front)."""
 
     workload: Workload
@@ -38,6 +40,8 @@ class Upstream(NamedTuple):
     service: Service | None
     expect: tuple[SpiffeId, ...]
     """Who may be there: the service's names, then the workload's own."""
+    routes: dict[bool, Route] = field(default_factory=dict, repr=False, compare=False)
+    """Routes straight to it for callers of either family (IPv6 or not), kept by `resolve` for the next connection."""
 
 
 class Candidates(NamedTuple):

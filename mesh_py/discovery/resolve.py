@@ -18,6 +18,7 @@ from mesh_py.discovery.waypoint import (
     find_waypoint,
     is_waypoint_of,
     pick_waypoint,
+    upstream_of_service,
 )
 from mesh_py.model.address import IpAddress, NetworkAddress, SocketAddress, format_address, is_ipv6
 from mesh_py.model.errors import NoHealthyUpstream, NoRoutingDestination, NoService
@@ -60,7 +61,7 @@ def resolve(
         waypoint = pick_waypoint(asked.service, random)
         if waypoint is not None:
             return _to_service_waypoint(state, source, waypoint, asked.service, destination, random)
-    upstream = find_upstream(state, source, source.network, ip, port, Resolution.STANDARD, random)
+    upstream = _find_upstream(state, source, destination, asked, random)
     if upstream is None:
         return _without_upstream(asked, destination)
     workload = upstream.workload
@@ -71,6 +72,19 @@ def resolve(
     if asked is None and workload.waypoint is not None and not is_waypoint_of(state, source, downstream_ip, workload):
         return _to_waypoint(state, source, workload.waypoint, None, destination, random)
     return _to_workload(upstream, destination)
+
+
+def _find_upstream(
+    state: MeshState,
+    source: Workload,
+    destination: SocketAddress,
+    asked: ServiceRecord | None,
+    random: Random,
+) -> Upstream | None:
+    ip, port = destination
+    if asked is not None and source.network == state.network:
+        return upstream_of_service(state, source, asked, port, Resolution.STANDARD, random)
+    return find_upstream(state, source, source.network, ip, port, Resolution.STANDARD, random)
 
 
 def _without_upstream(asked: ServiceRecord | None, destination: SocketAddress) -> Direct:
@@ -139,13 +153,24 @@ def _through_gateway(
 
 
 def _to_workload(upstream: Upstream, destination: SocketAddress) -> Route:
+    wanted = destination[0]
+    if wanted in upstream.workload.workload_ips:
+        return _make_route_to(upstream, wanted)
+    v6 = is_ipv6(wanted)
+    route = upstream.routes.get(v6)
+    if route is None:
+        route = upstream.routes[v6] = _make_route_to(upstream, wanted)
+    return route
+
+
+def _make_route_to(upstream: Upstream, wanted: IpAddress) -> Route:
     at = _hbone_at if upstream.workload.protocol is Protocol.HBONE else _tcp_at
-    return _with_address(upstream, destination[0], partial(at, upstream))
+    return _with_address(upstream, wanted, partial(at, upstream))
 
 
 def _hbone_at(upstream: Upstream, ip: IpAddress) -> Tunnel:
-    workload, port, service, expect = upstream
-    return Tunnel((ip, HBONE_PORT), format_address(ip, port), expect, workload, service)
+    authority = format_address(ip, upstream.port)
+    return Tunnel((ip, HBONE_PORT), authority, upstream.expect, upstream.workload, upstream.service)
 
 
 def _tcp_at(upstream: Upstream, ip: IpAddress) -> Direct:

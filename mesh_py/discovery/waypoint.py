@@ -32,11 +32,23 @@ def find_upstream(
     """
     record = state.services.at(network, ip, source.namespace)
     if record is not None:
-        if record.service.is_passthrough:
-            return None
-        return choose_endpoint(record, state.workloads.by_uid, source, port, resolution, random)
+        return upstream_of_service(state, source, record, port, resolution, random)
     workload = state.workloads.at(network, ip)
     return None if workload is None else upstream_of(workload, port)
+
+
+def upstream_of_service(
+    state: MeshState,
+    source: Workload,
+    record: ServiceRecord,
+    port: int,
+    resolution: Resolution,
+    random: Random,
+) -> Upstream | None:
+    """An endpoint of the service; None if nobody serves the port, and for a passthrough service."""
+    if record.service.is_passthrough:
+        return None
+    return choose_endpoint(record, state.workloads.by_uid, source, port, resolution, random)
 
 
 def upstream_of(workload: Workload, port: int) -> Upstream:

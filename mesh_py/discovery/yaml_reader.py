@@ -7,6 +7,7 @@ is the text `on`, as for the YAML 1.2 parser that the format was made for.
 
 from __future__ import annotations
 
+import json
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -27,6 +28,7 @@ Key = TypeVar("Key")
 Choice = TypeVar("Choice", bound=Enum)
 
 _CORE_TAGS = "tag:yaml.org,2002:"
+_TEXT_TAG, _LIST_TAG, _MAP_TAG = f"{_CORE_TAGS}str", f"{_CORE_TAGS}seq", f"{_CORE_TAGS}map"
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -69,7 +71,9 @@ def compose(text: str, file: str) -> yaml.Node:
     try:
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
-        raise ConfigError([_syntax_problem(error, file)]) from None
+        node = _compose_json(text)
+        if node is None:
+            raise ConfigError([_syntax_problem(error, file)]) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError([Problem(file, 0, 0, f"not YAML: {_first_line(error)}")]) from None
     finally:
@@ -77,6 +81,24 @@ def compose(text: str, file: str) -> yaml.Node:
     if node is None:
         raise ConfigError([Problem(file, 1, 1, "nothing to read", "an empty mesh is written 'workloads: []'")])
     return node
+
+
+def _compose_json(text: str) -> yaml.Node | None:
+    """The tree of a JSON object that is no YAML (surrogate escapes, keys above 1,024 characters), without places."""
+    try:
+        return _node(json.loads(text)) if text.lstrip().startswith("{") else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _node(value: object) -> yaml.Node:
+    if isinstance(value, dict):
+        return yaml.MappingNode(_MAP_TAG, [(_node(key), _node(item)) for key, item in value.items()])
+    if isinstance(value, list):
+        return yaml.SequenceNode(_LIST_TAG, [_node(item) for item in value])
+    if isinstance(value, str):
+        return yaml.ScalarNode(_TEXT_TAG, value, style='"')
+    return yaml.ScalarNode(_TEXT_TAG, json.dumps(value))
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:

@@ -80,9 +80,7 @@ class PolicySet:
         self.missing = missing
 
 
-def _select(
-    policies: tuple[CompiledPolicy, ...], action: Action, *, dry_run: bool
-) -> tuple[CompiledPolicy, ...]:
+def _select(policies: tuple[CompiledPolicy, ...], action: Action, *, dry_run: bool) -> tuple[CompiledPolicy, ...]:
     return tuple(p for p in policies if p.policy.action is action and p.policy.dry_run is dry_run)
 
 
