@@ -34,6 +34,11 @@ class Family(msgspec.Struct):
     bounds: tuple[float, ...] = ()
     join: Join = "sum"
 
+    def copy(self) -> Family:
+        """The same family with samples of its own."""
+        samples = {labels: list(values) for labels, values in self.samples.items()}
+        return msgspec.structs.replace(self, samples=samples)
+
     def add(self, other: Family) -> None:
         """Take in the same family of another process."""
         for labels, values in other.samples.items():

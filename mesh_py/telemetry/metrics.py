@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from mesh_py.telemetry.instruments import Counter, Family, Gauge, Histogram, Instrument
+from mesh_py.telemetry.instruments import Counter, Gauge, Histogram, Instrument
 from mesh_py.telemetry.labels import ON_DEMAND_DNS_LABELS
 from mesh_py.telemetry.process import process_families
 from mesh_py.telemetry.snapshot import SeriesCounts, Snapshot
@@ -63,7 +63,7 @@ class Metrics:
         self._refresh_own()
         return Snapshot(
             [SeriesCounts.of(series) for series in self.traffic],
-            [*(_copy(instrument.family) for instrument in self._instruments.values()), *process_families()],
+            [*(instrument.family.copy() for instrument in self._instruments.values()), *process_families()],
         )
 
     def _declare_build(self, tag: str) -> None:
@@ -120,8 +120,3 @@ class Metrics:
                 self.sockets_open.set(count, (reporter,))
         if self.traffic.dropped_series:
             self._dropped_series.family.samples[()] = [self.traffic.dropped_series]
-
-
-def _copy(family: Family) -> Family:
-    samples = {labels: list(values) for labels, values in family.samples.items()}
-    return Family(family.name, family.kind, family.help, family.label_names, samples, family.bounds, family.join)

@@ -31,9 +31,14 @@ class SeriesCounts(msgspec.Struct, array_like=True):
     sent_bytes: int
 
     @staticmethod
-    def of(series: TrafficSeries) -> SeriesCounts:
+    def of(series: TrafficSeries | SeriesCounts) -> SeriesCounts:
         """A copy that counts no further."""
-        return SeriesCounts(series.labels, series.opened, dict(series.closed), series.received_bytes, series.sent_bytes)
+        closed = dict(series.closed)
+        return SeriesCounts(series.labels, series.opened, closed, series.received_bytes, series.sent_bytes)
+
+    def copy(self) -> SeriesCounts:
+        """The same counts, to be added to."""
+        return SeriesCounts.of(self)
 
     def add(self, other: SeriesCounts) -> None:
         """Take in the same series of another process."""
@@ -73,14 +78,27 @@ def decode_snapshot(data: bytes) -> Snapshot:
 
 
 def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
-    """One snapshot that counts for all. The given ones are used up: their parts may be in the result."""
+    """One snapshot that counts for all; the given ones stay as they are."""
     traffic: dict[tuple[str, ...], SeriesCounts] = {}
     families: dict[str, Family] = {}
     for snapshot in snapshots:
         for series in snapshot.traffic:
-            if (known := traffic.setdefault(series.labels, series)) is not series:
+            if (known := traffic.get(series.labels)) is not None:
                 known.add(series)
+            else:
+                traffic[series.labels] = series.copy()
         for family in snapshot.families:
-            if (kept := families.setdefault(family.name, family)) is not family:
+            if (kept := families.get(family.name)) is not None:
                 kept.add(family)
+            else:
+                families[family.name] = family.copy()
     return Snapshot(list(traffic.values()), list(families.values()))
+
+
+def retire(snapshot: Snapshot) -> Snapshot:
+    """What stays of a process that has ended: its counters, with every connection closed."""
+    traffic = [series.copy() for series in snapshot.traffic]
+    for series in traffic:
+        if (still_open := series.opened - sum(series.closed.values())) > 0:
+            series.closed["-"] = series.closed.get("-", 0) + still_open
+    return Snapshot(traffic, [family for family in snapshot.families if family.kind != "gauge"])

@@ -1,0 +1,171 @@
+"""15000: what the proxy knows, how loudly it talks, and its off switch (hbone-controlplane 7.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import web
+
+from mesh_py.admin.http_server import HttpServer, serve_http, text, wrong_method
+from mesh_py.admin.loopback_only import is_meant_for_us
+from mesh_py.admin.profile import Profile, ProfileError, ProfileRequest, collapsed, profile_this_process, speedscope
+from mesh_py.telemetry.log_filter import LogFilterError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from mesh_py.admin.http_server import Handler
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSurface:
+    """What the admin server shows and does; the role that starts it decides how."""
+
+    config_dump: Callable[[], Awaitable[dict[str, Any]]]
+    """The whole state (`config_dump.assemble_config_dump`)."""
+    log_filter: Callable[[str | None, bool], Awaitable[str]]
+    """Given clauses to add, or None to change nothing, and whether to start from the first filter: the filter now.
+    Raises LogFilterError."""
+    shutdown: Callable[[], Awaitable[None]]
+    """Begin to drain, and wait for its end. Cancelling the wait must not cancel the drain."""
+    shutdown_deadline: float
+    """Seconds after which `/quitquitquit` answers although the drain goes on."""
+    readiness: Callable[[], tuple[int, str]]
+    profile: Callable[[ProfileRequest], Awaitable[Profile]] | None = None
+    """None samples this process."""
+    component: str = "ztunnel"
+
+
+def serve_admin(sockets: Sequence[socket.socket], surface: AdminSurface) -> AbstractAsyncContextManager[HttpServer]:
+    """Serve the admin surface on sockets bound to loopback addresses."""
+    admin = _Admin(surface)
+    routes: dict[str, Handler] = {
+        "/": admin.index,
+        "/config_dump": admin.config_dump,
+        "/logging": admin.logging,
+        "/quitquitquit": admin.quit,
+        "/healthz/ready": admin.ready,
+        "/debug/pprof/profile": admin.profile,
+    }
+    return serve_http(sockets, routes, middlewares=[_loopback_only])
+
+
+@web.middleware
+async def _loopback_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """See `loopback_only`: the listener keeps other machines out, this keeps web pages out."""
+    if not is_meant_for_us(request.headers.get("Host"), request.headers.get("Origin")):
+        return text(403, "this port answers requests for localhost only\n")
+    return await handler(request)
+
+
+_PAGES = (
+    ("config_dump", "GET", "the configuration and discovered state, as JSON"),
+    ("logging", "POST", "the log filter; ?level=debug or ?level=access=debug,info adds to it, ?reset starts over"),
+    ("quitquitquit", "POST", "drain and end"),
+    ("healthz/ready", "GET", "whether the proxy is ready"),
+    ("debug/pprof/profile", "GET", "CPU profile; ?seconds=10&frequency=100&format=collapsed or speedscope"),
+)
+
+LOGGING_HELP = """
+usage: POST /logging                              (to see the filter)
+usage: POST /logging?level=<level>                (to change the level of everything)
+usage: POST /logging?level=<scope>=<level>,...    (to change the level of scopes)
+usage: POST /logging?reset                        (to go back to the filter of the start)
+
+levels: error, warn, info, debug, trace, off
+scopes: access, dns, or the start of a module's name such as mesh_py.discovery
+"""
+
+
+class _Admin:
+    def __init__(self, surface: AdminSurface) -> None:
+        self._surface = surface
+        self._profiling = asyncio.Lock()
+
+    async def index(self, _: web.Request) -> web.Response:
+        rows = "".join(map(_row, _PAGES))
+        name = html.escape(self._surface.component)
+        page = f"<!doctype html><title>{name}</title><h1>{name}</h1><table>{rows}</table>\n"
+        policy = "default-src 'none'"
+        return text(200, page, "text/html; charset=utf-8", content_security_policy=policy)
+
+    async def config_dump(self, _: web.Request) -> web.Response:
+        dump = await self._surface.config_dump()
+        body = await asyncio.to_thread(_pretty, dump)
+        return web.Response(body=body, content_type="application/json")
+
+    async def logging(self, request: web.Request) -> web.Response:
+        if request.method != "POST":
+            return wrong_method("POST", f"Invalid HTTP method\n{LOGGING_HELP}")
+        level = request.query.get("level")
+        reset = "reset" in request.query
+        clauses = (level or "") if reset or level is not None else None
+        try:
+            now = await self._surface.log_filter(clauses, reset)
+        except LogFilterError as error:
+            return text(400, f"Invalid level provided: {error}\n{LOGGING_HELP}")
+        return text(200, f"current log level is {now}\n")
+
+    async def quit(self, request: web.Request) -> web.Response:
+        if request.method != "POST":
+            return wrong_method("POST")
+        log.warning("shutdown asked for on the admin port")
+        try:
+            await asyncio.wait_for(self._surface.shutdown(), self._surface.shutdown_deadline)
+        except TimeoutError:
+            log.warning("drain not over after %s s, answering now", self._surface.shutdown_deadline)
+        return text(200, "shutdown now\n")
+
+    async def ready(self, request: web.Request) -> web.Response:
+        if request.method not in ("GET", "HEAD"):
+            return wrong_method("GET, HEAD")
+        return text(*self._surface.readiness())
+
+    async def profile(self, request: web.Request) -> web.Response:
+        if request.method != "GET":
+            return wrong_method("GET")
+        try:
+            wanted, form = _profile_request(request)
+        except ValueError as error:
+            return text(400, f"{error}\n")
+        if self._profiling.locked():
+            return text(409, "a profile is being taken\n")
+        async with self._profiling:
+            try:
+                profile = await (self._surface.profile or profile_this_process)(wanted)
+            except ProfileError as error:
+                return text(500, f"{error}\n")
+        if form == "speedscope":
+            return text(200, speedscope(profile, self._surface.component), "application/json")
+        return text(200, collapsed(profile))
+
+
+def _profile_request(request: web.Request) -> tuple[ProfileRequest, str]:
+    form = request.query.get("format", "collapsed")
+    if form not in ("collapsed", "speedscope"):
+        raise ValueError("format must be collapsed or speedscope")
+    try:
+        seconds = float(request.query.get("seconds", "10"))
+        frequency = int(request.query.get("frequency", "100"))
+    except ValueError:
+        raise ValueError("seconds and frequency must be numbers") from None
+    return ProfileRequest(seconds, frequency), form
+
+
+def _pretty(value: Any) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2) + b"\n"
+
+
+def _row(page: tuple[str, str, str]) -> str:
+    path, method, text = page
+    name = f'<a href="{path}">{path}</a>' if method == "GET" else path
+    return f"<tr><td>{name}<td>{method}<td>{html.escape(text)}"

@@ -1,0 +1,119 @@
+"""A small HTTP server inside the running loop, bounded in every way a stranger could stretch it."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+IDLE_SECONDS = 20.0
+"""How long a connection may send no complete request: the first, or the next."""
+
+GRACE_SECONDS = 5.0
+"""How long open requests may take once the server closes."""
+
+MAX_BODY = 64 * 1024
+MAX_LINE = 8 * 1024
+MAX_CONNECTIONS = 256
+"""Beyond this many connections, requests are answered 503 and their connection is closed."""
+
+TEXT = "text/plain; charset=utf-8"
+
+
+class HttpServer:
+    """A running server."""
+
+    def __init__(self, runner: web.AppRunner) -> None:
+        self._runner = runner
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each listening socket."""
+        return [(address[0], address[1]) for address in self._runner.addresses]
+
+    async def drain(self) -> None:
+        """Stop accepting and close idle connections; open requests go on, up to the end of the context."""
+        for site in self._runner.sites:
+            await site.stop()
+        if (server := self._runner.server) is not None:
+            server.pre_shutdown()
+
+
+@asynccontextmanager
+async def serve_http(
+    sockets: Sequence[socket.socket],
+    routes: Mapping[str, Handler],
+    *,
+    middlewares: Sequence[Any] = (),
+    grace: float = GRACE_SECONDS,
+) -> AsyncIterator[HttpServer]:
+    """Serve `routes` (path to handler, every method) on bound sockets; any other path is an empty 404.
+
+    The sockets are the server's from here on. Leaving the context drains, then cuts what takes longer than `grace`
+    seconds.
+    """
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[_bounded, *middlewares])
+    for path, handler in routes.items():
+        app.router.add_route("*", path, handler)
+    app.router.add_route("*", "/{other:.*}", _not_found)
+    app.on_response_prepare.append(_no_server_header)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=IDLE_SECONDS,
+        shutdown_timeout=grace,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_LINE,
+        handler_cancellation=True,
+    )
+    app[_RUNNER] = runner
+    await runner.setup()
+    try:
+        for sock in sockets:
+            await web.SockSite(runner, sock).start()
+        yield HttpServer(runner)
+    finally:
+        await runner.cleanup()
+        for sock in sockets:
+            with contextlib.suppress(OSError):
+                sock.close()
+
+
+def text(status: int, body: str = "", content_type: str = TEXT, **headers: str) -> web.Response:
+    """A short answer; header names with underscores for dashes."""
+    named = {name.replace("_", "-").title(): value for name, value in headers.items()}
+    return web.Response(status=status, body=body.encode(), headers={"Content-Type": content_type, **named})
+
+
+def wrong_method(allowed: str, help: str = "") -> web.Response:
+    """405, naming the methods that would do."""
+    return text(405, help, allow=allowed)
+
+
+_RUNNER: web.AppKey[web.AppRunner] = web.AppKey("runner", web.AppRunner)
+
+
+@web.middleware
+async def _bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    server = request.app[_RUNNER].server
+    if server is not None and len(server.connections) > MAX_CONNECTIONS:
+        response = text(503, "too many connections\n")
+        response.force_close()
+        return response
+    return await handler(request)
+
+
+async def _not_found(_: web.Request) -> web.Response:
+    return web.Response(status=404)
+
+
+async def _no_server_header(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.popall("Server", None)
