@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import functools
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.require import require_tool
 
 ROOT = Path(__file__).parents[2]
 GENERATED = "xds/proto/"
@@ -80,3 +83,12 @@ def _modules_of(node: ast.ImportFrom) -> set[str]:
         raise ValueError(f"line {node.lineno}: a relative import")
     submodules = {f"{node.module}.{alias.name}" for alias in node.names}
     return {name if name in our_modules() else node.module for name in submodules}
+
+
+def tracked_files() -> list[Path]:
+    """What git keeps of this folder and is still there."""
+    listed = subprocess.run(
+        [require_tool("git"), "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=True, text=True
+    )
+    files = (ROOT / name for name in listed.stdout.split("\0") if name)
+    return [file for file in files if file.is_file()]
