@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
+import subprocess
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -60,9 +62,7 @@ class Arena(contextlib.AbstractContextManager["Arena"]):
             self._folder.mkdir(parents=True)
             self._processes = self._held.enter_context(Processes())
             self.world = self._held.enter_context(open_world(self._topology, self._capture))
-            given = Surroundings(
-                self.world, self._processes, self._certificates, self._folder, self.contestant.logging
-            )
+            given = Surroundings(self.world, self._processes, self._certificates, self._folder, self.contestant.logging)
             self.pair = self._peer.start(given)
             self._start_applications()
             self.tls = self._check_path()
@@ -81,16 +81,21 @@ class Arena(contextlib.AbstractContextManager["Arena"]):
         for side, process in (("outbound", self.pair.outbound), ("inbound", self.pair.inbound)):
             if process is not None and process.poll() is not None:
                 raise BenchmarkError(f"the {side} proxy has ended with status {process.returncode}")
+        if scenario.kind is Kind.IDLE:
+            return self._hold(scenario)
         before = self._usage()
         result = self._bulk(scenario, seconds) if scenario.kind is Kind.BULK else self._small(scenario, seconds)
         time.sleep(_SETTLE_SECONDS)  # what the last bytes cause is still theirs
         after = self._usage()
-        used = [now.since(then) for now, then in zip(after, before, strict=True)]
-        return Measured(result, *(used or [None, None]))
+        outbound, inbound = (now and then and now.since(then) for now, then in zip(after, before, strict=True))
+        return Measured(result, outbound, inbound)
 
-    def _usage(self) -> list[Usage]:
-        """Of the outbound and the inbound proxy, if there are any."""
-        return [usage_of(process.pid) for process in (self.pair.outbound, self.pair.inbound) if process]
+    def _usage(self) -> tuple[Usage | None, Usage | None]:
+        pair = self.pair
+        return (
+            usage_of(pair.outbound.pid) if pair.outbound else None,
+            usage_of(pair.inbound.pid) if pair.inbound else None,
+        )
 
     @property
     def _through_proxies(self) -> bool:
@@ -101,9 +106,7 @@ class Arena(contextlib.AbstractContextManager["Arena"]):
         with inside(self.world.server_namespace):
             for mode, (port, count) in ports.items():
                 target = f"{self.world.server_ip}:{port}"
-                generator.start_server(
-                    self._processes, mode, ["--target", target, "--ports", str(count)]
-                )
+                generator.start_server(self._processes, mode, ["--target", target, "--ports", str(count)])
 
     def _check_path(self) -> TlsFacts | None:
         """One round trip, watched: a pair whose traffic shows no TLS handshake on the HBONE port is no contestant."""
@@ -131,14 +134,37 @@ class Arena(contextlib.AbstractContextManager["Arena"]):
         count = ("--connections", str(scenario.connections))
         return self._client("send" if up else "receive", _SINK_PORT if up else _SOURCE_PORT, seconds, *count)
 
+    def _hold(self, scenario: Scenario) -> Measured:
+        """Opens the tunnels and reads the proxies' memory while they are held."""
+        count = ("--connections", str(scenario.connections), "--ports", str(_ECHO_PORTS))
+        command = self._command("hold", _ECHO_PORT, *count)
+        with inside(self.world.client_namespace):
+            held = self._processes.start(command, stdout=subprocess.PIPE, group=self._group)
+        try:
+            assert held.stdout is not None
+            line = held.stdout.readline()
+            if not line:
+                raise BenchmarkError(f"{scenario.connections} tunnels could not be held")
+            return Measured(json.loads(line), *self._usage())
+        finally:
+            self._processes.end(held)
+
     def _client(self, mode: str, port: int, seconds: float, *more: str) -> dict[str, Any]:
+        return self._run(self._command(mode, port, "--seconds", str(seconds), *more), seconds)
+
+    def _command(self, mode: str, port: int, *more: str) -> list[str]:
         """Our generator as the captured application."""
         command = [str(generator.build()), mode, "--target", f"{self.world.server_ip}:{port}", *more]
-        command += ["--seconds", str(seconds), "--source", self.world.client_ip]
+        command += ["--source", self.world.client_ip]
         if self._through_proxies and self._capture is Capture.PROXY:
             via = f"{self.world.client_ip}:{self.pair.proxy_protocol_port}"
             command += ["--via", via, "--proxy", "v2"]
-        return self._run(command, seconds)
+        return command
+
+    @property
+    def _group(self) -> int | None:
+        """The group id by which the capture rule knows an application; None where nothing is to be captured."""
+        return APPLICATION_GROUP if self._through_proxies and self._capture is Capture.REDIRECT else None
 
     def _iperf(self, scenario: Scenario, seconds: float) -> dict[str, Any]:
         """A server for one test, so that a failed one leaves nothing behind; then a client, captured."""
@@ -161,13 +187,12 @@ class Arena(contextlib.AbstractContextManager["Arena"]):
         }
 
     def _run(self, command: list[str], seconds: float) -> dict[str, Any]:
-        captured = self._through_proxies and self._capture is Capture.REDIRECT
         with inside(self.world.client_namespace):
             return generator.run_client(
                 self._processes,
                 command,
                 seconds=seconds * 2 + 15,
-                group=APPLICATION_GROUP if captured else None,
+                group=self._group,
                 log=self._folder / "generator.log",
             )
 
@@ -175,7 +200,9 @@ class Arena(contextlib.AbstractContextManager["Arena"]):
 def metrics_of(measured: Measured, kind: Kind) -> dict[str, float]:
     """The figures of one measurement, by the keys of `metrics.py`; CPU and memory are of the proxies alone."""
     said = measured.generator
-    if kind is Kind.BULK:
+    if kind is Kind.IDLE:
+        found = _memory(measured)
+    elif kind is Kind.BULK:
         found = {"gbit_s": said["gbit_s"], **_used(measured, "s_per_gb", said["bytes"] / 1e9)}
     else:
         found = {key: said[key] for key in ("per_second", "p50_us", "p90_us", "p99_us", "p999_us", "errors")}
@@ -193,6 +220,13 @@ def _used(measured: Measured, unit: str, amount: float) -> dict[str, float]:
         f"cpu_system_{unit}": (outbound.system_s + inbound.system_s) / amount,
         f"outbound_cpu_{unit}": outbound.cpu_s / amount,
         f"inbound_cpu_{unit}": inbound.cpu_s / amount,
-        "outbound_rss_mb": outbound.rss_mb,
-        "inbound_rss_mb": inbound.rss_mb,
+        **_memory(measured),
     }
+
+
+def _memory(measured: Measured) -> dict[str, float]:
+    outbound, inbound = measured.outbound, measured.inbound
+    if outbound is None or inbound is None:
+        return {}
+    rss = {"outbound_rss_mb": outbound.rss_mb, "inbound_rss_mb": inbound.rss_mb}
+    return {**rss, "rss_mb": sum(rss.values())}

@@ -66,9 +66,7 @@ def run_client(
     return result
 
 
-def start_iperf_server(
-    processes: Processes, namespace: int | None, address: Sequence[str]
-) -> subprocess.Popen[bytes]:
+def start_iperf_server(processes: Processes, namespace: int | None, address: Sequence[str]) -> subprocess.Popen[bytes]:
     """Starts an iperf3 server for one test and waits until it listens."""
     with inside(namespace):
         command = ["iperf3", "-s", "-1", "--forceflush", *address]

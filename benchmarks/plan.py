@@ -12,6 +12,7 @@ class Kind(StrEnum):
     BULK = "bulk"
     RR = "rr"
     CONNECT = "connect"
+    IDLE = "idle"
 
 
 class Direction(StrEnum):
@@ -69,9 +70,7 @@ class Target:
 def _bulk(streams: int, direction: Direction) -> Scenario:
     short = "up" if direction is Direction.UP else "down"
     plural = "stream" if streams == 1 else "streams"
-    return Scenario(
-        f"bulk-{streams}-{short}", f"bulk, {streams} {plural}, {direction}", Kind.BULK, streams, direction
-    )
+    return Scenario(f"bulk-{streams}-{short}", f"bulk, {streams} {plural}, {direction}", Kind.BULK, streams, direction)
 
 
 def _rr(connections: int) -> Scenario:
@@ -86,10 +85,15 @@ def _connect(clients: int, logging: Logging) -> Scenario:
     return Scenario(f"connect-{clients}{suffix}", title, Kind.CONNECT, clients, logging=logging)
 
 
+def _idle(tunnels: int) -> Scenario:
+    return Scenario(f"idle-{tunnels}", f"{tunnels:,} idle tunnels", Kind.IDLE, tunnels)
+
+
 SCENARIOS = (
     *(_bulk(streams, direction) for streams in (1, 8) for direction in Direction),
     *(_rr(connections) for connections in (1, 32)),
     *(_connect(clients, logging) for logging in Logging for clients in (1, 16)),
+    _idle(1000),
 )
 
 TARGETS = (

@@ -73,7 +73,7 @@ class Processes:
                 group=group,
                 extra_groups=None if group is None else [],
                 process_group=0,  # Ctrl-C is ours alone; we end the children in order
-                preexec_fn=_end_with_parent,  # noqa: PLW1509  (no threads here)
+                preexec_fn=_end_with_parent,
             )
         self._running.append(process)
         return process

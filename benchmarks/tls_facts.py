@@ -19,7 +19,7 @@ from benchmarks.world import HBONE_PORT, inside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ETH_P_IP = 0x0800
+_ETH_P_ALL = 0x0003  # a socket for one protocol alone would see nothing of what the machine sends
 _SUITES = {
     0x1301: "TLS_AES_128_GCM_SHA256",
     0x1302: "TLS_AES_256_GCM_SHA384",
@@ -86,7 +86,7 @@ class Witness:
     def __init__(self, namespace: int | None) -> None:
         self._socket: socket.socket | None = None
         with contextlib.suppress(PermissionError), inside(namespace):
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP))
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
 
     @property

@@ -1,4 +1,4 @@
-/* Idle tunnels: opens connections, has one answer on each, says so, and holds them until standard input ends. */
+/* Idle tunnels: opens connections, has one answer on each, says so, and holds them until it is told to end. */
 #include "loadgen.h"
 
 #include <errno.h>
@@ -30,9 +30,5 @@ int run_hold(const struct options *options) {
         one_answer(options, &connections[i]);
     }
     print_result("hold", options, NULL, (double)(now_ns() - started) / 1e9, 0, 0);
-    char byte;
-    while (read(STDIN_FILENO, &byte, 1) > 0) continue;
-    for (int i = 0; i < options->connections; i++) close_with_reset(connections[i].fd);
-    free(connections);
-    return 0;
+    for (;;) pause();
 }

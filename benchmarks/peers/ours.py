@@ -46,9 +46,7 @@ class Ours:
     ) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "ztunnel_py", "--bind", address, "--node", node]
         with inside(namespace):
-            return given.processes.start(
-                command, environment=_environment(given), log=given.folder / f"{account}.log"
-            )
+            return given.processes.start(command, environment=_environment(given), log=given.folder / f"{account}.log")
 
 
 def _environment(given: Surroundings) -> dict[str, str]:

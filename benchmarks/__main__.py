@@ -1,0 +1,175 @@
+"""`python -m benchmarks`: the run, then its table, JSON, plots and report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.contestants import available_peers, contestants_for
+from benchmarks.machine import machine_facts
+from benchmarks.plan import SCENARIOS, choose_scenarios
+from benchmarks.processes import BenchmarkError
+from benchmarks.report import figures_table, report, verdicts_table
+from benchmarks.run import Outcome, Settings, run
+from benchmarks.summary import Summary
+from benchmarks.world import Capture, Topology, can_isolate
+
+_HERE = Path(__file__).parent
+_FULL, _QUICK = (5, 3.0), (2, 1.0)  # rounds, seconds
+_RESULTS, _QUICK_RESULTS = _HERE / "results", _HERE / ".build" / "quick"
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "terminal_width": 110}
+)
+@click.option("--quick", is_flag=True, help="2 rounds of 1 s instead of 5 of 3 s; not for quoting.")
+@click.option("--scenario", metavar="NAME,...", default="", help="Only these: bulk, rr-32, connect-16-quiet, ...")
+@click.option("--peer", metavar="NAME,...", default="", help="Only these: ours, envoy, foreign, direct.")
+@click.option("--rounds", type=click.IntRange(1, 100), help="Alternating rounds.")
+@click.option("--seconds", type=click.FloatRange(0.2, 600), help="Measured time of each measurement.")
+@click.option(
+    "--topology",
+    type=click.Choice([form.value for form in Topology]),
+    help="loopback (default), or veth between two namespaces.",
+)
+@click.option(
+    "--capture",
+    type=click.Choice([form.value for form in Capture]),
+    help="redirect (default as root), or proxy headers.",
+)
+@click.option(
+    "--calm",
+    type=click.FloatRange(0, 600),
+    default=0,
+    metavar="SECONDS",
+    help="Before each measurement wait up to so long for other programs to be quiet.",
+)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where JSON and plots go.")
+@click.option("--list", "only_list", is_flag=True, help="Name the scenarios and peers, and end.")
+def main(
+    quick: bool,
+    scenario: str,
+    peer: str,
+    rounds: int | None,
+    seconds: float | None,
+    topology: str | None,
+    capture: str | None,
+    calm: float,
+    out: Path | None,
+    only_list: bool,
+) -> None:
+    """Compare our proxy pair with others on this machine, in one run, in turn.
+
+    Peers: ours; envoy (with default and with large windows); direct (no proxy: what the machine can do); and
+    foreign, the proxy that BENCH_PEER_CMD starts, with the real ztunnel's environment names.
+
+    As root, every pair lives in network namespaces of its own and traffic is captured by netfilter. Otherwise
+    connections open with a PROXY protocol header, and bulk comes from our own generator instead of iperf3.
+
+    Ends with status 0 when all was measured, 1 when something failed, 2 for a wrong argument. Being slow is no
+    failure.
+    """
+    if only_list:
+        _list()
+        return
+    default_rounds, default_seconds = _QUICK if quick else _FULL
+    chosen_topology, chosen_capture = _surroundings(
+        Topology(topology) if topology else None, Capture(capture) if capture else None, peer
+    )
+    try:
+        scenarios = choose_scenarios(_words(scenario))
+        contestants = contestants_for(_words(peer) or available_peers(), scenarios)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    settings = Settings(
+        tuple(scenarios),
+        tuple(contestants),
+        rounds or default_rounds,
+        seconds or default_seconds,
+        chosen_topology,
+        chosen_capture,
+        calm,
+    )
+    _say(f"{len(settings.steps)} measurements, about {settings.expected_seconds / 60:.0f} minutes")
+    sys.exit(_run_and_write(settings, out or (_QUICK_RESULTS if quick else _RESULTS)))
+
+
+def _run_and_write(settings: Settings, folder: Path) -> int:
+    try:
+        outcome = run(settings, _say)
+    except BenchmarkError as error:
+        _say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        _say("interrupted; every process of the run has ended, nothing is written")
+        return 130
+    _write(settings, outcome, folder)
+    return 1 if any(sample.error for sample in outcome.samples) else 0
+
+
+def _write(settings: Settings, outcome: Outcome, folder: Path) -> None:
+    from benchmarks.plots import draw
+
+    folder.mkdir(parents=True, exist_ok=True)
+    document, summary = _document(settings, outcome), Summary(outcome.samples)
+    (folder / "benchmark.json").write_text(json.dumps(document, indent=1) + "\n")
+    draw(summary, settings.scenarios, folder)
+    page_folder = folder.parent if folder == _RESULTS else folder
+    picture = (folder / "overview.svg").relative_to(page_folder).as_posix()
+    (page_folder / "REPORT.md").write_text(report(document, summary, settings.scenarios, [picture]))
+    click.echo(figures_table(summary, settings.scenarios))
+    if summary.verdicts():
+        click.echo("\n" + verdicts_table(summary.verdicts(), settings.scenarios))
+    _say(f"written: {page_folder / 'REPORT.md'}; JSON and plots in {folder}")
+
+
+def _document(settings: Settings, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "machine": machine_facts(),
+        "settings": {
+            "rounds": settings.rounds,
+            "seconds": settings.seconds,
+            "topology": settings.topology.value,
+            "capture": settings.capture.value,
+        },
+        "contestants": outcome.facts,
+        "scenarios": [asdict(scenario) for scenario in settings.scenarios],
+        "samples": outcome.records,
+    }
+
+
+def _surroundings(topology: Topology | None, capture: Capture | None, peer: str) -> tuple[Topology, Capture]:
+    """A foreign proxy binds every address, so it, and with it all others of the run, lives across a veth."""
+    isolated = can_isolate()
+    if not isolated:
+        _say("NOTE: without root, `ip` and `iptables` all runs on the machine's own loopback, captured by PROXY header")
+        if Topology.VETH is topology or Capture.REDIRECT is capture:
+            raise click.UsageError("veth and redirect need root, `ip` and `iptables`")
+        return Topology.LOOPBACK, Capture.PROXY
+    foreign = "foreign" in (_words(peer) or available_peers())
+    topology = topology or (Topology.VETH if foreign else Topology.LOOPBACK)
+    return topology, capture or Capture.REDIRECT
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _list() -> None:
+    for scenario in SCENARIOS:
+        click.echo(f"{scenario.name:18} {scenario.title}")
+    click.echo(f"peers here: {', '.join(available_peers())}")
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Who takes part: names to proxy pairs, each in the forms that count."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import TYPE_CHECKING
+
+from benchmarks.peers.direct import Direct
+from benchmarks.peers.envoy import DEFAULT_WINDOWS, LARGE_WINDOWS, Envoy
+from benchmarks.peers.foreign import COMMAND_VARIABLE, Foreign
+from benchmarks.peers.ours import Ours
+from benchmarks.plan import Contestant, Kind, Logging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from benchmarks.peers.base import Peer
+    from benchmarks.plan import Scenario
+
+PEERS: dict[str, dict[str, Peer]] = {
+    "ours": {"": Ours()},
+    "envoy": {"16/24 MiB": Envoy(DEFAULT_WINDOWS), "64/128 MiB": Envoy(LARGE_WINDOWS)},
+    "foreign": {"": Foreign()},
+    "direct": {"": Direct()},
+}
+"""Peers by name, and their variants. Of several variants the better figure counts, metric by metric."""
+
+
+def available_peers() -> list[str]:
+    """The peers that can run here, in the order of the tables."""
+    missing = {
+        "ours": importlib.util.find_spec("ztunnel_py") is None,
+        "envoy": importlib.util.find_spec("envoy") is None,
+        "foreign": not os.environ.get(COMMAND_VARIABLE),
+    }
+    return [name for name in PEERS if not missing.get(name)]
+
+
+def contestants_for(peers: Iterable[str], scenarios: Iterable[Scenario]) -> list[Contestant]:
+    """Every variant of every peer, once for each form of logging that a scenario asks for.
+
+    `direct` writes no log, so it runs once. ValueError names an unknown peer.
+    """
+    scenarios = list(scenarios)
+    wanted = [logging for logging in Logging if any(s.logging is logging for s in scenarios)]
+    found: list[Contestant] = []
+    for name in peers:
+        if name not in PEERS:
+            raise ValueError(f"no peer {name}; there are: {', '.join(PEERS)}")
+        forms = [Logging.NONE] if name == "direct" else wanted
+        found += [Contestant(name, variant, form) for form in forms for variant in PEERS[name]]
+    return found
+
+
+def takes_part(contestant: Contestant, scenario: Scenario) -> bool:
+    """Whether this contestant is the one to measure a scenario on."""
+    if contestant.peer == "direct":  # there is no proxy whose log or memory could matter
+        return scenario.kind is not Kind.IDLE
+    return contestant.logging is scenario.logging
+
+
+def peer_of(contestant: Contestant) -> Peer:
+    """The proxy pair of a contestant."""
+    return PEERS[contestant.peer][contestant.variant]
