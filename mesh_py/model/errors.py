@@ -64,9 +64,7 @@ class EmptyResolvedAddresses(RouteError):
     """The DNS lookup for a workload known by name worked and gave no address."""
 
     def __init__(self, uid: str) -> None:
-        super().__init__(
-            f"ip addresses were resolved for workload {uid}, but valid dns response had no A/AAAA records"
-        )
+        super().__init__(f"ip addresses were resolved for workload {uid}, but valid dns response had no A/AAAA records")
 
 
 class SelfCall(RouteError):
