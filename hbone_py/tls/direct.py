@@ -99,17 +99,16 @@ class DirectEngine(TlsSession):
         If `plaintext` was filled, go on with `read_into`. The two buffers must not be the same. Raises as
         `read_into`.
         """
-        if count < LENT_FROM or self._readable:
+        if count < LENT_FROM:
             self.feed_shared(ciphertext, count)
             return self.read_into(plaintext)
-        self._readable += self._records.count(ciphertext.view, count)
-        lent = bio_new_mem_buf(ciphertext.pointer, count)
-        bio_set_mem_eof_return(lent, -1)
-        ssl_set_bio(self._ssl, lent, self._output)
-        try:
+        # One read more than there are records makes OpenSSL take in the beginning of the record that is cut off:
+        # nothing then stands in the way of lending the next piece.
+        self._readable += 1
+        if bio_get_mem_data(self._input, _scratch) > 0:
+            self.feed_shared(ciphertext, count)
             return self.read_into(plaintext)
-        finally:
-            self._take_back(lent)
+        return self._receive_lent(ciphertext, count, plaintext)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Plaintext in, all of it; its ciphertext is then pending.
@@ -135,6 +134,16 @@ class DirectEngine(TlsSession):
         if bio_get_mem_data(self._output, _scratch) == 0:
             self._output = bio_new(bio_s_mem())
             ssl_set_bio(self._ssl, self._input, self._output)
+
+    def _receive_lent(self, ciphertext: SharedBuffer, count: int, plaintext: SharedBuffer) -> int:
+        self._readable += self._records.count(ciphertext.view, count)
+        lent = bio_new_mem_buf(ciphertext.pointer, count)
+        bio_set_mem_eof_return(lent, -1)
+        ssl_set_bio(self._ssl, lent, self._output)
+        try:
+            return self.read_into(plaintext)
+        finally:
+            self._take_back(lent)
 
     def _take_back(self, lent: Any) -> None:
         """Put a buffer of OpenSSL's own in the place of a lent one, with what was not read from it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 HEADER_SIZE = 5
 LARGEST_BODY = (1 << 14) + 2048
 """More than this no record may hold (RFC 5246 6.2.3; TLS 1.3 allows less). OpenSSL refuses it by its header alone."""
+RECORD_TYPES = range(20, 25)
 
 FULL_RECORD = HEADER_SIZE + (1 << 14) + 17
 """A full record of TLS 1.3: 16 KiB, the byte that tells its type, the tag of an AEAD."""
@@ -31,7 +32,7 @@ class RecordCounter:
     def count(self, data: Bytes, size: int) -> int:
         """How many records end within the first `size` bytes of `data`, which follow what was counted before.
 
-        A record that is too large ends with its header: the error is there to be read.
+        What cannot be a record ends with its header: the error is there to be read.
         """
         if self._missing or self._header:
             return self._resume(data, size)
@@ -48,7 +49,7 @@ class RecordCounter:
             self._header += bytes(data[:position])
             if len(self._header) < HEADER_SIZE:
                 return 0
-            self._missing = _length(self._header, 0)
+            self._missing = _body_length(self._header)
             self._header = b""
         if self._missing > size - position:
             self._missing -= size - position
@@ -60,17 +61,20 @@ class RecordCounter:
     def _walk(self, data: Bytes, position: int, size: int) -> int:
         """Count from `position`, where a record begins, and remember the one that stays open."""
         records = _full_records(data, position, size)
-        position += records * FULL_RECORD
-        last_start = size - HEADER_SIZE
-        while position <= last_start:
-            length = data[position + 3] << 8 | data[position + 4]  # as _length, without a call per record
-            position += HEADER_SIZE + length if length <= LARGEST_BODY else HEADER_SIZE
+        start = position + records * FULL_RECORD
+        while start + HEADER_SIZE <= size:
+            end = start + HEADER_SIZE + (data[start + 3] << 8 | data[start + 4])
+            if end > size:
+                return records + self._leave_open(bytes(data[start : start + HEADER_SIZE]), size - start)
             records += 1
-        if position > size:
-            self._missing = position - size
-            return records - 1
-        self._header = bytes(data[position:size])
+            start = end
+        self._header = bytes(data[start:size])
         return records
+
+    def _leave_open(self, header: bytes, present: int) -> int:
+        """A record of which `present` bytes are here: 1 if OpenSSL will refuse it by its header."""
+        self._missing = max(0, HEADER_SIZE + _body_length(header) - present)
+        return 0 if self._missing else 1
 
 
 def _full_records(data: Bytes, position: int, size: int) -> int:
@@ -87,6 +91,7 @@ def _full_records(data: Bytes, position: int, size: int) -> int:
     return records if are_full else 0
 
 
-def _length(data: Bytes, position: int) -> int:
-    length = data[position + 3] << 8 | data[position + 4]
-    return length if length <= LARGEST_BODY else 0
+def _body_length(header: bytes) -> int:
+    """The length a record's header tells; 0 if this cannot be a record's header."""
+    length = header[3] << 8 | header[4]
+    return length if header[0] in RECORD_TYPES and header[1] == 3 and length <= LARGEST_BODY else 0

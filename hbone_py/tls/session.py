@@ -108,9 +108,9 @@ class TlsSession:
         if isinstance(error, SSL.ZeroReturnError):
             return "the peer sent close_notify"
         reasons = reason_texts(error) if isinstance(error, SSL.Error) else [str(error)]
-        text = describe(reasons)
-        problem = openssl.verify_problem(self._connection) if "certificate verify failed" in text else None
-        return f"{text}: {problem}" if problem else text
+        if "certificate verify failed" in reasons and (problem := openssl.verify_problem(self._connection)):
+            return f"certificate verify failed: {problem}"
+        return describe(reasons)
 
 
 def describe(reasons: list[str]) -> str:
