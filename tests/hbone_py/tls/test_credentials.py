@@ -1,0 +1,132 @@
+"""Files that belong together, and the one line that tells what is wrong with those that do not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+
+from hbone_py.errors import TlsConfigError
+from hbone_py.identity import SpiffeId
+from hbone_py.tls.credentials import Credentials
+from tests.hbone_py.tls.authority import CLIENT, DAY, NOW, SERVER, Authority, key_pem, new_key, to_pem
+
+if TYPE_CHECKING:
+    import datetime
+    from pathlib import Path
+
+
+def write(folder: Path, credentials: Credentials) -> dict[str, Path]:
+    files = {"cert_chain": folder / "chain.pem", "key": folder / "key.pem", "roots": folder / "roots.pem"}
+    files["cert_chain"].write_bytes(credentials.cert_chain_pem)
+    files["key"].write_bytes(credentials.key_pem)
+    files["roots"].write_bytes(credentials.roots_pem)
+    return files
+
+
+def test_what_they_tell(root: Authority, tmp_path: Path):
+    made = root.intermediate().issue(CLIENT)
+    read = Credentials.from_files(**write(tmp_path, made))
+    assert read == made
+    assert read.identity == SpiffeId.parse(CLIENT)
+    assert len(read.chain) == 2
+    assert read.leaf == read.chain[0]
+    assert read.serial == read.leaf.serial_number
+    assert read.roots == root.roots
+    assert read.not_before == (NOW - DAY).replace(microsecond=0)
+    assert read.not_after == (NOW + DAY).replace(microsecond=0)
+
+
+@pytest.mark.parametrize(
+    ("uris", "identity"),
+    [
+        ([], None),
+        (["https://a.example/"], None),
+        ([CLIENT, SERVER], CLIENT),
+        (["https://a.example/", SERVER], SERVER),
+    ],
+)
+def test_identity(root: Authority, uris, identity):
+    assert root.issue(*uris).identity == (identity and SpiffeId.parse(identity))
+
+
+@pytest.mark.parametrize(
+    ("moment", "valid"),
+    [(NOW, True), (NOW - 2 * DAY, False), (NOW + 2 * DAY, False)],
+)
+def test_validity(root: Authority, moment: datetime.datetime, valid):
+    assert root.issue(CLIENT).is_valid_at(moment) is valid
+
+
+def test_an_intermediate_that_has_ended_ends_the_chain(root: Authority):
+    issued = root.intermediate().issue(CLIENT, ends=NOW + 30 * DAY)
+    assert issued.is_valid_at(NOW)
+    assert not issued.is_valid_at(NOW + 20 * DAY)
+
+
+def test_secrets_are_not_shown(client_credentials: Credentials):
+    assert "PRIVATE" not in repr(client_credentials)
+
+
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_keys_of_either_kind(root: Authority, kind):
+    assert root.issue(CLIENT, key=new_key(kind)).identity == SpiffeId.parse(CLIENT)
+
+
+def test_comments_and_blank_lines_around_pem_do_no_harm(client_credentials: Credentials):
+    noisy = b"\n# leaf\n" + client_credentials.cert_chain_pem + b"\n\n"
+    read = Credentials(noisy, client_credentials.key_pem, b"# roots\n" + client_credentials.roots_pem)
+    assert read.leaf == client_credentials.leaf
+
+
+OTHER_KEY = key_pem(new_key())
+
+BAD_FILES = [
+    pytest.param("cert_chain", b"", "no PEM certificate in it", id="empty chain"),
+    pytest.param("cert_chain", b"\x30\x82\x01", "no PEM certificate in it", id="DER instead of PEM"),
+    pytest.param("cert_chain", OTHER_KEY, "not a PEM certificate", id="a key where the chain should be"),
+    pytest.param(
+        "cert_chain",
+        b"-----BEGIN CERTIFICATE-----\nbm90IG9uZQ==\n-----END CERTIFICATE-----\n",
+        "not a PEM certificate",
+        id="a broken certificate",
+    ),
+    pytest.param("key", b"", "not a PEM private key", id="empty key"),
+    pytest.param("key", b"nonsense", "not a PEM private key", id="a broken key"),
+    pytest.param("key", OTHER_KEY, "does not belong to the certificate", id="another's key"),
+    pytest.param("roots", b"", "no PEM certificate in it", id="empty roots"),
+]
+
+
+@pytest.mark.parametrize(("which", "content", "reason"), BAD_FILES)
+def test_a_bad_file_is_named(client_credentials: Credentials, tmp_path: Path, which, content, reason):
+    files = write(tmp_path, client_credentials)
+    files[which].write_bytes(content)
+    with pytest.raises(TlsConfigError) as caught:
+        Credentials.from_files(**files)
+    assert str(caught.value).startswith(f"{files[which]}: {reason}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("which", ["cert_chain", "key", "roots"])
+def test_a_missing_file_is_named(client_credentials: Credentials, tmp_path: Path, which):
+    files = write(tmp_path, client_credentials)
+    files[which].unlink()
+    with pytest.raises(TlsConfigError, match=f"^{files[which]}: No such file or directory$"):
+        Credentials.from_files(**files)
+
+
+def test_a_key_with_password_is_refused(root: Authority, tmp_path: Path):
+    key = new_key()
+    files = write(tmp_path, root.issue(CLIENT, key=key))
+    files["key"].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
+    with pytest.raises(TlsConfigError, match=f"^{files['key']}: not a PEM private key without password"):
+        Credentials.from_files(**files)
+
+
+def test_a_chain_in_the_wrong_order_is_told_as_that(root: Authority):
+    issued = root.intermediate().issue(CLIENT)
+    wrong = to_pem(*reversed(issued.chain))
+    with pytest.raises(TlsConfigError, match="the leaf, whose key we have, must come first"):
+        Credentials(wrong, issued.key_pem, issued.roots_pem)
