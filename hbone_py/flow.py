@@ -1,4 +1,4 @@
-"""The windows a peer sends into [pure].
+"""The windows a peer sends into, and the bytes that arrived and nobody has read [pure].
 
 Credit goes back as the *reader* consumes, never before, and in large steps: a peer may count small ones as a flood
 (Envoy does), and each costs a frame. A sender's windows are plain numbers in the stream table.
@@ -6,33 +6,46 @@ Credit goes back as the *reader* consumes, never before, and in large steps: a p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from hbone_py import frames
 
 if TYPE_CHECKING:
-    from hbone_py.connection import HboneConnection
+    from collections.abc import Iterable
+
+    from hbone_py.incoming import Incoming
+    from hbone_py.streams import Stream
+
+DEFAULT_WINDOW: Final = 65_535
+"""Every window's size until somebody says otherwise (RFC 9113 section 6.9.2)."""
+MAX_WINDOW: Final = 2**31 - 1
 
 
 class UnreadLedger:
     """Unread bytes of every connection of a process, against one budget.
 
     Above `near` no credit is returned; above `limit` the driver resets the greediest streams. `withheld` holds the
-    connections that owe credit; `relieved` hands them back once enough has been read.
+    connections that owe credit; `relieved` hands them back once memory is no longer short.
     """
 
     def __init__(self, limit: int = 1 << 62) -> None:
+        self.used = 0
+        self.set_limit(limit)
+        self.withheld: set[Incoming] = set()
+
+    def set_limit(self, limit: int) -> None:
+        """Change the budget, bytes."""
         self.limit = limit
         self.near = limit * 3 // 4
-        self.used = 0
-        self.withheld: set[HboneConnection] = set()
 
     @property
     def is_near(self) -> bool:
         """Memory is short: return no credit, announce small windows."""
         return self.used >= self.near
 
-    def relieved(self) -> list[HboneConnection]:
+    def relieved(self) -> list[Incoming]:
         """Connections that may be given their credit now (empty while memory is short)."""
-        if self.used >= self.limit // 2 or not self.withheld:
+        if self.is_near or not self.withheld:
             return []
         ready, self.withheld = list(self.withheld), set()
         return ready
@@ -41,7 +54,8 @@ class UnreadLedger:
 class ReceiveWindow:
     """What a peer may still send, on one stream or on the connection.
 
-    `left` is what the peer believes it may send; `owed` is consumed but not yet announced back.
+    `left` is what the peer believes it may send; `owed` is read but not yet announced back: that happens once it
+    reaches `step`, half of the window.
     """
 
     __slots__ = ("left", "owed", "step")
@@ -49,14 +63,72 @@ class ReceiveWindow:
     def __init__(self, size: int) -> None:
         self.left = size
         self.owed = 0
-        self.step = size // 2
+        self.step = size // 2 or 1
 
-    def consume(self, count: int) -> int:
-        """`count` bytes have been read; returns the increment to announce now, or 0 to wait for more."""
-        owed = self.owed + count
-        if owed < self.step:
-            self.owed = owed
-            return 0
-        self.owed = 0
+    def announce(self) -> int:
+        """The increment to tell the peer: everything owed."""
+        owed, self.owed = self.owed, 0
         self.left += owed
         return owed
+
+
+class ReceiveCredit:
+    """The unread bytes of one connection, and the credit it owes its peer for what was read."""
+
+    __slots__ = ("_connection", "_out", "ledger", "unread", "window")
+
+    def __init__(self, connection: Incoming, size: int, ledger: UnreadLedger, out: list[bytes]) -> None:
+        self.window = ReceiveWindow(size)
+        self.ledger = ledger
+        self.unread = 0
+        """Bytes received and not taken by any sink, over all streams."""
+        self._connection = connection
+        self._out = out
+
+    def read(self, stream: Stream, count: int) -> None:
+        """A reader took `count` payload bytes: both windows may have them back."""
+        mine = stream.receive_window
+        mine.owed += count
+        self.window.owed += count
+        if self.ledger.used >= self.ledger.near:
+            if not self._connection.ended:
+                self.ledger.withheld.add(self._connection)
+            return
+        if mine.owed >= mine.step and stream.remote_open:
+            self._out.append(frames.window_update(stream.stream_id, mine.announce()))
+        self.skip(0)
+
+    def skip(self, count: int) -> None:
+        """`count` bytes came for nobody: only the connection's window has them back, and at once."""
+        window = self.window
+        window.owed += count
+        if window.owed >= window.step:
+            self._out.append(frames.window_update(0, window.announce()))
+
+    def hold(self, stream: Stream, pieces: list[memoryview], skip: int) -> None:
+        """Keep what lies behind the first `skip` bytes of `pieces` until somebody reads it."""
+        held = stream.hold(pieces, skip)
+        self.unread += held
+        self.ledger.used += held
+
+    def release(self, stream: Stream, count: int) -> None:
+        """The reader has `count` of the held bytes."""
+        stream.release(count)
+        self.unread -= count
+        self.ledger.used -= count
+        self.read(stream, count)
+
+    def drop(self, stream: Stream) -> None:
+        """Nobody will read what the stream holds."""
+        if count := stream.unread:
+            stream.unread = 0
+            stream.held.clear()
+            self.unread -= count
+            self.ledger.used -= count
+            self.skip(count)
+
+    def return_withheld(self, streams: Iterable[Stream]) -> None:
+        """Memory is free again: announce what is due."""
+        self.skip(0)
+        for stream in streams:
+            self.read(stream, 0)

@@ -40,11 +40,13 @@ class Dial:
         self._peer: Peer | None = None
         self._address: SocketAddress = ("", 0)
 
-    def start(self, address: SocketAddress, options: SocketOptions, seconds: float) -> None:
-        """Begin to connect."""
+    def start(
+        self, address: SocketAddress, options: SocketOptions, seconds: float, source: str | None = None
+    ) -> None:
+        """Begin to connect, from the address `source` if one is given."""
         self._address = address
         try:
-            sock = outgoing_socket(address, options)
+            sock = outgoing_socket(address, options, source)
         except OSError as error:
             self._failed(HboneError(f"io error: {error.strerror}"))
             return

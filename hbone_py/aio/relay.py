@@ -38,7 +38,7 @@ _CLEAN_RESETS = (ErrorCode.NO_ERROR, ErrorCode.CANCEL)
 class Relay:
     """Carries one connection. `done(relay, error)` is called once, when both directions are over or it broke.
 
-    The application's socket must be registered with the reactor, here or before (`hand_over`). `sent` counts bytes
+    The application's socket comes to the reactor with `start`. `sent` counts bytes
     from the application into the tunnel, `received` bytes from the tunnel that the application's kernel took.
     """
 
@@ -90,6 +90,8 @@ class Relay:
         """The tunnel is open: carry bytes both ways from now on, those held so far first."""
         self._is_reading = True
         stream = self.stream
+        stream.owner = self
+        self._reactor.register(self.sock.fileno(), self)
         if stream.unread:
             self._drain_held()
         stream.sink = self._deliver

@@ -61,10 +61,10 @@ class IncomingTunnel:
         self.connection.engine.reject_tunnel(self._raw, status)
         self.connection.reactor.touch(self.connection)
 
-    def fail(self) -> None:
-        """Our handler broke: a status before the answer, a reset after it."""
+    def fail(self, status: int = HboneError.status) -> None:
+        """Our handler broke: `status` before the answer, a reset after it."""
         if not self.is_answered:
-            self.connection.engine.reject_tunnel(self._raw, 503)
+            self.connection.engine.reject_tunnel(self._raw, status)
         else:
             self.connection.engine.reset(self._raw, ErrorCode.INTERNAL_ERROR)
         self.connection.reactor.touch(self.connection)
@@ -169,7 +169,7 @@ class Server:
             await self._handler(tunnel)
         except HboneError as error:
             log.info("tunnel to %s failed: %s", tunnel.request.authority, error)
-            tunnel.fail()
+            tunnel.fail(error.status)
         except Exception:
             log.exception("! tunnel to %s: unexpected error", tunnel.request.authority)
             tunnel.fail()

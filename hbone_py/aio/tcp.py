@@ -253,7 +253,7 @@ def outgoing_socket(
     try:
         sock.setblocking(False)
         options.apply(sock)
-        if source is not None and source != address[0]:
+        if source is not None and source != address[0] and (":" in source) == (":" in address[0]):
             transparent(sock)
             sock.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
             sock.bind((source, 0))

@@ -1,0 +1,310 @@
+"""15001: a captured connection, its route, its tunnel (hbone-dataplane 2).
+
+The common path is plain calls in a row: accept, resolve, a pooled peer, CONNECT, relay. A callback waits only where
+something must be waited for: a first connection to a peer, the 200.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from hbone_py.aio.client import Dial, expecting
+from hbone_py.aio.original_dst import original_destination
+from hbone_py.aio.peer import Peer
+from hbone_py.aio.pool import Pool
+from hbone_py.aio.relay import Relay
+from hbone_py.aio.splice import Splice
+from hbone_py.aio.tcp import Connecting, Listener, SocketAddress, outgoing_socket, reset, show
+from hbone_py.errors import (
+    ConnectionClosing,
+    ConnectionLost,
+    ConnectReplyTimeout,
+    ConnectTimeout,
+    ErrorCode,
+    HboneError,
+    StreamReset,
+    TunnelRefused,
+)
+from hbone_py.header_blocks import connect_block
+from mesh_py.discovery.resolve import resolve
+from mesh_py.model.address import is_loopback, parse_ip
+from mesh_py.model.errors import RouteError, SelfCall
+from mesh_py.model.route import Direct, Tunnel
+from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
+from ztunnel_py.connections import Connection
+from ztunnel_py.context import NotOurWorkload
+
+if TYPE_CHECKING:
+    import socket
+
+    from hbone_py import events as ev
+    from hbone_py.aio.pool import Attempt
+    from hbone_py.aio.peer import PeerOwner
+    from hbone_py.aio.transport import Transport
+    from hbone_py.aio.wheel import Timer
+    from hbone_py.streams import Stream
+    from mesh_py.model.workload import Workload
+    from ztunnel_py.context import ProxyContext
+
+log = logging.getLogger("outbound")
+
+
+class NotYetRouted(RouteError):
+    """The mesh asks for a kind of route this proxy does not serve; it never falls back to plaintext."""
+
+
+class Outbound:
+    """Takes captured connections, from the listener or from somebody who learned the destination otherwise."""
+
+    def __init__(self, context: ProxyContext) -> None:
+        self.context = context
+        settings = context.settings
+        self.pool = Pool(context.reactor, max_streams=settings.pool_max_streams, idle=settings.pool_idle)
+
+    def listen(self, sock: socket.socket) -> Listener:
+        """Accept on a bound socket."""
+        return Listener(self.context.reactor, sock, self.accepted)
+
+    def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
+        """A redirected connection: the kernel knows where it was going."""
+        destination, _ = original_destination(sock)
+        self.carry(sock, client, destination)
+
+    def carry(
+        self, sock: socket.socket, client: SocketAddress, destination: SocketAddress, *, by_socks: bool = False
+    ) -> None:
+        """Bring a connection of `client` to `destination`."""
+        OutboundConnection(self, sock, client, destination).begin(by_socks=by_socks)
+
+    def close(self) -> None:
+        """Let go of pooled connections."""
+        self.pool.close()
+
+
+class OutboundConnection(Connection):
+    """One captured connection; drives its stream until the 200, then a `Relay` does."""
+
+    __slots__ = ("_block", "_destination", "_outbound", "_peer", "_sock", "_stream", "_timer", "connecting")
+
+    reporter = "source"
+    client_sends = "sent"
+
+    def __init__(
+        self, outbound: Outbound, sock: socket.socket, client: SocketAddress, destination: SocketAddress
+    ) -> None:
+        super().__init__(outbound.context, client)
+        self.dst = destination
+        self.connecting: Connecting | None = None
+        self._outbound = outbound
+        self._sock = sock
+        self._destination = destination
+        self._peer: Peer | None = None
+        self._stream: Stream | None = None
+        self._timer: Timer | None = None
+        self._block = b""
+        outbound.context.metrics.traffic.sockets.source += 1
+
+    def begin(self, *, by_socks: bool) -> None:
+        """Steps 4 to 9 of 2.1."""
+        context = self.context
+        try:
+            context.settings.socket_options.apply(self._sock)
+            if self._destination[1] in context.illegal_ports and is_loopback(parse_ip(self._destination[0])):
+                raise SelfCall
+            source = context.source_workload(self.src, by_socks=by_socks)
+            if source is None:
+                raise NotOurWorkload(f"unknown source: no workload of this proxy has the address {self.src[0]}")
+            self._route(source)
+        except HboneError as error:
+            self._refuse(error)
+        except OSError as error:
+            self._refuse(ConnectionLost(f"io error: {error.strerror}"))
+
+    def _route(self, source: Workload) -> None:
+        context = self.context
+        ip = parse_ip(self._destination[0])
+        route = resolve(
+            context.state, source, parse_ip(self.src[0]), (ip, self._destination[1]), random=context.random.random
+        )
+        if isinstance(route, Tunnel):
+            self._tunnel(source, route)
+        elif isinstance(route, Direct):
+            self._direct(source, route)
+        else:
+            raise NotYetRouted(f"route not supported yet ({type(route).__name__}): {show(self._destination)}")
+
+    # HBONE -----------------------------------------------------------------------------------------------------------------
+
+    def _tunnel(self, source: Workload, route: Tunnel) -> None:
+        context, outbound = self.context, self._outbound
+        service = None if route.service is None else ServiceFacts.of_service(route.service)
+        parties = context.parties
+        identity = source.identity
+        facts = ConnectionFacts(
+            "source", parties.of(source), parties.of(route.workload), service, True, str(identity)
+        )
+        self.opened(facts, route.next_hop, route.authority)
+        headers = context.headers(source, show(self.src), None if service is None else service.hostname)
+        self._block = connect_block(route.authority.encode("ascii"), headers)
+        key = (identity, route.expect, route.next_hop, self.src[0])
+        peer = outbound.pool.checkout(key)
+        if peer is not None:
+            self._open(peer)
+        else:
+            outbound.pool.request(key, lambda owner: self._dial(owner, source, route), self._open, self._failed)
+
+    def _dial(self, owner: PeerOwner, source: Workload, route: Tunnel) -> Attempt:
+        context = self.context
+        settings = context.settings
+        check = expecting(route.expect)
+
+        def make(transport: Transport) -> Peer:
+            client, _, _ = context.certificates.contexts_for(source.identity)
+            return Peer(
+                context.reactor,
+                transport,
+                client,
+                owner,
+                check=check,
+                config=settings.http2,
+                deadlines=settings.deadlines,
+                keepalive=settings.keepalive,
+            )
+
+        def failed(error: HboneError) -> None:
+            if isinstance(error, ConnectTimeout):
+                text = "connection timed out, maybe a NetworkPolicy is blocking HBONE port 15008"
+                error = ConnectTimeout(f"{text}: {show(route.next_hop)}")
+            owner.peer_closed(None, error)  # type: ignore[arg-type]
+
+        dial = Dial(context.reactor, make, failed)
+        dial.start(route.next_hop, settings.socket_options, settings.deadlines.connect, self._own_address(source))
+        return dial
+
+    def _own_address(self, source: Workload) -> str | None:
+        """Whom the other side shall see: the workload, not its node (what a proxy inside the pod would give)."""
+        if self.src[0] in source.workload_ips:
+            return self.context.source_address(self.src[0])
+        family = ":" in self.src[0]
+        own = next((ip for ip in source.workload_ips if (":" in ip) == family), None)
+        return None if own is None else self.context.source_address(own)
+
+    def _open(self, peer: Peer) -> None:
+        """There is room on `peer`: ask for the tunnel."""
+        if self.is_closed:
+            return
+        try:
+            stream = peer.engine.open_tunnel(self._block)
+        except ConnectionClosing as error:
+            self._failed(error)
+            return
+        self._peer, self._stream = peer, stream
+        stream.owner = self
+        context = self.context
+        context.reactor.touch(peer)
+        self._timer = context.reactor.wheel.after(context.settings.deadlines.reply, self._no_answer)
+
+    def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
+        """200: bytes may flow."""
+        peer, stream = self._peer, self._stream
+        assert peer is not None and stream is not None and self._timer is not None  # noqa: PT018
+        self._timer.cancel()
+        relay = Relay(peer, stream, self._sock, self._flowed, lenient=self.context.settings.lenient_resets)
+        self.flow = relay
+        relay.start()
+
+    def tunnel_refused(self, status: int) -> None:
+        """Any other answer."""
+        self._failed(TunnelRefused(status, _REASONS.get(status, "")))
+
+    def tunnel_reset(self, event: ev.TunnelReset) -> None:
+        """Reset before the answer."""
+        self._failed(StreamReset(event.code, by_peer=event.by_peer))
+
+    def tunnel_lost(self, error: HboneError) -> None:
+        """The connection went before the answer."""
+        self._failed(error)
+
+    def tunnel_ended(self) -> None:
+        """The peer ends before it has answered anything: wait for the answer."""
+
+    def tunnel_writable(self) -> None:
+        """Nothing is sent before the 200."""
+
+    def _no_answer(self) -> None:
+        if self._peer is not None and self._stream is not None and not self.is_closed:
+            self._stream.owner = None
+            self._peer.engine.reset(self._stream, ErrorCode.CANCEL)
+            self.context.reactor.touch(self._peer)
+            self._failed(ConnectReplyTimeout("no answer to CONNECT in time"))
+
+    # Plain TCP --------------------------------------------------------------------------------------------------------------
+
+    def _direct(self, source: Workload, route: Direct) -> None:
+        context = self.context
+        parties = context.parties
+        facts = ConnectionFacts(
+            "source",
+            parties.of(source),
+            None if route.workload is None else parties.of(route.workload),
+            None if route.service is None else ServiceFacts.of_service(route.service),
+        )
+        self.opened(facts, route.next_hop, None)
+        sock = outgoing_socket(route.next_hop, context.settings.socket_options, self._own_address(source))
+        self.connecting = Connecting(context.reactor, sock, route.next_hop, self)
+        self.connecting.start(context.settings.deadlines.connect)
+
+    def connected(self, sock: socket.socket) -> None:
+        """TCP is up: join the two."""
+        splice = Splice(self.context.reactor, self._sock, sock, self._flowed)
+        self.flow = splice
+        splice.start()
+
+    def connect_failed(self, error: HboneError) -> None:
+        """TCP is not."""
+        self._failed(error)
+
+    # The end ------------------------------------------------------------------------------------------------------------------
+
+    def _flowed(self, flow: Relay | Splice, error: HboneError | None) -> None:
+        self.context.metrics.traffic.sockets.source -= 1
+        self.closed(error)
+
+    def _failed(self, error: HboneError) -> None:
+        """It never came to carrying bytes: the application's connection is reset."""
+        if self.is_closed:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._drop()
+        self.closed(error)
+
+    def _refuse(self, error: HboneError) -> None:
+        if self.facts is not None:
+            self._failed(error)
+            return
+        self._drop()
+        self.refused(error)
+
+    def _drop(self) -> None:
+        self.context.metrics.traffic.sockets.source -= 1
+        reset(self._sock)
+
+    def cut(self, error: HboneError) -> None:
+        """End it now."""
+        if isinstance(self.flow, Relay):
+            self.flow.cut(error, ErrorCode.CANCEL)
+        elif isinstance(self.flow, Splice):
+            self.flow.finish(error)
+        else:
+            if self.connecting is not None:
+                self.connecting.cancel()
+            if self._peer is not None and self._stream is not None:
+                self._stream.owner = None
+                self._peer.engine.reset(self._stream, ErrorCode.CANCEL)
+                self.context.reactor.touch(self._peer)
+            self._failed(error)
+
+
+_REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 503: "Service Unavailable"}

@@ -1,0 +1,169 @@
+"""15080: SOCKS5 for applications that nothing redirects (hbone-dataplane 4.2, RFC 1928).
+
+Host names are looked up in what discovery knows. As ztunnel's, the answer "succeeded" comes before the upstream is
+attempted; what fails later closes the connection.
+"""
+
+from __future__ import annotations
+
+import socket
+from enum import Enum, auto
+from ipaddress import ip_address
+from struct import unpack_from
+from typing import TYPE_CHECKING
+
+from hbone_py.aio.tcp import Listener, SocketAddress, show
+from hbone_py.proxy_protocol import PreambleError
+from mesh_py.discovery.record import ServiceRecord
+from mesh_py.model.address import parse_ip
+from ztunnel_py.capture import MAX_GREETINGS, Greeting
+
+if TYPE_CHECKING:
+    from mesh_py.model.workload import Workload
+    from ztunnel_py.context import ProxyContext
+    from ztunnel_py.outbound import Outbound
+
+_VERSION = 5
+_NO_AUTHENTICATION = b"\x05\x00"
+_SUCCEEDED = b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+GENERAL_FAILURE, HOST_UNREACHABLE, COMMAND_NOT_SUPPORTED = 1, 4, 7
+
+
+class SocksError(PreambleError):
+    """The client cannot be served; `code` is the reply it gets."""
+
+    def __init__(self, message: str, code: int = COMMAND_NOT_SUPPORTED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class _Stage(Enum):
+    METHODS = auto()
+    REQUEST = auto()
+
+
+def read_methods(seen: bytes) -> int | None:
+    """Length of a complete method offer, None when more is needed. Raises SocksError."""
+    if seen[0] != _VERSION:
+        raise SocksError(f"SOCKS version {seen[0]}")
+    if len(seen) < 2 or len(seen) < 2 + seen[1]:
+        return None
+    if 0 not in seen[2 : 2 + seen[1]]:
+        raise SocksError("the client does not offer to do without authentication")
+    return 2 + seen[1]
+
+
+def read_request(seen: bytes) -> tuple[int, str, int] | None:
+    """(length, host or ip, port) of a complete CONNECT request, None when more is needed. Raises SocksError."""
+    if len(seen) < 5:
+        return None
+    version, command, _, kind, length = seen[:5]
+    if version != _VERSION or command != 1:
+        raise SocksError(f"SOCKS command {command}")
+    if kind == 1:
+        start, size = 4, 4
+    elif kind == 4:
+        start, size = 4, 16
+    elif kind == 3:
+        start, size = 5, length
+    else:
+        raise SocksError(f"SOCKS address type {kind}")
+    if len(seen) < start + size + 2:
+        return None
+    raw = seen[start : start + size]
+    (port,) = unpack_from(">H", seen, start + size)
+    if kind != 3:
+        return start + size + 2, str(ip_address(raw)), port
+    try:
+        host = raw.decode("ascii")
+    except UnicodeDecodeError:
+        raise SocksError("a SOCKS host name that is not ASCII") from None
+    return start + size + 2, host.lower().removesuffix("."), port
+
+
+class Socks5:
+    """Accepts SOCKS5 clients and gives their connections to `outbound`."""
+
+    def __init__(self, context: ProxyContext, outbound: Outbound) -> None:
+        self.context, self.outbound = context, outbound
+        self._greeting = 0
+
+    def listen(self, sock: socket.socket) -> Listener:
+        """Accept on a bound socket."""
+        return Listener(self.context.reactor, sock, self.accepted)
+
+    def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
+        """Greet, then carry."""
+        if self._greeting >= MAX_GREETINGS:
+            sock.close()
+            return
+        self._greeting += 1
+        SocksClient(self, sock, client)
+
+    def greeted(self) -> None:
+        """One client has said what it wants, or has failed to."""
+        self._greeting -= 1
+
+
+class SocksClient:
+    """One client, until it has said where it wants to go."""
+
+    def __init__(self, owner: Socks5, sock: socket.socket, client: SocketAddress) -> None:
+        self._owner, self._sock, self._client = owner, sock, client
+        self._stage = _Stage.METHODS
+        self._asked = "an unknown destination"
+        self._destination: SocketAddress = ("", 0)
+        Greeting(owner.context.reactor, sock, self._understand, self._done, self._failed)
+
+    def _understand(self, seen: bytes) -> tuple[int, bool]:
+        try:
+            return self._step(seen)
+        except SocksError as error:
+            self._sock.send(bytes((_VERSION, error.code)) + _SUCCEEDED[2:])
+            raise
+
+    def _step(self, seen: bytes) -> tuple[int, bool]:
+        if self._stage is _Stage.METHODS:
+            taken = read_methods(seen)
+            if taken is None:
+                return 0, False
+            self._sock.send(_NO_AUTHENTICATION)
+            self._stage = _Stage.REQUEST
+            return taken, False
+        request = read_request(seen)
+        if request is None:
+            return 0, False
+        taken, host, port = request
+        self._asked = f"{host}:{port}"
+        self._destination = self._locate(host), port
+        self._sock.send(_SUCCEEDED)
+        return taken, True
+
+    def _locate(self, host: str) -> str:
+        """An address, from text or from what discovery knows of a name. Raises SocksError(HOST_UNREACHABLE)."""
+        try:
+            return parse_ip(host)
+        except ValueError:
+            pass
+        context = self._owner.context
+        source = context.source_workload(self._client, by_socks=True)
+        record = context.state.services.named(host, None if source is None else source.namespace)
+        if record is None:
+            raise SocksError(f"unknown host {host}", HOST_UNREACHABLE)
+        return self._address_of(record, source)
+
+    def _address_of(self, record: ServiceRecord, source: Workload | None) -> str:
+        network = self._owner.context.settings.network if source is None else source.network
+        vips = [vip.ip for vip in record.service.vips if vip.network == network]
+        if not vips:
+            raise SocksError(f"{record.service.hostname} has no address in network {network!r}", HOST_UNREACHABLE)
+        is_v6 = ":" in self._client[0]
+        return next((ip for ip in vips if (":" in ip) == is_v6), vips[0])
+
+    def _done(self) -> None:
+        self._owner.greeted()
+        self._owner.outbound.carry(self._sock, self._client, self._destination, by_socks=True)
+
+    def _failed(self, reason: str) -> None:
+        self._owner.greeted()
+        self._owner.context.access.failed("source", show(self._client), self._asked, f"socks5: {reason}")
