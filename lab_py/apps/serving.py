@@ -25,7 +25,8 @@ def run(service: Service, name: str, ready_fd: int | None = None) -> None:
     try:
         asyncio.run(_serve(service, name, ready_fd))
     except OSError as error:
-        click.echo(f"error: {name}: {error.strerror or error}", err=True)
+        what = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {name}: {what}{error.strerror or error}", err=True)
         sys.exit(2)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 APPS = ["lab_py.apps.httpbin", "lab_py.apps.tcp_echo"]
 
@@ -56,6 +57,14 @@ def test_the_ready_descriptor_gets_the_address(app: str) -> None:
             host, port = ready.read().split()  # ends when the application closes its side
         socket.create_connection((host, int(port))).close()
     assert host == "127.0.0.2"
+
+
+def test_a_record_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "calls"
+    with started("lab_py.apps.httpbin", "--port", "0", "--record", str(file)) as process:
+        output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output) == (2, "")
+    assert errors == f"error: httpbin: {file}: No such file or directory\n"
 
 
 @pytest.mark.parametrize("app", APPS)
