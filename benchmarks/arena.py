@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 import subprocess
 import time
@@ -172,7 +173,7 @@ class Arena(contextlib.AbstractContextManager["Arena"]):
         server = generator.start_iperf_server(self._processes, self.world.server_namespace, address)
         try:
             command = ["iperf3", "-c", self.world.server_ip, "-p", str(_IPERF_PORT), "-B", self.world.client_ip]
-            command += ["-J", "-t", f"{seconds:g}", "-P", str(scenario.connections)]
+            command += ["-J", "-t", str(math.ceil(seconds)), "-P", str(scenario.connections)]
             command += [] if scenario.direction is Direction.UP else ["-R"]
             end = self._run(command, seconds)["end"]
         finally:

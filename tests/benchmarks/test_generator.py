@@ -1,0 +1,129 @@
+"""The load generator against its own servers and against sockets of ours; no proxy takes part."""
+
+from __future__ import annotations
+
+import random
+import socket
+import struct
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from benchmarks import generator
+from benchmarks.processes import BenchmarkError, Processes
+from tests.support.require import require_tool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _binary() -> None:
+    require_tool("gcc")
+    generator.build()
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    with Processes() as running:
+        yield running
+
+
+@pytest.fixture
+def address() -> str:
+    """A free port on a loopback address that nobody else uses."""
+    host = f"127.{random.randrange(60, 250)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return f"{host}:{probe.getsockname()[1]}"
+
+
+def client(processes: Processes, folder: Path, *arguments: str) -> dict[str, Any]:
+    command = [str(generator.build()), *arguments]
+    return generator.run_client(processes, command, seconds=20, group=None, log=folder / "log")
+
+
+@pytest.mark.parametrize(
+    ("request_size", "response_size"), [(64, 64), (1, 100000), (65536, 1)], ids=["small", "long answer", "long request"]
+)
+def test_round_trips_of_any_size(
+    processes: Processes, address: str, tmp_path: Path, request_size: int, response_size: int
+) -> None:
+    sizes = ["--request", str(request_size), "--response", str(response_size)]
+    generator.start_server(processes, "echo", ["--target", address, *sizes])
+    said = client(processes, tmp_path, "rr", "--target", address, "--connections", "4", "--seconds", "0.2", *sizes)
+    assert said["operations"] > 4
+    assert said["with_warmup"] > said["operations"]
+    assert said["p50_us"] <= said["p90_us"] <= said["p99_us"] <= said["p999_us"] <= said["max_us"]
+
+
+@pytest.mark.parametrize("close", ["fin", "reset"])
+def test_new_connections_without_an_error(processes: Processes, address: str, tmp_path: Path, close: str) -> None:
+    generator.start_server(processes, "echo", ["--target", address, "--ports", "2"])
+    said = client(
+        *(processes, tmp_path, "connect", "--target", address, "--ports", "2", "--connections", "3"),
+        *("--seconds", "0.2", "--close", close, "--source", "127.0.0.9"),
+    )
+    assert said["operations"] > 3
+    assert said["errors"] == 0
+
+
+@pytest.mark.parametrize(("server", "mode"), [("sink", "send"), ("source", "receive")])
+def test_bulk_each_way(processes: Processes, address: str, tmp_path: Path, server: str, mode: str) -> None:
+    generator.start_server(processes, server, ["--target", address])
+    said = client(processes, tmp_path, mode, "--target", address, "--connections", "2", "--seconds", "0.2")
+    assert said["bytes"] > 1 << 20
+    assert said["gbit_s"] == pytest.approx(said["bytes"] * 8e-9 / said["seconds"], rel=1e-3)
+
+
+def test_a_server_that_hangs_up_is_an_error_with_its_reason(processes: Processes, address: str, tmp_path: Path) -> None:
+    generator.start_server(processes, "sink", ["--target", address])
+    with pytest.raises(BenchmarkError, match=r"loadgen failed with status 1: .*not one operation"):
+        client(processes, tmp_path, "rr", "--target", address, "--seconds", "0.2")
+
+
+def test_a_port_in_use_is_told(processes: Processes, address: str) -> None:
+    generator.start_server(processes, "echo", ["--target", address])
+    with pytest.raises(BenchmarkError, match="the echo application did not start"):
+        generator.start_server(processes, "echo", ["--target", address])
+
+
+V1 = b"PROXY TCP4 127.0.0.9 10.1.2.3 5555 8080\r\n"
+V2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x09\x0a\1\2\3" + struct.pack(">HH", 5555, 8080)
+
+
+@pytest.mark.parametrize(("form", "header"), [("v1", V1), ("v2", V2)])
+@pytest.mark.parametrize("mode", ["rr", "connect"])
+def test_a_proxy_header_names_the_true_destination(
+    processes: Processes, tmp_path: Path, form: str, header: bytes, mode: str
+) -> None:
+    """The listener reads header and request, and echoes the request only."""
+    seen: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_echo_behind_header, args=(listener, len(header), seen))
+        thread.start()
+        port = listener.getsockname()[1]
+        client(
+            *(processes, tmp_path, mode, "--target", "10.1.2.3:8080", "--via", f"127.0.0.1:{port}"),
+            *("--proxy", form, "--source", "127.0.0.9", "--seconds", "0.2", "--warmup", "0"),
+        )
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+    assert set(seen) - {b""} == {header}  # the last connections may end unused with the run
+
+
+def _echo_behind_header(listener: socket.socket, length: int, seen: list[bytes]) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            seen.append(connection.recv(length, socket.MSG_WAITALL))
+            try:
+                while chunk := connection.recv(65536):
+                    connection.sendall(chunk)
+            except ConnectionError:
+                pass

@@ -1,0 +1,81 @@
+"""Medians, ratios and verdicts, from rounds written by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.metrics import metric_named
+from benchmarks.summary import Figure, Ratio, Sample, Summary
+
+RATE, P50 = metric_named("per_second"), metric_named("p50_us")
+
+
+def rounds(peer: str, variant: str, scenario: str, key: str, values: list[float]) -> list[Sample]:
+    name = f"{peer} {variant}".strip()
+    return [Sample(number, scenario, peer, name, {key: value}) for number, value in enumerate(values, 1)]
+
+
+def test_a_figure_is_the_median_with_its_spread() -> None:
+    summary = Summary(rounds("ours", "", "rr-32", "per_second", [30.0, 10.0, 20.0]))
+    assert summary.figure("rr-32", "ours", "per_second") == Figure(20, 10, 30, {1: 30, 2: 10, 3: 20})
+    assert summary.figure("rr-32", "ours", "p50_us") is None
+    assert summary.figure("rr-1", "ours", "per_second") is None
+
+
+def test_the_better_variant_counts_and_better_depends_on_the_figure() -> None:
+    summary = Summary(
+        [
+            *rounds("envoy", "small", "rr-1", "per_second", [10, 10]),
+            *rounds("envoy", "large", "rr-1", "per_second", [12, 12]),
+            *rounds("envoy", "small", "rr-1", "p50_us", [90, 90]),
+            *rounds("envoy", "large", "rr-1", "p50_us", [95, 95]),
+        ]
+    )
+    assert summary.best("rr-1", "envoy", RATE) == "envoy large"
+    assert summary.best("rr-1", "envoy", P50) == "envoy small"
+    assert summary.best("rr-1", "ours", P50) is None
+
+
+def test_the_ratio_is_of_medians_and_its_spread_of_rounds() -> None:
+    summary = Summary(
+        [
+            *rounds("ours", "", "rr-32", "per_second", [40, 30, 20]),
+            *rounds("envoy", "", "rr-32", "per_second", [20, 30, 10]),
+        ]
+    )
+    assert summary.ratio("rr-32", RATE) == Ratio(1.5, 1.0, 2.0, "envoy")
+
+
+def test_a_round_that_failed_takes_part_in_no_figure() -> None:
+    failed = Sample(2, "rr-32", "ours", "ours", {}, "no answer")
+    summary = Summary(
+        [
+            *rounds("ours", "", "rr-32", "per_second", [40]),
+            failed,
+            *rounds("envoy", "", "rr-32", "per_second", [20, 80]),
+        ]
+    )
+    assert summary.ratio("rr-32", RATE) == Ratio(0.8, 2.0, 2.0, "envoy")
+    assert summary.errors() == [failed]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "key", "ours", "met"),
+    [
+        pytest.param("rr-32", "per_second", 100, True, id="at least, exactly"),
+        pytest.param("rr-32", "per_second", 99, False, id="at least, just below"),
+        pytest.param("rr-1", "p50_us", 120, True, id="at most 1.2, exactly"),
+        pytest.param("rr-1", "p50_us", 121, False, id="at most 1.2, just above"),
+        pytest.param("bulk-1-up", "cpu_s_per_gb", 99, True, id="less CPU"),
+    ],
+)
+def test_a_target_is_met_or_missed(scenario: str, key: str, ours: float, met: bool) -> None:
+    summary = Summary([*rounds("ours", "", scenario, key, [ours]), *rounds("envoy", "", scenario, key, [100])])
+    assert [v.met for v in summary.verdicts() if v.target.metric == key] == [met]
+
+
+def test_a_target_without_figures_of_both_is_neither_met_nor_missed() -> None:
+    ran = Sample(1, "rr-32", "ours", "ours", {}, "no answer")
+    summary = Summary([ran, *rounds("envoy", "", "rr-32", "per_second", [100])])
+    assert [v.met for v in summary.verdicts()] == [None]
+    assert Summary(rounds("envoy", "", "rr-32", "per_second", [100])).verdicts() == []
