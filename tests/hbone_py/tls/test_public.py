@@ -1,0 +1,30 @@
+"""The public engine keeps the contract of test_engine.py; here is what differs: it touches no private name."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from hbone_py.tls import public
+from hbone_py.tls.direct import DirectEngine
+from hbone_py.tls.public import PublicEngine
+
+
+def public_names(engine: type) -> set[str]:
+    return {name for name in dir(engine) if not name.startswith("_")}
+
+
+def test_both_engines_have_the_same_names():
+    assert public_names(PublicEngine) == public_names(DirectEngine)
+
+
+def test_no_private_name_of_the_library_is_used():
+    tree = ast.parse(Path(public.__file__).read_text())
+    private = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    }
+    assert private == set()
