@@ -34,11 +34,11 @@ class ConfigError(ValueError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def suggest(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
+def suggest(word: str, known: Iterable[str]) -> str:
     """Advice for a word that should have been one of `known`."""
     words = list(known)
     folded = {known_word.casefold(): known_word for known_word in words}
     close = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
     if close:
         return f"did you mean {folded[close[0]]!r}?"
-    return otherwise or f"known are {', '.join(words)}"
+    return f"known are {', '.join(words)}"

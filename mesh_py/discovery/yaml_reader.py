@@ -207,7 +207,7 @@ def scalar(node: yaml.Node) -> str:
 
 def is_null(node: yaml.Node) -> bool:
     """Whether nothing was written: an empty value, `~` or null, not in quotes."""
-    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NULLS
+    return isinstance(node, yaml.ScalarNode) and not node.style and node.value in _NULLS
 
 
 def boolean(node: yaml.Node) -> bool:

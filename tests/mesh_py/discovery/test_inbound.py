@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv6Address
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,11 @@ PROXY = ApplicationTunnel(TunnelProtocol.PROXY, 15088)
     [
         pytest.param("10.0.0.7:8080", ("10.0.0.7", 8080), id="ipv4"),
         pytest.param("[fd00:0:0::7]:8080", ("fd00::7", 8080), id="ipv6, any spelling"),
-        pytest.param("[::ffff:10.0.0.7]:80", (str(IPv6Address("::ffff:10.0.0.7")), 80), id="mapped ipv4 stays ipv6, equal to no workload's"),
+        pytest.param(
+            "[::ffff:10.0.0.7]:80",
+            (str(IPv6Address("::ffff:10.0.0.7")), 80),
+            id="mapped ipv4 stays ipv6, equal to no workload's",
+        ),
         pytest.param("example.com:80", HostPort("example.com", 80), id="host name"),
         pytest.param("1.2.3:80", HostPort("1.2.3", 80), id="not quite an address"),
     ],
@@ -162,8 +167,9 @@ def test_an_application_tunnel_takes_any_address(protocol: TunnelProtocol) -> No
 FRONT = service("example.com", "/10.96.0.1", "remote/10.97.0.1", ports={80: 8080, 443: 0})
 
 
-def server(**fields: object) -> Workload:
-    return workload("server", "10.0.0.1", **({"services": {"default/example.com": {}}} | fields))
+def server(**fields: Any) -> Workload:
+    given: dict[str, Any] = {"services": {"default/example.com": {}}}
+    return workload("server", "10.0.0.1", **(given | fields))
 
 
 @pytest.mark.parametrize(

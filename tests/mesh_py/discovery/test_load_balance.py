@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -23,13 +24,13 @@ from mesh_py.model.workload import (
 from tests.support.world import endpoint, gateway, mesh, service, workload
 
 SCOPE = LoadBalancerScope
-HERE = {"network": "n", "locality": Locality("r", "z", "s"), "node": "node", "cluster_id": "c"}
+HERE: dict[str, Any] = {"network": "n", "locality": Locality("r", "z", "s"), "node": "node", "cluster_id": "c"}
 SOURCE = workload("client", "10.0.0.1", **HERE)
 KEY = NamespacedHostname("default", "example.com")
 NET_REGION_ZONE = (SCOPE.NETWORK, SCOPE.REGION, SCOPE.ZONE)
 
 
-def somewhere(**changes: object) -> Workload:
+def somewhere(**changes: Any) -> Workload:
     return workload("there", "10.0.0.2", **(HERE | changes))
 
 
@@ -84,7 +85,7 @@ def chosen(
     return {(upstream.workload.name, upstream.port) for upstream in found if upstream is not None}
 
 
-def behind(name: str, *ips: str, ports: dict[int, int] | None = None, **fields: object) -> Workload:
+def behind(name: str, *ips: str, ports: dict[int, int] | None = None, **fields: Any) -> Workload:
     return workload(name, *ips, services={"default/example.com": ports or {}}, **(HERE | fields))
 
 
