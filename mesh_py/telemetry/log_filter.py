@@ -73,6 +73,7 @@ class LogFilter:
 def _parse_clause(clause: str) -> tuple[str, Level]:
     # `::` is part of a scope; a single colon separates, as other proxies' help texts have it.
     scope, separator, level = clause.replace("::", ".").replace(":", "=").rpartition("=")
+    scope = scope.strip()
     if separator and (not scope or "=" in scope or any(character in scope for character in "[]{} ")):
         raise LogFilterError(f"{clause!r} is not scope=level")
     return scope, _parse_level(level, clause)
