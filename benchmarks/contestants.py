@@ -30,7 +30,7 @@ PEERS: dict[str, dict[str, Peer]] = {
 def available_peers() -> list[str]:
     """The peers that can run here, in the order of the tables."""
     missing = {
-        "ours": importlib.util.find_spec("ztunnel_py") is None,
+        "ours": importlib.util.find_spec("ztunnel_py.__main__") is None,
         "envoy": importlib.util.find_spec("envoy") is None,
         "foreign": not os.environ.get(COMMAND_VARIABLE),
     }
