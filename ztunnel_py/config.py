@@ -1,0 +1,299 @@
+"""The settings of one proxy process: read once at the start, never changed.
+
+Below `app.py` nobody sees this bag, only the values it needs. Sources and names: `settings_table.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hbone_py import Deadlines, Http2Config, Keepalive, TlsSettings
+from hbone_py.aio.tcp import SocketOptions
+from mesh_py.identity.local_ca import user_folder
+from ztunnel_py import settings_table as table
+from ztunnel_py.certificate_settings import CertificateSettings, choose_certificates
+from ztunnel_py.memory_limit import memory_limit
+from ztunnel_py.setting_values import Mode, WorkloadInfo, is_loopback
+from ztunnel_py.settings_source import SettingsError, Values, from_environment, from_flags
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mesh_py.telemetry.log_filter import LogFilter
+    from ztunnel_py.settings_source import Given
+
+__all__ = ["Mode", "Ports", "Settings", "SettingsError", "WorkloadInfo", "from_env", "from_values"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Listening ports; 0 takes any free one."""
+
+    outbound: int = 15_001
+    plaintext: int = 15_006
+    inbound: int = 15_008
+    socks5: int = 15_080
+    admin: int = 15_000
+    stats: int = 15_020
+    readiness: int = 15_021
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything one process was told. Times are seconds, sizes bytes."""
+
+    mode: Mode
+    node: str | None
+    """Our node; None counts every workload as local."""
+    workload: WorkloadInfo | None
+    """The one workload, in dedicated mode."""
+    network: str
+    cluster_id: str
+    cluster_domain: str
+    trust_domain: str
+    """Of workloads that name none (ztunnel leaves those without)."""
+
+    local_xds_path: Path | None
+    """Where the mesh is described: a file; ..."""
+    local_xds: str | None
+    """... or this text. At most one is set."""
+    watch_file: bool
+    """Follow edits of the file (ztunnel never does)."""
+    certificates: CertificateSettings
+
+    bind: str | None
+    """Address of 15001, 15006, 15008, 15020 and 15021; None: all addresses (`bind_address`)."""
+    local_bind: str
+    """Loopback address of 15000 and 15080."""
+    ports: Ports
+    socks5_enabled: bool
+    socks_as: str | None
+    """`namespace/name` of the workload that a SOCKS client from 127.0.0.1 counts as."""
+    proxy_protocol_capture: bool
+    """15001 and 15006 expect a PROXY protocol v2 header, whose destination is the original one."""
+    ipv6: bool
+
+    tls: TlsSettings
+    http2: Http2Config
+    deadlines: Deadlines
+    keepalive: Keepalive
+    """PINGs on HBONE connections."""
+    socket_options: SocketOptions
+    pool_max_streams: int
+    pool_idle: float
+    unread_budget: int
+    """Unread bytes this process may hold, all connections together."""
+    lenient_resets: bool
+    response_baggage: bool
+    preserve_source: bool | None
+    """Reach applications from the client's address; None: where the rights are."""
+
+    state_wait: float
+    """How long a connection waits for a workload that is not known yet."""
+    policy_wait: float
+    """How long for a policy that is named but not known, before it is refused."""
+    drain_deadline: float
+    """How long open connections may take when the process ends (hbone-dataplane 6.2)."""
+
+    workers: int
+    log_filter: LogFilter
+    log_json: bool
+    authz_info_logging: bool
+    warnings: tuple[str, ...] = ()
+    """What was set and will not do what its name says."""
+
+    @property
+    def bind_address(self) -> str:
+        """Address of the listeners: `bind`, or all; `::` is meant for IPv4 too."""
+        return self.bind or ("::" if self.ipv6 else "0.0.0.0")
+
+
+def from_env(environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> Settings:
+    """Settings from flags (by setting name) and environment.
+
+    Raises:
+        SettingsError: a value cannot be used, or two do not go together; one line.
+    """
+    return from_values([from_flags(flags or {}), from_environment(environ)], environ)
+
+
+def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str]) -> Settings:
+    """Settings from values of several sources, the strongest first.
+
+    Args:
+        layers: values with their origins.
+        environ: for what is not ours to name: `HOME`, `SSLKEYLOGFILE`, `INPOD_UDS`.
+
+    Raises:
+        SettingsError: as `from_env`.
+    """
+    values = Values(layers)
+    for setting in table.ALL:
+        values[setting]  # every value must be readable, used or not
+    _refuse_what_is_not_built(values)
+    mode = _mode(values, environ)
+    certificates, warnings = choose_certificates(values, mode, user_folder(environ))
+    bind, local_bind = _addresses(values)
+    return Settings(
+        mode=mode,
+        node=values[table.NODE_NAME],
+        workload=_workload(values, mode),
+        network=values[table.NETWORK],
+        cluster_id=values[table.CLUSTER_ID],
+        cluster_domain=values[table.CLUSTER_DOMAIN],
+        trust_domain=values[table.TRUST_DOMAIN],
+        **_mesh_source(values),
+        certificates=certificates,
+        bind=bind,
+        local_bind=local_bind,
+        ports=_ports(values),
+        socks5_enabled=values[table.UNSTABLE_ENABLE_SOCKS5],
+        socks_as=values[table.SOCKS5_SOURCE_WORKLOAD],
+        proxy_protocol_capture=_proxy_protocol(values, bind),
+        ipv6=values[table.IPV6_ENABLED],
+        tls=_tls(values, environ),
+        http2=_http2(values),
+        deadlines=_deadlines(values),
+        keepalive=Keepalive(values[table.PING_INTERVAL], values[table.PING_TIMEOUT]),
+        socket_options=_socket_options(values),
+        pool_max_streams=values[table.POOL_MAX_STREAMS],
+        pool_idle=values[table.POOL_IDLE],
+        unread_budget=values[table.UNREAD_BUDGET] or memory_limit() // 4,
+        lenient_resets=values[table.LENIENT_RESETS],
+        response_baggage=values[table.ENABLE_RESPONSE_BAGGAGE],
+        preserve_source=values[table.ENABLE_ORIG_SRC],
+        state_wait=values[table.STATE_WAIT],
+        policy_wait=values[table.POLICY_WAIT],
+        drain_deadline=_drain_deadline(values),
+        workers=values[table.WORKERS].on(len(os.sched_getaffinity(0))),
+        log_filter=values[table.RUST_LOG],
+        log_json=values[table.LOG_FORMAT] == "json",
+        authz_info_logging=values[table.AUTHZ_INFO],
+        warnings=warnings,
+    )
+
+
+def _refuse_what_is_not_built(values: Values) -> None:
+    """What a setting promises is kept or refused, never ignored."""
+    if address := values[table.XDS_ADDRESS]:
+        where = values.origin(table.XDS_ADDRESS)
+        raise SettingsError(f"{where}: following the control plane at {address!r} is not built yet: leave it empty")
+    if values[table.CRL_PATH] is not None:
+        raise SettingsError(f"{values.origin(table.CRL_PATH)}: revocation lists are not built yet: leave it out")
+
+
+def _mode(values: Values, environ: Mapping[str, str]) -> Mode:
+    mode = values[table.PROXY_MODE]
+    if mode is None and environ.get("INPOD_UDS"):
+        raise SettingsError("INPOD_UDS: shared mode is not built yet: set PROXY_MODE=node or PROXY_MODE=dedicated")
+    return mode or Mode.NODE
+
+
+def _workload(values: Values, mode: Mode) -> WorkloadInfo | None:
+    workload = values[table.PROXY_WORKLOAD_INFO]
+    if mode is Mode.DEDICATED and workload is None:
+        raise SettingsError("PROXY_WORKLOAD_INFO: dedicated mode needs it: namespace/name/service-account")
+    if mode is Mode.NODE and workload is not None:
+        where = values.origin(table.PROXY_WORKLOAD_INFO)
+        raise SettingsError(f"{where}: only a dedicated proxy serves one workload: set PROXY_MODE=dedicated with it")
+    return workload
+
+
+def _mesh_source(values: Values) -> dict[str, Any]:
+    path, text = values[table.LOCAL_XDS_PATH], values[table.LOCAL_XDS]
+    if path is None and text is None:
+        raise SettingsError("no mesh: set LOCAL_XDS_PATH (a YAML file) or LOCAL_XDS (its text)")
+    if path is not None and text is not None:
+        both = f"{values.origin(table.LOCAL_XDS_PATH)} and {values.origin(table.LOCAL_XDS)}"
+        raise SettingsError(f"{both}: only one of them can be the mesh: leave out the other")
+    return {"local_xds_path": path, "local_xds": text, "watch_file": values[table.LOCAL_XDS_WATCH]}
+
+
+def _addresses(values: Values) -> tuple[str | None, str]:
+    bind = values[table.PROXY_BIND_ADDRESS]
+    local = values[table.PROXY_LOCAL_ADDRESS]
+    if local is None:
+        return bind, bind if bind is not None and is_loopback(bind) else "127.0.0.1"
+    if not is_loopback(local):
+        where = values.origin(table.PROXY_LOCAL_ADDRESS)
+        raise SettingsError(f"{where}: {local!r} is no loopback address: admin and SOCKS5 stay on this machine")
+    return bind, local
+
+
+def _proxy_protocol(values: Values, bind: str | None) -> bool:
+    wanted = values[table.PROXY_PROTOCOL_CAPTURE]
+    if wanted and (bind is None or not is_loopback(bind)):
+        raise SettingsError(
+            f"{values.origin(table.PROXY_PROTOCOL_CAPTURE)}: whoever reaches the port could claim any source: "
+            "set PROXY_BIND_ADDRESS to a loopback address"
+        )
+    return wanted
+
+
+def _ports(values: Values) -> Ports:
+    return Ports(
+        outbound=values[table.OUTBOUND_PORT],
+        plaintext=values[table.PLAINTEXT_PORT],
+        inbound=values[table.INBOUND_PORT],
+        socks5=values[table.SOCKS5_PORT],
+        admin=values[table.ADMIN_PORT],
+        stats=values[table.STATS_PORT],
+        readiness=values[table.READINESS_PORT],
+    )
+
+
+def _tls(values: Values, environ: Mapping[str, str]) -> TlsSettings:
+    keylog = environ.get("SSLKEYLOGFILE") if values[table.KEY_LOG] else None
+    if values[table.KEY_LOG] and not keylog:
+        raise SettingsError(f"{values.origin(table.KEY_LOG)}: SSLKEYLOGFILE must name the file")
+    return TlsSettings(
+        tls12=values[table.TLS12_ENABLED],
+        post_quantum_only=values[table.COMPLIANCE_POLICY] == "pqc",
+        keylog=Path(keylog) if keylog else None,
+    )
+
+
+def _http2(values: Values) -> Http2Config:
+    try:
+        return Http2Config(
+            stream_window=values[table.STREAM_WINDOW],
+            connection_window=values[table.CONNECTION_WINDOW],
+            max_frame_size=values[table.FRAME_SIZE],
+        )
+    except ValueError as error:
+        windows = [table.STREAM_WINDOW, table.CONNECTION_WINDOW, table.FRAME_SIZE]
+        where = ", ".join(values.origin(setting) for setting in windows if values.is_given(setting))
+        raise SettingsError(f"{where}: {error}") from None
+
+
+def _deadlines(values: Values) -> Deadlines:
+    return Deadlines(
+        connect=values[table.CONNECT_DEADLINE],
+        tls=values[table.TLS_DEADLINE],
+        settings=values[table.SETTINGS_DEADLINE],
+        reply=values[table.REPLY_DEADLINE],
+    )
+
+
+def _socket_options(values: Values) -> SocketOptions:
+    return SocketOptions(
+        keepalive=values[table.KEEPALIVE_ENABLED],
+        keepalive_idle=values[table.KEEPALIVE_TIME],
+        keepalive_interval=values[table.KEEPALIVE_INTERVAL],
+        keepalive_retries=values[table.KEEPALIVE_RETRIES],
+        user_timeout=values[table.USER_TIMEOUT_ENABLED],
+        mark=values[table.PACKET_MARK] or None,
+    )
+
+
+def _drain_deadline(values: Values) -> float:
+    """hbone-dataplane 6.2: named outright, or a little less than the time until we are killed."""
+    deadline, grace = values[table.CONNECTION_TERMINATION_DEADLINE], values[table.TERMINATION_GRACE_PERIOD]
+    if deadline is not None:
+        return deadline
+    if grace is None:
+        return 5.0
+    return float(max(1, grace - 5 if grace > 10 else grace - 1))

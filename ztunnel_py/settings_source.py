@@ -1,0 +1,82 @@
+"""Where a setting's value comes from: flags, then the environment, then files, then the default [pure].
+
+A value keeps its origin, so that a complaint names the flag, the variable or the place in the file to mend, and
+`config show` can tell why a value is what it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from ztunnel_py.settings_table import ALL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ztunnel_py.settings_table import Setting
+
+T = TypeVar("T")
+
+
+class SettingsError(Exception):
+    """The process cannot start as it was told to: one line, what is wrong, where, and what to do."""
+
+
+class Given(NamedTuple):
+    """One value as it was written."""
+
+    text: str
+    origin: str
+    """`--node`, `NODE_NAME`, or `settings.yaml:3:7: NODE_NAME`."""
+
+
+def from_flags(flags: Mapping[str, str]) -> dict[str, Given]:
+    """Flags by setting name."""
+    return {one.name: Given(flags[one.name], one.option) for one in ALL if one.name in flags}
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
+    """Variables by setting name. An empty one is as good as none, save where emptiness means something."""
+    found = {}
+    for setting in ALL:
+        for name in (*setting.also, setting.name):
+            if environ.get(name):
+                found[setting.name] = Given(environ[name], name)
+                break
+    return found
+
+
+class Values:
+    """Every setting's value, from the first layer that has it."""
+
+    def __init__(self, layers: Sequence[Mapping[str, Given]]) -> None:
+        self._layers = layers
+
+    def given(self, setting: Setting[Any]) -> Given | None:
+        """The text of a setting and where it was written; None if it has its default."""
+        return next((layer[setting.name] for layer in self._layers if setting.name in layer), None)
+
+    def is_given(self, *settings: Setting[Any]) -> bool:
+        """Whether any of them was set somewhere."""
+        return any(self.given(setting) is not None for setting in settings)
+
+    def origin(self, setting: Setting[Any]) -> str:
+        """Where to change a setting: where it was set, or its flag."""
+        given = self.given(setting)
+        return given.origin if given is not None else setting.option
+
+    def __getitem__(self, setting: Setting[T]) -> T:
+        """The value of a setting. Raises SettingsError."""
+        given = self.given(setting)
+        if given is None:
+            return setting.default
+        try:
+            return setting.kind.read(given.text)
+        except ValueError as error:
+            raise SettingsError(f"{given.origin}: {complaint(given.text, str(error))}") from None
+
+
+def complaint(text: str, problem: str) -> str:
+    """A value and what is wrong with it."""
+    shown = text if len(text) <= 80 else f"{text[:77]}..."
+    return f"{shown!r} {problem}" if problem.startswith("is ") else problem
