@@ -18,10 +18,11 @@ from h2.events import DataReceived, RequestReceived, ResponseReceived, StreamEnd
 from hbone_py.connection import HboneConnection
 from hbone_py.events import TunnelEnded, TunnelRequested
 from hbone_py.header_blocks import connect_block, literals
-from hbone_py.streams import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from hbone_py.streams import Stream
 
 AUTHORITY = b"10.0.0.7:8080"
 HEADERS = [

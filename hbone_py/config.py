@@ -6,7 +6,7 @@ waits for window when the application behind it ends first, so we announce 16 Mi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 KIB = 1024
 MIB = 1024 * 1024
@@ -19,7 +19,7 @@ WINDOW_RATIO = 4
 class Http2Config:
     """Settings and limits of one side of an HBONE connection.
 
-    Raises ValueError when the windows could let one unread stream stop its neighbours.
+    Raises ValueError for a number RFC 9113 does not allow, and when one unread stream could stop its neighbours.
     """
 
     stream_window: int = 16 * MIB
@@ -44,6 +44,8 @@ class Http2Config:
     """Bytes of answers (SETTINGS and PING acknowledgements, resets) that may wait for a peer that does not read."""
 
     def __post_init__(self) -> None:
+        if self.stream_window < 1:
+            raise ValueError(f"the stream window must be at least 1 byte, not {self.stream_window}")
         if self.connection_window < WINDOW_RATIO * self.stream_window:
             raise ValueError(
                 f"a connection window of {self.connection_window} bytes is less than {WINDOW_RATIO} stream windows "
@@ -56,17 +58,10 @@ class Http2Config:
 
     def cramped(self) -> Http2Config:
         """The same with small windows, for connections accepted while memory is short."""
-        return Http2Config(
+        return replace(
+            self,
             stream_window=min(self.stream_window, 256 * KIB),
             connection_window=min(self.connection_window, MIB),
-            max_frame_size=self.max_frame_size,
-            max_concurrent_streams=self.max_concurrent_streams,
-            max_header_list_server=self.max_header_list_server,
-            max_header_list_client=self.max_header_list_client,
-            assumed_peer_streams=self.assumed_peer_streams,
-            max_protocol_resets=self.max_protocol_resets,
-            max_early_resets=self.max_early_resets,
-            max_queued_control=self.max_queued_control,
         )
 
 

@@ -10,15 +10,19 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
 
 from hbone_py.errors import BadConnect, MalformedRequest
-from hbone_py.header_blocks import HeaderList
+
+if TYPE_CHECKING:
+    from hbone_py.header_blocks import HeaderList
 
 IPAddress = IPv4Address | IPv6Address
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _VALUE = re.compile(rb"(?:[^\x00\r\n\t ](?:[^\x00\r\n]*[^\x00\r\n\t ])?)?")
 _AUTHORITY = re.compile(rb"[\x21-\x7e]+")
+_STATUS = re.compile(rb"[1-9][0-9]{2}")
 _HOST = re.compile(r"[A-Za-z0-9_*](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_])?\.?")
 _FORBIDDEN = frozenset((b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"))
 _KNOWN = frozenset((b"baggage", b"forwarded", b"traceparent", b"x-forwarded-network", b"x-istio-source"))
@@ -121,11 +125,24 @@ def check_name(name: bytes, value: bytes) -> None:
 
 
 def check_trailers(headers: HeaderList) -> None:
-    """Trailers hold regular headers only (RFC 9113 section 8.1)."""
+    """Trailers hold regular headers only (RFC 9113 section 8.1). Raises MalformedRequest."""
     for name, value in headers:
         if name[:1] == b":":
             raise MalformedRequest("pseudo-header in trailers")
         check_name(name, value)
+        if not _VALUE.fullmatch(value):
+            raise MalformedRequest(f"header {name!r} has a value with forbidden bytes")
+
+
+def read_status(headers: HeaderList) -> int:
+    """The status of a response: `:status` alone and first, then regular headers (RFC 9113 section 8.3.2).
+
+    Raises MalformedRequest for anything else.
+    """
+    if not headers or headers[0][0] != b":status" or not _STATUS.fullmatch(headers[0][1]):
+        raise MalformedRequest("a response begins with :status")
+    check_trailers(headers[1:])
+    return int(headers[0][1])
 
 
 def _connect(pseudo: dict[bytes, bytes], regular: HeaderList) -> ConnectRequest:

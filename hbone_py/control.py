@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.errors import ErrorCodes
 from h2.events import PingAckReceived, RemoteSettingsChanged
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
@@ -20,6 +19,8 @@ from hbone_py import frames
 from hbone_py.errors import ErrorCode, RemoteProtocolError
 
 if TYPE_CHECKING:
+    from h2.errors import ErrorCodes
+
     from hbone_py.config import Http2Config
 
 
@@ -35,7 +36,8 @@ class ControlLane:
         self.settings: dict[int, int] = {}
         self._h2 = H2Connection(H2Configuration(client_side=client, header_encoding=None))
         self._h2.local_settings = Settings(
-            client=client, initial_values={SettingCodes(key): value for key, value in _announced(client, config).items()}
+            client=client,
+            initial_values={SettingCodes(key): value for key, value in _announced(client, config).items()},
         )
         self._h2.initiate_connection()
         self._h2.clear_outbound_data_buffer()  # h2 would announce its own defaults too; `opening` says what we mean
@@ -72,9 +74,7 @@ def opening_bytes(*, client: bool, config: Http2Config) -> bytes:
 
 
 def _announced(client: bool, config: Http2Config) -> dict[int, int]:
-    mine = (
-        {frames.ENABLE_PUSH: 0} if client else {frames.MAX_CONCURRENT_STREAMS: config.max_concurrent_streams}
-    )
+    mine = {frames.ENABLE_PUSH: 0} if client else {frames.MAX_CONCURRENT_STREAMS: config.max_concurrent_streams}
     return {
         **mine,
         frames.INITIAL_WINDOW_SIZE: config.stream_window,

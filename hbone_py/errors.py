@@ -54,7 +54,7 @@ class HboneError(Exception):
 class TlsError(HboneError):
     """TLS broke on a connection that was already up: an alert, a bad record, a truncated stream."""
 
-    blame = "peer"
+    blame: ClassVar[Blame] = "peer"
 
 
 class TlsHandshakeError(TlsError):
@@ -65,7 +65,7 @@ class TlsConfigError(TlsError):
     """A certificate, key or TLS setting of ours cannot be used; the text names the file and the reason."""
 
     flag = "TLS_FAILURE"
-    blame = "local"
+    blame: ClassVar[Blame] = "local"
 
 
 class PeerIdentityError(TlsError):
@@ -78,21 +78,21 @@ class PeerIdentityError(TlsError):
 class ConnectionFailed(HboneError):
     """TCP could not be established: refused, unreachable."""
 
-    blame = "network"
+    blame: ClassVar[Blame] = "network"
 
 
 class ConnectionLost(HboneError):
     """The connection ended while this stream was open: its bytes may be cut short."""
 
     flag = "H2_HANDSHAKE_FAILURE"
-    blame = "peer"
+    blame: ClassVar[Blame] = "peer"
 
 
 class ConnectionClosing(HboneError):
     """No new tunnel may be opened here: the peer sent GOAWAY, or stream numbers are used up. Try a new connection."""
 
     flag = "H2_HANDSHAKE_FAILURE"
-    blame = "peer"
+    blame: ClassVar[Blame] = "peer"
 
 
 class TooManyStreams(ConnectionClosing):
@@ -103,7 +103,7 @@ class RemoteProtocolError(HboneError):
     """The peer broke HTTP/2; the connection was ended with `code`."""
 
     flag = "H2_HANDSHAKE_FAILURE"
-    blame = "peer"
+    blame: ClassVar[Blame] = "peer"
 
     def __init__(self, message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> None:
         super().__init__(message)
@@ -116,14 +116,14 @@ class RemoteProtocolError(HboneError):
 class DeadlineExceeded(HboneError):
     """Something that has to happen in time did not."""
 
-    blame = "peer"
+    blame: ClassVar[Blame] = "peer"
 
 
 class ConnectTimeout(DeadlineExceeded):
     """TCP was not established in time."""
 
     flag = "NETWORK_POLICY"
-    blame = "network"
+    blame: ClassVar[Blame] = "network"
 
 
 class TlsTimeout(DeadlineExceeded):
@@ -148,7 +148,7 @@ class ConnectReplyTimeout(DeadlineExceeded):
 class TunnelRefused(HboneError):
     """The peer answered our CONNECT with something other than 200."""
 
-    blame = "peer"
+    blame: ClassVar[Blame] = "peer"
 
     def __init__(self, answered: int, reason: str = "") -> None:
         super().__init__(f"http status: {answered}{' ' + reason if reason else ''}")
@@ -159,7 +159,7 @@ class StreamReset(HboneError):
     """The stream was reset, by the peer or (`by_peer` false) by us."""
 
     flag = "H2_HANDSHAKE_FAILURE"
-    blame = "peer"
+    blame: ClassVar[Blame] = "peer"
 
     def __init__(self, code: int, *, by_peer: bool = True) -> None:
         super().__init__(f"stream reset {'by the peer' if by_peer else 'by us'}: {code_name(code)}")
@@ -171,15 +171,19 @@ class StreamEnded(HboneError):
     """Bytes were offered to a direction that has already ended."""
 
 
+class LocalProtocolError(HboneError):
+    """Our own side asked for what HTTP/2 does not allow in this state; nothing was sent."""
+
+
 class BadConnect(HboneError):
     """A well-formed request that asks for something a tunnel cannot be: answered with 400."""
 
     status = 400
-    blame = "peer"
+    blame: ClassVar[Blame] = "peer"
 
 
 class MalformedRequest(HboneError):
     """A request that breaks RFC 9113 section 8: its stream is reset, nothing else is touched."""
 
-    blame = "peer"
+    blame: ClassVar[Blame] = "peer"
     code: ClassVar[ErrorCode] = ErrorCode.PROTOCOL_ERROR

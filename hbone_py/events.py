@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hbone_py.connect import ConnectRequest, HeaderList
+    from hbone_py.connect import ConnectRequest
+    from hbone_py.header_blocks import HeaderList
     from hbone_py.streams import Stream
 
 

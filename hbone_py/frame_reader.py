@@ -6,6 +6,7 @@ neighbouring frames of one stream together. Every other frame is handed over who
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from hbone_py import frames
@@ -15,8 +16,8 @@ _unpack = frames.HEADER.unpack_from
 _PADDED_END = frames.PADDED | frames.END_STREAM
 
 
-class FrameHandler(Protocol):
-    """What the reader tells: in order, synchronously."""
+class DataHandler(Protocol):
+    """What the reader tells about DATA: in order, synchronously."""
 
     def data_started(self, stream_id: int, length: int, padding: int) -> None:
         """A DATA frame begins: `length` counts against the windows, `padding` of it is no payload."""
@@ -27,8 +28,9 @@ class FrameHandler(Protocol):
     def data_ended(self, stream_id: int) -> None:
         """A DATA frame with END_STREAM is complete."""
 
-    def frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
-        """A whole frame of any other kind; an unknown one too."""
+
+FrameHandler = Callable[[int, int, int, bytes], None]
+"""Takes every other frame, an unknown one too, whole: kind, flags, stream id, payload."""
 
 
 class FrameReader:
@@ -37,11 +39,13 @@ class FrameReader:
     `max_frame_size` is the largest payload accepted; a larger one raises RemoteProtocolError(FRAME_SIZE_ERROR).
     """
 
-    __slots__ = ("_ends", "_handler", "_left", "_max", "_padding", "_partial", "_stream", "_wanted")
+    __slots__ = ("_data", "_ends", "_frame", "_largest", "_left", "_max", "_padding", "_partial", "_stream", "_wanted")
 
-    def __init__(self, handler: FrameHandler, max_frame_size: int) -> None:
-        self._handler = handler
+    def __init__(self, data: DataHandler, frame: FrameHandler, max_frame_size: int) -> None:
+        self._data = data
+        self._frame = frame
         self._max = max_frame_size
+        self._largest = max_frame_size << 8  # the same as a header's first word, kind DATA
         self._partial = bytearray()  # the start of a frame that has not come whole
         self._wanted = frames.HEADER_SIZE  # how long `_partial` must grow
         self._stream = 0  # the DATA frame in progress: its stream,
@@ -55,53 +59,53 @@ class FrameReader:
         return not (self._partial or self._left or self._padding)
 
     def feed(self, data: memoryview) -> None:
-        """Take more bytes. Raises RemoteProtocolError when they cannot be frames."""
+        """Take more bytes. Raises RemoteProtocolError when they cannot be frames; what came before was delivered."""
         position, end = 0, len(data)
         if self._partial:
             position = self._finish_partial(data)
-        run: list[memoryview] = []
-        run_stream = run_size = 0
-        handler = self._handler
-        while position < end:
-            left = self._left
-            if left:
-                count = min(left, end - position)
-                if run and run_stream != self._stream:
-                    handler.payload(run_stream, run, run_size)
-                    run, run_size = [], 0
-                run_stream = self._stream
+        run: list[memoryview] = []  # payload of `self._stream`, maybe of several frames
+        size = 0
+        try:
+            while position < end:
+                left = self._left
+                if not left:
+                    if self._padding:
+                        position += self._skip_padding(end - position)
+                        continue
+                    if end - position < frames.HEADER_SIZE:
+                        self._partial += data[position:]
+                        break
+                    word, flags, stream_id = _unpack(data, position)
+                    stream_id &= frames.MAX_STREAM_ID
+                    if run and (word & 0xFF != frames.DATA or flags & _PADDED_END or stream_id != self._stream):
+                        pieces, run = run, []
+                        self._data.payload(self._stream, pieces, size)
+                        size = 0
+                    if word & 0xFF != frames.DATA or flags & _PADDED_END or word > self._largest:
+                        position = self._start(data, position, word, flags, stream_id)
+                        continue
+                    # The common frame, without another call: plain payload that ends nothing.
+                    left = word >> 8
+                    self._data.data_started(stream_id, left, 0)
+                    self._stream = stream_id
+                    position += frames.HEADER_SIZE
+                    if not left:
+                        continue
+                count = end - position
+                if count > left:
+                    count = left
                 run.append(data[position : position + count])
-                run_size += count
+                size += count
                 position += count
-                self._left = left = left - count
-                if left:
-                    break
-                if self._padding or self._ends:
-                    handler.payload(run_stream, run, run_size)
-                    run, run_size = [], 0
+                self._left = left - count
+                if (self._ends or self._padding) and count == left:
+                    pieces, run = run, []
+                    self._data.payload(self._stream, pieces, size)
+                    size = 0
                     position += self._skip_padding(end - position)
-                continue
-            if self._padding:
-                position += self._skip_padding(end - position)
-                continue
-            if end - position < frames.HEADER_SIZE:
-                self._partial += data[position:]
-                break
-            word, flags, stream_id = _unpack(data, position)
-            if word & 0xFF == frames.DATA and not flags & _PADDED_END and word <= self._max << 8:
-                # The common frame, without another call: plain payload that ends nothing.
-                stream_id &= frames.MAX_STREAM_ID
-                handler.data_started(stream_id, word >> 8, 0)
-                self._stream, self._left = stream_id, word >> 8
-                self._ends = False
-                position += frames.HEADER_SIZE
-                continue
+        finally:
             if run:
-                handler.payload(run_stream, run, run_size)
-                run, run_size = [], 0
-            position = self._start(data, position, word, flags, stream_id & frames.MAX_STREAM_ID)
-        if run:
-            handler.payload(run_stream, run, run_size)
+                self._data.payload(self._stream, run, size)
 
     def _start(self, data: memoryview, position: int, word: int, flags: int, stream_id: int) -> int:
         """Begin any frame at `position`; returns where to go on."""
@@ -109,8 +113,8 @@ class FrameReader:
         if length > self._max:
             raise RemoteProtocolError(f"a frame of {length} bytes", ErrorCode.FRAME_SIZE_ERROR)
         whole = position + frames.HEADER_SIZE + length
-        if kind == frames.DATA:
-            whole = position + frames.HEADER_SIZE + bool(flags & frames.PADDED)
+        if kind == frames.DATA:  # its payload is not waited for, only the length of its padding
+            whole = position + frames.HEADER_SIZE + bool(length and flags & frames.PADDED)
         if whole > len(data):
             self._partial += data[position:]
             self._wanted = whole - position
@@ -120,12 +124,12 @@ class FrameReader:
 
     def _complete(self, kind: int, flags: int, stream_id: int, length: int, payload: bytes) -> None:
         if kind != frames.DATA:
-            self._handler.frame(kind, flags, stream_id, payload)
+            self._frame(kind, flags, stream_id, payload)
             return
         padding = payload[0] if payload else 0
         if flags & frames.PADDED and (not length or padding >= length):
             raise RemoteProtocolError("DATA with more padding than payload")
-        self._handler.data_started(stream_id, length, padding + len(payload))
+        self._data.data_started(stream_id, length, padding + len(payload))
         self._stream, self._padding = stream_id, padding
         self._left = length - padding - len(payload)
         self._ends = bool(flags & frames.END_STREAM)
@@ -138,7 +142,7 @@ class FrameReader:
         self._padding -= count
         if not self._padding and self._ends:
             self._ends = False
-            self._handler.data_ended(self._stream)
+            self._data.data_ended(self._stream)
         return count
 
     def _finish_partial(self, data: memoryview) -> int:
@@ -167,5 +171,5 @@ class FrameReader:
         if word >> 8 > self._max:
             raise RemoteProtocolError(f"a frame of {word >> 8} bytes", ErrorCode.FRAME_SIZE_ERROR)
         if word & 0xFF == frames.DATA:
-            return frames.HEADER_SIZE + bool(flags & frames.PADDED)
+            return frames.HEADER_SIZE + bool(word >> 8 and flags & frames.PADDED)
         return frames.HEADER_SIZE + (word >> 8)

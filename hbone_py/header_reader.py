@@ -7,13 +7,15 @@ rest. Every block must be decoded even when its stream is unwelcome, or the tabl
 from __future__ import annotations
 
 from hpack import Decoder
-from hpack.exceptions import HPACKError
+from hpack.exceptions import HPACKError, OversizedHeaderListError
 
 from hbone_py import frames
 from hbone_py.errors import ErrorCode, RemoteProtocolError
 from hbone_py.header_blocks import HeaderList, read_plain
 
 _MAX_CONTINUATIONS = 32
+_MOST_PER_BYTE = 64
+"""One byte of a plain block is at most one static entry, which counts 60 bytes of header list."""
 
 
 class HeaderReader:
@@ -55,17 +57,25 @@ class HeaderReader:
         block, self._block, self.stream_id = bytes(self._block), bytearray(), 0
         return block, self._ends
 
-    def decode(self, block: bytes) -> HeaderList:
-        """The header list of a whole block. Raises RemoteProtocolError(COMPRESSION_ERROR) if it has none."""
+    def decode(self, block: bytes) -> tuple[HeaderList, bool]:
+        """The header list of a whole block, and whether it is larger than announced.
+
+        Raises RemoteProtocolError: COMPRESSION_ERROR if the block has no list, ENHANCE_YOUR_CALM if the list is so
+        large that decoding it to the end would be a danger.
+        """
         headers = read_plain(block)
         if headers is not None:
-            return headers
+            return headers, len(block) * _MOST_PER_BYTE > self._limit and _size(headers) > self._limit
         try:
             decoded = self._decoder.decode(block, raw=True)
+        except OversizedHeaderListError as error:
+            raise RemoteProtocolError("header list far too large", ErrorCode.ENHANCE_YOUR_CALM) from error
         except HPACKError as error:
             raise RemoteProtocolError(f"header block: {error}", ErrorCode.COMPRESSION_ERROR) from error
-        return [(bytes(name), bytes(value)) for name, value in decoded]
+        headers = [(bytes(name), bytes(value)) for name, value in decoded]
+        return headers, _size(headers) > self._limit
 
-    def is_oversize(self, headers: HeaderList) -> bool:
-        """Whether the list is larger than announced (RFC 9113 section 6.5.2 counts 32 bytes for each header)."""
-        return sum([len(name) + len(value) + 32 for name, value in headers]) > self._limit
+
+def _size(headers: HeaderList) -> int:
+    """As RFC 9113 section 6.5.2 counts: 32 bytes more for each header."""
+    return sum([len(name) + len(value) + 32 for name, value in headers])

@@ -27,7 +27,7 @@ class Stream:
     __slots__ = (
         "answered",
         "blocked",
-        "declared",
+        "expected",
         "held",
         "local_open",
         "owner",
@@ -52,8 +52,9 @@ class Stream:
         """The 200 was sent or received."""
         self.blocked = False
         """Somebody wanted to send and the window was shut."""
-        self.declared: int | None = None
-        """What is left of a content-length the request declared; None in every ordinary tunnel."""
+        self.expected: int | None = None
+        """How many payload bytes may still come: the rest of a declared content-length, or none at all before the
+        answer to our CONNECT. None, any number, in every ordinary tunnel."""
         self.held: deque[bytearray | memoryview] = deque()
         """Received pieces that the sink did not take."""
         self.unread = 0
