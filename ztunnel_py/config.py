@@ -5,6 +5,7 @@ Below `app.py` nobody sees this bag, only the values it needs. Sources and names
 
 from __future__ import annotations
 
+import datetime
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from hbone_py import Deadlines, Http2Config, Keepalive, TlsSettings
 from hbone_py.aio.tcp import SocketOptions
 from mesh_py.identity.local_ca import user_folder
+from mesh_py.identity.sources import CertificateSettings
 from ztunnel_py import settings_table as table
-from ztunnel_py.certificate_settings import CertificateSettings, choose_certificates
 from ztunnel_py.memory_limit import memory_limit
 from ztunnel_py.setting_values import Mode, WorkloadInfo, is_loopback
 from ztunnel_py.settings_source import SettingsError, Values, from_environment, from_flags
@@ -63,6 +64,9 @@ class Settings:
     watch_file: bool
     """Follow edits of the file (ztunnel never does)."""
     certificates: CertificateSettings
+    """What was said of certificates; `mesh_py.identity.sources` chooses."""
+    fake_ca_folder: Path
+    """Where `FAKE_CA` keeps this user's authority."""
 
     bind: str | None
     """Address of 15001, 15006, 15008, 15020 and 15021; None: all addresses (`bind_address`)."""
@@ -102,8 +106,6 @@ class Settings:
     log_filter: LogFilter
     log_json: bool
     authz_info_logging: bool
-    warnings: tuple[str, ...] = ()
-    """What was set and will not do what its name says."""
 
     @property
     def bind_address(self) -> str:
@@ -135,7 +137,6 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         values[setting]  # every value must be readable, used or not
     _refuse_what_is_not_built(values)
     mode = _mode(values, environ)
-    certificates, warnings = choose_certificates(values, mode, user_folder(environ))
     bind, local_bind = _addresses(values)
     return Settings(
         mode=mode,
@@ -146,7 +147,8 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         cluster_domain=values[table.CLUSTER_DOMAIN],
         trust_domain=values[table.TRUST_DOMAIN],
         **_mesh_source(values),
-        certificates=certificates,
+        certificates=_certificates(values, mode),
+        fake_ca_folder=values[table.FAKE_CA_DIR] or user_folder(environ),
         bind=bind,
         local_bind=local_bind,
         ports=_ports(values),
@@ -172,7 +174,6 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         log_filter=values[table.RUST_LOG],
         log_json=values[table.LOG_FORMAT] == "json",
         authz_info_logging=values[table.AUTHZ_INFO],
-        warnings=warnings,
     )
 
 
@@ -210,6 +211,19 @@ def _mesh_source(values: Values) -> dict[str, Any]:
         both = f"{values.origin(table.LOCAL_XDS_PATH)} and {values.origin(table.LOCAL_XDS)}"
         raise SettingsError(f"{both}: only one of them can be the mesh: leave out the other")
     return {"local_xds_path": path, "local_xds": text, "watch_file": values[table.LOCAL_XDS_WATCH]}
+
+
+def _certificates(values: Values, mode: Mode) -> CertificateSettings:
+    return CertificateSettings(
+        ca_address=values[table.CA_ADDRESS],
+        cert_chain=values[table.WORKLOAD_CERT_CHAIN],
+        key=values[table.WORKLOAD_KEY],
+        root_cert=values[table.WORKLOAD_ROOT_CERT],
+        cert_dir=values[table.WORKLOAD_CERT_DIR],
+        fake_ca=values[table.FAKE_CA],
+        is_dedicated=mode is Mode.DEDICATED,
+        lifetime=datetime.timedelta(seconds=values[table.SECRET_TTL]),
+    )
 
 
 def _addresses(values: Values) -> tuple[str | None, str]:
