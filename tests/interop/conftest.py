@@ -54,9 +54,7 @@ def pod_address() -> str:
 
 
 @pytest.fixture(params=["envoy-to-envoy", "ours-to-envoy", "envoy-to-ours", "ours-to-ours"])
-async def pair(
-    request: pytest.FixtureRequest, certificates: MeshCertificates, pod_address: str
-) -> AsyncIterator[Pair]:
+async def pair(request: pytest.FixtureRequest, certificates: MeshCertificates, pod_address: str) -> AsyncIterator[Pair]:
     """Every client side facing every server side; two Envoys are the reference for the others."""
     client_kind, _, server_kind = request.param.partition("-to-")
     client = (
@@ -65,7 +63,7 @@ async def pair(
         else OurClient(our_credentials(certificates.client))
     )
     if server_kind == "envoy":
-        yield Pair(client, request.getfixturevalue("envoy_server").address)
+        yield Pair(client, "envoy", request.getfixturevalue("envoy_server").address)
         return
     async with our_server(pod_address, certificates.server):
-        yield Pair(client, pod_address)
+        yield Pair(client, "ours", pod_address)

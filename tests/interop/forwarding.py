@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from hbone_py.connect import parse_authority
 from tests.interop.callers import BROKEN, Caller, dial
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 async def forward(tunnel: hbone_py.IncomingTunnel) -> None:
     """Dial the tunnel's authority, answer, carry both directions; 503 when no application is there."""
-    host, _, port = tunnel.request.authority.rpartition(":")
+    authority = parse_authority(tunnel.request.authority)
     try:
-        async with dial(host, int(port)) as application:
+        async with dial(authority.host, authority.port) as application:
             stream = await tunnel.accept()
             await relay(stream, application)
     except ConnectionRefusedError:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import hbone_py
-from tests.interop.callers import TcpCaller
+from hbone_py.config import Http2Config
 from tests.interop.captured import captured
 from tests.interop.forwarding import forward, relay
 from tests.support.tcp_apps import Connection, TcpApp
@@ -63,6 +63,7 @@ class Pair:
     """A client side and a server side that serves the pod at `address`."""
 
     client: ClientSide
+    server: Literal["envoy", "ours"]
     address: str
 
     def call(self, authority: str) -> AbstractAsyncContextManager[Caller]:
@@ -73,7 +74,7 @@ class Pair:
 
         async def behave(connection: Connection) -> None:
             async with self.call(authority) as caller:
-                await relay(TcpCaller(connection.reader, connection.writer), caller)
+                await relay(connection, caller)
 
         return TcpApp(behave)
 
@@ -83,10 +84,17 @@ def our_credentials(files: CertificateFiles) -> hbone_py.Credentials:
 
 
 @contextlib.asynccontextmanager
-async def our_server(address: str, files: CertificateFiles) -> AsyncIterator[hbone_py.Server]:
+async def our_server(
+    address: str, files: CertificateFiles, config: Http2Config | None = None
+) -> AsyncIterator[hbone_py.Server]:
     """The library's server on `address`, forwarding each tunnel to its authority."""
     server = await hbone_py.serve(
-        forward, address, HBONE_PORT, credentials=our_credentials(files), trust_domain="cluster.local"
+        forward,
+        address,
+        HBONE_PORT,
+        credentials=our_credentials(files),
+        trust_domain="cluster.local",
+        config=config or Http2Config(),
     )
     try:
         yield server

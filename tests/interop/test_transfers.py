@@ -83,9 +83,7 @@ async def page(connection: Connection) -> None:
     while b"\r\n\r\n" not in asked:
         asked += await connection.receive()
     head, _, body = asked.partition(b"\r\n\r\n")
-    length = next(
-        int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")
-    )
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
     while len(body) < length:
         body += await connection.receive()
     answer = b"%d bytes came" % len(body)

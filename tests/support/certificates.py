@@ -51,9 +51,7 @@ class TestRoot:
         identity = f"spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}"
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = self._sign_leaf(identity, key.public_key())
-        files = CertificateFiles(
-            identity, self.folder / f"{name}.crt", self.folder / f"{name}.key", self.roots
-        )
+        files = CertificateFiles(identity, self.folder / f"{name}.crt", self.folder / f"{name}.key", self.roots)
         files.chain.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
         files.key.touch(mode=0o600)
         files.key.write_bytes(_pem(key))

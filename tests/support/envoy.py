@@ -1,7 +1,7 @@
 """The real Envoy as an HBONE peer: started from a template of ours, asked for its own counters.
 
 Every process has its own 127.x.y.z, so each keeps the real ports. Facts of the program itself: it must be
-started from the main thread (processes.py), refuses a second copy with the same base id, logs late unless told.
+started from the main thread (processes.py), refuses a second copy with its base id, logs late unless told.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tests.support.certificates import TRUST_DOMAIN
-from tests.support.processes import PeerProcess, loopback_address
+from tests.support.processes import PeerProcess, eventually, loopback_address
 from tests.support.require import require_envoy
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ class Envoy:
 
     def admin(self, path: str, method: str = "GET") -> str:
         """Ask the administration port; raises URLError when nobody listens there."""
-        request = urllib.request.Request(
-            f"http://{self.address}:{self.keys['ADMIN_PORT']}{path}", method=method
-        )
+        request = urllib.request.Request(f"http://{self.address}:{self.keys['ADMIN_PORT']}{path}", method=method)
         with urllib.request.urlopen(request, timeout=5) as answer:
             text: str = answer.read().decode()
         return text
@@ -90,6 +88,11 @@ class Envoy:
     def access_log(self) -> list[str]:
         """The lines of tunnels that have ended, oldest first."""
         return re.findall(r"^(?:tunnel|captured) .*$", self.process.output, re.MULTILINE)
+
+    async def logged(self, words: str) -> str:
+        """The first line of an ended tunnel with `words` in it, awaited: lines are written a little late."""
+        await eventually(lambda: any(words in line for line in self.access_log()), f"{words} logged")
+        return next(line for line in self.access_log() if words in line)
 
     def is_ready(self) -> bool:
         with contextlib.suppress(OSError):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.01
 """How often a condition of another process is looked at; never how long a test takes to be right."""
 
+SETTLED_LOOKS = 25
+
 
 class PeerFailed(AssertionError):
     """A peer process ended, or did not reach the awaited state in time. The text holds its last output."""
@@ -62,9 +64,7 @@ class PeerProcess:
         deadline = time.monotonic() + seconds
         while not condition():
             if not self.is_running:
-                raise PeerFailed(
-                    f"ended with {self._process.returncode} before {what}:\n{self.output[-2000:]}"
-                )
+                raise PeerFailed(f"ended with {self._process.returncode} before {what}:\n{self.output[-2000:]}")
             if time.monotonic() > deadline:
                 raise PeerFailed(f"not {what} after {seconds} s:\n{self.output[-2000:]}")
             time.sleep(POLL_SECONDS)
@@ -94,9 +94,20 @@ async def eventually(condition: Callable[[], bool], what: str, seconds: float = 
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def run_tool(
-    *command: str, stdin: bytes = b"", seconds: float = 20.0
-) -> subprocess.CompletedProcess[bytes]:
+async def settled(value: Callable[[], int], seconds: float = 10.0) -> int:
+    """`value` once it has stopped changing for a quarter of a second: for what comes to rest without a sign."""
+    deadline = time.monotonic() + seconds
+    last, looks = value(), 0
+    while looks < SETTLED_LOOKS:
+        assert time.monotonic() < deadline, f"still changing after {seconds} s: {last}"
+        await asyncio.sleep(POLL_SECONDS)
+        now = value()
+        looks = looks + 1 if now == last else 0
+        last = now
+    return last
+
+
+async def run_tool(*command: str, stdin: bytes = b"", seconds: float = 20.0) -> subprocess.CompletedProcess[bytes]:
     """Run a short command-line tool beside the event loop; its status and output, stderr included apart."""
     process = await asyncio.create_subprocess_exec(
         *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -110,6 +110,12 @@ def settings(values: Mapping[Setting, int]) -> bytes:
     return frame(Kind.SETTINGS, 0, b"".join(struct.pack(">HI", key, value) for key, value in values.items()))
 
 
+def setting_values(got: Frame) -> dict[int, int]:
+    """What a SETTINGS frame says, by setting number."""
+    assert got.kind == Kind.SETTINGS, got
+    return dict(struct.iter_unpack(">HI", got.payload))
+
+
 def data(stream: int, payload: bytes = b"", *, end: bool = False) -> bytes:
     return frame(Kind.DATA, stream, payload, END_STREAM if end else 0)
 
@@ -277,9 +283,7 @@ class RawServer:
         return self._port
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(
-            self._serve, self._host, self._port, ssl=self._context, backlog=512
-        )
+        self._server = await asyncio.start_server(self._serve, self._host, self._port, ssl=self._context, backlog=512)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -289,10 +293,10 @@ class RawServer:
             peer.abort()
         await self._server.wait_closed()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = RawPeer(reader, writer)
         self.peers.append(peer)
-        await peer.send(self._opening)
+        writer.write(self._opening)
         self._accepted.put_nowait(peer)
 
 

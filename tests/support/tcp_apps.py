@@ -7,6 +7,7 @@ digest, and whether the connection ended cleanly or was reset.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import random
 import socket
@@ -59,7 +60,12 @@ class Connection:
         self.writer.write(data)
         await self.writer.drain()
 
-    def reset(self) -> None:
+    async def send_eof(self) -> None:
+        """End our direction; the caller may go on, or be gone already."""
+        with contextlib.suppress(OSError):
+            self.writer.write_eof()
+
+    def abort(self) -> None:
         """End the connection with RST."""
         reset(self.writer)
         self.ended = "left"
@@ -80,6 +86,8 @@ class TcpApp:
         self._host = host
         self._port = port
         self._server: asyncio.Server | None = None
+        self._tasks = asyncio.TaskGroup()
+        self._serving: list[asyncio.Task[None]] = []
         self.connections: list[Connection] = []
 
     @property
@@ -106,7 +114,8 @@ class TcpApp:
         return connection.ended
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, self._host, self._port, backlog=1024)
+        await self._tasks.__aenter__()
+        self._server = await asyncio.start_server(self._accepted, self._host, self._port, backlog=1024)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -115,13 +124,17 @@ class TcpApp:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for connection in self.connections:
+        for connection, task in zip(self.connections, self._serving, strict=True):
             connection.writer.transport.abort()
+            task.cancel()
         await self._server.wait_closed()
+        await self._tasks.__aexit__(None, None, None)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = Connection(reader, writer, writer.get_extra_info("peername"))
-        self.connections.append(connection)
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections.append(Connection(reader, writer, writer.get_extra_info("peername")))
+        self._serving.append(self._tasks.create_task(self._serve(self.connections[-1])))
+
+    async def _serve(self, connection: Connection) -> None:
         try:
             await self._behaviour(connection)
         except (ConnectionResetError, BrokenPipeError):
@@ -130,7 +143,7 @@ class TcpApp:
             if connection.ended == "open":
                 connection.ended = "left"
         finally:
-            writer.close()
+            connection.writer.close()
 
 
 async def echo(connection: Connection) -> None:
@@ -163,7 +176,7 @@ def source(data: bytes) -> Behaviour:
 
     async def behave(connection: Connection) -> None:
         await connection.send(data)
-        connection.writer.write_eof()
+        await connection.send_eof()
         while await connection.receive():
             pass
 
@@ -179,7 +192,7 @@ def reset_after(count: int, say: bytes = b"") -> Behaviour:
                 return
         if say:
             await connection.send(say)
-        connection.reset()
+        connection.abort()
 
     return behave
 
