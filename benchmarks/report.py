@@ -129,6 +129,7 @@ def _manner(settings: dict[str, Any]) -> str:
         f"{settings['rounds']} rounds of {settings['seconds']:g} s a measurement; topology {settings['topology']},"
         f" capture by {settings['capture']}; one worker each. Round trips and new tunnels come from the project's own"
         " compiled generator; a new tunnel is connect, 64 bytes there and back, and a clean end of both directions."
+        " `direct` is the same generator and application without a proxy: what they can do by themselves here."
     )
 
 

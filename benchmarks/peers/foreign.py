@@ -68,6 +68,8 @@ def _environment(given: Surroundings, account: str, node: str, address: str) -> 
         "WORKLOAD_CERT_CHAIN": str(files / "cert-chain.pem"),
         "WORKLOAD_KEY": str(files / "key.pem"),
         "WORKLOAD_ROOT_CERT": str(files / "root-cert.pem"),
+        # Without a CNI's routes, answers to a client's own address would leave by the cable, past the proxy.
+        "ENABLE_ORIG_SRC": "false",
         "ZTUNNEL_WORKER_THREADS": "1",
         "RUST_LOG": "info" if given.logging is Logging.TUNNEL else "warn",
     }

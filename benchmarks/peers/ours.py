@@ -50,13 +50,16 @@ class Ours:
 
 
 def _environment(given: Surroundings) -> dict[str, str]:
+    world = given.world
     return {
         "PROXY_MODE": "node",
         "LOCAL_XDS_PATH": str(given.folder / "mesh.yaml"),
         "XDS_ADDRESS": "",
         "WORKLOAD_CERT_DIR": str(given.certificates),
         "RUST_LOG": "info" if given.logging is Logging.TUNNEL else "warn",
-        "PROXY_PROTOCOL_CAPTURE": "true" if given.world.capture is Capture.PROXY else "false",
+        # Across a veth the application's answers to a client's own address would leave by the cable, past the proxy.
+        **({"ENABLE_ORIG_SRC": "false"} if world.client_namespace != world.server_namespace else {}),
+        "PROXY_PROTOCOL_CAPTURE": "true" if world.capture is Capture.PROXY else "false",
     }
 
 
