@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.tcp import Listener, listening_socket, show, transparent
+from hbone_py.aio.tcp import Listener, SocketOptions, listening_socket, show, transparent
 from mesh_py.discovery.state import MeshState
 from mesh_py.telemetry.facts import Parties
 from mesh_py.telemetry.metrics import Metrics
@@ -152,12 +152,25 @@ def surface_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
     yield "readiness", settings.bind_address, settings.ports.readiness
 
 
-def bind_all(addresses: Iterator[tuple[str, str, int]], *, reuse_port: bool = False) -> dict[str, socket.socket]:
+_KEPT_ALIVE = ("outbound", "plaintext")
+"""Listeners whose connections get TCP keepalive (hbone-dataplane 8.1)."""
+
+
+def bind_all(
+    addresses: Iterator[tuple[str, str, int]], options: SocketOptions | None = None, *, reuse_port: bool = False
+) -> dict[str, socket.socket]:
     """Bind every listener, or none. Raises StartError naming the address that cannot be had."""
     sockets: dict[str, socket.socket] = {}
     for name, host, port in addresses:
         try:
-            sockets[name] = listening_socket(host, port, reuse_port=reuse_port, dual_stack=host == "::")
+            sockets[name] = listening_socket(
+                host,
+                port,
+                options=options,
+                keepalive=name in _KEPT_ALIVE,
+                reuse_port=reuse_port,
+                dual_stack=host == "::",
+            )
         except OSError as error:
             for sock in sockets.values():
                 sock.close()

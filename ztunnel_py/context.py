@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from random import Random, SystemRandom
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,12 +47,12 @@ class ProxyContext:
     parties: Parties
     illegal_ports: frozenset[int]
     connections: Connections = field(default_factory=Connections)
-    random: random.Random = field(default_factory=random.SystemRandom)
+    random: Random = field(default_factory=SystemRandom)
     preserves_source: bool = False
     """We may connect to applications with the client's own address (3.6)."""
     is_draining: bool = False
     _baggage: dict[str, tuple[Workload, bytes]] = field(default_factory=dict)
-    _dice: random.Random = field(default_factory=random.Random)
+    _dice: Random = field(default_factory=Random)
 
     def source_workload(self, client: SocketAddress, *, by_socks: bool = False) -> Workload | None:
         """The workload of ours that a captured connection comes from."""

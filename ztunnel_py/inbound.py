@@ -59,7 +59,6 @@ class Inbound:
         context = self.context
         local = canonical(sock.getsockname())
         try:
-            context.settings.socket_options.apply(sock, keepalive=False)
             workload = context.destination_workload(local)
             if workload is None:
                 raise NotOurWorkload(f"unknown destination: no workload of this proxy has the address {local[0]}")

@@ -69,7 +69,6 @@ class PlainConnection(Connection):
         """Loop check, workload, policy, connect."""
         context = self.context
         try:
-            context.settings.socket_options.apply(self._sock)
             if self.dst[1] in context.illegal_ports:
                 raise SelfCall
             workload = context.destination_workload(self.dst)

@@ -109,7 +109,6 @@ class OutboundConnection(Connection):
         """Steps 4 to 9 of 2.1."""
         context = self.context
         try:
-            context.settings.socket_options.apply(self._sock)
             if self._destination[1] in context.illegal_ports and is_loopback(parse_ip(self._destination[0])):
                 raise SelfCall
             source = context.source_workload(self.src, by_socks=by_socks)

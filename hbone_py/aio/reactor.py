@@ -110,9 +110,9 @@ class Reactor:
         if self._sockets.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
-    def hand_over(self, fd: int, pollable: Pollable) -> None:
-        """Another owner for a watched socket; it asks for a turn itself, old edges are gone."""
-        self._sockets[fd] = pollable
+    def forget(self, fd: int) -> None:
+        """The socket is about to be closed, which ends the kernel's interest by itself: a system call saved."""
+        self._sockets.pop(fd, None)
 
     # Turns -------------------------------------------------------------------------------------------------------------
 

@@ -97,8 +97,8 @@ class Relay:
         stream.sink = self._deliver
         if not stream.remote_open and not stream.unread:
             self._finish_down()
-        if not self.is_over:
-            self.on_again()
+        if self.peer.is_client and not self.is_over:
+            self.on_again()  # the application spoke first, most likely; a server's has yet to hear something
 
     # The application's socket ------------------------------------------------------------------------------------------
 
@@ -251,13 +251,14 @@ class Relay:
         if self.down_ended:
             return
         self.down_ended = True
+        if self.up_ended:
+            self._finish(None)  # closing says the same
+            return
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # it is gone already; reading will tell
-        if self.up_ended:
-            self._finish(None)
-        elif self._is_discarding:
+        if self._is_discarding:
             self._reactor.wheel.after(_GRACE, self._end_of_grace)
             self._discard()
 
@@ -332,7 +333,7 @@ class Relay:
             return
         self.is_over = True
         self.stream.sink = None
-        self._reactor.unregister(self.sock.fileno())
+        self._reactor.forget(self.sock.fileno())
         if error is None:
             self.sock.close()
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.stream import TunnelStream
-from hbone_py.aio.tcp import Listener, SocketOptions, listening_socket
+from hbone_py.aio.tcp import Listener, listening_socket
 from hbone_py.aio.transport import TcpTransport
 from hbone_py.config import Deadlines, Http2Config, Keepalive
 from hbone_py.errors import ErrorCode, HboneError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from hbone_py import events as ev
-    from hbone_py.aio.tcp import SocketAddress
+    from hbone_py.aio.tcp import SocketAddress, SocketOptions
     from hbone_py.connect import ConnectRequest
     from hbone_py.identity import SpiffeId
     from hbone_py.tls.credentials import Credentials
@@ -84,13 +84,11 @@ class Server:
         config: Http2Config | None,
         deadlines: Deadlines | None,
         keepalive: Keepalive | None,
-        options: SocketOptions | None,
     ) -> None:
         self._handler = handler
         self._context = server_context(credentials, tls or TlsSettings())
         self._trust_domain = trust_domain
         self._config, self._deadlines, self._keepalive = config, deadlines, keepalive
-        self._options = options or SocketOptions()
         self._reactor = Reactor.current()
         self._peers: set[Peer] = set()
         self._empty = asyncio.Event()
@@ -146,11 +144,6 @@ class Server:
             await self._stop.wait()
 
     def _accepted(self, sock: socket.socket, address: SocketAddress) -> None:
-        try:
-            self._options.apply(sock, keepalive=False)
-        except OSError:
-            sock.close()
-            return
         peer = Peer(
             self._reactor,
             TcpTransport(self._reactor, sock, address),
@@ -228,14 +221,13 @@ async def serve(
         trust_domain = credentials.identity.trust_domain
     server = Server(
         handler,
-        listening_socket(host, port),
+        listening_socket(host, port, options=options, keepalive=False),
         credentials=credentials,
         trust_domain=trust_domain,
         tls=tls,
         config=config,
         deadlines=deadlines,
         keepalive=keepalive,
-        options=options,
     )
     started = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -150,7 +150,7 @@ class Splice:
             return
         self.is_over = True
         for side in (self.downstream, self.upstream):
-            self.reactor.unregister(side.sock.fileno())
+            self.reactor.forget(side.sock.fileno())
             if error is None:
                 side.sock.close()
             else:

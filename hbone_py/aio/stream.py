@@ -110,7 +110,7 @@ class TcpStream:
 
     def _close(self, *, reset_it: bool) -> None:
         if self.sock.fileno() >= 0:
-            self._reactor.unregister(self.sock.fileno())
+            self._reactor.forget(self.sock.fileno())
             if reset_it:
                 reset(self.sock)
             else:

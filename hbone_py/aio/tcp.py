@@ -26,6 +26,7 @@ SocketAddress = tuple[str, int]
 SO_MARK = 36
 IP_TRANSPARENT = 19
 IP_FREEBIND = 15
+IP_BIND_ADDRESS_NO_PORT = 24
 IPV6_TRANSPARENT = 75
 IPV6_FREEBIND = 78
 BACKLOG = 1024
@@ -101,8 +102,19 @@ def transparent(sock: socket.socket) -> bool:
     return True
 
 
-def listening_socket(host: str, port: int, *, reuse_port: bool = False, dual_stack: bool = False) -> socket.socket:
-    """A bound, listening, non-blocking socket. Raises OSError as bind does."""
+def listening_socket(
+    host: str,
+    port: int,
+    *,
+    options: SocketOptions | None = None,
+    keepalive: bool = True,
+    reuse_port: bool = False,
+    dual_stack: bool = False,
+) -> socket.socket:
+    """A bound, listening, non-blocking socket. Linux hands `options` on to every socket it accepts.
+
+    Raises OSError as bind does.
+    """
     sock = socket.socket(family_of(host), socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -111,6 +123,7 @@ def listening_socket(host: str, port: int, *, reuse_port: bool = False, dual_sta
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual_stack else 1)
+        (options or SocketOptions()).apply(sock, keepalive=keepalive)
         sock.bind((host, port))
         sock.listen(BACKLOG)
     except OSError:
@@ -254,8 +267,11 @@ def outgoing_socket(
         sock.setblocking(False)
         options.apply(sock)
         if source is not None and source != address[0] and (":" in source) == (":" in address[0]):
-            transparent(sock)
-            sock.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+            if not source.startswith("127."):
+                transparent(sock)
+                sock.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+            # The port is chosen by connect, which knows both ends: one port may serve many destinations.
+            sock.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             sock.bind((source, 0))
     except OSError:
         sock.close()

@@ -57,7 +57,7 @@ class TcpTransport:
     def close(self) -> None:
         """Unregister and close."""
         if self.sock.fileno() >= 0:
-            self._reactor.unregister(self.sock.fileno())
+            self._reactor.forget(self.sock.fileno())
             self.sock.close()
 
     @property
