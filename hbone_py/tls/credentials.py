@@ -97,13 +97,14 @@ class Credentials:
         return self.leaf.not_valid_after_utc
 
     @property
+    def usable_until(self) -> datetime.datetime:
+        """When the first certificate of the chain ends, UTC: peers refuse us from then on."""
+        return min(one.not_valid_after_utc for one in self.chain)
+
+    @property
     def serial(self) -> int:
         """The leaf's serial number."""
         return self.leaf.serial_number
-
-    def is_valid_at(self, moment: datetime.datetime) -> bool:
-        """Whether every certificate we show is within its dates at `moment` (aware)."""
-        return all(one.not_valid_before_utc <= moment <= one.not_valid_after_utc for one in self.chain)
 
 
 def _read(path: Path) -> bytes:
