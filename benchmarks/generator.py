@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.processes import BenchmarkError, Processes
+from benchmarks.processes import BenchmarkError, Processes, last_line
 from benchmarks.world import inside
 
 if TYPE_CHECKING:
@@ -61,8 +61,9 @@ def run_client(
     except ValueError:
         result = None
     if process.returncode or not isinstance(result, dict):
-        reason = (result or {}).get("error") or log.read_text(errors="replace").strip().splitlines()[-1:]
-        raise BenchmarkError(f"{Path(command[0]).name} failed with status {process.returncode}: {reason}")
+        said = (result or {}).get("error")
+        reason = f": {said}" if said else last_line(log)
+        raise BenchmarkError(f"{Path(command[0]).name} failed with status {process.returncode}{reason}")
     return result
 
 

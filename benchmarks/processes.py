@@ -102,16 +102,31 @@ class Processes:
 
 
 def wait_until(
-    condition: Callable[[], bool], what: str, seconds: float, process: subprocess.Popen[bytes] | None = None
+    condition: Callable[[], bool],
+    what: str,
+    seconds: float,
+    process: subprocess.Popen[bytes] | None = None,
+    log: Path | None = None,
 ) -> None:
-    """Polls `condition`. Raises BenchmarkError after `seconds`, or at once when `process` has ended."""
+    """Polls `condition`. Raises BenchmarkError after `seconds`, or at once when `process` has ended.
+
+    The error repeats the last line of `log`, where the process may have said why.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if process is not None and process.poll() is not None:
-            raise BenchmarkError(f"{what}: the process ended with status {process.returncode}")
+            raise BenchmarkError(f"{what}: the process ended with status {process.returncode}{last_line(log)}")
         if time.monotonic() > deadline:
-            raise BenchmarkError(f"{what}: not within {seconds:g} s")
+            raise BenchmarkError(f"{what}: not within {seconds:g} s{last_line(log)}")
         time.sleep(0.02)
+
+
+def last_line(log: Path | None) -> str:
+    """`: ` and the last line of a log, or nothing if there is none."""
+    if log is None or not log.exists():
+        return ""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return f": {lines[-1]}" if lines else ""
 
 
 @dataclass(frozen=True, slots=True)

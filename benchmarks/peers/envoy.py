@@ -68,8 +68,8 @@ class Envoy:
         binary = find_envoy()
         inbound = self._start(binary, given, "envoy-server.yaml", SERVER)
         outbound = self._start(binary, given, "envoy-client.yaml", CLIENT)
-        _await_ready(given.world.server_namespace, given.world.server_ip, inbound)
-        _await_ready(given.world.client_namespace, given.world.client_ip, outbound)
+        _await_ready(given, SERVER, given.world.server_namespace, given.world.server_ip, inbound)
+        _await_ready(given, CLIENT, given.world.client_namespace, given.world.client_ip, outbound)
         return Pair(outbound, inbound, version_of(binary), str(self._windows), _PROXY_PROTOCOL_PORT)
 
     def _start(self, binary: str, given: Surroundings, template: str, account: str) -> subprocess.Popen[bytes]:
@@ -113,11 +113,13 @@ def _access_log(path: Path) -> str:
     return json.dumps([{"name": "file", "typed_config": config}])  # JSON is YAML
 
 
-def _await_ready(namespace: int | None, address: str, process: subprocess.Popen[bytes]) -> None:
+def _await_ready(
+    given: Surroundings, account: str, namespace: int | None, address: str, process: subprocess.Popen[bytes]
+) -> None:
     def ready() -> bool:
         return answers_ok(namespace, address, _ADMIN_PORT, "/ready")
 
-    wait_until(ready, "Envoy's /ready", 10, process)
+    wait_until(ready, "Envoy's /ready", 10, process, given.folder / f"{account}.err")
 
 
 def ciphers(world: World) -> dict[str, int]:

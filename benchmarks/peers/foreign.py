@@ -36,8 +36,8 @@ class Foreign:
         (given.folder / "mesh.yaml").write_text(mesh_file(world.client_ip, world.server_ip))
         inbound = self._start(given, SERVER, "node-b", world.server_ip, world.server_namespace)
         outbound = self._start(given, CLIENT, "node-a", world.client_ip, world.client_namespace)
-        _await_ready(world.server_namespace, inbound)
-        _await_ready(world.client_namespace, outbound)
+        _await_ready(given, SERVER, world.server_namespace, inbound)
+        _await_ready(given, CLIENT, world.client_namespace, outbound)
         return Pair(outbound, inbound, Path(_command()[0]).name, "its own")
 
     def _start(
@@ -75,8 +75,8 @@ def _environment(given: Surroundings, account: str, node: str, address: str) -> 
     }
 
 
-def _await_ready(namespace: int | None, process: subprocess.Popen[bytes]) -> None:
+def _await_ready(given: Surroundings, account: str, namespace: int | None, process: subprocess.Popen[bytes]) -> None:
     def ready() -> bool:
         return answers_ok(namespace, "127.0.0.1", _READINESS_PORT, "/healthz/ready")
 
-    wait_until(ready, f"the readiness of {COMMAND_VARIABLE}", 20, process)
+    wait_until(ready, f"the readiness of {COMMAND_VARIABLE}", 20, process, given.folder / f"{account}.log")

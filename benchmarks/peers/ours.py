@@ -34,11 +34,8 @@ class Ours:
         mesh.write_text(mesh_file(world.client_ip, world.server_ip))
         inbound = self._start(given, SERVER, world.server_ip, "node-b", world.server_namespace)
         outbound = self._start(given, CLIENT, world.client_ip, "node-a", world.client_namespace)
-        for process, address, namespace in (
-            (inbound, world.server_ip, world.server_namespace),
-            (outbound, world.client_ip, world.client_namespace),
-        ):
-            _await_ready(namespace, address, process)
+        _await_ready(given, SERVER, world.server_namespace, world.server_ip, inbound)
+        _await_ready(given, CLIENT, world.client_namespace, world.client_ip, outbound)
         return Pair(outbound, inbound, metadata.version("hbone-mesh"), _WINDOWS)
 
     def _start(
@@ -63,8 +60,10 @@ def _environment(given: Surroundings) -> dict[str, str]:
     }
 
 
-def _await_ready(namespace: int | None, address: str, process: subprocess.Popen[bytes]) -> None:
+def _await_ready(
+    given: Surroundings, account: str, namespace: int | None, address: str, process: subprocess.Popen[bytes]
+) -> None:
     def ready() -> bool:
         return answers_ok(namespace, address, _READINESS_PORT, "/healthz/ready")
 
-    wait_until(ready, "ztunnel_py's readiness", 20, process)
+    wait_until(ready, "ztunnel_py's readiness", 20, process, given.folder / f"{account}.log")
