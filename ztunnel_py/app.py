@@ -1,186 +1,141 @@
 """The map of the process: everything is built here, started here, and drained here.
 
-    15001 outbound ──┐                             ┌── 15008 inbound (HBONE)
-    15080 SOCKS5  ───┴─ resolve ─ pool ─ tunnel ═══┴─ policy ─ application      15006 plaintext ─ policy ─ application
+15001 outbound ──┐                             ┌── 15008 inbound (HBONE)
+15080 SOCKS5  ───┴─ resolve ─ pool ─ tunnel ═══┴─ policy ─ application      15006 plaintext ─ policy ─ application
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import logging
 import signal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.tcp import Listener, SocketOptions, listening_socket, show, transparent
+from mesh_py.admin.readiness import Readiness
 from mesh_py.discovery.state import MeshState
-from mesh_py.telemetry.facts import Parties
+from mesh_py.identity.local_ca import LocalCa
+from mesh_py.identity.sources import choose_source
+from mesh_py.identity.store import CertificateStore
+from mesh_py.telemetry.log_sink import LogSink
+from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
-from ztunnel_py.capture import ProxyProtocolCapture
-from ztunnel_py.context import ProxyContext
-from ztunnel_py.inbound import Inbound
-from ztunnel_py.inbound_passthrough import InboundPassthrough
-from ztunnel_py.outbound import Outbound
-from ztunnel_py.socks5 import Socks5
+from ztunnel_py.data_plane import DataPlane
+from ztunnel_py.listening import StartError, bind_all, data_addresses, surface_addresses
+from ztunnel_py.mesh_source import MeshSource
+from ztunnel_py.surfaces import Surfaces
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
-    from mesh_py.identity.store import CertificateStore
-    from mesh_py.telemetry.logs import Logs
     from ztunnel_py.config import Settings
 
 log = logging.getLogger("app")
 
-
-class StartError(Exception):
-    """The process cannot start: what, where, what to do, in one line."""
+__all__ = ["StartError", "run"]
 
 
-@dataclass(slots=True)
-class DataPlane:
-    """The listeners and what serves them."""
+async def run(settings: Settings, *, worker: Path | None = None) -> int:
+    """Serve until told to stop; the exit status.
 
-    context: ProxyContext
-    outbound: Outbound
-    inbound: Inbound
-    passthrough: InboundPassthrough
-    listeners: list[Listener]
+    With `worker` this is one of several processes on the same ports: instead of the admin ports it answers its
+    parent's questions on the UNIX socket at that path.
 
-    @staticmethod
-    def start(
-        settings: Settings,
-        sockets: Mapping[str, socket.socket],
-        state: MeshState,
-        certificates: CertificateStore,
-        logs: Logs,
-        metrics: Metrics,
-    ) -> DataPlane:
-        """Serve on bound sockets: `outbound`, `inbound`, `plaintext`, and `socks5` where it is on."""
-        reactor = Reactor.current()
-        reactor.ledger.set_limit(settings.unread_budget)
-        context = ProxyContext(
-            reactor=reactor,
-            settings=settings,
-            state=state,
-            certificates=certificates,
-            metrics=metrics,
-            access=logs.access,
-            parties=Parties(),
-            illegal_ports=illegal_ports(settings, sockets),
-            preserves_source=_try_transparent(settings, sockets),
-        )
-        outbound, inbound, passthrough = Outbound(context), Inbound(context), InboundPassthrough(context)
-        if settings.proxy_protocol_capture:
-            capture_out = ProxyProtocolCapture(context, outbound.carry)
-            capture_in = ProxyProtocolCapture(context, passthrough.carry)
-            listeners = [capture_out.listen(sockets["outbound"]), capture_in.listen(sockets["plaintext"])]
-        else:
-            listeners = [outbound.listen(sockets["outbound"]), passthrough.listen(sockets["plaintext"])]
-        listeners.append(inbound.listen(sockets["inbound"]))
-        if "socks5" in sockets:
-            listeners.append(Socks5(context, outbound).listen(sockets["socks5"]))
-        metrics.before_snapshot(context.connections.settle)
-        state.watch(context.connections.recheck)
-        return DataPlane(context, outbound, inbound, passthrough, listeners)
+    Raises:
+        StartError, ConfigError, TlsConfigError: nothing was started; the text is one line (ConfigError: one a fault).
+    """
+    sink = LogSink(1)
+    logs = Logs(sink, filter=settings.log_filter, json=settings.log_json)
+    stop, now = asyncio.Event(), asyncio.Event()
+    source = MeshSource.load(settings)
+    store = CertificateStore(_certificate_source(settings), settings.tls, _utc_now)
+    reuse = worker is not None
+    sockets = bind_all(data_addresses(settings), settings.socket_options, reuse_port=reuse)
+    try:
+        surface_sockets = {} if reuse else bind_all(surface_addresses(settings))
+    except StartError:
+        for sock in sockets.values():
+            sock.close()
+        raise
+    logs.install()
+    sink.attach(asyncio.get_running_loop())
+    metrics = Metrics(_version())
+    readiness = Readiness("state manager", "proxy")
+    with stop_signals(stop, now):
+        state = MeshState(settings.network, settings.node)
+        source.apply(state)
+        readiness.done("state manager")
+        plane = DataPlane.start(settings, sockets, state, store, logs, metrics)
+        readiness.done("proxy")
+        surfaces = Surfaces(settings, plane, logs, metrics, readiness, source, stop)
+        async with contextlib.AsyncExitStack() as stack:
+            await surfaces.serve(stack, surface_sockets, worker)
+            await stack.enter_async_context(_background(source.follow(state), store.watch()))
+            for name, sock in (sockets | surface_sockets).items():
+                log.info("listener established", extra=_listener_fields(name, sock))
+            await stop.wait()
+            log.info("shutting down: draining for at most %g s", settings.drain_deadline)
+            await surfaces.stop_accepting()
+            await _drain(plane, settings.drain_deadline, now)
+            surfaces.drained.set()
+    Reactor.current().close()
+    sink.close()
+    logs.uninstall()
+    return 0
 
-    async def drain(self, seconds: float) -> bool:
-        """Stop accepting at once, let connections end, cut what is left (hbone-dataplane 6.2). True if none was cut."""
-        context = self.context
-        context.is_draining = True
-        for listener in self.listeners:
-            listener.close()
-        self.inbound.drain()
-        empty = asyncio.Event()
-        context.connections.when_empty(empty.set)
+
+async def _drain(plane: DataPlane, seconds: float, now: asyncio.Event) -> None:
+    """Drain until it is done, or until a second signal says to stop at once."""
+    async with asyncio.TaskGroup() as group:
+        draining = group.create_task(plane.drain(seconds), name="drain")
+        impatience = group.create_task(now.wait(), name="second signal")
+        await asyncio.wait({draining, impatience}, return_when=asyncio.FIRST_COMPLETED)
+        if not draining.done():
+            draining.cancel()
+            plane.cut()
+        impatience.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _background(*work: object) -> AsyncIterator[None]:
+    """Run coroutines beside the body, and end them with it."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in work]  # type: ignore[arg-type]
         try:
-            async with asyncio.timeout(seconds):
-                await empty.wait()
-        except TimeoutError:
-            log.warning("drain duration expired with pending connections, forcefully shutting down")
-            context.connections.cut_all()
-            clean = False
-        else:
-            clean = True
-        self.outbound.close()
-        self.inbound.close()
-        log.info("shutdown complete")
-        return clean
-
-    def connection_lists(self) -> dict[str, list[dict[str, str | None]]]:
-        """Live connections in the dump's shape (hbone-controlplane 7.3)."""
-        live = self.context.connections.live
-        return {
-            "inbound": [one.describe() for one in live if one.reporter == "destination"],
-            "outbound": [one.describe() for one in live if one.reporter == "source"],
-        }
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
 
 
-def illegal_ports(settings: Settings, sockets: Mapping[str, socket.socket]) -> frozenset[int]:
-    """The proxy's own ports, where nothing is ever sent on somebody's behalf (hbone-dataplane 0)."""
-    names = {"outbound", "inbound", "plaintext"} | ({"socks5"} if settings.socks5_enabled else set())
-    return frozenset(sock.getsockname()[1] for name, sock in sockets.items() if name in names)
+def _certificate_source(settings: Settings) -> object:
+    return choose_source(
+        settings.certificates, _utc_now, fake_ca=lambda: LocalCa.open(settings.fake_ca_folder, _utc_now())
+    )
 
 
-def _try_transparent(settings: Settings, sockets: Mapping[str, socket.socket]) -> bool:
-    """ENABLE_ORIG_SRC: unset tries, true insists, false does not (3.6)."""
-    if settings.preserve_source is False:
-        return False
-    works = all(transparent(sockets[name]) for name in ("inbound", "plaintext"))
-    if settings.preserve_source and not works:
-        raise StartError("ENABLE_ORIG_SRC=true needs the right CAP_NET_ADMIN to borrow source addresses")
-    return works
+def _utc_now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
-def data_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
-    """(name, host, port) of every data listener."""
-    host, ports = settings.bind_address, settings.ports
-    yield "outbound", host, ports.outbound
-    yield "inbound", host, ports.inbound
-    yield "plaintext", host, ports.plaintext
-    if settings.socks5_enabled:
-        yield "socks5", settings.local_bind, ports.socks5
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("hbone-mesh")
+    except PackageNotFoundError:
+        return "unknown"
 
 
-def surface_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
-    """(name, host, port) of every admin listener."""
-    yield "admin", settings.local_bind, settings.ports.admin
-    yield "stats", settings.bind_address, settings.ports.stats
-    yield "readiness", settings.bind_address, settings.ports.readiness
+def _listener_fields(name: str, sock: object) -> dict[str, object]:
+    from mesh_py.telemetry.log_format import fields
 
-
-_KEPT_ALIVE = ("outbound", "plaintext")
-"""Listeners whose connections get TCP keepalive (hbone-dataplane 8.1)."""
-
-
-def bind_all(
-    addresses: Iterator[tuple[str, str, int]], options: SocketOptions | None = None, *, reuse_port: bool = False
-) -> dict[str, socket.socket]:
-    """Bind every listener, or none. Raises StartError naming the address that cannot be had."""
-    sockets: dict[str, socket.socket] = {}
-    for name, host, port in addresses:
-        try:
-            sockets[name] = listening_socket(
-                host,
-                port,
-                options=options,
-                keepalive=name in _KEPT_ALIVE,
-                reuse_port=reuse_port,
-                dual_stack=host == "::",
-            )
-        except OSError as error:
-            for sock in sockets.values():
-                sock.close()
-            reason = (error.strerror or str(error)).lower()
-            where = show((host, port))
-            raise StartError(
-                f"cannot listen on {where} ({name}): {reason}; see who holds it with `ss -ltnp 'sport = :{port}'`, "
-                f"or choose another address with --bind"
-            ) from error
-    return sockets
+    component = {"plaintext": "inbound plaintext"}.get(name, name)
+    host, port = sock.getsockname()[:2]  # type: ignore[attr-defined]
+    return fields(address=f"{host}:{port}", component=component)
 
 
 @contextlib.contextmanager

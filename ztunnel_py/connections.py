@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.aio.tcp import SocketAddress, show
 from hbone_py.errors import HboneError
+from mesh_py.admin.config_dump import ConnectionProtocol, connection_entry
 from mesh_py.telemetry.connection_log import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mesh_py.admin.config_dump import Json
+    from mesh_py.model.workload import Workload
     from mesh_py.telemetry.facts import ConnectionFacts
     from mesh_py.telemetry.traffic import TrafficSeries
     from ztunnel_py.context import ProxyContext
@@ -78,7 +81,20 @@ class Connection:
     `client_sends` names the flow's counter that holds the bytes from client to server.
     """
 
-    __slots__ = ("_received", "_sent", "context", "dst", "facts", "flow", "hbone_addr", "is_closed", "series", "src", "started")
+    __slots__ = (
+        "_received",
+        "_sent",
+        "context",
+        "dst",
+        "facts",
+        "flow",
+        "hbone_addr",
+        "is_closed",
+        "series",
+        "src",
+        "started",
+        "workload",
+    )
 
     reporter: str = "source"
     client_sends = "sent"
@@ -90,6 +106,8 @@ class Connection:
         self.hbone_addr: str | None = None
         self.started = context.reactor.loop.time()
         self.flow: Flow | None = None
+        self.workload: Workload | None = None
+        """Ours: the source outbound, the destination inbound."""
         self.facts: ConnectionFacts | None = None
         self.series: TrafficSeries | None = None
         self.is_closed = False
@@ -146,11 +164,12 @@ class Connection:
         """End it now, for `error`. Subclasses know how."""
         raise NotImplementedError
 
-    def describe(self) -> dict[str, str | None]:
+    def describe(self) -> Json:
         """Its entry in `/config_dump` (hbone-controlplane 7.3)."""
-        return {
-            "src": show(self.src),
-            "originalDst": self.hbone_addr,
-            "actualDst": show(self.dst),
-            "protocol": "HBONE" if self.hbone_addr else "TCP",
-        }
+        protocol: ConnectionProtocol = "HBONE" if self.hbone_addr else "TCP"
+        return connection_entry(show(self.src), self.original_dst, show(self.dst), protocol)
+
+    @property
+    def original_dst(self) -> str | None:
+        """Where the application meant to go, as far as this side knows."""
+        return None

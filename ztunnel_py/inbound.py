@@ -142,7 +142,7 @@ class InboundPeer:
 class InboundTunnel(Connection):
     """One CONNECT, from its headers to its end."""
 
-    __slots__ = ("_connecting", "_owner", "_peer", "_policy_facts", "_stream", "_upstream", "_workload")
+    __slots__ = ("_connecting", "_owner", "_peer", "_policy_facts", "_stream", "_upstream")
 
     reporter = "destination"
     client_sends = "received"
@@ -155,7 +155,6 @@ class InboundTunnel(Connection):
         self._stream: Stream = event.stream
         self._stream.owner = self
         self._connecting: Connecting | None = None
-        self._workload: Workload
         self._upstream: InboundUpstream
         self._policy_facts: PolicyFacts
 
@@ -177,7 +176,7 @@ class InboundTunnel(Connection):
             self._peer.engine.reject_tunnel(self._stream, error.status)
             self.refused(error)
             return
-        self._workload, self._upstream = workload, upstream
+        self.workload, self._upstream = workload, upstream
         self.opened(self._facts(event, workload, upstream), owner.local, event.request.authority)
         identity = self._peer.identity
         self._policy_facts = PolicyFacts(parse_ip(owner.client[0]), local_ip, upstream.address[1], identity)
@@ -186,9 +185,7 @@ class InboundTunnel(Connection):
     def _facts(self, event: ev.TunnelRequested, workload: Workload, upstream: InboundUpstream) -> ConnectionFacts:
         context, request = self.context, event.request
         port = upstream.address[1]
-        service = guess_service(
-            upstream.services, workload, port, parse_forwarded_host(request.get(b"forwarded"))
-        )
+        service = guess_service(upstream.services, workload, port, parse_forwarded_host(request.get(b"forwarded")))
         identity = self._peer.identity
         return ConnectionFacts(
             "destination",
@@ -227,14 +224,14 @@ class InboundTunnel(Connection):
 
     def verdict(self) -> Verdict:
         """What policy says now."""
-        policies = self.context.state.policies.applicable(self._workload)
-        return authorize(policies, self._policy_facts)
+        assert self.workload is not None, "judged after it was found"
+        return authorize(self.context.state.policies.applicable(self.workload), self._policy_facts)
 
     def recheck(self) -> None:
         """Policy may have changed: an open connection it no longer allows ends (3.8)."""
         current = self.context.destination_workload(self._owner.local)
         if current is not None:
-            self._workload = current
+            self.workload = current
         if self.flow is not None and not self.verdict().allowed:
             log.info("connection %s closed because it's no longer allowed after a policy update", show(self.src))
             self.cut(PolicyChanged())
@@ -261,7 +258,8 @@ class InboundTunnel(Connection):
             reset(sock)
             return
         context = self.context
-        self._peer.engine.accept_tunnel(self._stream, STATUS_200 + context.response_headers(self._workload))
+        assert self.workload is not None, "judged before"
+        self._peer.engine.accept_tunnel(self._stream, STATUS_200 + context.response_headers(self.workload))
         context.reactor.touch(self._peer)
         relay = Relay(self._peer, self._stream, sock, self._flowed, lenient=context.settings.lenient_resets)
         self.flow = relay

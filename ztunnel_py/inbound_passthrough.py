@@ -49,7 +49,7 @@ class InboundPassthrough:
 class PlainConnection(Connection):
     """One plaintext connection."""
 
-    __slots__ = ("_connecting", "_policy_facts", "_sock", "_workload")
+    __slots__ = ("_connecting", "_policy_facts", "_sock")
 
     reporter = "destination"
     client_sends = "sent"
@@ -61,7 +61,6 @@ class PlainConnection(Connection):
         self.dst = destination
         self._sock = sock
         self._connecting: Connecting | None = None
-        self._workload: Workload
         self._policy_facts: PolicyFacts
         context.metrics.traffic.sockets.destination += 1
 
@@ -82,7 +81,7 @@ class PlainConnection(Connection):
             self._drop()
             self.refused(ConnectionLost(f"io error: {error.strerror}"))
             return
-        self._workload = workload
+        self.workload = workload
         self._policy_facts = PolicyFacts(parse_ip(self.src[0]), parse_ip(self.dst[0]), self.dst[1])
         self.opened(self._facts(workload), self.dst, None)
         self._judge()
@@ -101,13 +100,14 @@ class PlainConnection(Connection):
 
     def verdict(self) -> Verdict:
         """What policy says now."""
-        return authorize(self.context.state.policies.applicable(self._workload), self._policy_facts)
+        assert self.workload is not None, "judged after it was found"
+        return authorize(self.context.state.policies.applicable(self.workload), self._policy_facts)
 
     def recheck(self) -> None:
         """Policy may have changed: an open connection it no longer allows ends (3.8)."""
         current = self.context.destination_workload(self.dst)
         if current is not None:
-            self._workload = current
+            self.workload = current
         if self.flow is not None and not self.verdict().allowed:
             log.info("connection %s closed because it's no longer allowed after a policy update", show(self.src))
             self.cut(PolicyChanged())

@@ -120,8 +120,14 @@ class OutboundConnection(Connection):
         except OSError as error:
             self._refuse(ConnectionLost(f"io error: {error.strerror}"))
 
+    @property
+    def original_dst(self) -> str:
+        """Where the application meant to go."""
+        return show(self._destination)
+
     def _route(self, source: Workload) -> None:
         context = self.context
+        self.workload = source
         ip = parse_ip(self._destination[0])
         route = resolve(
             context.state, source, parse_ip(self.src[0]), (ip, self._destination[1]), random=context.random.random
@@ -133,16 +139,14 @@ class OutboundConnection(Connection):
         else:
             raise NotYetRouted(f"route not supported yet ({type(route).__name__}): {show(self._destination)}")
 
-    # HBONE -----------------------------------------------------------------------------------------------------------------
+    # HBONE ---------------------------------------------------------------
 
     def _tunnel(self, source: Workload, route: Tunnel) -> None:
         context, outbound = self.context, self._outbound
         service = None if route.service is None else ServiceFacts.of_service(route.service)
         parties = context.parties
         identity = source.identity
-        facts = ConnectionFacts(
-            "source", parties.of(source), parties.of(route.workload), service, True, str(identity)
-        )
+        facts = ConnectionFacts("source", parties.of(source), parties.of(route.workload), service, True, str(identity))
         self.opened(facts, route.next_hop, route.authority)
         headers = context.headers(source, show(self.src), None if service is None else service.hostname)
         self._block = connect_block(route.authority.encode("ascii"), headers)
@@ -238,7 +242,7 @@ class OutboundConnection(Connection):
             self.context.reactor.touch(self._peer)
             self._failed(ConnectReplyTimeout("no answer to CONNECT in time"))
 
-    # Plain TCP --------------------------------------------------------------------------------------------------------------
+    # Plain TCP ---------------------------------------------------------------
 
     def _direct(self, source: Workload, route: Direct) -> None:
         context = self.context
@@ -264,7 +268,7 @@ class OutboundConnection(Connection):
         """TCP is not."""
         self._failed(error)
 
-    # The end ------------------------------------------------------------------------------------------------------------------
+    # The end ---------------------------------------------------------------
 
     def _flowed(self, flow: Relay | Splice, error: HboneError | None) -> None:
         self.context.metrics.traffic.sockets.source -= 1

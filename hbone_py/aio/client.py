@@ -40,9 +40,7 @@ class Dial:
         self._peer: Peer | None = None
         self._address: SocketAddress = ("", 0)
 
-    def start(
-        self, address: SocketAddress, options: SocketOptions, seconds: float, source: str | None = None
-    ) -> None:
+    def start(self, address: SocketAddress, options: SocketOptions, seconds: float, source: str | None = None) -> None:
         """Begin to connect, from the address `source` if one is given."""
         self._address = address
         try:

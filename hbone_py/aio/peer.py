@@ -140,7 +140,7 @@ class Peer:
         if self.is_client:
             self._shake()
 
-    # Reading --------------------------------------------------------------------------------------------------------------
+    # Reading ---------------------------------------------------------------
 
     def on_ready(self, mask: int) -> None:
         """The kernel reports an edge."""
@@ -263,7 +263,7 @@ class Peer:
             self._set_timer(self._keepalive.interval, self._ping)
             self.owner.peer_up(self)
 
-    # Writing --------------------------------------------------------------------------------------------------------------
+    # Writing ---------------------------------------------------------------
 
     def flush(self) -> None:
         """Write what the engine has collected: one record, one system call."""
@@ -345,7 +345,7 @@ class Peer:
         if self.engine.queued_bytes > self.engine.config.max_queued_control:
             self._lose(RemoteProtocolError("the peer does not read our answers", ErrorCode.ENHANCE_YOUR_CALM))
 
-    # Deadlines and the end ----------------------------------------------------------------------------------------------
+    # Deadlines and the end ---------------------------------------------------------------
 
     def _set_timer(self, seconds: float, callback: Callable[[], None]) -> None:
         if self._timer is not None:
@@ -358,9 +358,7 @@ class Peer:
     def _ping(self) -> None:
         self.engine.ping(PING_PAYLOAD)
         self.reactor.touch(self)
-        self._set_timer(
-            self._keepalive.timeout, lambda: self._lose(ConnectionLost("the peer does not answer PINGs"))
-        )
+        self._set_timer(self._keepalive.timeout, lambda: self._lose(ConnectionLost("the peer does not answer PINGs")))
 
     def shed(self) -> None:
         """Reset the stream with most unread bytes: the process has no memory left for them."""

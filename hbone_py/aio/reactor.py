@@ -98,7 +98,7 @@ class Reactor:
         """How many sockets are registered."""
         return len(self._sockets)
 
-    # Sockets -----------------------------------------------------------------------------------------------------------
+    # Sockets ---------------------------------------------------------------
 
     def register(self, fd: int, pollable: Pollable) -> None:
         """Watch a non-blocking socket. The kernel reports its present state once, right away."""
@@ -114,7 +114,7 @@ class Reactor:
         """The socket is about to be closed, which ends the kernel's interest by itself: a system call saved."""
         self._sockets.pop(fd, None)
 
-    # Turns -------------------------------------------------------------------------------------------------------------
+    # Turns ---------------------------------------------------------------
 
     def again(self, pollable: Pollable) -> None:
         """Give `pollable` another turn in this batch's end or the next batch."""

@@ -100,7 +100,7 @@ class Relay:
         if self.peer.is_client and not self.is_over:
             self.on_again()  # the application spoke first, most likely; a server's has yet to hear something
 
-    # The application's socket ------------------------------------------------------------------------------------------
+    # The application's socket ---------------------------------------------------------------
 
     def on_ready(self, mask: int) -> None:
         """The kernel reports an edge."""
@@ -204,7 +204,7 @@ class Relay:
         self._reactor.touch(self.peer)
         self._finish(ConnectionLost(f"application connection broke: {error.strerror}"))
 
-    # The tunnel -----------------------------------------------------------------------------------------------------------
+    # The tunnel ---------------------------------------------------------------
 
     def _deliver(self, pieces: list[memoryview], size: int) -> int:
         """The stream's sink: tunnel to application, as much as its socket takes now."""
@@ -315,7 +315,7 @@ class Relay:
     def tunnel_refused(self, status: int) -> None:
         """Handled by whoever opened the tunnel; a relay starts after the 200."""
 
-    # The end ---------------------------------------------------------------------------------------------------------------
+    # The end ---------------------------------------------------------------
 
     def cut(self, error: HboneError, code: ErrorCode) -> None:
         """End it from outside: both sides are reset."""

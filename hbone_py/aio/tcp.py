@@ -255,9 +255,7 @@ def connect_error(code: int, address: SocketAddress) -> HboneError:
     return kind(f"io error: {os.strerror(code)} (os error {code}): {show(address)}")
 
 
-def outgoing_socket(
-    address: SocketAddress, options: SocketOptions, source: str | None = None
-) -> socket.socket:
+def outgoing_socket(address: SocketAddress, options: SocketOptions, source: str | None = None) -> socket.socket:
     """A non-blocking socket to connect with; bound to a foreign `source` address if one is given (3.6).
 
     Raises OSError when a mark or a foreign source is asked for without the rights.

@@ -1,0 +1,146 @@
+"""The data plane: the listeners and what serves them, started together and drained together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hbone_py.aio.reactor import Reactor
+from hbone_py.aio.tcp import Listener, transparent
+from mesh_py.admin.config_dump import Json, workload_entry
+from mesh_py.telemetry.facts import Parties
+from ztunnel_py.capture import ProxyProtocolCapture
+from ztunnel_py.context import ProxyContext
+from ztunnel_py.inbound import Inbound
+from ztunnel_py.inbound_passthrough import InboundPassthrough
+from ztunnel_py.listening import StartError
+from ztunnel_py.outbound import Outbound
+from ztunnel_py.socks5 import Socks5
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from mesh_py.discovery.state import MeshState
+    from mesh_py.identity.store import CertificateStore
+    from mesh_py.telemetry.logs import Logs
+    from mesh_py.telemetry.metrics import Metrics
+    from ztunnel_py.config import Settings
+
+log = logging.getLogger("proxy")
+
+
+@dataclass(slots=True)
+class DataPlane:
+    """The listeners and what serves them."""
+
+    context: ProxyContext
+    outbound: Outbound
+    inbound: Inbound
+    passthrough: InboundPassthrough
+    listeners: list[Listener]
+
+    @staticmethod
+    def start(
+        settings: Settings,
+        sockets: Mapping[str, socket.socket],
+        state: MeshState,
+        certificates: CertificateStore,
+        logs: Logs,
+        metrics: Metrics,
+    ) -> DataPlane:
+        """Serve on bound sockets: `outbound`, `inbound`, `plaintext`, and `socks5` where it is on."""
+        reactor = Reactor.current()
+        reactor.ledger.set_limit(settings.unread_budget)
+        context = ProxyContext(
+            reactor=reactor,
+            settings=settings,
+            state=state,
+            certificates=certificates,
+            metrics=metrics,
+            access=logs.access,
+            parties=Parties(),
+            illegal_ports=illegal_ports(settings, sockets),
+            preserves_source=_try_transparent(settings, sockets),
+        )
+        outbound, inbound, passthrough = Outbound(context), Inbound(context), InboundPassthrough(context)
+        if settings.proxy_protocol_capture:
+            capture_out = ProxyProtocolCapture(context, outbound.carry)
+            capture_in = ProxyProtocolCapture(context, passthrough.carry)
+            listeners = [capture_out.listen(sockets["outbound"]), capture_in.listen(sockets["plaintext"])]
+        else:
+            listeners = [outbound.listen(sockets["outbound"]), passthrough.listen(sockets["plaintext"])]
+        listeners.append(inbound.listen(sockets["inbound"]))
+        if "socks5" in sockets:
+            listeners.append(Socks5(context, outbound).listen(sockets["socks5"]))
+        metrics.before_snapshot(context.connections.settle)
+        state.watch(context.connections.recheck)
+        return DataPlane(context, outbound, inbound, passthrough, listeners)
+
+    async def drain(self, seconds: float) -> bool:
+        """Stop accepting at once, let connections end, cut what is left (hbone-dataplane 6.2). True if none was cut."""
+        context = self.context
+        context.is_draining = True
+        for listener in self.listeners:
+            listener.close()
+        self.inbound.drain()
+        empty = asyncio.Event()
+        context.connections.when_empty(empty.set)
+        try:
+            async with asyncio.timeout(seconds):
+                await empty.wait()
+        except TimeoutError:
+            log.warning("drain duration expired with pending connections, forcefully shutting down")
+            context.connections.cut_all()
+            clean = False
+        else:
+            clean = True
+        self.outbound.close()
+        self.inbound.close()
+        log.info("shutdown complete")
+        return clean
+
+    def cut(self) -> None:
+        """End everything now."""
+        self.context.connections.cut_all()
+        self.outbound.close()
+        self.inbound.close()
+
+    def workload_state(self) -> dict[str, Json]:
+        """Our workloads with their live connections, in the dump's shape (hbone-controlplane 7.3)."""
+        context = self.context
+        inbound: dict[str, list[Json]] = {}
+        outbound: dict[str, list[Json]] = {}
+        for one in context.connections.live:
+            if one.workload is not None:
+                lists = inbound if one.reporter == "destination" else outbound
+                lists.setdefault(one.workload.uid, []).append(one.describe())
+        return {
+            workload.uid: workload_entry(
+                workload.name,
+                workload.namespace,
+                workload.service_account,
+                inbound=inbound.get(workload.uid, []),
+                outbound=outbound.get(workload.uid, []),
+            )
+            for workload in context.state.workloads
+            if context.state.is_local(workload)
+        }
+
+
+def illegal_ports(settings: Settings, sockets: Mapping[str, socket.socket]) -> frozenset[int]:
+    """The proxy's own ports, where nothing is ever sent on somebody's behalf (hbone-dataplane 0)."""
+    names = {"outbound", "inbound", "plaintext"} | ({"socks5"} if settings.socks5_enabled else set())
+    return frozenset(sock.getsockname()[1] for name, sock in sockets.items() if name in names)
+
+
+def _try_transparent(settings: Settings, sockets: Mapping[str, socket.socket]) -> bool:
+    """ENABLE_ORIG_SRC: unset tries, true insists, false does not (3.6)."""
+    if settings.preserve_source is False:
+        return False
+    works = all(transparent(sockets[name]) for name in ("inbound", "plaintext"))
+    if settings.preserve_source and not works:
+        raise StartError("ENABLE_ORIG_SRC=true needs the right CAP_NET_ADMIN to borrow source addresses")
+    return works

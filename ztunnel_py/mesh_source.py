@@ -1,0 +1,96 @@
+"""Where the mesh is described: a file or a text, read at the start and, a file, followed while we run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mesh_py.discovery.local_file import LocalConfig, read_local_config
+from mesh_py.discovery.problems import ConfigError
+from ztunnel_py.listening import StartError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mesh_py.discovery.state import MeshState
+    from ztunnel_py.config import Settings
+
+log = logging.getLogger("state")
+
+LOOK_EVERY = 0.5
+"""Seconds between looks at the file."""
+
+
+@dataclass(slots=True)
+class MeshSource:
+    """The local description of the mesh. `config` is the last good one."""
+
+    config: LocalConfig
+    _path: Path | None
+    _trust_domain: str
+    _stamp: object = None
+
+    @staticmethod
+    def load(settings: Settings) -> MeshSource:
+        """Read it. Raises StartError when it cannot be read, ConfigError when it is wrong."""
+        path = settings.local_xds_path
+        if path is None:
+            text = settings.local_xds or "{}"
+            config = read_local_config(text, "LOCAL_XDS", trust_domain=settings.trust_domain)
+            source = MeshSource(config, None, settings.trust_domain)
+        else:
+            stamp = _stamp_of(path)
+            config = read_local_config(_read(path), str(path), trust_domain=settings.trust_domain)
+            source = MeshSource(config, path if settings.watch_file else None, settings.trust_domain, stamp)
+        for warning in config.warnings:
+            log.warning("%s", warning)
+        return source
+
+    def apply(self, state: MeshState) -> None:
+        """Make `state` what the description says, touching only what differs."""
+        changed = state.replace(self.config.workloads, self.config.services, self.config.policies)
+        log.info(
+            "mesh: %d workloads, %d services, %d policies changed",
+            changed.workloads,
+            changed.services,
+            changed.policies,
+        )
+
+    async def follow(self, state: MeshState) -> None:
+        """Take over every edit of the file; a broken edit is reported, and the last good state stays."""
+        while self._path is not None:
+            await asyncio.sleep(LOOK_EVERY)
+            stamp = _stamp_of(self._path)
+            if stamp is not None and stamp != self._stamp:
+                self._stamp = stamp
+                self._reload(self._path, state)
+
+    def _reload(self, path: Path, state: MeshState) -> None:
+        try:
+            self.config = read_local_config(_read(path), str(path), trust_domain=self._trust_domain)
+        except (StartError, ConfigError) as error:
+            for line in str(error).splitlines():
+                log.error("%s", line)
+            log.error("%s: the edit is ignored, the last good state stays", path)
+            return
+        self.apply(state)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise StartError(f"{path}: {reason}: check the path and its rights (LOCAL_XDS_PATH)") from error
+    except UnicodeDecodeError as error:
+        raise StartError(f"{path}: not UTF-8 text at byte {error.start}: save it as UTF-8") from error
+
+
+def _stamp_of(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,153 @@
+"""The process's surfaces for people: 15000 admin, 15020 metrics, 15021 readiness, or one link to a parent."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import platform
+from typing import TYPE_CHECKING, Any
+
+from mesh_py.admin.admin_server import AdminSurface, serve_admin
+from mesh_py.admin.config_dump import ConfigDumpParts, Json, assemble_config_dump, version_info
+from mesh_py.admin.profile import profile_this_process
+from mesh_py.admin.readiness_server import serve_readiness
+from mesh_py.admin.stats_server import serve_stats
+from mesh_py.admin.workers import WorkerSurface, serve_worker
+from mesh_py.discovery.dump import (
+    dump_policies,
+    dump_services,
+    dump_staged_services,
+    dump_static_config,
+    dump_workloads,
+)
+from ztunnel_py.config import Mode
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+    from contextlib import AsyncExitStack
+    from pathlib import Path
+
+    from mesh_py.admin.http_server import HttpServer
+    from mesh_py.admin.readiness import Readiness
+    from mesh_py.telemetry.logs import Logs
+    from mesh_py.telemetry.metrics import Metrics
+    from mesh_py.telemetry.snapshot import Snapshot
+    from ztunnel_py.config import Settings
+    from ztunnel_py.data_plane import DataPlane
+    from ztunnel_py.mesh_source import MeshSource
+
+
+class Surfaces:
+    """What people and probes see. `drained` is set once the process has ended its connections."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        plane: DataPlane,
+        logs: Logs,
+        metrics: Metrics,
+        readiness: Readiness,
+        source: MeshSource,
+        stop: asyncio.Event,
+    ) -> None:
+        self.drained = asyncio.Event()
+        self._settings, self._plane, self._logs, self._metrics = settings, plane, logs, metrics
+        self._readiness, self._source, self._stop = readiness, source, stop
+        self._servers: list[HttpServer] = []
+
+    async def serve(self, stack: AsyncExitStack, sockets: Mapping[str, socket.socket], worker: Path | None) -> None:
+        """Serve on bound sockets until `stack` unwinds, or answer a parent at `worker`."""
+        if worker is not None:
+            await stack.enter_async_context(serve_worker(worker, self._worker_surface()))
+            return
+        for server in (
+            serve_admin([sockets["admin"]], self._admin_surface()),
+            serve_stats([sockets["stats"]], self._snapshot),
+            serve_readiness([sockets["readiness"]], self._readiness.answer),
+        ):
+            self._servers.append(await stack.enter_async_context(server))
+
+    async def stop_accepting(self) -> None:
+        """Probes fail from now on; open requests end (hbone-dataplane 6.3)."""
+        for server in self._servers:
+            await server.drain()
+
+    async def config_dump(self) -> Json:
+        """The whole state (hbone-controlplane 7.3)."""
+        context = self._plane.context
+        return assemble_config_dump(
+            ConfigDumpParts(
+                workloads=dump_workloads(context.state),
+                services=dump_services(context.state),
+                policies=dump_policies(context.state),
+                staged_services=dump_staged_services(context.state),
+                static=dump_static_config(self._source.config),
+                version=_version(),
+                config=_plain(self._settings),
+                certificates=context.certificates.certificates(),
+                workload_state=None if self._settings.mode is Mode.DEDICATED else self._plane.workload_state(),
+            )
+        )
+
+    async def _snapshot(self) -> Snapshot:
+        return self._metrics.snapshot()
+
+    async def _shutdown(self) -> None:
+        self._stop.set()
+        await self.drained.wait()
+
+    async def _log_filter(self, clauses: str | None, reset: bool) -> str:
+        if clauses is not None or reset:
+            self._logs.change(clauses or "", reset=reset)
+        return str(self._logs.filter)
+
+    def _admin_surface(self) -> AdminSurface:
+        return AdminSurface(
+            config_dump=self.config_dump,
+            log_filter=self._log_filter,
+            shutdown=self._shutdown,
+            shutdown_deadline=self._settings.drain_deadline,
+            readiness=self._readiness.answer,
+        )
+
+    def _worker_surface(self) -> WorkerSurface:
+        return WorkerSurface(
+            snapshot=self._metrics.snapshot,
+            connections=self._plane.workload_state,
+            config_dump=self.config_dump,
+            change_log_filter=lambda clauses, reset: str(self._logs.change(clauses, reset=reset)),
+            drain=self._stop.set,
+            profile=profile_this_process,
+        )
+
+
+def _plain(settings: Settings) -> dict[str, Any]:
+    """Settings as JSON can hold them."""
+    return {field.name: _simple(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+
+
+def _simple(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _simple(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [_simple(one) for one in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _version() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from OpenSSL import SSL
+
+    try:
+        ours = version("hbone-mesh")
+    except PackageNotFoundError:
+        ours = "unknown"
+    return version_info(
+        ours,
+        git_revision="unknown",
+        istio_version="unknown",
+        language=f"Python {platform.python_version()}",
+        crypto=SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),  # type: ignore[no-untyped-call]
+    )
