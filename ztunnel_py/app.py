@@ -11,9 +11,10 @@ import contextlib
 import datetime
 import logging
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hbone_py.aio.reactor import Reactor
+from hbone_py.aio.tcp import show
 from mesh_py.admin.readiness import Readiness
 from mesh_py.discovery.state import MeshState
 from mesh_py.identity.local_ca import LocalCa
@@ -28,9 +29,11 @@ from ztunnel_py.mesh_source import MeshSource
 from ztunnel_py.surfaces import Surfaces
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    import socket
+    from collections.abc import AsyncIterator, Coroutine, Iterator
     from pathlib import Path
 
+    from mesh_py.identity.sources import CertificateSource
     from ztunnel_py.config import Settings
 
 log = logging.getLogger("app")
@@ -100,10 +103,10 @@ async def _drain(plane: DataPlane, seconds: float, now: asyncio.Event) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _background(*work: object) -> AsyncIterator[None]:
+async def _background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run coroutines beside the body, and end them with it."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one) for one in work]  # type: ignore[arg-type]
+        tasks = [group.create_task(one) for one in work]
         try:
             yield
         finally:
@@ -111,7 +114,7 @@ async def _background(*work: object) -> AsyncIterator[None]:
                 task.cancel()
 
 
-def _certificate_source(settings: Settings) -> object:
+def _certificate_source(settings: Settings) -> CertificateSource:
     return choose_source(
         settings.certificates, _utc_now, fake_ca=lambda: LocalCa.open(settings.fake_ca_folder, _utc_now())
     )
@@ -130,12 +133,12 @@ def _version() -> str:
         return "unknown"
 
 
-def _listener_fields(name: str, sock: object) -> dict[str, object]:
+def _listener_fields(name: str, sock: socket.socket) -> dict[str, Any]:
     from mesh_py.telemetry.log_format import fields
 
     component = {"plaintext": "inbound plaintext"}.get(name, name)
-    host, port = sock.getsockname()[:2]  # type: ignore[attr-defined]
-    return fields(address=f"{host}:{port}", component=component)
+    host, port = sock.getsockname()[:2]
+    return fields(address=show((host, port)), component=component)
 
 
 @contextlib.contextmanager

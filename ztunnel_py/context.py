@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from random import Random, SystemRandom
 from dataclasses import dataclass, field
+from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
 from hbone_py.baggage import Baggage

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from hbone_py.aio.original_dst import original_destination
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.relay import Relay
 from hbone_py.aio.tcp import Connecting, Listener, SocketAddress, canonical, outgoing_socket, reset, show
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     import socket
 
     from hbone_py import events as ev
+    from hbone_py.connect import ConnectRequest
     from hbone_py.streams import Stream
     from mesh_py.discovery.inbound import InboundUpstream
     from mesh_py.model.workload import Workload
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from ztunnel_py.context import ProxyContext
 
 log = logging.getLogger("inbound")
-
-__all__ = ["Inbound", "InboundPeer", "InboundTunnel", "original_destination"]
 
 
 class NotYetServed(MeshError):
@@ -196,7 +194,7 @@ class InboundTunnel(Connection):
             "" if identity is None else str(identity),
         )
 
-    def _source(self, request: ev.ConnectRequest) -> Party | None:
+    def _source(self, request: ConnectRequest) -> Party | None:
         """Whom the mesh knows at the source address, else what the request says of itself (7.4)."""
         context = self.context
         network = request.get(b"x-forwarded-network")

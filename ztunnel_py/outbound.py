@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     import socket
 
     from hbone_py import events as ev
-    from hbone_py.aio.pool import Attempt
     from hbone_py.aio.peer import PeerOwner
+    from hbone_py.aio.pool import Attempt
     from hbone_py.aio.transport import Transport
     from hbone_py.aio.wheel import Timer
     from hbone_py.streams import Stream

@@ -6,7 +6,6 @@ attempted; what fails later closes the connection.
 
 from __future__ import annotations
 
-import socket
 from enum import Enum, auto
 from ipaddress import ip_address
 from struct import unpack_from
@@ -14,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import Listener, SocketAddress, show
 from hbone_py.proxy_protocol import PreambleError
-from mesh_py.discovery.record import ServiceRecord
 from mesh_py.model.address import parse_ip
 from ztunnel_py.capture import MAX_GREETINGS, Greeting
 
 if TYPE_CHECKING:
+    import socket
+
+    from mesh_py.discovery.record import ServiceRecord
     from mesh_py.model.workload import Workload
     from ztunnel_py.context import ProxyContext
     from ztunnel_py.outbound import Outbound

@@ -149,5 +149,5 @@ def _version() -> dict[str, str]:
         git_revision="unknown",
         istio_version="unknown",
         language=f"Python {platform.python_version()}",
-        crypto=SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),  # type: ignore[no-untyped-call]
+        crypto=SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),
     )
