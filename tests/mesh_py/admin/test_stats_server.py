@@ -1,0 +1,120 @@
+"""15020 as a scraper sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from mesh_py.admin.stats_server import serve_stats
+from mesh_py.telemetry.facts import ConnectionFacts, Party
+from mesh_py.telemetry.metrics import Metrics
+from tests.support.processes import run_tool
+from tests.support.require import require_tool
+
+if TYPE_CHECKING:
+    from mesh_py.telemetry.snapshot import Snapshot
+
+PATHS = ["/metrics", "/stats/prometheus"]
+
+
+def taker(metrics: Metrics):
+    async def take() -> Snapshot:
+        return metrics.snapshot()
+
+    return take
+
+
+def counted(connections: int) -> Metrics:
+    metrics = Metrics("1.0")
+    for number in range(connections):
+        metrics.traffic.open(ConnectionFacts("source", Party(workload=f"w{number}"), None))
+    return metrics
+
+
+async def fetched(client, url: str) -> tuple[int, str]:
+    async with client.get(url) as response:
+        return response.status, await response.text()
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_metrics_are_text_a_parser_reads(client, free_socket, path: str):
+    async with serve_stats([free_socket()], taker(counted(3))) as server:
+        port = server.addresses[0][1]
+        status, text = await fetched(client, f"http://127.0.0.1:{port}{path}")
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert status == 200
+    assert len(families["istio_tcp_connections_opened"].samples) == 3
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("*/*", "text/plain; charset=utf-8"),
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            "application/openmetrics-text;charset=utf-8;version=1.0.0",
+        ),
+    ],
+)
+async def test_the_type_follows_what_is_accepted(client, free_socket, accept: str, content_type: str):
+    async with serve_stats([free_socket()], taker(Metrics())) as server:
+        url = f"http://127.0.0.1:{server.addresses[0][1]}/metrics"
+        async with client.get(url, headers={"Accept": accept}) as response:
+            assert response.headers["Content-Type"] == content_type
+
+
+@pytest.mark.parametrize(("coding", "undo"), [("gzip", gzip.decompress), ("deflate", zlib.decompress)])
+@pytest.mark.parametrize("connections", [1, 200], ids=["small", "large"])
+async def test_compressed_if_wanted(raw_client, free_socket, coding, undo, connections: int):
+    async with serve_stats([free_socket()], taker(counted(connections))) as server:
+        url = f"http://127.0.0.1:{server.addresses[0][1]}/metrics"
+        async with raw_client.get(url, headers={"Accept-Encoding": coding}) as response:
+            assert response.headers["Content-Encoding"] == coding
+            assert undo(await response.read()).endswith(b"# EOF\n")
+        async with raw_client.get(url, headers={"Accept-Encoding": "identity"}) as response:
+            assert "Content-Encoding" not in response.headers
+            assert (await response.read()).endswith(b"# EOF\n")
+
+
+async def test_a_large_scrape_gives_way_to_others(client, free_socket):
+    """The loop turns many times while thousands of series are written."""
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    metrics = counted(5_000)
+    async with serve_stats([free_socket()], taker(metrics)) as server, asyncio.TaskGroup() as group:
+        counting = group.create_task(count_turns())
+        async with client.get(f"http://127.0.0.1:{server.addresses[0][1]}/metrics") as response:
+            assert response.status == 200
+        counting.cancel()
+    assert turns > 50
+
+
+async def test_methods_and_paths(client, free_socket):
+    async with serve_stats([free_socket()], taker(Metrics())) as server:
+        url = f"http://127.0.0.1:{server.addresses[0][1]}"
+        async with client.post(f"{url}/metrics") as response:
+            assert response.status == 405
+        async with client.head(f"{url}/metrics") as response:
+            assert response.status == 200
+        async with client.get(f"{url}/other") as response:
+            assert response.status == 404
+
+
+@pytest.mark.interop
+async def test_curl_agrees(free_socket):
+    curl = require_tool("curl")
+    async with serve_stats([free_socket()], taker(Metrics("1.2.3"))) as server:
+        url = f"http://127.0.0.1:{server.addresses[0][1]}/stats/prometheus"
+        done = await run_tool(curl, "-sS", "--compressed", url)
+    assert b'istio_build{component="ztunnel",tag="1.2.3"} 1\n' in done.stdout
