@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +67,8 @@ class Kind(Generic[T_co]):
 
     read: Callable[[str], T_co]
     metavar: str
+    write: Callable[[Any], str] = str
+    """The value as text that `read` takes."""
 
 
 def _boolean(text: str) -> bool:
@@ -194,17 +196,39 @@ def _worker_count(text: str) -> WorkerCount:
     return WorkerCount(whole(0, 256)(text))
 
 
-BOOLEAN = Kind(_boolean, "true|false")
-MAYBE = Kind(_maybe, "true|false|auto")
-POSITIVE_TIME = Kind(_positive, "TIME")
-WHOLE_SECONDS = Kind(_whole_seconds, "TIME")
-SIZE = Kind(size, "BYTES")
+def write_boolean(value: bool | None) -> str:
+    """true, false, or auto."""
+    return "auto" if value is None else str(value).lower()
+
+
+def write_duration(seconds: float) -> str:
+    """In the largest unit that leaves a whole number: `5m`, `90s`, `250ms`."""
+    for unit in ("d", "h", "m", "s", "ms"):
+        count = seconds / _SECONDS[unit]
+        if count >= 1 and count == int(count):
+            return f"{int(count)}{unit}"
+    return f"{round(seconds / _SECONDS['us'])}us"
+
+
+def write_size(count: int) -> str:
+    """In the largest unit that leaves a whole number: `16MiB`, `1000`."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if count and count % _BYTES[unit.lower()] == 0:
+            return f"{count // _BYTES[unit.lower()]}{unit}"
+    return str(count)
+
+
+BOOLEAN = Kind(_boolean, "true|false", write_boolean)
+MAYBE = Kind(_maybe, "true|false|auto", write_boolean)
+POSITIVE_TIME = Kind(_positive, "TIME", write_duration)
+WHOLE_SECONDS = Kind(_whole_seconds, "TIME", write_duration)
+SIZE = Kind(size, "BYTES", write_size)
 PORT = Kind(whole(0, 65_535), "PORT")
 ADDRESS = Kind(_address, "IP")
 TEXT = Kind(_text, "TEXT")
 NAME = Kind(_name, "NAME")
 PATH = Kind(_path, "PATH")
-MODE = Kind(_mode, "node|dedicated")
+MODE = Kind(_mode, "node|dedicated", lambda mode: str(mode.value))
 WORKLOAD_INFO = Kind(_workload_info, "NS/NAME/SA")
 WORKLOAD_NAME = Kind(_workload_name, "NS/NAME")
 WORKER_COUNT = Kind(_worker_count, "N|N%")

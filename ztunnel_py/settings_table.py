@@ -66,6 +66,11 @@ class Setting(Generic[T_co]):
         """The flag as an identifier."""
         return self.name.lower()
 
+    @property
+    def default_text(self) -> str:
+        """The default as help pages tell it; empty where nothing is set."""
+        return self.note or ("" if self.default is None else self.kind.write(self.default))
+
 
 def _setting(name: str, kind: Kind[T], default: T, meaning: str, **more: Any) -> Setting[T]:
     return Setting(name, kind, default, meaning, **more)
