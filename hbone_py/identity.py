@@ -39,6 +39,10 @@ class SpiffeId:
         principal = f"{self.trust_domain}/ns/{self.namespace}/sa/{self.service_account}"
         object.__setattr__(self, "principal", principal)
 
+    def __hash__(self) -> int:
+        # Pools look connections up by whole tuples of identities: a text remembers its hash, a dataclass does not.
+        return hash(self.principal)
+
     @staticmethod
     def parse(text: str) -> SpiffeId:
         """Read an identity from its URI form.

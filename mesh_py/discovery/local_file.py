@@ -48,13 +48,19 @@ def read_local_config(text: str, file: str, *, trust_domain: str = "") -> LocalC
     Raises:
         ConfigError: everything that is wrong with it, each with line, column and advice.
     """
+    with without_collection():
+        config = _read(text, file)
+    filled = (w if w.trust_domain else replace(w, trust_domain=trust_domain) for w in config.workloads)
+    workloads = tuple(filled) if trust_domain else config.workloads
+    return replace(config, workloads=workloads, warnings=tuple(_warnings(file, config)))
+
+
+def _read(text: str, file: str) -> LocalConfig:
     node = compose(text, file)
     reader = Reader(file)
     config = LocalConfig(*read_config_dump(reader, node)) if is_config_dump(node) else _read_lists(reader, node)
     reader.finish()
-    filled = (w if w.trust_domain else replace(w, trust_domain=trust_domain) for w in config.workloads)
-    workloads = tuple(filled) if trust_domain else config.workloads
-    return replace(config, workloads=workloads, warnings=tuple(_warnings(file, config)))
+    return config
 
 
 def _read_lists(reader: Reader, node: yaml.Node) -> LocalConfig:
