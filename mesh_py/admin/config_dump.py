@@ -28,7 +28,7 @@ class ConfigDumpParts:
     """`workloads`, `policies`, `services` as the local file gives them."""
     version: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
-    """Effective settings by name, `snake_case`."""
+    """Effective settings by name, `snake_case`; groups of settings as dicts."""
     certificates: Sequence[Json] = ()
     workload_state: Mapping[str, Json] | None = None
     """By workload uid; None leaves the key out, as dedicated mode does."""
@@ -53,8 +53,8 @@ def assemble_config_dump(parts: ConfigDumpParts) -> Json:
 
 
 def effective_config(settings: Mapping[str, Any]) -> Json:
-    """Settings under camelCase names, without `NEVER_SHOWN`."""
-    return {camel_case(name): value for name, value in settings.items() if name not in NEVER_SHOWN}
+    """Settings under camelCase names at every depth, without `NEVER_SHOWN`."""
+    return {camel_case(name): _renamed(value) for name, value in settings.items() if name not in NEVER_SHOWN}
 
 
 def version_info(version: str, *, git_revision: str, istio_version: str, language: str, crypto: str) -> Json:
@@ -99,6 +99,14 @@ def camel_case(name: str) -> str:
     """`proxy_mode` as `proxyMode`."""
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)
+
+
+def _renamed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return effective_config(value)
+    if isinstance(value, list | tuple):
+        return [_renamed(one) for one in value]
+    return value
 
 
 def _joined(one: Json, other: Json) -> Json:

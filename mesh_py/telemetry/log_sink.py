@@ -45,6 +45,7 @@ class LogSink:
         self._rest = b""
         self._scheduled = False
         self._blocked = False
+        self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.get_ident()
 
@@ -56,7 +57,9 @@ class LogSink:
     def write(self, line: str) -> None:
         """Queue one line, its newline included; dropped and counted if too much is waiting."""
         loop = self._loop
-        if loop is None:
+        if self._closed:
+            self.dropped += 1
+        elif loop is None:
             self._queue(line)
             self._write_out()
         elif threading.get_ident() != self._thread:
@@ -70,7 +73,7 @@ class LogSink:
     def flush(self) -> None:
         """Write what is waiting, as far as the reader takes it without blocking us."""
         self._scheduled = False
-        if self._blocked:
+        if self._blocked or self._closed:
             return
         self._write_out()
         if self._rest and self._loop is not None:
@@ -78,13 +81,19 @@ class LogSink:
             self._loop.add_writer(self._output.fd, self._unblock)
 
     def close(self, patience: float = 1.0) -> None:
-        """Leave the loop and write what is left; a slow reader gets `patience` seconds for it."""
+        """Leave the loop and write what is left; a slow reader gets `patience` seconds for it.
+
+        Lines after that are dropped. A second call does nothing.
+        """
+        if self._closed:
+            return
         self._unwatch()
         self._loop = None
         deadline = time.monotonic() + patience
         self._write_out()
         while self._rest and self._output.wait(deadline - time.monotonic()):
             self._write_out()
+        self._closed = True
         self._output.close()
 
     def _queue(self, line: str) -> None:

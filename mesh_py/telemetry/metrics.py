@@ -56,6 +56,16 @@ class Metrics:
         """Call `refresh` whenever the numbers are about to be read."""
         self._before.append(refresh)
 
+    def count_lost_lines(self, lost: Callable[[], int]) -> None:
+        """Show how many log lines were lost so far (`LogSink.dropped`)."""
+        counter = self._counter("hbone_log_lines_lost", "Log lines nobody read in time")
+
+        def refresh() -> None:
+            if count := lost():
+                counter.family.samples[()] = [count]
+
+        self.before_snapshot(refresh)
+
     def snapshot(self) -> Snapshot:
         """All numbers now, as a copy."""
         for refresh in self._before:

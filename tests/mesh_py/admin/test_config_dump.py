@@ -96,6 +96,11 @@ def test_secrets_and_sources_are_left_out():
     assert effective_config(settings) == {"proxyMode": "node"}
 
 
+def test_groups_of_settings_follow_the_same_rules():
+    settings = {"tls_settings": {"min_version": "1.3", "token": "t0ken"}, "bind_to": ({"port_number": 1}, "x")}
+    assert effective_config(settings) == {"tlsSettings": {"minVersion": "1.3"}, "bindTo": [{"portNumber": 1}, "x"]}
+
+
 def test_the_version_has_the_keys_istioctl_knows():
     info = version_info("1.0", git_revision="abc", istio_version="1.30", language="CPython 3.11", crypto="OpenSSL 4")
     assert list(info) == [

@@ -187,6 +187,21 @@ def test_closing_does_not_wait_for_a_reader_that_never_comes():
         assert 0 < len(pipe.read()) < 300_000
 
 
+def test_a_closed_sink_takes_nothing_and_harms_nobody():
+    """Its descriptor's number may belong to somebody else by then."""
+    with a_pipe() as pipe, a_pipe() as other:
+        sink = LogSink(pipe.writer)
+        sink.write("one\n")
+        sink.close()
+        taken = os.dup(other.writer)  # the number that is free now
+        sink.write("two\n")
+        sink.flush()
+        sink.close()
+        os.close(taken)
+        assert (pipe.read(), other.read()) == (b"one\n", b"")
+        assert sink.dropped == 1
+
+
 async def test_another_thread_may_write():
     with a_pipe() as pipe:
         sink = LogSink(pipe.writer)

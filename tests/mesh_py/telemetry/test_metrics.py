@@ -153,6 +153,14 @@ def test_dropped_series_are_counted():
     assert dropped == metrics.traffic.dropped_series > 0
 
 
+def test_lost_log_lines_are_counted_once_there_are_any():
+    metrics, lost = Metrics(), [0]
+    metrics.count_lost_lines(lambda: lost[0])
+    assert "hbone_log_lines_lost" not in scraped(metrics)
+    lost[0] = 7
+    assert scraped(metrics)["hbone_log_lines_lost"].samples[0].value == 7
+
+
 def test_two_workers_look_like_one_proxy():
     parts = [decode_snapshot(encode_snapshot(busy_metrics().snapshot())) for _ in range(2)]
     text = "".join(render(merge(parts)))
