@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hbone_py.identity import InvalidSpiffeIdError, SpiffeId
 from mesh_py.discovery.config_dump import is_config_dump, read_config_dump
 from mesh_py.discovery.mesh_schema import MeshSchema
-from mesh_py.discovery.yaml_reader import Fault, Field, Reader, Schema, compose, sequence
+from mesh_py.discovery.yaml_reader import Fault, Field, Reader, Schema, compose, sequence, without_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
