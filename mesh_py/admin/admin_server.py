@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mesh_py.admin.http_server import Handler
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("admin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ usage: POST /logging?level=<scope>=<level>,...    (to change the level of scopes
 usage: POST /logging?reset                        (to go back to the filter of the start)
 
 levels: error, warn, info, debug, trace, off
-scopes: access, dns, or the start of a module's name such as mesh_py.discovery
+scopes: access, dns, or any other that a line names, such as state or proxy
 """
 
 

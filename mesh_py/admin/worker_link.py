@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     WorkerHandler = Callable[[bytes], Awaitable[bytes]]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("workers")
 
 MAX_QUESTION = 64 * 1024
 MAX_ANSWER = 256 * 1024 * 1024

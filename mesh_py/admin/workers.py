@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("workers")
 
 DEADLINE = 5.0
 """Seconds a worker has for an answer."""

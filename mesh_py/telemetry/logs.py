@@ -86,7 +86,7 @@ class Logs:
             logging.getLogger(self._named.pop()).setLevel(logging.NOTSET)
 
     def _lost_line(self, count: int) -> str:
-        record = logging.LogRecord(__name__, logging.WARNING, "", 0, "log lines lost", None, None)
+        record = logging.LogRecord("log", logging.WARNING, "", 0, "log lines lost", None, None)
         record.__dict__.update(fields(count=count))
         return f"{self._handler.format(record)}\n"
 
