@@ -115,6 +115,8 @@ class WorldFiles:
     mesh: Path
     certificates: Path
     """A folder per identity."""
+    serials: dict[SpiffeId, str]
+    """The serial number of each identity's certificate, decimal."""
 
 
 def lay_out(world: World, folder: Path, now: datetime.datetime) -> WorldFiles:
@@ -123,10 +125,12 @@ def lay_out(world: World, folder: Path, now: datetime.datetime) -> WorldFiles:
     Raises:
         OSError: the folder cannot be written.
     """
-    files = WorldFiles(folder / "mesh.yaml", folder / "certs")
+    files = WorldFiles(folder / "mesh.yaml", folder / "certs", {})
     authority = LocalCa.throw_away(now)
     for identity in (SLEEP, HTTPBIN):
-        write_leaf(identity_folder(files.certificates, identity), authority.issue(identity, now), replace=True)
+        leaf = authority.issue(identity, now)
+        write_leaf(identity_folder(files.certificates, identity), leaf, replace=True)
+        files.serials[identity] = str(leaf.certificate.serial_number)
     files.mesh.write_text(world.mesh_file(), encoding="utf-8")
     return files
 
