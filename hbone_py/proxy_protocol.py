@@ -84,9 +84,13 @@ def _read_v2(data: bytes) -> tuple[int, Preamble] | None:
     if length < 2 * size + 4:
         raise PreambleError("PROXY addresses cut short")
     source_port, destination_port = unpack_from(">HH", body, 2 * size)
-    source, destination = ip_address(body[:size]), ip_address(body[size : 2 * size])
+    source, destination = _text(body[:size]), _text(body[size : 2 * size])
     tlvs = _tlvs(body[2 * size + 4 :])
-    return end, Preamble((str(source), source_port), (str(destination), destination_port), tlvs)
+    return end, Preamble((source, source_port), (destination, destination_port), tlvs)
+
+
+def _text(packed: bytes) -> str:
+    return ".".join(map(str, packed)) if len(packed) == 4 else str(ip_address(packed))
 
 
 def _tlvs(data: bytes) -> tuple[tuple[int, bytes], ...]:

@@ -66,6 +66,7 @@ async def run(settings: Settings, *, worker: Path | None = None) -> int:
     logs.install()
     sink.attach(asyncio.get_running_loop())
     metrics = Metrics(_version())
+    metrics.count_lost_lines(lambda: sink.dropped)
     readiness = Readiness("state manager", "proxy")
     with stop_signals(stop, now):
         state = MeshState(settings.network, settings.node)
@@ -85,8 +86,8 @@ async def run(settings: Settings, *, worker: Path | None = None) -> int:
             await _drain(plane, settings.drain_deadline, now)
             surfaces.drained.set()
     Reactor.current().close()
-    sink.close()
     logs.uninstall()
+    sink.close()
     return 0
 
 
@@ -135,10 +136,11 @@ def _version() -> str:
 
 def _listener_fields(name: str, sock: socket.socket) -> dict[str, Any]:
     from mesh_py.telemetry.log_format import fields
+    from mesh_py.telemetry.log_text import Bare
 
     component = {"plaintext": "inbound plaintext"}.get(name, name)
     host, port = sock.getsockname()[:2]
-    return fields(address=show((host, port)), component=component)
+    return fields(address=Bare(show((host, port))), component=component)
 
 
 @contextlib.contextmanager

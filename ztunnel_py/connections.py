@@ -146,10 +146,11 @@ class Connection:
         self.settle()
         series.close(error.flag if error is not None else "-")
         context.connections.remove(self)
-        milliseconds = int((context.reactor.loop.time() - self.started) * 1000)
-        text = None if error is None else str(error)
-        ended = Ended(self._received, self._sent, milliseconds, text)
-        context.access.complete(facts, show(self.src), show(self.dst), ended, self.hbone_addr)
+        access = context.access
+        if access.wants_complete or (error is not None and access.wants_errors):
+            milliseconds = int((context.reactor.loop.time() - self.started) * 1000)
+            ended = Ended(self._received, self._sent, milliseconds, None if error is None else str(error))
+            access.complete(facts, show(self.src), show(self.dst), ended, self.hbone_addr)
 
     def refused(self, error: HboneError) -> None:
         """It ends before both ends were known: one WARN line, no counter (hbone-dataplane 2.9, 3.2)."""

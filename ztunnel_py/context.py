@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from random import Random, SystemRandom
+from random import Random
 from typing import TYPE_CHECKING
 
 from hbone_py.baggage import Baggage
-from hbone_py.connect import forwarded, traceparent
+from hbone_py.connect import traceparent
 from hbone_py.errors import HboneError
-from hbone_py.header_blocks import literal
+from hbone_py.header_blocks import literal, text
 from mesh_py.model.address import is_loopback, parse_ip
 from ztunnel_py.connections import Connections
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from mesh_py.telemetry.facts import Parties
     from mesh_py.telemetry.metrics import Metrics
     from ztunnel_py.config import Settings
+
+
+_FORWARDED = b"\x00\x09forwarded"
+_TRACEPARENT = b"\x00\x0btraceparent\x37"  # its value always has 55 characters
 
 
 class NotOurWorkload(HboneError):
@@ -47,11 +51,9 @@ class ProxyContext:
     parties: Parties
     illegal_ports: frozenset[int]
     connections: Connections = field(default_factory=Connections)
-    random: Random = field(default_factory=SystemRandom)
     preserves_source: bool = False
     """We may connect to applications with the client's own address (3.6)."""
     is_draining: bool = False
-    _baggage: dict[str, tuple[Workload, bytes]] = field(default_factory=dict)
     _dice: Random = field(default_factory=Random)
 
     def source_workload(self, client: SocketAddress, *, by_socks: bool = False) -> Workload | None:
@@ -89,20 +91,11 @@ class ProxyContext:
             return None
         return wanted if self.preserves_source or is_loopback(parse_ip(wanted)) else None
 
-    def headers(self, source: Workload, client: str, service: str | None) -> bytes:
-        """The headers of a CONNECT, encoded: baggage, forwarded, traceparent (hbone-dataplane 1.4)."""
-        known = self._baggage.get(source.uid)
-        if known is None or known[0] is not source:
-            known = self._baggage[source.uid] = (source, literal(b"baggage", str(baggage_of(source)).encode()))
+    def forwarded_and_trace(self, client: str, tail: bytes) -> bytes:
+        """The headers of a CONNECT that differ each time, encoded: forwarded, traceparent (hbone-dataplane 1.4)."""
+        value = b'for="%b"%b' % (client.encode("ascii"), tail)
         dice = self._dice.getrandbits
-        return b"".join(
-            (
-                known[1],
-                literal(b"forwarded", forwarded(client, service).encode()),
-                b"\x00\x0btraceparent\x37",
-                traceparent(dice(128), dice(64)).encode(),
-            )
-        )
+        return b"".join((_FORWARDED, text(value), _TRACEPARENT, traceparent(dice(128), dice(64)).encode("ascii")))
 
     def response_headers(self, workload: Workload) -> bytes:
         """What goes with a 200: the destination's baggage, unless it is switched off."""

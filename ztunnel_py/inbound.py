@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.peer import Peer
@@ -22,6 +23,7 @@ from mesh_py.policy.rbac import authorize
 from mesh_py.telemetry.facts import ConnectionFacts, Party, ServiceFacts
 from ztunnel_py.connections import Connection
 from ztunnel_py.context import NotOurWorkload
+from ztunnel_py.plans import Plans
 
 if TYPE_CHECKING:
     import socket
@@ -39,6 +41,19 @@ log = logging.getLogger("inbound")
 
 class NotYetServed(MeshError):
     """The workload wants something of its proxy that this one does not do."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundPlan:
+    """What is decided about tunnels of one connection that ask for the same."""
+
+    workload: Workload
+    upstream: InboundUpstream
+    facts: ConnectionFacts
+    policy_facts: PolicyFacts
+    verdict: Verdict
+    answer: bytes
+    """The header block of the 200."""
 
 
 class Inbound:
@@ -100,10 +115,11 @@ class Inbound:
 class InboundPeer:
     """One HBONE connection to one workload (PeerOwner)."""
 
-    __slots__ = ("client", "inbound", "local", "peer")
+    __slots__ = ("client", "inbound", "local", "peer", "plans")
 
     def __init__(self, inbound: Inbound, client: SocketAddress, local: SocketAddress) -> None:
         self.inbound, self.client, self.local = inbound, client, local
+        self.plans: Plans[InboundPlan] = Plans(inbound.context.state, kept=64)
         self.peer: Peer
 
     def peer_up(self, peer: Peer) -> None:
@@ -140,7 +156,7 @@ class InboundPeer:
 class InboundTunnel(Connection):
     """One CONNECT, from its headers to its end."""
 
-    __slots__ = ("_connecting", "_owner", "_peer", "_policy_facts", "_stream", "_upstream")
+    __slots__ = ("_connecting", "_owner", "_peer", "_plan", "_stream")
 
     reporter = "destination"
     client_sends = "received"
@@ -153,37 +169,58 @@ class InboundTunnel(Connection):
         self._stream: Stream = event.stream
         self._stream.owner = self
         self._connecting: Connecting | None = None
-        self._upstream: InboundUpstream
-        self._policy_facts: PolicyFacts
+        self._plan: InboundPlan
 
     def begin(self, event: ev.TunnelRequested) -> None:
         """Steps 2 to 8 of 3.2: every refusal before the tunnel is a status."""
-        context, owner = self.context, self._owner
-        try:
-            workload = context.destination_workload(owner.local)
-            if workload is None:
-                raise NotOurWorkload("local workload information is not available")
-            authority = parse_authority(event.request.authority)
-            local_ip = parse_ip(owner.local[0])
-            validate_destination(context.state, local_ip, workload, authority)
-            if workload.application_tunnel is not None:
-                raise NotYetServed("application tunnels are not supported yet")
-            upstream = find_inbound_upstream(context.state, local_ip, workload, authority, context.illegal_ports)
-        except HboneError as error:
-            self._stream.owner = None
-            self._peer.engine.reject_tunnel(self._stream, error.status)
-            self.refused(error)
-            return
-        self.workload, self._upstream = workload, upstream
-        self.opened(self._facts(event, workload, upstream), owner.local, event.request.authority)
-        identity = self._peer.identity
-        self._policy_facts = PolicyFacts(parse_ip(owner.client[0]), local_ip, upstream.address[1], identity)
-        self._judge()
+        request, plans = event.request, self._owner.plans
+        headers = dict(request.headers)
+        service = headers.get(b"forwarded", b"").partition(b";")[2]
+        key = (request.authority, service, headers.get(b"baggage"), headers.get(b"x-forwarded-network"))
+        plan = plans.get(key)
+        if plan is None:
+            try:
+                plan = self._decide(request)
+            except HboneError as error:
+                self._stream.owner = None
+                self._peer.engine.reject_tunnel(self._stream, error.status)
+                self.refused(error)
+                return
+            if len(headers) == len(request.headers):  # else a doubled header is not in the key
+                plans.put(key, plan)
+        self._plan, self.workload = plan, plan.workload
+        self.opened(plan.facts, self._owner.local, request.authority)
+        if plan.verdict.missing:
+            context = self.context
+            context.when(lambda: not self.verdict().missing, context.settings.policy_wait, lambda _: self._judged())
+        else:
+            self._act(plan.verdict)
 
-    def _facts(self, event: ev.TunnelRequested, workload: Workload, upstream: InboundUpstream) -> ConnectionFacts:
-        context, request = self.context, event.request
-        port = upstream.address[1]
-        service = guess_service(upstream.services, workload, port, parse_forwarded_host(request.get(b"forwarded")))
+    def _decide(self, request: ConnectRequest) -> InboundPlan:
+        context, owner = self.context, self._owner
+        workload = context.destination_workload(owner.local)
+        if workload is None:
+            raise NotOurWorkload("local workload information is not available")
+        authority = parse_authority(request.authority)
+        local_ip = parse_ip(owner.local[0])
+        validate_destination(context.state, local_ip, workload, authority)
+        if workload.application_tunnel is not None:
+            raise NotYetServed("application tunnels are not supported yet")
+        upstream = find_inbound_upstream(context.state, local_ip, workload, authority, context.illegal_ports)
+        policy_facts = PolicyFacts(parse_ip(owner.client[0]), local_ip, upstream.address[1], self._peer.identity)
+        return InboundPlan(
+            workload=workload,
+            upstream=upstream,
+            facts=self._facts(request, workload, upstream),
+            policy_facts=policy_facts,
+            verdict=authorize(context.state.policies.applicable(workload), policy_facts),
+            answer=STATUS_200 + context.response_headers(workload),
+        )
+
+    def _facts(self, request: ConnectRequest, workload: Workload, upstream: InboundUpstream) -> ConnectionFacts:
+        context = self.context
+        host = parse_forwarded_host(request.get(b"forwarded"))
+        service = guess_service(upstream.services, workload, upstream.address[1], host)
         identity = self._peer.identity
         return ConnectionFacts(
             "destination",
@@ -208,14 +245,6 @@ class InboundTunnel(Connection):
         claimed = parse_baggage(request.all(b"baggage"))
         return None if claimed is None else context.parties.claimed(claimed)
 
-    def _judge(self) -> None:
-        verdict = self.verdict()
-        if verdict.missing:
-            context = self.context
-            context.when(lambda: not self.verdict().missing, context.settings.policy_wait, lambda _: self._judged())
-        else:
-            self._act(verdict)
-
     def _judged(self) -> None:
         if not self.is_closed:
             self._act(self.verdict())
@@ -223,7 +252,7 @@ class InboundTunnel(Connection):
     def verdict(self) -> Verdict:
         """What policy says now."""
         assert self.workload is not None, "judged after it was found"
-        return authorize(self.context.state.policies.applicable(self.workload), self._policy_facts)
+        return authorize(self.context.state.policies.applicable(self.workload), self._plan.policy_facts)
 
     def recheck(self) -> None:
         """Policy may have changed: an open connection it no longer allows ends (3.8)."""
@@ -240,7 +269,7 @@ class InboundTunnel(Connection):
             return
         context = self.context
         source = context.source_address(self.src[0])
-        address = self._upstream.address
+        address = self._plan.upstream.address
         try:
             sock = outgoing_socket(address, context.settings.socket_options, source)
         except OSError as error:
@@ -256,8 +285,7 @@ class InboundTunnel(Connection):
             reset(sock)
             return
         context = self.context
-        assert self.workload is not None, "judged before"
-        self._peer.engine.accept_tunnel(self._stream, STATUS_200 + context.response_headers(self.workload))
+        self._peer.engine.accept_tunnel(self._stream, self._plan.answer)
         context.reactor.touch(self._peer)
         relay = Relay(self._peer, self._stream, sock, self._flowed, lenient=context.settings.lenient_resets)
         self.flow = relay

@@ -7,6 +7,7 @@ something must be waited for: a first connection to a peer, the 200.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.client import Dial, expecting
@@ -26,17 +27,19 @@ from hbone_py.errors import (
     StreamReset,
     TunnelRefused,
 )
-from hbone_py.header_blocks import connect_block
+from hbone_py.header_blocks import connect_block, literal
 from mesh_py.discovery.resolve import resolve
 from mesh_py.model.address import is_loopback, parse_ip
 from mesh_py.model.errors import RouteError, SelfCall
 from mesh_py.model.route import Direct, Tunnel
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from ztunnel_py.connections import Connection
-from ztunnel_py.context import NotOurWorkload
+from ztunnel_py.context import NotOurWorkload, baggage_of
+from ztunnel_py.plans import Dice, Plans
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Hashable
 
     from hbone_py import events as ev
     from hbone_py.aio.peer import PeerOwner
@@ -54,12 +57,28 @@ class NotYetRouted(RouteError):
     """The mesh asks for a kind of route this proxy does not serve; it never falls back to plaintext."""
 
 
+@dataclass(frozen=True, slots=True)
+class OutboundPlan:
+    """What is decided about connections of one client to one destination, and prepared for the next of them."""
+
+    source: Workload
+    route: Tunnel
+    facts: ConnectionFacts
+    pool_key: Hashable
+    block: bytes
+    """The CONNECT's header block as far as it is always the same: method, authority, baggage."""
+    forwarded_tail: bytes
+    """The end of the `forwarded` value: the service the client meant."""
+
+
 class Outbound:
     """Takes captured connections, from the listener or from somebody who learned the destination otherwise."""
 
     def __init__(self, context: ProxyContext) -> None:
         self.context = context
         settings = context.settings
+        self.plans: Plans[OutboundPlan] = Plans(context.state)
+        self.dice = Dice()
         self.pool = Pool(context.reactor, max_streams=settings.pool_max_streams, idle=settings.pool_idle)
 
     def listen(self, sock: socket.socket) -> Listener:
@@ -107,63 +126,79 @@ class OutboundConnection(Connection):
 
     def begin(self, *, by_socks: bool) -> None:
         """Steps 4 to 9 of 2.1."""
-        context = self.context
         try:
-            if self._destination[1] in context.illegal_ports and is_loopback(parse_ip(self._destination[0])):
-                raise SelfCall
-            source = context.source_workload(self.src, by_socks=by_socks)
-            if source is None:
-                raise NotOurWorkload(f"unknown source: no workload of this proxy has the address {self.src[0]}")
-            self._route(source)
+            plan = self._outbound.plans.get((self.src[0], self._destination, by_socks))
+            if plan is not None:
+                self._tunnel(plan)
+            else:
+                self._decide(by_socks=by_socks)
         except HboneError as error:
             self._refuse(error)
         except OSError as error:
             self._refuse(ConnectionLost(f"io error: {error.strerror}"))
+
+    def _decide(self, *, by_socks: bool) -> None:
+        context = self.context
+        if self._destination[1] in context.illegal_ports and is_loopback(parse_ip(self._destination[0])):
+            raise SelfCall
+        source = context.source_workload(self.src, by_socks=by_socks)
+        if source is None:
+            raise NotOurWorkload(f"unknown source: no workload of this proxy has the address {self.src[0]}")
+        dice = self._outbound.dice
+        dice.rolled = False
+        destination = parse_ip(self._destination[0]), self._destination[1]
+        route = resolve(context.state, source, parse_ip(self.src[0]), destination, random=dice)
+        if isinstance(route, Direct):
+            self._direct(source, route)
+        elif isinstance(route, Tunnel):
+            plan = self._plan(source, route)
+            if not dice.rolled:
+                self._outbound.plans.put((self.src[0], self._destination, by_socks), plan)
+            self._tunnel(plan)
+        else:
+            raise NotYetRouted(f"route not supported yet ({type(route).__name__}): {show(self._destination)}")
 
     @property
     def original_dst(self) -> str:
         """Where the application meant to go."""
         return show(self._destination)
 
-    def _route(self, source: Workload) -> None:
-        context = self.context
-        self.workload = source
-        ip = parse_ip(self._destination[0])
-        route = resolve(
-            context.state, source, parse_ip(self.src[0]), (ip, self._destination[1]), random=context.random.random
-        )
-        if isinstance(route, Tunnel):
-            self._tunnel(source, route)
-        elif isinstance(route, Direct):
-            self._direct(source, route)
-        else:
-            raise NotYetRouted(f"route not supported yet ({type(route).__name__}): {show(self._destination)}")
-
     # HBONE ---------------------------------------------------------------
 
-    def _tunnel(self, source: Workload, route: Tunnel) -> None:
-        context, outbound = self.context, self._outbound
+    def _plan(self, source: Workload, route: Tunnel) -> OutboundPlan:
         service = None if route.service is None else ServiceFacts.of_service(route.service)
-        parties = context.parties
-        identity = source.identity
-        facts = ConnectionFacts("source", parties.of(source), parties.of(route.workload), service, True, str(identity))
-        self.opened(facts, route.next_hop, route.authority)
-        headers = context.headers(source, show(self.src), None if service is None else service.hostname)
-        self._block = connect_block(route.authority.encode("ascii"), headers)
-        key = (identity, route.expect, route.next_hop, self.src[0])
-        peer = outbound.pool.checkout(key)
+        parties, identity = self.context.parties, source.identity
+        baggage = literal(b"baggage", str(baggage_of(source)).encode())
+        return OutboundPlan(
+            source=source,
+            route=route,
+            facts=ConnectionFacts(
+                "source", parties.of(source), parties.of(route.workload), service, True, str(identity)
+            ),
+            pool_key=(identity, route.expect, route.next_hop, self.src[0]),
+            block=connect_block(route.authority.encode("ascii"), baggage),
+            forwarded_tail=b"" if service is None else f";host={service.hostname}".encode(),
+        )
+
+    def _tunnel(self, plan: OutboundPlan) -> None:
+        self.workload = plan.source
+        self.opened(plan.facts, plan.route.next_hop, plan.route.authority)
+        self._block = plan.block + self.context.forwarded_and_trace(show(self.src), plan.forwarded_tail)
+        pool = self._outbound.pool
+        peer = pool.checkout(plan.pool_key)
         if peer is not None:
             self._open(peer)
         else:
-            outbound.pool.request(key, lambda owner: self._dial(owner, source, route), self._open, self._failed)
+            pool.request(plan.pool_key, lambda owner: self._dial(owner, plan), self._open, self._failed)
 
-    def _dial(self, owner: PeerOwner, source: Workload, route: Tunnel) -> Attempt:
-        context = self.context
+    def _dial(self, owner: PeerOwner, plan: OutboundPlan) -> Attempt:
+        """Begin a connection to the next hop. Raises CertificateUnavailable when we have nothing to show there."""
+        context, route = self.context, plan.route
         settings = context.settings
         check = expecting(route.expect)
+        client = context.certificates.contexts_for(plan.source.identity).client
 
         def make(transport: Transport) -> Peer:
-            client, _, _ = context.certificates.contexts_for(source.identity)
             return Peer(
                 context.reactor,
                 transport,
@@ -182,7 +217,7 @@ class OutboundConnection(Connection):
             owner.peer_closed(None, error)  # type: ignore[arg-type]
 
         dial = Dial(context.reactor, make, failed)
-        dial.start(route.next_hop, settings.socket_options, settings.deadlines.connect, self._own_address(source))
+        dial.start(route.next_hop, settings.socket_options, settings.deadlines.connect, self._own_address(plan.source))
         return dial
 
     def _own_address(self, source: Workload) -> str | None:
@@ -246,6 +281,7 @@ class OutboundConnection(Connection):
 
     def _direct(self, source: Workload, route: Direct) -> None:
         context = self.context
+        self.workload = source
         parties = context.parties
         facts = ConnectionFacts(
             "source",

@@ -164,7 +164,11 @@ class _PeerSlot:
         self._is_settled = False
 
     def start(self) -> None:
-        attempt = self.make(self)
+        try:
+            attempt = self.make(self)
+        except HboneError as error:
+            self.connect_failed(error)
+            return
         if not self._is_settled:
             self._attempt = attempt
 

@@ -5,6 +5,7 @@ hbone-dataplane 8.1 lists the options, 3.6 whose address a connection to an appl
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -84,10 +85,8 @@ def show(address: SocketAddress) -> str:
 
 def reset(sock: socket.socket) -> None:
     """Close with a TCP RST: the application must not take this for a clean end."""
-    try:
+    with contextlib.suppress(OSError):  # already reset by the other side
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    except OSError:
-        pass  # already reset by the other side
     sock.close()
 
 
@@ -140,6 +139,7 @@ class Listener:
     ) -> None:
         self.sock = sock
         self.address: SocketAddress = sock.getsockname()[:2]
+        self._family = sock.family
         self._reactor = reactor
         self._accepted = accepted
         reactor.register(sock.fileno(), self)
@@ -154,7 +154,7 @@ class Listener:
             if self.sock.fileno() < 0:
                 return
             try:
-                sock, address = self.sock.accept()
+                fd, address = self.sock._accept()  # type: ignore[attr-defined]  # what accept() does, less its checks
             except BlockingIOError:
                 return
             except OSError as error:
@@ -163,6 +163,7 @@ class Listener:
                     self._reactor.wheel.after(_PAUSE, lambda: self._reactor.again(self))
                     return
                 continue  # the client gave up while it waited
+            sock = socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
             sock.setblocking(False)
             self._accepted(sock, canonical(address))
         self._reactor.again(self)
@@ -260,9 +261,8 @@ def outgoing_socket(address: SocketAddress, options: SocketOptions, source: str 
 
     Raises OSError when a mark or a foreign source is asked for without the rights.
     """
-    sock = socket.socket(family_of(address[0]), socket.SOCK_STREAM)
+    sock = socket.socket(family_of(address[0]), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        sock.setblocking(False)
         options.apply(sock)
         if source is not None and source != address[0] and (":" in source) == (":" in address[0]):
             if not source.startswith("127."):

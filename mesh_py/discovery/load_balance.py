@@ -60,6 +60,8 @@ def weighted_index(sums: tuple[int, ...], random: Random) -> int | None:
     """An index by chance; `sums` are the running sums of the weights. None if all weigh nothing."""
     if not sums or not sums[-1]:
         return None
+    if len(sums) == 1:
+        return 0  # nothing to choose: chance has no part in it
     return bisect_right(sums, int(random() * sums[-1]))
 
 
