@@ -121,10 +121,21 @@ def _all_of(tests: list[Test]) -> Test:
 
 def _strings(matchers: Sequence[StringMatch]) -> Callable[[str], bool]:
     exact = frozenset(m.value for m in matchers if m.kind is MatchKind.EXACT)
-    patterns = [m for m in matchers if m.kind is not MatchKind.EXACT]
+    patterns = [_pattern(m) for m in matchers if m.kind is not MatchKind.EXACT]
     if not patterns:
         return exact.__contains__
-    return lambda text: text in exact or any(pattern.matches(text) for pattern in patterns)
+    if not exact and len(patterns) == 1:
+        return patterns[0]
+    return lambda text: text in exact or any(matches(text) for matches in patterns)
+
+
+def _pattern(matcher: StringMatch) -> Callable[[str], bool]:
+    value = matcher.value
+    if matcher.kind is MatchKind.PREFIX:
+        return lambda text: text.startswith(value)
+    if matcher.kind is MatchKind.SUFFIX:
+        return lambda text: text.endswith(value)
+    return bool
 
 
 def _principals(matchers: Sequence[StringMatch]) -> Test:

@@ -37,15 +37,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
-    """A policy, a tuple of clause tests per rule, and the verdict of each rule."""
+    """A policy, and for each rule its clause tests and the verdict it gives."""
 
     policy: Policy
-    rules: tuple[tuple[Test, ...], ...]
-    verdicts: tuple[Verdict, ...]
+    rules: tuple[tuple[tuple[Test, ...], Verdict], ...]
 
     def judge(self, facts: ConnectionFacts) -> Verdict | None:
         """The verdict of the first rule that matches, None if none does."""
-        for clauses, verdict in zip(self.rules, self.verdicts, strict=True):
+        for clauses, verdict in self.rules:
             for test in clauses:
                 if not test(facts):
                     break
@@ -56,8 +55,8 @@ class CompiledPolicy:
 
 def compile_policy(policy: Policy) -> CompiledPolicy:
     """Make a policy ready for judging."""
-    rules = tuple(compile_rule(rule) for rule in policy.rules)
-    return CompiledPolicy(policy, rules, tuple(_verdict(policy, index) for index in range(len(rules))))
+    rules = ((compile_rule(rule), _verdict(policy, index)) for index, rule in enumerate(policy.rules))
+    return CompiledPolicy(policy, tuple(rules))
 
 
 def _verdict(policy: Policy, rule: int) -> Verdict:
