@@ -58,6 +58,10 @@ class FrameReader:
         """True when the bytes so far end at a frame's end."""
         return not (self._partial or self._left or self._padding)
 
+    def stop(self) -> None:
+        """Hear no more frames: the rest of what is being fed is skipped, even if a handler calls this."""
+        self._largest = -1
+
     def feed(self, data: memoryview) -> None:
         """Take more bytes. Raises RemoteProtocolError when they cannot be frames; what came before was delivered."""
         position, end = 0, len(data)
@@ -109,6 +113,8 @@ class FrameReader:
 
     def _start(self, data: memoryview, position: int, word: int, flags: int, stream_id: int) -> int:
         """Begin any frame at `position`; returns where to go on."""
+        if self._largest < 0:
+            return len(data)
         length, kind = word >> 8, word & 0xFF
         if length > self._max:
             raise RemoteProtocolError(f"a frame of {length} bytes", ErrorCode.FRAME_SIZE_ERROR)
@@ -127,7 +133,9 @@ class FrameReader:
             self._frame(kind, flags, stream_id, payload)
             return
         padding = payload[0] if payload else 0
-        if flags & frames.PADDED and (not length or padding >= length):
+        if flags & frames.PADDED and not length:
+            raise RemoteProtocolError("DATA without the length of its padding", ErrorCode.FRAME_SIZE_ERROR)
+        if payload and padding >= length:
             raise RemoteProtocolError("DATA with more padding than payload")
         self._data.data_started(stream_id, length, padding + len(payload))
         self._stream, self._padding = stream_id, padding

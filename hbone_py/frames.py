@@ -9,6 +9,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+from hbone_py.errors import ErrorCode, RemoteProtocolError
+
 HEADER: Final = Struct(">IBI")
 HEADER_SIZE: Final = 9
 MAX_STREAM_ID: Final = 2**31 - 1
@@ -85,13 +87,19 @@ def u32(payload: bytes | memoryview) -> int:
     return value
 
 
-def strip_padding(payload: bytes, flags: int) -> bytes | None:
-    """The payload of a HEADERS frame without padding and priority fields; None if they do not fit (RFC 9113 6.2)."""
-    start, end = 0, len(payload)
-    if flags & PADDED:
-        if not payload:
-            return None
-        start, end = 1, end - payload[0]
+def strip_padding(payload: bytes, flags: int) -> bytes:
+    """The block of a HEADERS frame without padding and priority fields (RFC 9113 section 6.2).
+
+    Raises RemoteProtocolError: FRAME_SIZE_ERROR when the fields are not there (4.2), PROTOCOL_ERROR when the padding
+    does not fit.
+    """
+    start, end = bool(flags & PADDED), len(payload)
     if flags & HAS_PRIORITY:
         start += 5
-    return payload[start:end] if start <= end else None
+    if start > end:
+        raise RemoteProtocolError("HEADERS shorter than its fields", ErrorCode.FRAME_SIZE_ERROR)
+    if flags & PADDED:
+        end -= payload[0]
+    if start > end:
+        raise RemoteProtocolError("HEADERS with more padding than payload")
+    return payload[start:end]

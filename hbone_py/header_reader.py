@@ -34,10 +34,7 @@ class HeaderReader:
         """A HEADERS frame. Returns (block, ends the stream) if it is whole, else None until `go_on` completes it."""
         block = payload
         if flags & (frames.PADDED | frames.HAS_PRIORITY):
-            stripped = frames.strip_padding(payload, flags)
-            if stripped is None:
-                raise RemoteProtocolError("HEADERS with more padding than payload")
-            block = stripped
+            block = frames.strip_padding(payload, flags)
         if flags & frames.END_HEADERS:
             return block, bool(flags & frames.END_STREAM)
         self.stream_id, self._ends, self._pieces = stream_id, bool(flags & frames.END_STREAM), 0

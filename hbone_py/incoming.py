@@ -86,7 +86,7 @@ class Incoming:
         self._preface = self._preface[count:]
         return view[count:]
 
-    # Frames that are not DATA ----------------------------------------------------------------------------------------
+    # Frames that are not DATA ---------------------------------------------------------------
 
     def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         """A whole frame that is not DATA."""
@@ -200,5 +200,6 @@ class Incoming:
 
     def _end(self, code: ErrorCode, reason: str, *, by_peer: bool) -> None:
         self.ended = ev.ConnectionEnded(code, reason, by_peer)
+        self._reader.stop()
         self._credit.ledger.withheld.discard(self)
         self._events.append(self.ended)

@@ -1,0 +1,596 @@
+"""What a driver asks of a connection: open, accept, refuse, send, end, reset, drain, close."""
+
+from __future__ import annotations
+
+import pytest
+
+from hbone_py.config import Http2Config
+from hbone_py.connection import DRAIN_PING, HboneConnection
+from hbone_py.errors import (
+    ConnectionClosing,
+    ErrorCode,
+    HboneError,
+    LocalProtocolError,
+    StreamEnded,
+    TooManyStreams,
+)
+from hbone_py.header_blocks import STATUS_200, literals
+from tests.support.frames import (
+    SETTINGS_ACK,
+    block,
+    connect,
+    continuation,
+    data,
+    goaway,
+    headers,
+    headers_of,
+    ok,
+    ping,
+    rst,
+    settings,
+    split,
+    window,
+)
+from tests.support.playbook import (
+    SETTINGS_CAME,
+    accepted,
+    client,
+    does,
+    ended,
+    fails,
+    going_away,
+    hears,
+    hears_eof,
+    holds,
+    opens,
+    over,
+    pinged,
+    play,
+    reads,
+    refused,
+    reports,
+    requested,
+    says,
+    server,
+    then,
+    was_reset,
+)
+
+
+class TestOpening:
+    def test_the_200_is_sent_only_when_we_say_so(self) -> None:
+        play(
+            server(),
+            hears(connect(1, "10.1.0.2:8080", "baggage k8s.pod.name=a")),
+            reports(requested(1, "10.1.0.2:8080", "baggage k8s.pod.name=a")),
+            does("accept_tunnel", 1),
+            says(ok(1)),
+        )
+
+    def test_the_200_may_carry_headers(self) -> None:
+        play(
+            server(),
+            hears(connect(1)),
+            reports(requested(1)),
+            does("accept_tunnel", 1, STATUS_200 + literals([(b"baggage", b"k8s.pod.name=b")])),
+            says(ok(1, "baggage k8s.pod.name=b")),
+        )
+
+    def test_a_client_opens_numbers_1_3_5(self) -> None:
+        play(
+            client(),
+            opens(),
+            opens("traceparent x"),
+            opens(),
+            says(connect(1), connect(3, "10.1.0.2:8080", "traceparent x"), connect(5)),
+            hears(ok(5), ok(1, "baggage k8s.pod.name=b")),
+            reports(accepted(5), accepted(1, "baggage k8s.pod.name=b")),
+            then(lambda engine: engine.tunnels_opened == 3, "three were opened"),
+        )
+
+    def test_a_refused_tunnel_is_gone(self) -> None:
+        play(
+            client(),
+            opens(),
+            says(connect(1)),
+            hears(headers(1, ":status 401", end=True)),
+            says(rst(1, ErrorCode.CANCEL)),
+            reports(refused(1, 401)),
+            then(lambda engine: not engine.streams, "nothing is open"),
+        )
+
+    def test_a_refused_tunnel_whose_direction_had_ended_needs_no_reset(self) -> None:
+        play(
+            client(),
+            opens(),
+            does("end", 1),
+            says(connect(1), data(1, end=True)),
+            hears(headers(1, ":status 503", end=True)),
+            reports(refused(1, 503)),
+        )
+
+    @pytest.mark.parametrize("status", [201, 204, 101, 302, 404, 503])
+    def test_only_200_opens_a_tunnel(self, status: int) -> None:
+        play(
+            client(),
+            opens(),
+            says(connect(1)),
+            hears(headers(1, f":status {status}"), data(1, b"a page")),
+            says(rst(1, ErrorCode.CANCEL)),
+            reports(refused(1, status)),
+        )
+
+    def test_interim_answers_are_passed_over(self) -> None:
+        play(
+            client(),
+            opens(),
+            says(connect(1)),
+            hears(headers(1, ":status 100"), headers(1, ":status 103"), ok(1)),
+            reports(accepted(1)),
+        )
+
+    def test_a_refusal_ends_a_client_that_still_talks_with_no_error(self) -> None:
+        play(
+            server(),
+            hears(connect(1)),
+            reports(requested(1)),
+            does("reject_tunnel", 1, 503),
+            says(headers(1, ":status 503", end=True), rst(1, ErrorCode.NO_ERROR)),
+            hears(data(1, b"was under way")),
+        )
+
+    def test_a_refusal_of_a_client_that_has_ended_is_the_end(self) -> None:
+        play(
+            server(),
+            hears(connect(1, end=True)),
+            reports(requested(1), ended(1)),
+            does("reject_tunnel", 1, 401),
+            says(headers(1, ":status 401", end=True)),
+        )
+
+    def test_what_a_refused_client_sent_early_is_dropped(self) -> None:
+        play(
+            server(),
+            hears(connect(1), data(1, b"early")),
+            reports(requested(1)),
+            holds(1, b"early"),
+            does("reject_tunnel", 1, 400),
+            holds(1, b""),
+            says(headers(1, ":status 400", end=True), rst(1, ErrorCode.NO_ERROR)),
+            then(lambda engine: engine.unread == engine.ledger.used == 0, "nothing is held"),
+        )
+
+    def test_answers_to_a_stream_that_died_meanwhile_are_not_sent(self) -> None:
+        play(
+            server(),
+            hears(connect(1), connect(3)),
+            reports(requested(1), requested(3)),
+            hears(rst(1, ErrorCode.CANCEL), rst(3, ErrorCode.CANCEL)),
+            reports(was_reset(1, ErrorCode.CANCEL), was_reset(3, ErrorCode.CANCEL)),
+            does("accept_tunnel", 1),
+            does("reject_tunnel", 3, 503),
+        )
+
+    @pytest.mark.parametrize(
+        ("name", "arguments"),
+        [("accept_tunnel", (1,)), ("reject_tunnel", (1, 503))],
+        ids=["accepted", "refused"],
+    )
+    def test_a_tunnel_is_answered_once(self, name: str, arguments: tuple[int, ...]) -> None:
+        play(
+            server(),
+            hears(connect(1)),
+            reports(requested(1)),
+            does("accept_tunnel", 1),
+            says(ok(1)),
+            fails(LocalProtocolError, name, *arguments),
+        )
+
+    def test_only_a_server_answers_and_only_a_client_opens(self) -> None:
+        play(client(), opens(), says(connect(1)), fails(LocalProtocolError, "accept_tunnel", 1))
+        play(server(), fails(LocalProtocolError, "open_tunnel", b""))
+
+    def test_the_server_says_nothing_before_its_answer(self) -> None:
+        play(
+            server(),
+            hears(connect(1)),
+            reports(requested(1)),
+            fails(LocalProtocolError, "send", 1, b"too soon"),
+            fails(LocalProtocolError, "end", 1),
+        )
+
+
+class TestRoom:
+    def test_before_settings_a_client_assumes(self) -> None:
+        engine = HboneConnection(client=True, config=Http2Config(assumed_peer_streams=2))
+        engine.data_to_send()
+        play(engine, opens(), opens(), says(connect(1), connect(3)), fails(TooManyStreams, "open_tunnel", b""))
+
+    def test_the_peers_limit_holds_once_known_and_streams_freed_go_back(self) -> None:
+        play(
+            client(heard={3: 1}),
+            opens(),
+            says(connect(1)),
+            fails(TooManyStreams, "open_tunnel", b""),
+            hears(headers(1, ":status 503", end=True)),
+            says(rst(1, ErrorCode.CANCEL)),
+            reports(refused(1, 503)),
+            opens(),
+            says(connect(3)),
+        )
+
+    def test_a_peer_without_a_limit_has_none(self) -> None:
+        assert client().room > 1_000_000
+
+    def test_a_limit_below_what_is_open_closes_the_door_only(self) -> None:
+        play(
+            client(),
+            opens(),
+            opens(),
+            says(connect(1), connect(3)),
+            hears(settings({3: 0})),
+            says(SETTINGS_ACK),
+            reports(SETTINGS_CAME),
+            fails(TooManyStreams, "open_tunnel", b""),
+            hears(ok(1), ok(3)),
+            reports(accepted(1), accepted(3)),
+        )
+
+    def test_stream_numbers_run_out(self) -> None:
+        engine = client()
+        engine._table.next_id = 2**31 - 1
+        last = engine.open_tunnel(block(":method CONNECT"))
+        assert last.stream_id == 2**31 - 1
+        with pytest.raises(ConnectionClosing):
+            engine.open_tunnel(block(":method CONNECT"))
+        assert engine.room == 0
+
+
+def tunnel(role: str) -> HboneConnection:
+    """An engine with tunnel 1 open."""
+    if role == "client":
+        return play(client(), opens(), says(connect(1)), hears(ok(1)), reports(accepted(1))).engine
+    opened = play(server(), hears(connect(1)), reports(requested(1)), does("accept_tunnel", 1), says(ok(1)))
+    return opened.engine
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+class TestHalfClose:
+    """RFC 9113 section 5.1, either way round, on either side."""
+
+    def test_we_end_first_and_still_hear(self, role: str) -> None:
+        play(
+            tunnel(role),
+            does("send", 1, b"all", gives=3),
+            does("end", 1),
+            says(data(1, b"all"), data(1, end=True)),
+            does("end", 1),
+            fails(StreamEnded, "send", 1, b"more"),
+            hears(data(1, b"answer")),
+            reads(1, b"answer"),
+            hears(data(1, end=True)),
+            reports(ended(1)),
+            then(lambda engine: not engine.streams, "it is over"),
+        )
+
+    def test_the_peer_ends_first_and_still_hears(self, role: str) -> None:
+        play(
+            tunnel(role),
+            hears(data(1, b"all", end=True)),
+            reports(ended(1)),
+            reads(1, b"all"),
+            does("send", 1, b"answer", gives=6),
+            does("end", 1),
+            says(data(1, b"answer"), data(1, end=True)),
+            then(lambda engine: not engine.streams, "it is over"),
+            does("end", 1),
+            fails(StreamEnded, "send", 1, b"more"),
+        )
+
+    def test_trailers_are_an_end(self, role: str) -> None:
+        play(
+            tunnel(role),
+            hears(data(1, b"x"), headers(1, "grpc-status 0", end=True)),
+            reports(ended(1)),
+            reads(1, b"x"),
+        )
+
+    def test_what_is_held_outlives_the_stream(self, role: str) -> None:
+        play(
+            tunnel(role),
+            does("end", 1),
+            says(data(1, end=True)),
+            hears(data(1, b"the last words", end=True)),
+            reports(ended(1)),
+            holds(1, b"the last words"),
+            then(lambda engine: not engine.streams, "the stream is over"),
+            reads(1, b"the last words"),
+            then(lambda engine: engine.unread == engine.ledger.used == 0, "all is read"),
+        )
+
+    def test_what_is_held_can_be_dropped_after_the_stream(self, role: str) -> None:
+        play(
+            tunnel(role),
+            does("end", 1),
+            says(data(1, end=True)),
+            hears(data(1, b"the last words", end=True)),
+            reports(ended(1)),
+            does("reset", 1, ErrorCode.CANCEL),
+            then(lambda engine: engine.unread == engine.ledger.used == 0, "nothing is held"),
+        )
+
+
+class TestEarly:
+    def test_a_client_need_not_wait_for_the_answer(self) -> None:
+        play(
+            client(),
+            opens(),
+            does("send", 1, b"early", gives=5),
+            does("end", 1),
+            says(connect(1), data(1, b"early"), data(1, end=True)),
+            hears(ok(1)),
+            reports(accepted(1)),
+        )
+
+    def test_early_bytes_wait_for_the_reader(self) -> None:
+        play(
+            server(),
+            hears(connect(1), data(1, b"early"), data(1, b" bird", end=True)),
+            reports(requested(1), ended(1)),
+            holds(1, b"early bird"),
+            does("accept_tunnel", 1),
+            says(ok(1)),
+            reads(1, b"early bird"),
+        )
+
+    def test_end_stream_on_connect_is_a_client_that_only_listens(self) -> None:
+        play(
+            server(),
+            hears(connect(1, end=True)),
+            reports(requested(1), ended(1)),
+            does("accept_tunnel", 1),
+            does("send", 1, b"news", gives=4),
+            does("end", 1),
+            says(ok(1), data(1, b"news"), data(1, end=True)),
+            then(lambda engine: not engine.streams, "it is over"),
+        )
+
+    def test_end_stream_on_the_200_is_a_server_that_only_listens(self) -> None:
+        play(client(), opens(), says(connect(1)), hears(ok(1, end=True)), reports(accepted(1), ended(1)))
+
+
+class TestSending:
+    def test_a_long_piece_is_cut_to_the_peers_frame_size(self) -> None:
+        engine = client(heard={5: 20_000})
+        stream = engine.open_tunnel(connect(1).payload)
+        engine.data_to_send()
+        assert engine.send(stream, memoryview(bytes(50_000))) == 50_000
+        assert [len(frame.payload) for frame in split(b"".join(engine.data_to_send()))] == [20_000, 20_000, 10_000]
+
+    def test_nothing_to_send_is_nothing_sent(self) -> None:
+        play(client(), opens(), says(connect(1)), does("send", 1, b"", gives=0))
+
+    def test_a_driver_may_build_its_own_frames(self) -> None:
+        play(
+            client(),
+            opens(),
+            says(connect(1)),
+            lambda player: player.engine.claim(player.streams[1], 3),
+            does("queue_frame", bytes(data(1, b"abc"))),
+            then(lambda engine: engine.queued_bytes == 12, "nine bytes and three"),
+            does("sendable", 1, gives=65_532),
+            says(data(1, b"abc")),
+        )
+
+    def test_a_block_above_the_peers_frame_size_goes_on_in_continuations(self) -> None:
+        long = "x" * 40_000
+        engine = client()
+        engine.open_tunnel(connect(1, "10.1.0.2:8080", f"long {long}").payload)
+        first, second, third = split(b"".join(engine.data_to_send()))
+        whole = connect(1, "10.1.0.2:8080", f"long {long}").payload
+        assert first == headers_of(1, whole[:16_384], last=False)
+        assert second == continuation(1, whole[16_384:32_768], last=False)
+        assert third == continuation(1, whole[32_768:])
+
+    def test_a_smaller_table_is_acknowledged_at_the_next_block(self) -> None:
+        """RFC 7541 section 4.2; we never use the table, so its size is zero from then on."""
+        engine = client(heard={1: 0})
+        engine.open_tunnel(block(":method CONNECT"))
+        engine.open_tunnel(block(":method CONNECT"))
+        first, second = split(b"".join(engine.data_to_send()))
+        assert first.payload == b"\x20" + second.payload
+
+    def test_a_larger_table_is_none_of_our_business(self) -> None:
+        engine = client(heard={1: 65_536})
+        engine.open_tunnel(block(":method CONNECT"))
+        (only,) = split(b"".join(engine.data_to_send()))
+        assert only.payload == block(":method CONNECT")
+
+
+class TestResets:
+    def test_ours_ends_both_directions_and_forgives_what_was_under_way(self) -> None:
+        play(
+            server(),
+            hears(connect(1), data(1, b"unread")),
+            reports(requested(1)),
+            holds(1, b"unread"),
+            does("accept_tunnel", 1),
+            does("reset", 1, ErrorCode.CONNECT_ERROR),
+            says(ok(1), rst(1, ErrorCode.CONNECT_ERROR)),
+            holds(1, b""),
+            does("reset", 1, ErrorCode.CONNECT_ERROR),
+            does("end", 1),
+            fails(StreamEnded, "send", 1, b"more"),
+            hears(data(1, b"late"), window(1, 10), headers(1, "x-late 1", end=True), rst(1, ErrorCode.CANCEL)),
+            then(lambda engine: engine.unread == engine.ledger.used == 0, "nothing is held"),
+        )
+
+    def test_a_client_may_reset_before_the_answer(self) -> None:
+        play(
+            client(),
+            opens(),
+            does("reset", 1, ErrorCode.CANCEL),
+            says(connect(1), rst(1, ErrorCode.CANCEL)),
+            hears(ok(1), data(1, b"late", end=True)),
+        )
+
+    def test_two_hundred_resets_at_once_are_all_forgiven(self) -> None:
+        """A policy change cuts every tunnel; each peer's last frames are under way."""
+        numbers = range(1, 400, 2)
+        player = play(server(), hears(*map(connect, numbers)), reports(*map(requested, numbers)))
+        for number in numbers:
+            player.engine.reset(player.streams[number], ErrorCode.CANCEL)
+        player.engine.data_to_send()
+        play(
+            player.engine,
+            hears(*[headers(number, "x-late 1", end=True) for number in numbers]),
+            hears(connect(401)),
+            reports(requested(401)),
+        )
+
+
+class TestTheEnd:
+    def test_a_drain_says_goaway_twice(self) -> None:
+        """hbone-dataplane 1.8."""
+        play(
+            server(),
+            hears(connect(1)),
+            reports(requested(1)),
+            does("drain"),
+            says(goaway(2**31 - 1), ping(DRAIN_PING)),
+            does("drain"),
+            hears(connect(3)),
+            reports(requested(3)),
+            hears(ping(DRAIN_PING, ack=True)),
+            says(goaway(3)),
+            does("accept_tunnel", 1),
+            does("accept_tunnel", 3),
+            says(ok(1), ok(3)),
+            hears(data(1, b"goes on")),
+            reads(1, b"goes on"),
+        )
+
+    def test_after_the_second_goaway_a_tunnel_is_refused_for_another_try(self) -> None:
+        play(
+            server(),
+            does("drain"),
+            says(goaway(2**31 - 1), ping(DRAIN_PING)),
+            hears(ping(DRAIN_PING, ack=True)),
+            says(goaway(0)),
+            hears(connect(1)),
+            says(rst(1, ErrorCode.REFUSED_STREAM)),
+            hears(data(1, b"was under way"), ping(DRAIN_PING, ack=True)),
+        )
+
+    def test_the_drains_ping_means_nothing_else(self) -> None:
+        play(server(), hears(ping(DRAIN_PING, ack=True)), reports(pinged(DRAIN_PING)))
+
+    def test_a_peers_goaway_closes_the_door_and_open_tunnels_go_on(self) -> None:
+        play(
+            client(),
+            opens(),
+            opens(),
+            says(connect(1), connect(3)),
+            hears(ok(1), ok(3), goaway(2**31 - 1), goaway(3, ErrorCode.NO_ERROR, b"bye")),
+            reports(accepted(1), accepted(3), going_away(2**31 - 1), going_away(3, ErrorCode.NO_ERROR, b"bye")),
+            fails(ConnectionClosing, "open_tunnel", b""),
+            then(lambda engine: engine.room == 0, "no room"),
+            does("send", 1, b"on", gives=2),
+            says(data(1, b"on")),
+            hears(data(3, b"and on")),
+            reads(3, b"and on"),
+        )
+
+    def test_tunnels_above_the_last_one_may_be_tried_elsewhere(self) -> None:
+        play(
+            client(),
+            opens(),
+            opens(),
+            opens(),
+            says(connect(1), connect(3), connect(5)),
+            hears(goaway(1, ErrorCode.NO_ERROR)),
+            reports(
+                going_away(1, ErrorCode.NO_ERROR),
+                was_reset(3, ErrorCode.REFUSED_STREAM),
+                was_reset(5, ErrorCode.REFUSED_STREAM),
+            ),
+            hears(ok(1)),
+            reports(accepted(1)),
+        )
+
+    def test_a_clients_goaway_is_heard_and_its_tunnels_go_on(self) -> None:
+        play(
+            server(),
+            hears(connect(1)),
+            reports(requested(1)),
+            hears(goaway(0)),
+            reports(going_away(0)),
+            does("accept_tunnel", 1),
+            says(ok(1)),
+        )
+
+    def test_close_names_the_last_stream_and_hears_no_more(self) -> None:
+        play(
+            server(),
+            hears(connect(7)),
+            reports(requested(7)),
+            does("close"),
+            says(goaway(7)),
+            reports(over(ErrorCode.NO_ERROR, by_peer=False)),
+            does("close"),
+            does("drain"),
+            hears(connect(9)),
+            hears_eof(),
+        )
+
+    def test_a_sink_may_close_the_connection_and_what_follows_is_not_heard(self) -> None:
+        engine = tunnel("server")
+
+        def take(pieces: list[memoryview], size: int) -> int:
+            engine.close()
+            return size
+
+        engine.streams[1].sink = take
+        play(
+            engine,
+            hears(data(1, b"x"), connect(3), ping()),
+            says(goaway(1)),
+            reports(over(ErrorCode.NO_ERROR, by_peer=False)),
+        )
+
+    def test_the_end_of_the_peers_bytes_is_an_end_without_words(self) -> None:
+        play(
+            client(),
+            opens(),
+            says(connect(1)),
+            hears_eof(),
+            reports(over(ErrorCode.NO_ERROR)),
+            fails(ConnectionClosing, "open_tunnel", b""),
+            hears_eof(),
+        )
+
+    def test_a_discarded_connection_holds_nothing(self) -> None:
+        engine = play(
+            server(), hears(connect(1), data(1, b"x" * 100)), reports(requested(1)), holds(1, b"x" * 100)
+        ).engine
+        engine.close()
+        engine.discard()
+        assert (engine.unread, engine.ledger.used, engine.data_to_send(), engine.ledger.withheld) == (0, 0, [], set())
+
+    def test_a_ping_of_ours(self) -> None:
+        play(server(), does("ping", b"12345678"), says(ping(b"12345678")))
+
+    @pytest.mark.parametrize("words", [b"GET / HTTP/1.1\r\n", b"\x16\x03\x01"], ids=["HTTP/1.1", "TLS in TLS"])
+    def test_what_is_no_http2_is_told_so(self, words: bytes) -> None:
+        engine = HboneConnection(client=False)
+        engine.data_to_send()
+        play(
+            engine,
+            hears(words),
+            says(goaway(0, ErrorCode.PROTOCOL_ERROR, b"not an HTTP/2 preface")),
+            reports(over(ErrorCode.PROTOCOL_ERROR)),
+        )
+
+
+def test_every_error_of_ours_is_an_hbone_error() -> None:
+    assert issubclass(LocalProtocolError, HboneError)
