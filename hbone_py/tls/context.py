@@ -16,6 +16,7 @@ from OpenSSL import SSL, crypto
 from hbone_py.errors import TlsConfigError
 from hbone_py.tls import openssl
 from hbone_py.tls.keylog import KeyLog
+from hbone_py.tls.reasons import describe, reason_texts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +110,8 @@ def _context(credentials: Credentials, settings: TlsSettings) -> SSL.Context:
         _set_credentials(context, credentials)
         _set_revocation(context, settings.crls_pem)
     except (SSL.Error, crypto.Error) as error:
-        raise TlsConfigError(f"certificate or key not accepted by OpenSSL: {error}") from error
+        reason = describe(reason_texts(error))
+        raise TlsConfigError(f"OpenSSL does not accept the certificate or its key: {reason}") from error
     if settings.keylog is not None:
         context.set_keylog_callback(_key_log(settings.keylog))
     return context

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from hbone_py.errors import TlsError
 from hbone_py.tls import openssl
+from hbone_py.tls.reasons import CUT_OFF, describe
 from hbone_py.tls.records import RecordCounter
-from hbone_py.tls.session import CUT_OFF, TlsSession, describe
+from hbone_py.tls.session import TlsSession
 
 if TYPE_CHECKING:
     from hbone_py.tls.buffers import SharedBuffer

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from OpenSSL import SSL
 
 from hbone_py.errors import TlsError
-from hbone_py.tls.session import CUT_OFF, TlsSession, describe, reason_texts
+from hbone_py.tls.reasons import CUT_OFF, describe, reason_texts
+from hbone_py.tls.session import TlsSession
 
 if TYPE_CHECKING:
     from hbone_py.tls.buffers import SharedBuffer

@@ -13,14 +13,13 @@ from OpenSSL import SSL
 from hbone_py.errors import TlsHandshakeError
 from hbone_py.tls import openssl
 from hbone_py.tls.context import NoCommonProtocol
+from hbone_py.tls.reasons import describe, reason_texts
 
 if TYPE_CHECKING:
     from cryptography import x509
 
     from hbone_py.errors import TlsError
     from hbone_py.tls.context import TlsContext
-
-CUT_OFF = "the connection ended without close_notify"
 
 
 class TlsSession:
@@ -111,20 +110,3 @@ class TlsSession:
         if "certificate verify failed" in reasons and (problem := openssl.verify_problem(self._connection)):
             return f"certificate verify failed: {problem}"
         return describe(reasons)
-
-
-def describe(reasons: list[str]) -> str:
-    """OpenSSL's reasons in one line; an alert by its name in RFC 8446."""
-    return "; ".join(_named_alert(reason) for reason in reasons) or "no reason given"
-
-
-def _named_alert(reason: str) -> str:
-    # OpenSSL writes "tlsv13 alert certificate required", "ssl/tls alert bad certificate", ...
-    _, found, alert = reason.partition(" alert ")
-    return f"the peer sent alert {alert.replace(' ', '_')}" if found else reason
-
-
-def reason_texts(error: SSL.Error) -> list[str]:
-    """What pyOpenSSL found in OpenSSL's queue of errors."""
-    queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
-    return [str(entry[2]) for entry in queue]

@@ -66,6 +66,7 @@ class Authority:
         ends: datetime.datetime = NOW + DAY,
         usages: tuple[x509.ObjectIdentifier, ...] | None = (CLIENT_AUTH, SERVER_AUTH),
         other_names: tuple[x509.GeneralName, ...] = (),
+        garbled_names: x509.UnrecognizedExtension | None = None,
         key: Key | None = None,
         roots: tuple[x509.Certificate, ...] | None = None,
     ) -> Credentials:
@@ -82,7 +83,9 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         )
         names = [*other_names, *(x509.UniformResourceIdentifier(uri) for uri in uris)]
-        if names:
+        if garbled_names is not None:
+            builder = builder.add_extension(garbled_names, critical=False)
+        elif names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=True)
         if usages is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)

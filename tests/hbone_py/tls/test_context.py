@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hbone_py.errors import TlsConfigError, TlsHandshakeError
@@ -451,6 +452,12 @@ def test_a_list_excuses_nothing_else(root, server_credentials):
 def test_settings_that_cannot_be_kept(client_credentials, settings, reason, make):
     with pytest.raises(TlsConfigError, match=reason):
         make(client_credentials, settings)
+
+
+def test_a_key_that_openssl_thinks_too_short(root):
+    short = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    with pytest.raises(TlsConfigError, match=r"^OpenSSL does not accept the certificate or its key: ee key too small$"):
+        client_context(root.issue(CLIENT, key=short), TlsSettings())
 
 
 def test_a_library_without_the_group_refuses_post_quantum_only(client_credentials, monkeypatch):

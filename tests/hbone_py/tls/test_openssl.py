@@ -33,5 +33,11 @@ def test_groups():
     assert openssl.take_errors() == []
 
 
+def test_a_library_that_does_not_tell_the_problem(monkeypatch):
+    connection = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+    monkeypatch.setattr(openssl, "lib", object())
+    assert openssl.verify_problem(connection) is None
+
+
 def test_a_connection_that_has_not_verified_has_no_problem():
     assert openssl.verify_problem(SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)) is None

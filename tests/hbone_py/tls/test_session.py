@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from OpenSSL import SSL
 
-from hbone_py.errors import TlsHandshakeError
-from hbone_py.tls.session import describe, reason_texts
+from hbone_py.errors import TlsError, TlsHandshakeError
+from hbone_py.tls import openssl
 from tests.hbone_py.tls.parties import EngineType, client, connected, server, take
 
 if TYPE_CHECKING:
@@ -67,24 +66,26 @@ def test_a_peer_that_says_something_else(engine: EngineType, server_credentials:
         waiting.handshake()
 
 
-@pytest.mark.parametrize(
-    ("reasons", "text"),
-    [
-        ([], "no reason given"),
-        (["tlsv13 alert certificate required"], "the peer sent alert certificate_required"),
-        (["ssl/tls alert bad certificate"], "the peer sent alert bad_certificate"),
-        (["sslv3 alert certificate unknown"], "the peer sent alert certificate_unknown"),
-        (["no shared cipher"], "no shared cipher"),
-        (["one", "two"], "one; two"),
-    ],
-)
-def test_reasons_in_words(reasons, text):
-    assert describe(reasons) == text
+def test_a_server_that_says_good_bye_at_once(engine: EngineType, client_credentials: Credentials):
+    one = client(client_credentials, engine).engine
+    one.handshake()
+    one.feed(b"\x15\x03\x03\x00\x02\x01\x00")
+    with pytest.raises(TlsHandshakeError, match=r"^TLS handshake failed: the peer sent close_notify$"):
+        one.handshake()
 
 
-def test_reasons_of_an_error_without_a_queue():
-    assert reason_texts(SSL.Error()) == []
-    assert reason_texts(SSL.Error([("SSL routines", "", "no shared cipher")])) == ["no shared cipher"]
+def test_a_failed_connection_needs_no_farewell(
+    engine: EngineType, client_credentials: Credentials, server_credentials: Credentials
+):
+    one, other = client(client_credentials, engine), server(server_credentials, engine)
+    connected(one, other)
+    one.feed(b"GET / HTTP/1.1\r\n\r\n")
+    one.step()
+    take(one.engine)
+    one.engine.send_close_notify()
+    one.engine.send_close_notify()
+    assert isinstance(one.error, TlsError)
+    assert openssl.take_errors() == []
 
 
 def test_identity_of_the_peer_is_the_same_to_both_engines(

@@ -55,6 +55,15 @@ def test_a_leaf_that_was_seen_is_not_parsed_again(root: Authority):
     assert verify.identities_of_der.cache_info().maxsize == verify.CACHED_LEAVES
 
 
+def test_names_that_cannot_be_read_name_nobody(root: Authority, caplog):
+    """A peer whose certificate is genuine but garbled: the rules below then refuse it."""
+    garbled = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"not DER")
+    leaf = root.issue(CLIENT, garbled_names=garbled).leaf
+    with caplog.at_level(logging.WARNING):
+        assert peer_identities(leaf) == ()
+    assert "extensions cannot be read" in caplog.text
+
+
 OUTBOUND = "identity verification error: peer did not present the expected SAN "
 INBOUND = "identity verification error: peer did not present the expected trustdomain "
 
