@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+WORKER_SOCKET = "ZTUNNEL_WORKER_SOCKET"
+"""The environment name by which a worker process knows that it is one, and where its parent asks."""
+
 _PR_SET_PDEATHSIG = 1
 _PIECE = 64 * 1024
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -10,7 +10,7 @@ import click
 
 from mesh_py.discovery.local_file import read_local_config
 from mesh_py.discovery.problems import ConfigError
-from ztunnel_py.command_line import complain, read_text
+from ztunnel_py.complaints import complain, read_text
 from ztunnel_py.embedded_default import is_embedded
 from ztunnel_py.settings_source import SettingsError, Values
 from ztunnel_py.settings_table import SECTIONS, TRUST_DOMAIN

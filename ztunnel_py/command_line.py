@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ztunnel_py.complaints import complain, read_text
 from ztunnel_py.setting_values import BOOLEAN
 from ztunnel_py.settings_source import SettingsError, from_environment, from_flags
 from ztunnel_py.settings_table import ALL, SECTIONS
@@ -115,18 +116,6 @@ def _file_layers(config_file: Path | None) -> Iterator[dict[str, Given]]:
         yield read_proxy_config(proxy_config, "PROXY_CONFIG")
     if MESH_FILE.is_file():
         yield read_proxy_config(read_text(MESH_FILE), str(MESH_FILE))
-
-
-def read_text(path: Path) -> str:
-    """A file's text. Raises SettingsError, naming the file and why it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(
-            f"{path}: {(error.strerror or str(error)).lower()}: check the path and its rights"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: not UTF-8 text at byte {error.start}: save it as UTF-8") from None
 
 
 HELP = """\
@@ -250,10 +239,3 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     return status if isinstance(status, int) else 0
-
-
-def complain(text: str) -> int:
-    """Say what is wrong, each line on its own; the status of a wrong usage or configuration."""
-    for line in text.splitlines():
-        click.echo(f"error: {line}", err=True)
-    return 2

@@ -7,7 +7,6 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from ztunnel_py.app import stop_signals
 from ztunnel_py.console import Console
 from ztunnel_py.demo_judge import Evidence, fields_of, judge
 from ztunnel_py.demo_request import (
@@ -23,9 +22,8 @@ from ztunnel_py.embedded import (
     print_banner,
     print_what_to_try,
     serve_until_told,
-    state_folder,
 )
-from ztunnel_py.serving import started
+from ztunnel_py.run_loop import started
 from ztunnel_py.world import APPLICATION_PORT, HTTPBIN, SLEEP, World
 
 if TYPE_CHECKING:
@@ -81,20 +79,19 @@ def run_demo(net: str, state_dir: Path | None, *, once: bool) -> int:
 
 
 async def _demo(world: World, state_dir: Path | None, *, once: bool) -> int:
-    console, stop, now = Console(), asyncio.Event(), asyncio.Event()
+    console = Console()
     listener = Listener(console)
-    with state_folder(state_dir) as folder, stop_signals(stop, now):
-        async with embedded_world(world, folder, {}, listener.heard, now) as running:
-            print_banner(console, running)
-            proved = await _unless_stopped(_request(console, running, listener), stop)
-            if proved is None:
-                return _INTERRUPTED
-            if once or not proved:
-                return 0 if proved else 1
-            listener.go_live()
-            console.say()
-            print_what_to_try(console, running)
-            return await serve_until_told(running, console, stop)
+    async with embedded_world(world, state_dir, {}, listener.heard) as running:
+        print_banner(console, running)
+        proved = await _unless_stopped(_request(console, running, listener), running.stop)
+        if proved is None:
+            return _INTERRUPTED
+        if once or not proved:
+            return 0 if proved else 1
+        listener.go_live()
+        console.say()
+        print_what_to_try(console, running)
+        return await serve_until_told(running, console)
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, bool], stop: asyncio.Event) -> bool | None:

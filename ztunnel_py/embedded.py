@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ztunnel_py.app import StartError, stop_signals
+from ztunnel_py.app import stop_signals
 from ztunnel_py.children import Child, start_child
 from ztunnel_py.config import Ports
 from ztunnel_py.console import Console
+from ztunnel_py.listening import StartError
 from ztunnel_py.port_holder import why_not
-from ztunnel_py.serving import started
+from ztunnel_py.run_loop import started
+from ztunnel_py.waiting import any_of
 from ztunnel_py.world import APPLICATION_PORT, Node, World, WorldFiles, lay_out
 
 if TYPE_CHECKING:
@@ -37,20 +39,20 @@ class Running:
 
     world: World
     files: WorldFiles
-    seconds: float
+    seconds: float = 0.0
     """What it took to come up."""
     children: list[Child] = field(default_factory=list)
-    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a process has ended."""
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by the first SIGTERM or SIGINT."""
+    now: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by the second."""
 
     async def listen_to(self, child: Child) -> None:
         """Hand on what a process writes, and remember its end."""
         await child.ended()
-        self._ended.set()
-
-    async def a_child_ended(self) -> Child:
-        """Wait until one of the processes has ended."""
-        await self._ended.wait()
-        return next(child for child in self.children if child.status is not None)
+        self.ended.set()
 
 
 @contextmanager
@@ -72,28 +74,32 @@ def state_folder(chosen: Path | None) -> Iterator[Path]:
 
 @asynccontextmanager
 async def embedded_world(
-    world: World, folder: Path, environment: Mapping[str, str], heard: Callable[[str, str], None], now: asyncio.Event
+    world: World, state_dir: Path | None, environment: Mapping[str, str], heard: Callable[[str, str], None]
 ) -> AsyncIterator[Running]:
-    """Start the world; when the context is left, end it: orderly, or at once when `now` is set.
+    """Start the world; when the context is left, end it: orderly, or at once on a second signal.
 
     Args:
+        state_dir: where its files go; None: a folder that goes away in the end.
         environment: what the proxies are told beside their place in the world.
         heard: gets each line the processes write.
 
     Raises:
         StartError: a port is taken, or a process did not come up; nothing is left running.
+        KeyboardInterrupt: a signal came before the world was up.
     """
     refuse_taken_ports(world)
-    running = Running(world, _laid_out(world, folder), 0.0)
-    try:
-        async with asyncio.TaskGroup() as group:
-            try:
-                await _start(running, group, environment, heard)
-                yield running
-            finally:
-                await _end(running.children, now)
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+    with state_folder(state_dir) as folder:
+        running = Running(world, _laid_out(world, folder))
+        try:
+            with stop_signals(running.stop, running.now):
+                async with asyncio.TaskGroup() as group:
+                    try:
+                        await _start(running, group, environment, heard)
+                        yield running
+                    finally:
+                        await _end(running)
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
 
 
 async def _start(
@@ -157,15 +163,17 @@ async def _until_ready(running: Running) -> None:
                 (world.node_a.address, Ports().readiness, "/healthz/ready"),
             ):
                 while not await _answers_ok(address, port, path):
-                    _raise_if_ended(running.children)
+                    _raise_if_over(running)
                     await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
         said = "; ".join(f"{child.name} said last: {child.last_line or 'nothing'}" for child in running.children)
         raise StartError(f"the world is not ready after {READY_SECONDS:.0f} s: {said}") from None
 
 
-def _raise_if_ended(children: list[Child]) -> None:
-    for child in children:
+def _raise_if_over(running: Running) -> None:
+    if running.stop.is_set():
+        raise KeyboardInterrupt
+    for child in running.children:
         if child.status is not None:
             reason = child.last_line.removeprefix("error: ")
             raise StartError(f"{child.name} ended with status {child.status}: {reason or 'it said nothing'}")
@@ -185,13 +193,13 @@ async def _answers_ok(host: str, port: int, path: str) -> bool:
         writer.close()
 
 
-async def _end(children: list[Child], now: asyncio.Event) -> None:
+async def _end(running: Running) -> None:
     """Proxies first, then what they lead to. Whoever does not end is killed."""
-    proxies = [child for child in children if child.name.startswith("node-")]
-    for group in (proxies, [child for child in children if child not in proxies]):
+    proxies = [child for child in running.children if child.name.startswith("node-")]
+    for group in (proxies, [child for child in running.children if child not in proxies]):
         for child in group:
             child.signal(signal.SIGTERM)
-        await _ended(group, now)
+        await _ended(group, running.now)
 
 
 async def _ended(children: list[Child], now: asyncio.Event) -> None:
@@ -216,25 +224,20 @@ def run_embedded(net: str, state_dir: Path | None, environment: Mapping[str, str
 
 
 async def _serve(world: World, state_dir: Path | None, environment: Mapping[str, str]) -> int:
-    console, stop, now = Console(), asyncio.Event(), asyncio.Event()
-    with state_folder(state_dir) as folder, stop_signals(stop, now):
-        async with embedded_world(world, folder, environment, console.heard, now) as running:
-            print_banner(console, running)
-            print_what_to_try(console, running)
-            return await serve_until_told(running, console, stop)
+    console = Console()
+    async with embedded_world(world, state_dir, environment, console.heard) as running:
+        print_banner(console, running)
+        print_what_to_try(console, running)
+        return await serve_until_told(running, console)
 
 
-async def serve_until_told(running: Running, console: Console, stop: asyncio.Event) -> int:
+async def serve_until_told(running: Running, console: Console) -> int:
     """Wait for a signal, or for a process that ends by itself; the exit status."""
-    async with asyncio.TaskGroup() as group:
-        waiting = [group.create_task(stop.wait()), group.create_task(running.a_child_ended())]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
-    if stop.is_set():
+    await any_of(running.stop, running.ended)
+    if running.stop.is_set():
         console.say("ending: connections may finish; the same again ends at once")
         return 0
-    ended = await running.a_child_ended()
+    ended = next(child for child in running.children if child.status is not None)
     console.say(f"{ended.name} has ended with status {ended.status}, and with it the world")
     return 0 if ended.status == 0 else 1
 

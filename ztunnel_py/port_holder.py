@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import socket
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LISTEN = "0A"
+_ADVICE = {
+    errno.EADDRNOTAVAIL: "this machine does not have the address",
+    errno.EAFNOSUPPORT: "this machine has no IPv6: set IPV6_ENABLED=false",
+    errno.EACCES: "only root may listen on so low a port",
+}
 
 
 def why_not(host: str, port: int) -> str | None:
@@ -28,7 +34,6 @@ def why_not(host: str, port: int) -> str | None:
             if probe.family == socket.AF_INET6:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" else 1)
             probe.bind((host, port))
-            probe.listen(1)
         except OSError as error:
             return f"cannot listen on {show((host, port))}: {_reason(error, host, port)}"
     return None
@@ -36,6 +41,8 @@ def why_not(host: str, port: int) -> str | None:
 
 def _reason(error: OSError, host: str, port: int) -> str:
     what = (error.strerror or str(error)).lower()
+    if error.errno in _ADVICE:
+        return f"{what}: {_ADVICE[error.errno]}"
     holder = next(iter(holders(host, port)), None)
     if holder is not None:
         return f"{what}: {holder} listens there"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hbone_py.errors import TlsConfigError
-from mesh_py.discovery.problems import ConfigError
-from ztunnel_py.command_line import complain
+from ztunnel_py.children import WORKER_SOCKET
 from ztunnel_py.embedded_default import is_embedded, passed_on
+from ztunnel_py.port_holder import why_not
+from ztunnel_py.run_loop import started
+from ztunnel_py.settings_source import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from ztunnel_py.config import Settings
     from ztunnel_py.settings_source import Given
 
 
@@ -25,35 +27,32 @@ def serve(layers: Sequence[Mapping[str, Given]], parameters: Mapping[str, Any]) 
         return run_embedded(parameters["world_net"], parameters["state_dir"], passed_on(layers))
     from ztunnel_py.config import from_values
 
-    settings = from_values(layers, os.environ)
+    return _serve_proxy(from_values(layers, os.environ), parameters["loop"])
+
+
+def _serve_proxy(settings: Settings, loop: str | None) -> int:
+    """One process, or a parent and its workers; or one of those workers."""
+    from ztunnel_py.app import run
+
+    if (socket := os.environ.get(WORKER_SOCKET)) is not None:
+        return started(run(settings, worker=Path(socket)), loop)
+    refuse_taken_ports(settings)
     if settings.workers > 1:
         from ztunnel_py.supervisor import supervise
 
-        return started(supervise(settings, parameters["loop"]), None)
-    from ztunnel_py.app import run
-
-    return started(run(settings), parameters["loop"])
+        return started(supervise(settings), "asyncio")
+    return started(run(settings), loop)
 
 
-def started(main: Coroutine[Any, Any, int], loop: str | None) -> int:
-    """Run a server to its end; what keeps it from starting becomes one line and status 2."""
-    from ztunnel_py.app import StartError
+def refuse_taken_ports(settings: Settings) -> None:
+    """Find a live listener before anything is started. Raises SettingsError naming who has the port.
 
-    try:
-        with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
-            return runner.run(main)
-    except (StartError, TlsConfigError, ConfigError) as error:
-        return complain(str(error))
+    Without this look a second group of workers would be let onto the ports of the first: they are shared on purpose.
+    """
+    from ztunnel_py.listening import data_addresses, surface_addresses
 
-
-def loop_factory(name: str | None) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """What makes the event loop: uvloop where it can be imported, unless the plain one was asked for."""
-    if name == "asyncio":
-        return None
-    try:
-        import uvloop
-    except ImportError:
-        if name == "uvloop":
-            raise SystemExit(complain("--loop uvloop: uvloop is not installed: leave the flag out")) from None
-        return None
-    return uvloop.new_event_loop
+    for _, host, port in (*data_addresses(settings), *surface_addresses(settings)):
+        if port == 0 and settings.workers > 1:
+            raise SettingsError("--workers: they share ports, so none can be 0 (any free one): name the ports")
+        if (problem := why_not(host, port)) is not None:
+            raise SettingsError(f"{problem}; or choose another address with --bind")

@@ -1,0 +1,37 @@
+"""Running a server to its end on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from hbone_py.errors import TlsConfigError
+from mesh_py.discovery.problems import ConfigError
+from ztunnel_py.complaints import complain
+from ztunnel_py.listening import StartError
+from ztunnel_py.settings_source import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+
+def started(main: Coroutine[Any, Any, int], loop: str | None) -> int:
+    """Run a server to its end; what keeps it from starting becomes one line and status 2."""
+    try:
+        with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
+            return runner.run(main)
+    except (StartError, TlsConfigError, ConfigError) as error:
+        return complain(str(error))
+
+
+def loop_factory(name: str | None) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the event loop: uvloop where it can be imported, unless the plain one was asked for."""
+    if name == "asyncio":
+        return None
+    try:
+        import uvloop
+    except ImportError:
+        if name == "uvloop":
+            raise SettingsError("--loop uvloop: uvloop is not installed: leave the flag out") from None
+        return None
+    return uvloop.new_event_loop
