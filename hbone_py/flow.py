@@ -54,8 +54,9 @@ class UnreadLedger:
 class ReceiveWindow:
     """What a peer may still send, on one stream or on the connection.
 
-    `left` is what the peer believes it may send; `owed` is read but not yet announced back: that happens once it
-    reaches `step`, half of the window.
+    `left` is what the peer believes it may send; `owed` is read but not yet announced back. A stream announces at
+    `step`, half of its window. The connection cannot wait for half: other streams may hold that much unread. It
+    announces when as much is owed as is left.
     """
 
     __slots__ = ("left", "owed", "step")
@@ -102,7 +103,7 @@ class ReceiveCredit:
         """`count` bytes came for nobody: only the connection's window has them back, and at once."""
         window = self.window
         window.owed += count
-        if window.owed >= window.step:
+        if window.owed >= window.left and window.owed:
             self._out.append(frames.window_update(0, window.announce()))
 
     def hold(self, stream: Stream, pieces: list[memoryview], skip: int) -> None:
