@@ -180,10 +180,13 @@ class Peer:
         """`count` bytes of ciphertext are in the shared buffer."""
         reactor, tls = self.reactor, self.tls
         plaintext = reactor.plaintext_in
-        tls.feed_shared(reactor.ciphertext_in, count)
-        if not tls.handshake_done and not self._shake():
-            return
-        size = tls.read_into(plaintext)
+        if tls.handshake_done:
+            size = tls.receive(reactor.ciphertext_in, count, plaintext)
+        else:
+            tls.feed_shared(reactor.ciphertext_in, count)
+            if not self._shake():
+                return
+            size = tls.read_into(plaintext)
         while size:
             self.engine.receive_data(plaintext.view[:size])
             if size <= READ_SIZE - _RECORD:
