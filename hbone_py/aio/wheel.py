@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,12 +11,32 @@ TICK = 0.25
 """Seconds between looks at the wheel: a deadline is kept within this much, always late and never early."""
 
 
+class Cancellable(Protocol):
+    """A call to come."""
+
+    def cancel(self) -> None:
+        """Forget it."""
+
+
+class Clock(Protocol):
+    """What the wheel needs of an event loop; a test's clock stands still until it is told to move."""
+
+    def time(self) -> float:
+        """Seconds since some beginning."""
+
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> Cancellable:
+        """Call `callback` once `delay` seconds have passed."""
+
+    def call_exception_handler(self, context: dict[str, Any], /) -> None:
+        """Report what nobody else can."""
+
+
 class Timer:
     """One pending call; `cancel` is cheap and may be repeated."""
 
     __slots__ = ("_bucket", "callback")
 
-    def __init__(self, callback: Callable[[], None], bucket: dict[Timer, None]) -> None:
+    def __init__(self, callback: Callable[[], object], bucket: dict[Timer, None]) -> None:
         self.callback = callback
         self._bucket = bucket
         bucket[self] = None
@@ -30,36 +49,49 @@ class Timer:
 class TimerWheel:
     """Calls things late by at most one tick. Ticks only while something is pending."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._buckets: dict[int, dict[Timer, None]] = {}
-        self._handle: asyncio.TimerHandle | None = None
+        self._tick_to_come: Cancellable | None = None
 
-    def after(self, seconds: float, callback: Callable[[], None]) -> Timer:
+    @property
+    def pending(self) -> int:
+        """How many calls are to come."""
+        return sum(map(len, self._buckets.values()))
+
+    def after(self, seconds: float, callback: Callable[[], object]) -> Timer:
         """Call `callback` once `seconds` have passed."""
-        slot = int((self._loop.time() + seconds) / TICK) + 1
+        slot = int((self._clock.time() + seconds) / TICK) + 1
         bucket = self._buckets.get(slot)
         if bucket is None:
             bucket = self._buckets[slot] = {}
-        if self._handle is None:
-            self._handle = self._loop.call_later(TICK, self._tick)
+        if self._tick_to_come is None:
+            self._tick_to_come = self._clock.call_later(TICK, self._tick)
         return Timer(callback, bucket)
 
     def close(self) -> None:
         """Forget everything."""
+        for bucket in self._buckets.values():
+            bucket.clear()
         self._buckets.clear()
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
+        if self._tick_to_come is not None:
+            self._tick_to_come.cancel()
+            self._tick_to_come = None
 
     def _tick(self) -> None:
-        self._handle = None
-        now = int(self._loop.time() / TICK)
-        for slot in [slot for slot in self._buckets if slot <= now]:
-            for timer in list(self._buckets.pop(slot)):
-                try:
-                    timer.callback()
-                except Exception as error:  # one bad call must not stop the others
-                    self._loop.call_exception_handler({"message": "a deadline's call failed", "exception": error})
-        if self._buckets and self._handle is None:
-            self._handle = self._loop.call_later(TICK, self._tick)
+        self._tick_to_come = None
+        now = int(self._clock.time() / TICK)
+        for slot in sorted(slot for slot in self._buckets if slot <= now):
+            self._call_all(self._buckets.pop(slot, {}))
+        if self._buckets and self._tick_to_come is None:
+            self._tick_to_come = self._clock.call_later(TICK, self._tick)
+
+    def _call_all(self, bucket: dict[Timer, None]) -> None:
+        """One by one, since each call may cancel those behind it."""
+        while bucket:
+            timer = next(iter(bucket))
+            del bucket[timer]
+            try:
+                timer.callback()
+            except Exception as error:  # one bad call must not stop the others
+                self._clock.call_exception_handler({"message": "a deadline's call failed", "exception": error})
