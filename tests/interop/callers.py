@@ -16,6 +16,8 @@ from tests.support import tcp_apps
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+PATIENCE = 20.0
+"""Seconds after which a conversation has stalled: a test then fails by itself, on either event loop."""
 BROKEN = (HboneError, ConnectionError)
 
 
@@ -59,21 +61,25 @@ class Outcome(NamedTuple):
 
 
 async def read_to_end(caller: Caller) -> Outcome:
+    """Everything up to the end, which must come within PATIENCE."""
     received = bytearray()
     try:
-        while chunk := await caller.receive():
-            received += chunk
+        async with asyncio.timeout(PATIENCE):
+            while chunk := await caller.receive():
+                received += chunk
     except BROKEN:
         return Outcome(bytes(received), "reset")
     return Outcome(bytes(received), "eof")
 
 
 async def read_exactly(caller: Caller, count: int) -> bytes:
+    """So many bytes, which must come within PATIENCE."""
     received = bytearray()
-    while len(received) < count:
-        chunk = await caller.receive(count - len(received))
-        assert chunk, f"ended after {len(received)} of {count} bytes"
-        received += chunk
+    async with asyncio.timeout(PATIENCE):
+        while len(received) < count:
+            chunk = await caller.receive(count - len(received))
+            assert chunk, f"ended after {len(received)} of {count} bytes"
+            received += chunk
     return bytes(received)
 
 

@@ -66,6 +66,11 @@ class Pair:
     server: Literal["envoy", "ours"]
     address: str
 
+    @property
+    def is_reference(self) -> bool:
+        """Whether both sides are Envoy: what they do is a fact to be told, not ours to mend."""
+        return self.server == "envoy" and isinstance(self.client, EnvoyClient)
+
     def call(self, authority: str) -> AbstractAsyncContextManager[Caller]:
         return self.client.call(authority)
 

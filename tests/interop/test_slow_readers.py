@@ -55,8 +55,11 @@ async def test_an_application_that_does_not_read_stops_its_caller_and_loses_noth
     ):
         tasks.create_task(pouring(caller))
         assert await settled(lambda: pouring.sent) <= BOUND
-        async with pair.call(lively.authority) as neighbour:
-            await talk(neighbour, b"we go on")
+        if not pair.is_reference:
+            # Between two Envoys a neighbour may stop as well: their connection windows hold 1.5 stream windows,
+            # and credit comes back only by the half.
+            async with pair.call(lively.authority) as neighbour:
+                await talk(neighbour, b"we go on")
         gate.allow(BLOCKS * MIB + 1)
         assert await slow.ended() == "eof"
         assert slow.connections[0].digest == whole_digest()

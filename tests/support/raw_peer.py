@@ -151,7 +151,7 @@ class RawPeer:
 
     def headers(self, stream: int, fields: Headers, *, end: bool = False) -> bytes:
         """A HEADERS frame; encoded now, so it must be sent in the order it was made."""
-        block = self._encoder.encode([(name, value) for name, value in fields])
+        block = self._encoder.encode([(name, value) for name, value in fields], huffman=False)
         return frame(Kind.HEADERS, stream, block, END_HEADERS | (END_STREAM if end else 0))
 
     async def send(self, *frames: bytes) -> None:
@@ -238,10 +238,12 @@ class RawPeer:
     async def _answer(self, got: Frame) -> None:
         if not self.polite or got.flags & ACK:
             return
-        if got.kind == Kind.SETTINGS:
-            await self.send(frame(Kind.SETTINGS, 0, flags=ACK))
-        elif got.kind == Kind.PING:
-            await self.send(frame(Kind.PING, 0, got.payload, ACK))
+        # The peer may have gone since: reading on will tell.
+        with contextlib.suppress(ConnectionError):
+            if got.kind == Kind.SETTINGS:
+                await self.send(frame(Kind.SETTINGS, 0, flags=ACK))
+            elif got.kind == Kind.PING:
+                await self.send(frame(Kind.PING, 0, got.payload, ACK))
 
 
 LARGE_WINDOWS = settings({Setting.INITIAL_WINDOW_SIZE: 16 << 20}) + window_update(0, (64 << 20) - 65535)

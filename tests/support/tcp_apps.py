@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 from tests.support.processes import eventually
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
 CHUNK = 65536
@@ -81,10 +82,17 @@ Behaviour = Callable[[Connection], Awaitable[None]]
 class TcpApp:
     """A TCP server for the length of an `async with`; `authority` is where it listens."""
 
-    def __init__(self, behaviour: Behaviour, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._behaviour = behaviour
         self._host = host
         self._port = port
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._tasks = asyncio.TaskGroup()
         self._serving: list[asyncio.Task[None]] = []
@@ -115,7 +123,7 @@ class TcpApp:
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._server = await asyncio.start_server(self._accepted, self._host, self._port, backlog=1024)
+        self._server = await asyncio.start_server(self._accepted, self._host, self._port, ssl=self._tls, backlog=1024)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 
