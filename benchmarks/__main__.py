@@ -148,9 +148,12 @@ def _surroundings(topology: Topology | None, capture: Capture | None, peer: str)
     """A foreign proxy binds every address, so it, and with it all others of the run, lives across a veth."""
     isolated = can_isolate()
     if not isolated:
-        _say("NOTE: without root, `ip` and `iptables` all runs on the machine's own loopback, captured by PROXY header")
+        _say(
+            "NOTE: without the right to make namespaces, or without `ip` and `iptables`, all runs on the machine's own"
+            " loopback, captured by PROXY header"
+        )
         if Topology.VETH is topology or Capture.REDIRECT is capture:
-            raise click.UsageError("veth and redirect need root, `ip` and `iptables`")
+            raise click.UsageError("veth and redirect need the right to make namespaces (root), `ip` and `iptables`")
         return Topology.LOOPBACK, Capture.PROXY
     foreign = "foreign" in (_words(peer) or available_peers())
     topology = topology or (Topology.VETH if foreign else Topology.LOOPBACK)

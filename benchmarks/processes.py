@@ -14,7 +14,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,14 +57,14 @@ class Processes:
         group: int | None = None,
         stdout: int | IO[bytes] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Starts `command` in the current network namespace.
+        """Starts `command` in the current network namespace. Raises BenchmarkError when it cannot be.
 
         `environment` is laid over ours. `log` takes standard error, and standard output too unless `stdout`
         says otherwise. `group` becomes the child's group id: the capture rule knows applications by it.
         """
         with contextlib.ExitStack() as files:
             sink: int | IO[bytes] = files.enter_context(log.open("ab")) if log else subprocess.DEVNULL
-            process = subprocess.Popen(
+            process = _popen(
                 list(command),
                 stdin=subprocess.DEVNULL,
                 stdout=sink if stdout is None else stdout,
@@ -99,6 +99,13 @@ class Processes:
                 process.terminate()
         for process in reversed(self._running.copy()):
             self.end(process)
+
+
+def _popen(command: list[str], **arguments: Any) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, **arguments)
+    except OSError as error:
+        raise BenchmarkError(f"{command[0]} cannot be started: {error.strerror}") from None
 
 
 def wait_until(

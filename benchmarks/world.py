@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import random
 import shutil
@@ -79,9 +80,15 @@ def inside(namespace: int | None) -> Iterator[None]:
         os.close(home)
 
 
+@functools.cache
 def can_isolate() -> bool:
-    """Whether namespaces and capture rules can be made here: root, `ip` and `iptables`."""
-    return os.geteuid() == 0 and bool(shutil.which("ip")) and bool(shutil.which("iptables"))
+    """Whether namespaces and capture rules can be made here: the rights, `ip` and `iptables`.
+
+    Root in a container may lack the rights, so it is tried.
+    """
+    if not all(shutil.which(tool) for tool in ("unshare", "ip", "iptables")):
+        return False
+    return subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode == 0
 
 
 @contextlib.contextmanager

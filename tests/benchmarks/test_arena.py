@@ -9,6 +9,7 @@ import pytest
 from benchmarks.arena import Arena, Measured, metrics_of
 from benchmarks.certificates import make_certificates
 from benchmarks.peers.envoy import DEFAULT_WINDOWS, Envoy, ciphers
+from benchmarks.peers.ours import Ours
 from benchmarks.plan import Contestant, Kind, Logging, choose_scenarios
 from benchmarks.processes import BenchmarkError, Usage
 from benchmarks.world import Capture, Topology
@@ -42,6 +43,25 @@ def test_envoy_is_measured(tmp_path: Path, topology: Topology, capture: Capture)
         arena.pair.inbound.wait()
         with pytest.raises(BenchmarkError, match="the inbound proxy has ended with status -9"):
             arena.measure(scenario, 0.3)
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(
+    ("topology", "capture"), [(Topology.LOOPBACK, Capture.PROXY), (Topology.VETH, Capture.REDIRECT)]
+)
+def test_our_pair_is_measured(tmp_path: Path, topology: Topology, capture: Capture) -> None:
+    require_netns()
+    for tool in ("gcc", "iptables", "iperf3"):
+        require_tool(tool)
+    certificates = make_certificates(tmp_path / "certificates")
+    contestant = Contestant("ours", "", Logging.TUNNEL)
+    with Arena(contestant, Ours(), certificates, tmp_path / "run", topology, capture) as arena:
+        assert arena.tls is not None
+        assert arena.tls.suite.startswith("TLS_AES_")
+        for scenario in choose_scenarios(["bulk-1-up", "connect-1", "idle"]):
+            metrics = metrics_of(arena.measure(scenario, 0.3), scenario.kind)
+            assert metrics["rss_mb"] > 0
+            assert metrics.get("errors", 0) == 0
 
 
 def test_cpu_is_shared_out_over_bytes_and_operations() -> None:

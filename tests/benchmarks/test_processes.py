@@ -40,6 +40,11 @@ def test_leaving_ends_every_child() -> None:
     assert not any(is_alive(child.pid) for child in children)
 
 
+def test_a_command_that_is_not_there_is_told() -> None:
+    with Processes() as processes, pytest.raises(BenchmarkError, match="no-such-proxy cannot be started: No such file"):
+        processes.start(["no-such-proxy"])
+
+
 def test_a_child_deaf_to_sigterm_is_killed() -> None:
     with Processes() as processes:
         child = processes.start(python(STUBBORN), stdout=subprocess.PIPE)
