@@ -1,0 +1,266 @@
+"""Pods on loopback, each beside a node proxy's data plane, all in this process: real sockets, no processes.
+
+Every pod has an address of its own, on which its proxy keeps the real ports; all proxies know the same mesh. An
+application of a pod calls through its proxy with `call` (captured, by a PROXY preamble) or `socks`; plaintext reaches
+a pod with `call_plain`. When the mesh closes, every proxy must have let go of what it had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import re
+import struct
+import time
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from hbone_py.aio.reactor import Reactor
+from hbone_py.tls.context import TlsSettings
+from hbone_py.tls.credentials import Credentials
+from mesh_py.discovery.state import MeshState
+from mesh_py.identity.store import CertificateStore
+from mesh_py.model.authorization import Policy
+from mesh_py.model.workload import Service, Workload
+from mesh_py.telemetry.access_log import AccessLog
+from mesh_py.telemetry.connection_log import PlainLines
+from mesh_py.telemetry.exposition import render
+from mesh_py.telemetry.log_filter import Level
+from mesh_py.telemetry.metrics import Metrics
+from tests.interop.callers import TcpCaller
+from tests.support import world
+from tests.support.certificates import CertificateFiles, TestRoot
+from tests.support.processes import eventually, loopback_address
+from tests.support.tcp_apps import Behaviour, TcpApp
+from ztunnel_py.config import from_env
+from ztunnel_py.data_plane import DataPlane
+from ztunnel_py.listening import bind_all, data_addresses
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Hashable
+    from contextlib import AbstractAsyncContextManager
+
+    from hbone_py.identity import SpiffeId
+    from mesh_py.telemetry.logs import Logs
+
+OUTBOUND, PLAINTEXT, HBONE, SOCKS = 15001, 15006, 15008, 15080
+Address = tuple[str, int]
+
+
+@dataclass
+class Authority:
+    """Signs for whoever is asked for (a `CertificateSource`), and keeps the files for peers that are not ours."""
+
+    root: TestRoot
+    renews: bool = False
+    files: dict[str, CertificateFiles] = field(default_factory=dict)
+    refuses: set[str] = field(default_factory=set)
+    """Service accounts it has nothing for."""
+    versions: dict[str, int] = field(default_factory=dict)
+
+    def load(self, identity: SpiffeId) -> Credentials:
+        if identity.service_account in self.refuses:
+            from hbone_py.errors import TlsConfigError
+
+            raise TlsConfigError(f"nothing is there for {identity.service_account}")
+        files = self.of(identity.service_account)
+        return Credentials.from_files(files.chain, files.key, files.roots)
+
+    def stamp(self, identity: SpiffeId) -> Hashable:
+        return self.versions.get(identity.service_account, 0)
+
+    def of(self, account: str) -> CertificateFiles:
+        """The certificate of `default/ACCOUNT`, issued once."""
+        if account not in self.files:
+            self.files[account] = self.root.issue(account, f"default/{account}")
+        return self.files[account]
+
+    def renew(self, account: str) -> None:
+        """From now on there is another certificate."""
+        del self.files[account]
+        self.versions[account] = self.versions.get(account, 0) + 1
+
+
+@dataclass
+class Proxy:
+    """One node proxy's data plane, and all it says of itself."""
+
+    plane: DataPlane
+    state: MeshState
+    metrics: Metrics
+    certificates: CertificateStore
+    lines: list[str]
+    """The access log."""
+
+    def logged(self, message: str = "connection complete") -> list[dict[str, str]]:
+        """The fields of all lines with that message."""
+        return [fields_of(line) for line in self.lines if f"\t{message}\t" in line]
+
+    async def line(self, index: int = 0, message: str = "connection complete") -> dict[str, str]:
+        """The fields of the `index`-th line with that message, awaited."""
+        await eventually(lambda: len(self.logged(message)) > index, f"line {index} of {message!r} in {self.lines}")
+        return self.logged(message)[index]
+
+    def samples(self, name: str) -> list[tuple[dict[str, str], float]]:
+        """Labels and values of one metric, read from the exposition by prometheus-client."""
+        text = "".join(render(self.metrics.snapshot()))
+        return [
+            (sample.labels, sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name
+        ]
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of the metric's samples that have these labels."""
+        return sum(
+            value for found, value in self.samples(name) if all(found.get(key) == want for key, want in labels.items())
+        )
+
+    @property
+    def open_connections(self) -> int:
+        return len(self.plane.context.connections.live)
+
+    def check_balance(self) -> None:
+        """What was opened was closed, and no accepted socket is left."""
+        assert not self.plane.context.connections.live
+        assert [series.labels for series in self.metrics.traffic if series.open_connections] == []
+        assert dict(self.metrics.traffic.sockets.items()) == {"source": 0, "destination": 0}
+
+    def close(self) -> None:
+        for listener in self.plane.listeners:
+            listener.close()
+        self.plane.cut()
+
+
+@dataclass
+class Pod:
+    """A pod of the mesh; `proxy` is None where nothing captures its traffic."""
+
+    name: str
+    ip: str
+    proxy: Proxy | None = None
+
+    @property
+    def its_proxy(self) -> Proxy:
+        assert self.proxy is not None, f"{self.name} has no proxy"
+        return self.proxy
+
+    def app(self, behaviour: Behaviour, port: int = 0) -> TcpApp:
+        """An application of the pod, for the length of an `async with`."""
+        return TcpApp(behaviour, self.ip, port)
+
+    def call(self, destination: str, source: str | None = None) -> AbstractAsyncContextManager[TcpCaller]:
+        """A captured connection of the pod's application, from `source` if it is not the pod's own address."""
+        return captured((self.ip, OUTBOUND), source or self.ip, destination)
+
+    def call_plain(self, client: str, destination: str) -> AbstractAsyncContextManager[TcpCaller]:
+        """Plaintext from the address `client` that is on its way to an application of the pod."""
+        return captured((self.ip, PLAINTEXT), client, destination)
+
+
+class Pods:
+    """The mesh. `async with`; pods come with `add`, everything else with `tell`."""
+
+    def __init__(self, root: TestRoot) -> None:
+        self.authority = Authority(root)
+        self.pods: list[Pod] = []
+        self._objects: list[world.MeshObject] = []
+        self._reactor: Reactor
+
+    async def __aenter__(self) -> Self:
+        self._reactor = Reactor.current()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        proxies = [pod.proxy for pod in self.pods if pod.proxy is not None]
+        for proxy in proxies:
+            proxy.close()
+        for proxy in proxies:
+            proxy.check_balance()
+        assert self._reactor.open_sockets == 0
+        assert self._reactor.ledger.used == 0
+        self._reactor.close()
+
+    def add(self, name: str, *, proxied: bool = True, environment: dict[str, str] | None = None, **fields: Any) -> Pod:
+        """A pod and its workload; `fields` are the workload's, `environment` the proxy's."""
+        pod = Pod(name, loopback_address())
+        self.pods.append(pod)
+        if proxied:
+            pod.proxy = self._proxy(pod, environment or {})
+        self.tell(world.workload(name, pod.ip, **{"node": name, **fields}))
+        return pod
+
+    def tell(self, *objects: world.MeshObject) -> None:
+        """Add to, or change, what all proxies know."""
+        self._objects += objects
+        for pod in self.pods:
+            if pod.proxy is not None:
+                _tell(pod.proxy.state, objects)
+
+    def _proxy(self, pod: Pod, environment: dict[str, str]) -> Proxy:
+        settings = from_env(
+            {
+                "PROXY_MODE": "node",
+                "NODE_NAME": pod.name,
+                "PROXY_BIND_ADDRESS": pod.ip,
+                "LOCAL_XDS": "{}",
+                "XDS_ADDRESS": "",
+                "FAKE_CA": "true",
+                "PROXY_PROTOCOL_CAPTURE": "true",
+                "UNSTABLE_ENABLE_SOCKS5": "true",
+                "HOME": "/nonexistent",
+            }
+            | environment
+        )
+        lines: list[str] = []
+        access = AccessLog(lines.append, PlainLines(), time.time, Level.DEBUG)
+        metrics = Metrics("test")
+        state = MeshState(settings.network, settings.node)
+        _tell(state, self._objects)
+        store = CertificateStore(self.authority, TlsSettings(), lambda: datetime.datetime.now(datetime.UTC))
+        sockets = bind_all(data_addresses(settings), settings.socket_options)
+        plane = DataPlane.start(settings, sockets, state, store, cast("Logs", SimpleNamespace(access=access)), metrics)
+        return Proxy(plane, state, metrics, store, lines)
+
+
+def _tell(state: MeshState, objects: list[world.MeshObject] | tuple[world.MeshObject, ...]) -> None:
+    with state.batch():
+        for thing in objects:
+            match thing:
+                case Workload():
+                    state.upsert_workload(thing)
+                case Service():
+                    state.upsert_service(thing)
+                case Policy():
+                    state.upsert_policy(thing)
+
+
+@contextlib.asynccontextmanager
+async def captured(proxy: Address, source: str, destination: str) -> AsyncIterator[TcpCaller]:
+    """A connection from `source` to a proxy's port that says by a PROXY preamble where it was going."""
+    reader, writer = await asyncio.open_connection(*proxy, local_addr=(source, 0))
+    try:
+        writer.write(preamble(writer.get_extra_info("sockname"), world.address(destination)))
+        yield TcpCaller(reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+def preamble(source: Address, destination: Address) -> bytes:
+    """PROXY protocol version 2 over IPv4, written from its specification."""
+    addresses = IPv4Address(source[0]).packed + IPv4Address(destination[0]).packed
+    body = addresses + struct.pack(">HH", source[1], destination[1])
+    return b"\r\n\r\n\x00\r\nQUIT\n" + struct.pack(">BBH", 0x21, 0x11, len(body)) + body
+
+
+def fields_of(line: str) -> dict[str, str]:
+    """The `key=value` fields of a log line, quotes taken off, `level` from its head."""
+    _, level, _, _, text = line.rstrip("\n").split("\t")
+    found = re.findall(r'(\S+?)=("(?:[^"\\]|\\.)*"|\S*)(?: |$)', text)
+    return {"level": level} | {key: value.strip('"') for key, value in found}
