@@ -1,4 +1,4 @@
-"""What a workload's DNS question means in the mesh: names of services, long, short and wild (hbone-controlplane 6) [pure].
+"""What a DNS question means in the mesh: names of services, long, short and wild (hbone-controlplane 6) [pure].
 
 A name nobody in the mesh has is not ours to answer: the caller forwards it. A name that is known and has no address
 of the asked family is answered with nothing, never with "no such name". Workloads' own host names are not looked up.

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_py.discovery.dns_names import Alias, NameRules, aliases, look_up, wildcards
-from mesh_py.discovery.state import MeshState
 from mesh_py.model.workload import HealthPolicy, HealthStatus, IpFamilies, LoadBalancer, Visibility
 from tests.support.world import mesh, service, workload
 
 if TYPE_CHECKING:
-    from mesh_py.model.workload import Service
+    from mesh_py.discovery.state import MeshState
+    from mesh_py.model.workload import Service, Workload
 
 RULES = NameRules()
 CLIENT = workload("client", "10.0.0.1", namespace="shop", uid="c//Pod/shop/client")
@@ -74,7 +74,7 @@ def test_other_search_domains_replace_those_of_pods() -> None:
 
 
 def test_a_search_domain_by_itself_strips_to_nothing() -> None:
-    assert list(aliases("cluster.local", "shop", RULES))[0] == Alias("cluster.local")
+    assert next(aliases("cluster.local", "shop", RULES)) == Alias("cluster.local")
     assert all(alias.stripped is None for alias in aliases("cluster.local", "shop", RULES))
 
 
@@ -200,7 +200,7 @@ def test_families_a_service_is_offered_on(families: IpFamilies | None, four: str
 HEADLESS = "db.shop.svc.cluster.local"
 
 
-def pod(name: str, *ips: str, **fields: object) -> object:
+def pod(name: str, *ips: str, **fields: object) -> Workload:
     return workload(name, *ips, services={f"shop/{HEADLESS}": {80: 80}}, **fields)
 
 
