@@ -359,6 +359,8 @@ class Peer:
         self._lose(SettingsTimeout("http2 handshake failed: no SETTINGS from the peer in time"))
 
     def _ping(self) -> None:
+        if not self.engine.streams:
+            self.tls.release_memory()  # what a burst made its buffers grow to
         self.engine.ping(PING_PAYLOAD)
         self.reactor.touch(self)
         self._set_timer(self._keepalive.timeout, lambda: self._lose(ConnectionLost("the peer does not answer PINGs")))

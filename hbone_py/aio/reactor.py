@@ -11,6 +11,7 @@ for `again`. Nobody else will tell it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
@@ -70,6 +71,7 @@ class Reactor:
         """Where the payload of each of them lies in `plaintext_out`, behind room for its header."""
         self._epoll = select.epoll()
         self._sockets: dict[int, Pollable] = {}
+        self._handed_on: dict[int, int] = {}
         self._ready: dict[Pollable, None] = {}
         self._dirty: list[Peer] = []
         self._running = False
@@ -101,9 +103,24 @@ class Reactor:
     # Sockets ---------------------------------------------------------------
 
     def register(self, fd: int, pollable: Pollable) -> None:
-        """Watch a non-blocking socket. The kernel reports its present state once, right away."""
+        """Watch a non-blocking socket. Its present state is reported once, right away."""
         self._sockets[fd] = pollable
-        self._epoll.register(fd, _EVERYTHING)
+        edges = self._handed_on.pop(fd, None)
+        if edges is None:
+            self._epoll.register(fd, _EVERYTHING)
+        elif edges & READABLE:
+            self.again(pollable)
+
+    def hand_on(self, fd: int, edges: int) -> None:
+        """Whoever registers this socket next takes it over as it is watched already; `edges` were reported so far."""
+        self._handed_on[fd] = edges
+
+    def take_back(self, fd: int) -> None:
+        """Nobody took it over: watch it no more."""
+        if self._handed_on.pop(fd, None) is not None:
+            self.forget(fd)
+            with contextlib.suppress(OSError):  # it may be closed already
+                self._epoll.unregister(fd)
 
     def unregister(self, fd: int) -> None:
         """Stop watching; call it before the socket is closed."""

@@ -186,7 +186,7 @@ class Connected(Protocol):
     """Told once how a connection attempt ended."""
 
     def connected(self, sock: socket.socket) -> None:
-        """TCP is up; the socket is registered with no one."""
+        """TCP is up. Register the socket at once or close it."""
 
     def connect_failed(self, error: HboneError) -> None:
         """It is not, and why."""
@@ -224,12 +224,17 @@ class Connecting:
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code == 0 and not mask & WRITABLE:
             return
-        self._settle()
         if code:
+            self._settle()
             self._sock.close()
             self._owner.connect_failed(connect_error(code, self._address))
-        else:
-            self._owner.connected(self._sock)
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        fd = self._sock.fileno()
+        self._reactor.hand_on(fd, mask)
+        self._owner.connected(self._sock)
+        self._reactor.take_back(fd)
 
     def on_again(self) -> None:
         """Never asked for."""
