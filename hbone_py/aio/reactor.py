@@ -34,6 +34,7 @@ SCATTERED_FRAME = 16 * 1024
 READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 WRITABLE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 CLOSING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+BROKEN = select.EPOLLERR
 _EVERYTHING = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _BATCH = 256
 
@@ -42,7 +43,7 @@ class Pollable(Protocol):
     """Whoever owns a registered socket."""
 
     def on_ready(self, mask: int) -> None:
-        """The kernel reports an edge: READABLE, WRITABLE or CLOSING bits."""
+        """The kernel reports an edge: READABLE, WRITABLE, CLOSING or BROKEN bits."""
 
     def on_again(self) -> None:
         """The turn that was asked for with `Reactor.again`."""

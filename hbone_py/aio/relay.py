@@ -11,11 +11,14 @@ cut for an end; `lenient` gives the real ztunnel's form, where both become clean
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import socket
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hbone_py.aio.reactor import CLOSING, READ_SIZE, READABLE, SCATTER, SCATTERED_FRAME, WRITABLE
+from hbone_py.aio.reactor import BROKEN, CLOSING, READ_SIZE, READABLE, SCATTER, SCATTERED_FRAME, WRITABLE
 from hbone_py.aio.tcp import reset
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
 from hbone_py.frames import HEADER, HEADER_SIZE
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from hbone_py import events as ev
     from hbone_py.aio.peer import Peer
+    from hbone_py.aio.wheel import Timer
     from hbone_py.streams import Stream
 
 JOIN_BELOW = 16 * 1024
@@ -43,6 +47,8 @@ class Relay:
     """
 
     __slots__ = (
+        "_grace",
+        "_is_broken",
         "_is_closing",
         "_is_discarding",
         "_is_full",
@@ -83,8 +89,10 @@ class Relay:
         self._is_reading = False  # the tunnel is open: the application may be read
         self._is_full = False  # the application's socket refused bytes
         self._is_closing = False  # the kernel said the application has hung up: read to the end
+        self._is_broken = False  # and that it was by a reset
         self._is_small = True  # the last read was smaller than a frame
-        self._is_discarding = False  # the tunnel is gone, cleanly: what the application still says goes nowhere
+        self._is_discarding = False  # the tunnel is gone, cleanly: what the application still says goes nowhere,
+        self._grace: Timer | None = None  # for this long
 
     def start(self) -> None:
         """The tunnel is open: carry bytes both ways from now on, those held so far first."""
@@ -94,6 +102,8 @@ class Relay:
         self._reactor.register(self.sock.fileno(), self)
         if stream.unread:
             self._drain_held()
+            if self.is_over:
+                return
         stream.sink = self._deliver
         if not stream.remote_open and not stream.unread:
             self._finish_down()
@@ -106,10 +116,13 @@ class Relay:
         """The kernel reports an edge."""
         if mask & CLOSING:
             self._is_closing = True
+            self._is_broken = self._is_broken or bool(mask & BROKEN)
         if mask & WRITABLE and self._is_full:
             self._drain_held()
         if mask & READABLE and not self.is_over:
             self.on_again()
+        if self._is_broken and self.up_ended and not self.is_over:
+            self._application_broke(self._socket_error())
 
     def on_again(self) -> None:
         """Application to tunnel: read while both the window and the tunnel's socket have room."""
@@ -123,9 +136,11 @@ class Relay:
         for _ in range(_READS_PER_TURN):
             if peer.is_stalled:
                 peer.wait_writable(self)
+                self._paused()
                 return
             allowed = engine.sendable(stream)
             if not allowed:
+                self._paused()
                 return
             try:
                 count, wanted = self._read_frames(allowed)
@@ -137,9 +152,18 @@ class Relay:
             if not count:
                 self._application_ended()
                 return
-            if self.is_over or (count < wanted and not self._is_closing):
+            if count < wanted and not self._is_closing:
                 return
         self._reactor.again(self)
+
+    def _paused(self) -> None:
+        """There is no room for what the application says. If it is gone by a reset, its bytes are worth nothing."""
+        if self._is_broken and not self._lenient:
+            self._application_broke(self._socket_error())
+
+    def _socket_error(self) -> OSError:
+        code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
+        return OSError(code, os.strerror(code))
 
     def _read_frames(self, allowed: int) -> tuple[int, int]:
         """Read once, frame in place, send; returns (bytes read, bytes asked for)."""
@@ -195,12 +219,14 @@ class Relay:
             self._finish(None)
 
     def _application_broke(self, error: OSError) -> None:
-        """RST, or the like."""
+        """RST, or the like. What the tunnel still holds or brings for the application is dropped."""
+        engine, is_client = self.peer.engine, self.peer.is_client
         if self._lenient:
-            self.peer.engine.end(self.stream)
+            engine.end(self.stream)
+            code = ErrorCode.CANCEL if is_client else ErrorCode.NO_ERROR
         else:
-            code = ErrorCode.CONNECT_ERROR if self.peer.is_client else ErrorCode.INTERNAL_ERROR
-            self.peer.engine.reset(self.stream, code)
+            code = ErrorCode.CONNECT_ERROR if is_client else ErrorCode.INTERNAL_ERROR
+        engine.reset(self.stream, code)
         self._reactor.touch(self.peer)
         self._finish(ConnectionLost(f"application connection broke: {error.strerror}"))
 
@@ -254,22 +280,26 @@ class Relay:
         if self.up_ended:
             self._finish(None)  # closing says the same
             return
-        try:
+        with contextlib.suppress(OSError):  # it may be gone already; reading will tell
             self.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # it is gone already; reading will tell
         if self._is_discarding:
-            self._reactor.wheel.after(_GRACE, self._end_of_grace)
-            self._discard()
+            self._begin_grace()
+
+    def _begin_grace(self) -> None:
+        self._grace = self._reactor.wheel.after(_GRACE, self._end_of_grace)
 
     def _discard(self) -> None:
         """Nobody wants what the application still says; closing under it would turn its end into a reset."""
-        if self.is_over:
+        if self.is_over or self.up_ended:
             return
         view = self._reactor.plaintext_out.view
         try:
-            while self.sock.recv_into(view):
-                pass
+            for _ in range(_READS_PER_TURN):
+                if not self.sock.recv_into(view):
+                    break
+            else:
+                self._reactor.again(self)
+                return
         except BlockingIOError:
             return
         except OSError:
@@ -292,13 +322,21 @@ class Relay:
         if self.is_over:
             return
         clean = event.after_end and event.code == ErrorCode.NO_ERROR
-        if clean or (self._lenient and event.by_peer and event.code in _CLEAN_RESETS):
-            self._is_discarding = True
-            self.peer.engine.end(self.stream)
-            if not self.stream.unread:
-                self._finish_down()
+        # The engine has dropped what was held, unless the reset says that nothing is missing.
+        forgiven = self._lenient and event.by_peer and event.code in _CLEAN_RESETS and not self._is_full
+        if clean or forgiven:
+            self._end_cleanly()
             return
         self._finish(StreamReset(event.code, by_peer=event.by_peer))
+
+    def _end_cleanly(self) -> None:
+        """The stream is gone with nothing missing: the application reads an end, and may say what it likes."""
+        self._is_discarding = True
+        if self.down_ended:
+            self._begin_grace()
+        elif not self.stream.unread:
+            self._finish_down()
+        self._discard()
 
     def tunnel_lost(self, error: HboneError) -> None:
         """The connection is gone: bytes may be missing, so the application must see a reset."""
@@ -333,6 +371,8 @@ class Relay:
             return
         self.is_over = True
         self.stream.sink = None
+        if self._grace is not None:
+            self._grace.cancel()
         self._reactor.forget(self.sock.fileno())
         if error is None:
             self.sock.close()

@@ -1,0 +1,262 @@
+"""Relay: one application, one tunnel, and everything that can happen between them."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hbone_py.config import KIB, Http2Config
+from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
+from tests.support.peers import clock_of
+from tests.support.sockets import Heard, turns, until
+
+if TYPE_CHECKING:
+    from tests.support.peers import HalfRelayed, PeerMaker, PeerPair, Relayed
+
+SMALL_WINDOWS = Http2Config(stream_window=64 * KIB, connection_window=256 * KIB)
+TIGHT = {"send_buffer": 4096, "receive_buffer": 4096}
+
+
+def payload(size: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+async def relayed_pair(peers: PeerMaker, *, lenient: bool = False, **how: object) -> tuple[PeerPair, Relayed]:
+    pair = peers.pair(**how)  # type: ignore[arg-type]
+    await pair.up()
+    return pair, await pair.relayed(lenient=lenient)
+
+
+async def half_relayed(peers: PeerMaker, *, lenient: bool = False, **buffers: int) -> HalfRelayed:
+    pair = peers.pair(client_config=SMALL_WINDOWS, server_config=SMALL_WINDOWS)
+    await pair.up()
+    return await pair.relayed_near(lenient=lenient, **buffers)
+
+
+async def shut_window(relayed: HalfRelayed) -> None:
+    """The application talks until nothing more goes anywhere."""
+    while relayed.app.stuff(payload(64 * KIB)) or not relayed.relay.stream.blocked:
+        await turns()
+
+
+# Ends ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["near", "far"])
+async def test_each_direction_ends_by_itself(peers: PeerMaker, first: str) -> None:
+    _, relayed = await relayed_pair(peers)
+    one, other = (relayed.near, relayed.far) if first == "near" else (relayed.far, relayed.near)
+    await one.say(b"question")
+    one.end()
+    assert await other.hear_all() == Heard(b"question", "eof")
+    await other.say(b"answer")
+    await turns()
+    assert not relayed.results
+    other.end()
+    assert await one.hear_all() == Heard(b"answer", "eof")
+    assert await relayed.over() == (None, None)
+    relayed.close()
+
+
+async def test_it_counts_what_it_carried(peers: PeerMaker) -> None:
+    _, relayed = await relayed_pair(peers)
+    await relayed.near.say(b"12345")
+    relayed.near.end()
+    await relayed.far.hear_all()
+    await relayed.far.say(b"123")
+    relayed.far.end()
+    await relayed.over()
+    assert (relayed.near_relay.sent, relayed.near_relay.received) == (5, 3)
+    assert (relayed.far_relay.sent, relayed.far_relay.received) == (3, 5)
+    relayed.close()
+
+
+async def test_an_end_waits_for_what_is_still_held(peers: PeerMaker) -> None:
+    """The server has said all and ended long before the slow application has read it."""
+    relayed = await half_relayed(peers, **TIGHT)
+    said = payload(64 * KIB)
+    relayed.send(said)
+    relayed.end()
+    await until(lambda: not relayed.relay.stream.remote_open, "the end received")
+    assert relayed.relay.stream.unread > 0
+    assert not relayed.relay.down_ended
+    assert await relayed.app.hear_all() == Heard(said, "eof")
+    relayed.app.close()
+    assert await relayed.over() is None
+
+
+async def test_an_application_that_says_and_leaves_at_once_is_heard(peers: PeerMaker) -> None:
+    _, relayed = await relayed_pair(peers)
+    said = payload(300 * KIB)
+    taken = relayed.near.stuff(said)
+    relayed.near.end()
+    assert await relayed.far.hear_all() == Heard(said[:taken], "eof")
+    relayed.close()
+    await relayed.over()
+
+
+# Resets -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("who", "code"), [("near", ErrorCode.CONNECT_ERROR), ("far", ErrorCode.INTERNAL_ERROR)], ids=["client", "server"]
+)
+async def test_a_tcp_reset_is_a_stream_reset_is_a_tcp_reset(peers: PeerMaker, who: str, code: ErrorCode) -> None:
+    """Downstream hears INTERNAL_ERROR, upstream CONNECT_ERROR."""
+    _, relayed = await relayed_pair(peers)
+    one, other = (relayed.near, relayed.far) if who == "near" else (relayed.far, relayed.near)
+    one.reset()
+    assert await other.hear_all() == Heard(b"", "reset")
+    ends = await relayed.over()
+    broke, told = ends if who == "near" else reversed(ends)
+    assert isinstance(broke, ConnectionLost)
+    assert isinstance(told, StreamReset)
+    assert (told.code, told.by_peer) == (code, True)
+    other.close()
+
+
+@pytest.mark.parametrize("who", ["near", "far"])
+async def test_a_reset_is_noticed_after_the_application_has_ended(peers: PeerMaker, who: str) -> None:
+    _, relayed = await relayed_pair(peers)
+    one, other = (relayed.near, relayed.far) if who == "near" else (relayed.far, relayed.near)
+    one.end()
+    assert await other.hear_all() == Heard(b"", "eof")
+    one.reset()
+    await relayed.over()
+    # It wrote to nobody: RST reaches it as an error of its next call.
+    with pytest.raises(ConnectionError):
+        await other.say(b"anybody?")
+        await other.say(b"anybody?")
+    other.close()
+
+
+async def test_a_reset_is_noticed_while_the_window_is_shut(peers: PeerMaker) -> None:
+    relayed = await half_relayed(peers)
+    await shut_window(relayed)
+    relayed.app.reset()
+    assert isinstance(await relayed.over(), ConnectionLost)
+    await until(lambda: ("reset", ErrorCode.CONNECT_ERROR, True) in relayed.driver.told, "the server told")
+
+
+async def test_a_reset_is_noticed_while_bytes_for_the_application_are_held(peers: PeerMaker) -> None:
+    relayed = await half_relayed(peers, **TIGHT)
+    relayed.send(payload(64 * KIB))
+    await until(lambda: relayed.relay.stream.unread, "bytes held")
+    relayed.app.reset()
+    assert isinstance(await relayed.over(), ConnectionLost)
+    await until(lambda: ("reset", ErrorCode.CONNECT_ERROR, True) in relayed.driver.told, "the server told")
+
+
+@pytest.mark.parametrize("code", [code for code in ErrorCode if code])
+async def test_a_stream_reset_is_a_tcp_reset(peers: PeerMaker, code: ErrorCode) -> None:
+    relayed = await half_relayed(peers)
+    relayed.reset(code)
+    assert await relayed.app.hear_all() == Heard(b"", "reset")
+    error = await relayed.over()
+    assert isinstance(error, StreamReset)
+    assert (error.code, error.by_peer) == (code, True)
+    relayed.app.close()
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+async def test_no_error_before_the_end_is_a_reset_unless_lenient(peers: PeerMaker, lenient: bool) -> None:
+    relayed = await half_relayed(peers, lenient=lenient)
+    relayed.reset(ErrorCode.NO_ERROR)
+    assert await relayed.app.hear_all() == Heard(b"", "eof" if lenient else "reset")
+    relayed.app.close()
+    error = await relayed.over()
+    assert error is None if lenient else isinstance(error, StreamReset)
+
+
+async def test_a_lost_connection_resets_both_applications(peers: PeerMaker) -> None:
+    pair, relayed = await relayed_pair(peers)
+    pair.server.abort(RuntimeError("the process is gone"))
+    assert (await relayed.far.hear_all()).ended == "reset"
+    assert (await relayed.near.hear_all()).ended == "reset"
+    near, far = await relayed.over()
+    assert isinstance(near, ConnectionLost)
+    assert isinstance(far, ConnectionLost)
+    relayed.close()
+
+
+async def test_cut_resets_both_sides(peers: PeerMaker) -> None:
+    _, relayed = await relayed_pair(peers)
+    why = HboneError("no longer allowed")
+    relayed.near_relay.cut(why, ErrorCode.CANCEL)
+    relayed.near_relay.cut(why, ErrorCode.CANCEL)
+    assert (await relayed.near.hear_all()).ended == "reset"
+    assert (await relayed.far.hear_all()).ended == "reset"
+    near, far = await relayed.over()
+    assert near is why
+    assert isinstance(far, StreamReset)
+    assert far.code == ErrorCode.CANCEL
+    relayed.close()
+
+
+# RST_STREAM(NO_ERROR) after END_STREAM: Envoy's way to say that it does not want the rest ------------------------------
+
+
+async def test_no_error_after_the_end_delivers_all_and_is_an_end(peers: PeerMaker) -> None:
+    relayed = await half_relayed(peers, **TIGHT)
+    said = payload(64 * KIB)
+    relayed.send(said)
+    relayed.end()
+    relayed.reset(ErrorCode.NO_ERROR)
+    assert await relayed.app.hear_all() == Heard(said, "eof")
+    relayed.app.close()
+    assert await relayed.over() is None
+
+
+async def test_nobody_wants_the_rest_but_its_writer_is_not_cut(peers: PeerMaker) -> None:
+    """The application is in the middle of a large request when the answer and NO_ERROR come."""
+    relayed = await half_relayed(peers, **TIGHT)
+    await shut_window(relayed)
+    relayed.send(b"enough")
+    relayed.end()
+    relayed.reset(ErrorCode.NO_ERROR)
+    await relayed.app.say(payload(512 * KIB))
+    relayed.app.end()
+    assert await relayed.app.hear_all() == Heard(b"enough", "eof")
+    assert await relayed.over() is None
+    relayed.app.close()
+
+
+async def test_the_reset_may_come_long_after_the_end(peers: PeerMaker) -> None:
+    relayed = await half_relayed(peers, **TIGHT)
+    await shut_window(relayed)
+    relayed.end()
+    await until(lambda: relayed.relay.down_ended, "the application told of the end")
+    await turns()
+    relayed.reset(ErrorCode.NO_ERROR)
+    await relayed.app.say(payload(512 * KIB))
+    relayed.app.end()
+    assert await relayed.over() is None
+    relayed.app.close()
+
+
+async def test_an_application_that_writes_all_before_it_reads_is_not_stuck(peers: PeerMaker) -> None:
+    relayed = await half_relayed(peers, **TIGHT)
+    await shut_window(relayed)
+    said = payload(64 * KIB)
+    relayed.send(said)
+    relayed.end()
+    relayed.reset(ErrorCode.NO_ERROR)
+    await relayed.app.say(payload(512 * KIB))
+    relayed.app.end()
+    assert await relayed.app.hear_all() == Heard(said, "eof")
+    assert await relayed.over() is None
+    relayed.app.close()
+
+
+async def test_an_application_that_never_stops_talking_is_left_alone_after_a_while(peers: PeerMaker) -> None:
+    relayed = await half_relayed(peers)
+    relayed.end()
+    relayed.reset(ErrorCode.NO_ERROR)
+    assert await relayed.app.hear_all() == Heard(b"", "eof")
+    await turns()
+    assert not relayed.ends
+    clock_of(peers.near).advance(10)
+    assert await relayed.over() is None
+    relayed.app.close()

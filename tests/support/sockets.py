@@ -1,0 +1,137 @@
+"""Connected sockets for tests, an application on the end of one, and the turns of the loop between them.
+
+Both ends of every connection live in the test's own loop: what must happen is awaited turn by turn, never slept for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.support.processes import loopback_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECONDS = 10.0
+"""When a test gives up; never how long it takes."""
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+CHUNK = 65536
+
+
+Pair = tuple[socket.socket, socket.socket]
+
+_handed_out: list[socket.socket] = []
+
+
+def tcp_pair(*, send_buffer: int | None = None, receive_buffer: int | None = None) -> Pair:
+    """Both ends of one loopback connection, not blocking; buffers of about that many bytes where given."""
+    with socket.socket() as listener, contextlib.ExitStack() as on_failure:
+        _shape(listener, send_buffer, receive_buffer)
+        listener.bind((loopback_address(), 0))
+        listener.listen(1)
+        near = on_failure.enter_context(socket.socket())
+        _shape(near, send_buffer, receive_buffer)
+        near.connect(listener.getsockname())
+        far, _ = listener.accept()
+        on_failure.pop_all()
+    for sock in (near, far):
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _handed_out.append(sock)
+    return near, far
+
+
+def close_all() -> None:
+    """Close every socket of every `tcp_pair` so far: a test that has failed leaves some open."""
+    while _handed_out:
+        _handed_out.pop().close()
+
+
+def _shape(sock: socket.socket, send_buffer: int | None, receive_buffer: int | None) -> None:
+    """Before the handshake: the kernel never takes an announced window back."""
+    if send_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+    if receive_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+
+
+class Heard(NamedTuple):
+    """All that came, and how it ended: `eof` or `reset`."""
+
+    data: bytes
+    ended: str
+
+
+class App:
+    """A TCP application of the simplest kind, on the running loop."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    async def say(self, data: bytes) -> None:
+        """Returns when the kernel has taken all of it."""
+        async with asyncio.timeout(SECONDS):
+            await asyncio.get_running_loop().sock_sendall(self.sock, data)
+
+    async def hear(self, count: int) -> bytes:
+        """Exactly `count` bytes."""
+        received = bytearray()
+        while len(received) < count:
+            chunk = await self._receive(min(CHUNK, count - len(received)))
+            assert chunk, f"ended after {len(received)} of {count} bytes"
+            received += chunk
+        return bytes(received)
+
+    async def hear_all(self) -> Heard:
+        """Read to the end, whatever end that is."""
+        received = bytearray()
+        try:
+            while chunk := await self._receive(CHUNK):
+                received += chunk
+        except ConnectionError:
+            return Heard(bytes(received), "reset")
+        return Heard(bytes(received), "eof")
+
+    async def _receive(self, count: int) -> bytes:
+        async with asyncio.timeout(SECONDS):
+            return await asyncio.get_running_loop().sock_recv(self.sock, count)
+
+    def stuff(self, data: bytes) -> int:
+        """Say as much as the kernel takes at once."""
+        taken = 0
+        with contextlib.suppress(BlockingIOError):
+            while taken < len(data):
+                taken += self.sock.send(memoryview(data)[taken:])
+        return taken
+
+    def end(self) -> None:
+        """FIN: we have said all."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """RST: gone, with everything unsaid and unread."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        self.sock.close()
+
+    def close(self) -> None:
+        """Gone politely: FIN, or what the kernel makes of unread bytes."""
+        self.sock.close()
+
+
+async def turns(count: int = 20) -> None:
+    """Let the loop look at everything several times: enough for all that can happen by itself."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
+    """Let the loop turn until `condition` holds; AssertionError naming `what` when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not {what} after {seconds} s"
+        await asyncio.sleep(0)
