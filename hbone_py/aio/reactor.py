@@ -75,6 +75,8 @@ class Reactor:
         self._handed_on: dict[int, int] = {}
         self._ready: dict[Pollable, None] = {}
         self._dirty: list[Peer] = []
+        self.is_expecting = False
+        """Something was begun whose answer is a matter of microseconds: a connection on loopback."""
         self._running = False
         self._scheduled = False
         loop.add_reader(self._epoll.fileno(), self._wake)
@@ -161,6 +163,18 @@ class Reactor:
         if self._epoll.closed:
             return
         self._running = True
+        self._turn()
+        if self.is_expecting:  # worth a look now: it saves a way through the loop
+            self.is_expecting = False
+            self._turn()
+        if self.ledger.used or self.ledger.withheld:
+            self._watch_memory()
+        self._running = False
+        if self._ready:
+            self._schedule()
+
+    def _turn(self) -> None:
+        """One batch: what the kernel reports, what asked for another turn, then everybody's output."""
         sockets = self._sockets
         for fd, mask in self._epoll.poll(0, _BATCH):
             pollable = sockets.get(fd)
@@ -178,11 +192,6 @@ class Reactor:
                     self._broken(pollable, error)
         while self._dirty:
             self._flush()
-        if self.ledger.used or self.ledger.withheld:
-            self._watch_memory()
-        self._running = False
-        if self._ready:
-            self._schedule()
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []

@@ -207,6 +207,7 @@ class Connecting:
         elif code == errno.EINPROGRESS:
             self._timer = self._reactor.wheel.after(seconds, self._too_late)
             self._reactor.register(self._sock.fileno(), self)
+            self._reactor.is_expecting = True
         else:
             self._sock.close()
             self._owner.connect_failed(connect_error(code, self._address))
