@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.aio.tcp import SocketAddress, show
@@ -12,11 +13,14 @@ from mesh_py.telemetry.connection_log import Ended
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hbone_py import events as ev
     from mesh_py.admin.config_dump import Json
     from mesh_py.model.workload import Workload
-    from mesh_py.telemetry.facts import ConnectionFacts
+    from mesh_py.telemetry.facts import ConnectionFacts, Reporter
     from mesh_py.telemetry.traffic import TrafficSeries
     from ztunnel_py.context import ProxyContext
+
+log = logging.getLogger("proxy")
 
 
 class DrainCut(HboneError):
@@ -26,6 +30,13 @@ class DrainCut(HboneError):
 
     def __init__(self) -> None:
         super().__init__("connection closed due to connection drain")
+
+
+class Unexpected(HboneError):
+    """A bug of ours: one connection ends of it, and the log has its traceback."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"unexpected error: {error!r}")
 
 
 class Flow(Protocol):
@@ -40,29 +51,47 @@ class Flow(Protocol):
         """The other way."""
 
 
+class Cuttable(Protocol):
+    """Whatever a drain waits for and ends at its deadline."""
+
+    def cut(self, error: HboneError) -> None:
+        """End it now, for `error`."""
+
+
 class Connections:
-    """All live connections of one proxy process."""
+    """All live connections of one proxy process, and what may become one: `pending`."""
 
     def __init__(self) -> None:
         self.live: set[Connection] = set()
+        self.pending: set[Cuttable] = set()
+        """Accepted, and not yet known where to: greetings, waits."""
         self._emptied: Callable[[], None] | None = None
 
     def remove(self, connection: Connection) -> None:
         """It has ended."""
         self.live.discard(connection)
-        if self._emptied is not None and not self.live:
-            self._emptied()
+        if self._emptied is not None:
+            self._look()
+
+    def settled(self, pending: Cuttable) -> None:
+        """It has become a connection, or nothing."""
+        self.pending.discard(pending)
+        if self._emptied is not None:
+            self._look()
 
     def when_empty(self, emptied: Callable[[], None]) -> None:
         """Call `emptied` once no connection is left (at once if there is none)."""
         self._emptied = emptied
-        if not self.live:
-            emptied()
+        self._look()
 
     def recheck(self) -> None:
         """The mesh has changed: whoever is no longer allowed ends."""
         for connection in list(self.live):
-            connection.recheck()
+            try:
+                connection.recheck()
+            except Exception as error:  # the others must be judged all the same
+                log.exception("! %s: unexpected error", connection)
+                connection.cut(Unexpected(error))
 
     def settle(self) -> None:
         """Bring every series up to date: counters are live, chunks are not counted one by one."""
@@ -71,8 +100,12 @@ class Connections:
 
     def cut_all(self) -> None:
         """The drain is over."""
-        for connection in list(self.live):
-            connection.cut(DrainCut())
+        for one in [*self.pending, *self.live]:
+            one.cut(DrainCut())
+
+    def _look(self) -> None:
+        if self._emptied is not None and not self.live and not self.pending:
+            self._emptied()
 
 
 class Connection:
@@ -96,13 +129,13 @@ class Connection:
         "workload",
     )
 
-    reporter: str = "source"
+    reporter: Reporter = "source"
     client_sends = "sent"
 
-    def __init__(self, context: ProxyContext, src: SocketAddress) -> None:
+    def __init__(self, context: ProxyContext, src: SocketAddress, dst: SocketAddress) -> None:
         self.context = context
         self.src = src
-        self.dst: SocketAddress = ("", 0)
+        self.dst = dst
         self.hbone_addr: str | None = None
         self.started = context.reactor.loop.time()
         self.flow: Flow | None = None
@@ -139,24 +172,26 @@ class Connection:
         if self.is_closed:
             return
         self.is_closed = True
+        self.context.connections.remove(self)
         facts, series = self.facts, self.series
         if facts is None or series is None:
             return
-        context = self.context
         self.settle()
-        series.close(error.flag if error is not None else "-")
-        context.connections.remove(self)
-        access = context.access
+        series.close("-" if error is None else self.flag_of(error))
+        access = self.context.access
         if access.wants_complete or (error is not None and access.wants_errors):
-            milliseconds = int((context.reactor.loop.time() - self.started) * 1000)
+            milliseconds = int((self.context.reactor.loop.time() - self.started) * 1000)
             ended = Ended(self._received, self._sent, milliseconds, None if error is None else str(error))
             access.complete(facts, show(self.src), show(self.dst), ended, self.hbone_addr)
+
+    def flag_of(self, error: HboneError) -> str:
+        """The response flag of a failure. What breaks an open connection is no failed handshake (2.9)."""
+        return "CONNECT" if self.flow is not None and error.flag == "H2_HANDSHAKE_FAILURE" else error.flag
 
     def refused(self, error: HboneError) -> None:
         """It ends before both ends were known: one WARN line, no counter (hbone-dataplane 2.9, 3.2)."""
         self.is_closed = True
-        reporter = "source" if self.reporter == "source" else "destination"
-        self.context.access.failed(reporter, show(self.src), show(self.dst), str(error))  # type: ignore[arg-type]
+        self.context.access.failed(self.reporter, show(self.src), show(self.dst), str(error))
 
     def recheck(self) -> None:
         """Policy may have changed. Outbound connections are never judged again (hbone-dataplane 3.8)."""
@@ -167,10 +202,46 @@ class Connection:
 
     def describe(self) -> Json:
         """Its entry in `/config_dump` (hbone-controlplane 7.3)."""
-        protocol: ConnectionProtocol = "HBONE" if self.hbone_addr else "TCP"
-        return connection_entry(show(self.src), self.original_dst, show(self.dst), protocol)
+        return connection_entry(show(self.src), self.original_dst, self.actual_dst, self.protocol)
+
+    @property
+    def protocol(self) -> ConnectionProtocol:
+        """How the two proxies speak."""
+        return "HBONE" if self.hbone_addr else "TCP"
 
     @property
     def original_dst(self) -> str | None:
         """Where the application meant to go, as far as this side knows."""
         return None
+
+    @property
+    def actual_dst(self) -> str:
+        """Where it really goes."""
+        return show(self.dst)
+
+    def __str__(self) -> str:
+        return f"connection {show(self.src)} to {show(self.dst)}"
+
+
+class SilentDriver:
+    """A `TunnelDriver` to whom nothing matters; subclasses say what does."""
+
+    __slots__ = ()
+
+    def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
+        """See `TunnelDriver`."""
+
+    def tunnel_refused(self, status: int) -> None:
+        """See `TunnelDriver`."""
+
+    def tunnel_ended(self) -> None:
+        """See `TunnelDriver`; who takes over finds the stream's end by itself."""
+
+    def tunnel_reset(self, event: ev.TunnelReset) -> None:
+        """See `TunnelDriver`."""
+
+    def tunnel_writable(self) -> None:
+        """See `TunnelDriver`; nothing is sent before the 200."""
+
+    def tunnel_lost(self, error: HboneError) -> None:
+        """See `TunnelDriver`."""

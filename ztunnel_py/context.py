@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
@@ -54,19 +55,32 @@ class ProxyContext:
     preserves_source: bool = False
     """We may connect to applications with the client's own address (3.6)."""
     is_draining: bool = False
+    may_grow: bool = False
+    """Discovery may still bring what is not known: then a connection waits for its workload a while (2.1, 3.2)."""
     _dice: Random = field(default_factory=Random)
+    _socks_version: int = -1
+    _socks_found: Workload | None = None
+
+    @property
+    def verdict_level(self) -> int:
+        """The log level of policy's verdicts (`AUTHZ_POLICY_INFO_LOGGING`)."""
+        return logging.INFO if self.settings.authz_info_logging else logging.DEBUG
 
     def source_workload(self, client: SocketAddress, *, by_socks: bool = False) -> Workload | None:
         """The workload of ours that a captured connection comes from."""
         if self.settings.workload is not None:
             return self.dedicated_workload()
         if by_socks and self.settings.socks_as is not None and client[0] == "127.0.0.1":
-            namespace, _, name = self.settings.socks_as.partition("/")
-            for workload in self.state.workloads:
-                if workload.name == name and workload.namespace == namespace and self.state.is_local(workload):
-                    return workload
-            return None
+            return self._socks_workload(self.settings.socks_as)
         return self.state.find_local_address(client[0])  # type: ignore[arg-type]
+
+    def _socks_workload(self, wanted: str) -> Workload | None:
+        """The workload of ours called `namespace/name`, looked for once after each change of the mesh."""
+        if self._socks_version != self.state.version:
+            self._socks_version = self.state.version
+            ours = (one for one in self.state.workloads if self.state.is_local(one))
+            self._socks_found = next((one for one in ours if f"{one.namespace}/{one.name}" == wanted), None)
+        return self._socks_found
 
     def destination_workload(self, local: SocketAddress) -> Workload | None:
         """The workload of ours that a connection reaches at `local`."""
@@ -81,15 +95,28 @@ class ProxyContext:
             return None
         return self.state.find_local_workload(info.name, info.namespace, info.service_account)
 
-    def source_address(self, wanted: str) -> str | None:
-        """The address to connect from on behalf of `wanted`; None for our own (hbone-dataplane 3.6).
+    def source_address(self, wanted: str, towards: str) -> str | None:
+        """The address to reach `towards` from on behalf of `wanted`; None for our own (hbone-dataplane 3.6).
 
-        On loopback anybody may borrow an address; elsewhere it takes the right to be transparent, or replies would
-        never find us.
+        On loopback anybody may borrow an address, and from there nothing else is reached; elsewhere it takes the
+        right to be transparent, or replies would never find us.
         """
         if self.settings.preserve_source is False:
             return None
-        return wanted if self.preserves_source or is_loopback(parse_ip(wanted)) else None
+        if is_loopback(parse_ip(wanted)):
+            return wanted if is_loopback(parse_ip(towards)) else None
+        return wanted if self.preserves_source else None
+
+    def own_address(self, source: Workload, client: str, towards: str) -> str | None:
+        """The address to reach `towards` from as `source`, whose application has the address `client`.
+
+        The other side shall see the workload, not its node: what a proxy inside the pod would give it.
+        """
+        if client in source.workload_ips:
+            return self.source_address(client, towards)
+        is_v6 = ":" in client
+        own = next((ip for ip in source.workload_ips if (":" in ip) == is_v6), None)
+        return None if own is None else self.source_address(own, towards)
 
     def forwarded_and_trace(self, client: str, tail: bytes) -> bytes:
         """The headers of a CONNECT that differ each time, encoded: forwarded, traceparent (hbone-dataplane 1.4)."""

@@ -6,23 +6,22 @@ from typing import TYPE_CHECKING
 
 from hbone_py.aio.original_dst import original_destination
 from hbone_py.aio.splice import Splice
-from hbone_py.aio.tcp import Connecting, Listener, SocketAddress, outgoing_socket, reset, show
-from hbone_py.errors import ConnectionFailed, ConnectionLost, HboneError
+from hbone_py.aio.tcp import Listener, SocketAddress, reset
+from hbone_py.errors import HboneError
 from mesh_py.discovery.inbound import guess_service
 from mesh_py.model.address import parse_ip
-from mesh_py.model.errors import PolicyChanged, PolicyDenied, SelfCall
+from mesh_py.model.errors import SelfCall
 from mesh_py.policy.match import ConnectionFacts as PolicyFacts
 from mesh_py.policy.rbac import authorize
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
-from ztunnel_py.connections import Connection
+from ztunnel_py.connections import Unexpected, log
 from ztunnel_py.context import NotOurWorkload
-from ztunnel_py.inbound import log
+from ztunnel_py.judged import JudgedConnection
 
 if TYPE_CHECKING:
     import socket
 
     from mesh_py.model.workload import Workload
-    from mesh_py.policy.rbac import Verdict
     from ztunnel_py.context import ProxyContext
 
 
@@ -43,48 +42,50 @@ class InboundPassthrough:
 
     def carry(self, sock: socket.socket, client: SocketAddress, destination: SocketAddress) -> None:
         """Bring it to the workload, unchanged."""
-        PlainConnection(self.context, sock, client, destination).begin()
+        PlainConnection(self.context, sock, client, destination).start()
 
 
-class PlainConnection(Connection):
+class PlainConnection(JudgedConnection):
     """One plaintext connection."""
 
-    __slots__ = ("_connecting", "_policy_facts", "_sock")
+    __slots__ = ("_sock",)
 
-    reporter = "destination"
     client_sends = "sent"
 
     def __init__(
         self, context: ProxyContext, sock: socket.socket, client: SocketAddress, destination: SocketAddress
     ) -> None:
-        super().__init__(context, client)
-        self.dst = destination
+        super().__init__(context, client, destination)
         self._sock = sock
-        self._connecting: Connecting | None = None
-        self._policy_facts: PolicyFacts
         context.metrics.traffic.sockets.destination += 1
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Loop check, workload, policy, connect."""
-        context = self.context
         try:
-            if self.dst[1] in context.illegal_ports:
-                raise SelfCall
-            workload = context.destination_workload(self.dst)
-            if workload is None:
-                raise NotOurWorkload(f"unknown destination: no workload of this proxy has the address {self.dst[0]}")
+            workload = self._destination_workload()
+            facts = self._facts(workload)
         except HboneError as error:
             self._drop()
             self.refused(error)
             return
-        except OSError as error:
+        except Exception as error:
+            log.exception("! %s: unexpected error", self)
             self._drop()
-            self.refused(ConnectionLost(f"io error: {error.strerror}"))
+            self.refused(Unexpected(error))
             return
         self.workload = workload
-        self._policy_facts = PolicyFacts(parse_ip(self.src[0]), parse_ip(self.dst[0]), self.dst[1])
-        self.opened(self._facts(workload), self.dst, None)
-        self._judge()
+        self.policy_facts = PolicyFacts(parse_ip(self.src[0]), parse_ip(self.dst[0]), self.dst[1])
+        self.opened(facts, self.dst, None)
+        policies = self.context.state.policies.applicable(workload)
+        self.judge(policies, authorize(policies, self.policy_facts))
+
+    def _destination_workload(self) -> Workload:
+        if self.dst[1] in self.context.illegal_ports:
+            raise SelfCall
+        workload = self.context.destination_workload(self.dst)
+        if workload is None:
+            raise NotOurWorkload(f"unknown destination: no workload of this proxy has the address {self.dst[0]}")
+        return workload
 
     def _facts(self, workload: Workload) -> ConnectionFacts:
         context = self.context
@@ -98,67 +99,24 @@ class PlainConnection(Connection):
             None if service is None else ServiceFacts.of_service(service),
         )
 
-    def verdict(self) -> Verdict:
-        """What policy says now."""
-        assert self.workload is not None, "judged after it was found"
-        return authorize(self.context.state.policies.applicable(self.workload), self._policy_facts)
+    def let_in(self) -> None:
+        """See `JudgedConnection`."""
+        self.connect_to(self.dst, self.context.source_address(self.src[0], self.dst[0]))
 
-    def recheck(self) -> None:
-        """Policy may have changed: an open connection it no longer allows ends (3.8)."""
-        current = self.context.destination_workload(self.dst)
-        if current is not None:
-            self.workload = current
-        if self.flow is not None and not self.verdict().allowed:
-            log.info("connection %s closed because it's no longer allowed after a policy update", show(self.src))
-            self.cut(PolicyChanged())
-
-    def _judge(self) -> None:
-        verdict = self.verdict()
-        if verdict.missing:
-            context = self.context
-            context.when(lambda: not self.verdict().missing, context.settings.policy_wait, lambda _: self._judged())
-        else:
-            self._act(verdict)
-
-    def _judged(self) -> None:
-        if not self.is_closed:
-            self._act(self.verdict())
-
-    def _act(self, verdict: Verdict) -> None:
-        if not verdict.allowed:
-            self._failed(PolicyDenied(verdict.reason))
-            return
-        context = self.context
-        source = context.source_address(self.src[0])
-        try:
-            sock = outgoing_socket(self.dst, context.settings.socket_options, source)
-        except OSError as error:
-            self._failed(ConnectionFailed(f"connection failed: {error.strerror}"))
-            return
-        self._connecting = Connecting(context.reactor, sock, self.dst, self)
-        self._connecting.start(context.settings.deadlines.connect)
-
-    def connected(self, sock: socket.socket) -> None:
+    def carry(self, sock: socket.socket) -> None:
         """The application is there."""
-        self._connecting = None
-        if self.is_closed:
-            reset(sock)
-            return
         splice = Splice(self.context.reactor, self._sock, sock, self._flowed)
         self.flow = splice
         splice.start()
-
-    def connect_failed(self, error: HboneError) -> None:
-        """It is not."""
-        self._connecting = None
-        self._failed(error)
 
     def _flowed(self, flow: Splice, error: HboneError | None) -> None:
         self.context.metrics.traffic.sockets.destination -= 1
         self.closed(error)
 
-    def _failed(self, error: HboneError) -> None:
+    def turned_away(self, error: HboneError) -> None:
+        """See `JudgedConnection`."""
         if not self.is_closed:
+            self.stop_connecting()
             self._drop()
             self.closed(error)
 
@@ -170,8 +128,5 @@ class PlainConnection(Connection):
         """End it now."""
         if isinstance(self.flow, Splice):
             self.flow.finish(error)
-            return
-        if self._connecting is not None:
-            self._connecting.cancel()
-            self._connecting = None
-        self._failed(error)
+        else:
+            self.turned_away(error)

@@ -34,7 +34,6 @@ from mesh_py.telemetry.log_filter import Level
 from mesh_py.telemetry.metrics import Metrics
 from tests.interop.callers import TcpCaller
 from tests.support import world
-from tests.support.certificates import CertificateFiles, TestRoot
 from tests.support.processes import eventually, loopback_address
 from tests.support.tcp_apps import Behaviour, TcpApp
 from ztunnel_py.config import from_env
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 
     from hbone_py.identity import SpiffeId
     from mesh_py.telemetry.logs import Logs
+    from tests.support.certificates import CertificateFiles, TestRoot
 
 OUTBOUND, PLAINTEXT, HBONE, SOCKS = 15001, 15006, 15008, 15080
 Address = tuple[str, int]
