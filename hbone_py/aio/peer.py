@@ -121,7 +121,8 @@ class Peer:
         self._deadlines = deadlines or Deadlines()
         self._keepalive = keepalive or Keepalive()
         self._unsent = b""
-        self._waiting: dict[TunnelDriver, None] = {}
+        self._waiting: dict[TunnelDriver, None] = {}  # for the socket
+        self._without_turn: list[Stream] = []  # when the connection's window was open the last time
         self._timer: Timer | None = None
         self._is_hung_up = False
 
@@ -235,12 +236,22 @@ class Peer:
                     owner.tunnel_ended()
             else:
                 self._dispatch_rare(event)
-        if engine.has_blocked:
-            for stream in engine.unblocked():
-                if stream.owner is not None:
-                    stream.owner.tunnel_writable()
+        if engine.has_blocked or self._without_turn:
+            self._resume()
         if not self.is_closed:
             self.reactor.touch(self)
+
+    def _resume(self) -> None:
+        """The window may be open again: everybody who was refused tries, those first who had no turn the last time."""
+        engine = self.engine
+        ready = self._without_turn + engine.unblocked()
+        self._without_turn = []
+        for position, stream in enumerate(ready):
+            if engine.send_window <= 0:
+                self._without_turn = ready[position:]
+                return
+            if stream.owner is not None and stream.local_open:
+                stream.owner.tunnel_writable()
 
     def _dispatch_rare(self, event: ev.Event) -> None:
         match event:
@@ -332,8 +343,10 @@ class Peer:
         if self.is_closed or self.is_stalled:
             return
         self.flush()
-        waiting, self._waiting = self._waiting, {}
-        for driver in waiting:
+        waiting = self._waiting
+        while waiting and not self.is_stalled:  # who is not reached keeps its place before those who were
+            driver = next(iter(waiting))
+            del waiting[driver]
             driver.tunnel_writable()
 
     def _write_failed(self) -> None:
@@ -406,6 +419,8 @@ class Peer:
         if self._timer is not None:
             self._timer.cancel()
         self.transport.close()
+        self._waiting.clear()
+        self._without_turn.clear()
         self.engine.discard()
         streams: list[Stream] = list(self.engine.streams.values())
         self.engine.streams.clear()

@@ -19,7 +19,7 @@ from hbone_py.header_blocks import connect_block
 from hbone_py.tls.context import TlsSettings, client_context, server_context
 from hbone_py.tls.credentials import Credentials
 from tests.support.clock import VirtualClock
-from tests.support.sockets import App, tcp_pair, until
+from tests.support.sockets import ROOMY, App, tcp_pair, until
 
 if TYPE_CHECKING:
     import socket
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hbone_py.streams import Stream
     from hbone_py.tls.context import TlsContext
     from tests.support.certificates import CertificateFiles
+    from tests.support.sockets import Buffers
 
 AUTHORITY = b"10.0.0.1:8080"
 
@@ -166,15 +167,15 @@ class PeerPair:
         await until(lambda: near.told, "an answer to CONNECT")
         return near, self.server_owner.drivers[near.stream.stream_id]
 
-    async def relayed(self, *, lenient: bool = False, **buffers: int) -> Relayed:
-        """One more tunnel with an application at each end; `buffers` as for `tcp_pair`."""
+    async def relayed(self, *, lenient: bool = False, buffers: Buffers = ROOMY) -> Relayed:
+        """One more tunnel with an application at each end; ."""
         near, far = await self.open()
-        return Relayed(self, near.stream, far.stream, lenient, **buffers)
+        return Relayed(self, near.stream, far.stream, lenient, buffers)
 
-    async def relayed_near(self, *, lenient: bool = False, **buffers: int) -> HalfRelayed:
+    async def relayed_near(self, *, lenient: bool = False, buffers: Buffers = ROOMY) -> HalfRelayed:
         """One more tunnel with an application at the client; the test itself is the server's side of it."""
         near, far = await self.open()
-        return HalfRelayed(self, near.stream, far, lenient, **buffers)
+        return HalfRelayed(self, near.stream, far, lenient, buffers)
 
     def close(self) -> None:
         self.client.close()
@@ -184,10 +185,10 @@ class PeerPair:
 class Relayed:
     """near application - relay - tunnel - relay - far application."""
 
-    def __init__(self, pair: PeerPair, near: Stream, far: Stream, lenient: bool, **buffers: int) -> None:
+    def __init__(self, pair: PeerPair, near: Stream, far: Stream, lenient: bool, buffers: Buffers) -> None:
         self.results: dict[Relay, HboneError | None] = {}
-        far_inside, far_outside = tcp_pair(**buffers)
-        near_inside, near_outside = tcp_pair(**buffers)
+        far_inside, far_outside = tcp_pair(buffers)
+        near_inside, near_outside = tcp_pair(buffers)
         self.near, self.far = App(near_outside), App(far_outside)
         self.far_relay = Relay(pair.server, far, far_inside, self._done, lenient=lenient)
         self.near_relay = Relay(pair.client, near, near_inside, self._done, lenient=lenient)
@@ -215,11 +216,11 @@ class Relayed:
 class HalfRelayed:
     """application - relay - tunnel - whatever the test does with the server's stream."""
 
-    def __init__(self, pair: PeerPair, near: Stream, far: Driver, lenient: bool, **buffers: int) -> None:
+    def __init__(self, pair: PeerPair, near: Stream, far: Driver, lenient: bool, buffers: Buffers) -> None:
         self.ends: list[HboneError | None] = []
         self.driver = far
         self.pair = pair
-        inside, outside = tcp_pair(**buffers)
+        inside, outside = tcp_pair(buffers)
         self.app = App(outside)
         self.relay = Relay(pair.client, near, inside, lambda _, error: self.ends.append(error), lenient=lenient)
         self.relay.start()
@@ -279,10 +280,10 @@ class PeerMaker:
         deadlines: Deadlines | None = None,
         keepalive: Keepalive | None = None,
         accepting: bool = True,
-        **buffers: int,
+        buffers: Buffers = ROOMY,
     ) -> PeerPair:
         """Two started peers; `buffers` of the connection between them as for `tcp_pair`."""
-        near, far = tcp_pair(**buffers)
+        near, far = tcp_pair(buffers)
         owners = Owner(), Owner(accepting=accepting)
         both = {"deadlines": deadlines, "keepalive": keepalive}
         server = self.server(far, owners[1], config=server_config, **both)

@@ -28,14 +28,25 @@ Pair = tuple[socket.socket, socket.socket]
 _handed_out: list[socket.socket] = []
 
 
-def tcp_pair(*, send_buffer: int | None = None, receive_buffer: int | None = None) -> Pair:
-    """Both ends of one loopback connection, not blocking; buffers of about that many bytes where given."""
+class Buffers(NamedTuple):
+    """How many bytes the kernel keeps for a socket, about; None leaves it as it is."""
+
+    send: int | None = None
+    receive: int | None = None
+
+
+ROOMY = Buffers()
+TIGHT = Buffers(4096, 4096)
+
+
+def tcp_pair(buffers: Buffers = ROOMY) -> Pair:
+    """Both ends of one loopback connection, not blocking."""
     with socket.socket() as listener, contextlib.ExitStack() as on_failure:
-        _shape(listener, send_buffer, receive_buffer)
+        _shape(listener, buffers)
         listener.bind((loopback_address(), 0))
         listener.listen(1)
         near = on_failure.enter_context(socket.socket())
-        _shape(near, send_buffer, receive_buffer)
+        _shape(near, buffers)
         near.connect(listener.getsockname())
         far, _ = listener.accept()
         on_failure.pop_all()
@@ -52,12 +63,12 @@ def close_all() -> None:
         _handed_out.pop().close()
 
 
-def _shape(sock: socket.socket, send_buffer: int | None, receive_buffer: int | None) -> None:
+def _shape(sock: socket.socket, buffers: Buffers) -> None:
     """Before the handshake: the kernel never takes an announced window back."""
-    if send_buffer is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-    if receive_buffer is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    if buffers.send is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffers.send)
+    if buffers.receive is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffers.receive)
 
 
 class Heard(NamedTuple):
@@ -101,7 +112,15 @@ class App:
         async with asyncio.timeout(SECONDS):
             return await asyncio.get_running_loop().sock_recv(self.sock, count)
 
-    def stuff(self, data: bytes) -> int:
+    def take(self) -> int:
+        """Hear what is there now; how many bytes."""
+        taken = 0
+        with contextlib.suppress(BlockingIOError):
+            while count := len(self.sock.recv(CHUNK)):
+                taken += count
+        return taken
+
+    def stuff(self, data: bytes | memoryview) -> int:
         """Say as much as the kernel takes at once."""
         taken = 0
         with contextlib.suppress(BlockingIOError):
