@@ -2,6 +2,7 @@
 
 15001 outbound ──┐                             ┌── 15008 inbound (HBONE)
 15080 SOCKS5  ───┴─ resolve ─ pool ─ tunnel ═══┴─ policy ─ application      15006 plaintext ─ policy ─ application
+15053 DNS: names of the mesh, others forwarded
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import itertools
 import logging
 import signal
 from typing import TYPE_CHECKING, Any
@@ -24,17 +26,27 @@ from mesh_py.telemetry.log_sink import LogSink
 from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
 from ztunnel_py.data_plane import DataPlane
-from ztunnel_py.listening import StartError, bind_all, data_addresses, surface_addresses
+from ztunnel_py.listening import (
+    DNS,
+    StartError,
+    bind_all,
+    bind_datagrams,
+    data_addresses,
+    dns_addresses,
+    surface_addresses,
+)
 from ztunnel_py.mesh_source import MeshSource
 from ztunnel_py.surfaces import Surfaces
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
     from pathlib import Path
 
     from mesh_py.identity.sources import CertificateSource
     from ztunnel_py.config import Settings
+    from ztunnel_py.context import ProxyContext
+    from ztunnel_py.dns_proxy import DnsServer
 
 log = logging.getLogger("app")
 
@@ -56,8 +68,10 @@ async def run(settings: Settings, *, worker: Path | None = None) -> int:
     source = MeshSource.load(settings)
     store = CertificateStore(_certificate_source(settings), settings.tls, _utc_now)
     reuse = worker is not None
-    sockets = bind_all(data_addresses(settings), settings.socket_options, reuse_port=reuse)
+    addresses = itertools.chain(data_addresses(settings), dns_addresses(settings))
+    sockets = bind_all(addresses, settings.socket_options, reuse_port=reuse)
     try:
+        sockets |= bind_datagrams(sockets, reuse_port=reuse)
         surface_sockets = {} if reuse else bind_all(surface_addresses(settings))
     except StartError:
         for sock in sockets.values():
@@ -67,7 +81,7 @@ async def run(settings: Settings, *, worker: Path | None = None) -> int:
     sink.attach(asyncio.get_running_loop())
     metrics = Metrics(_version())
     metrics.count_lost_lines(lambda: sink.dropped)
-    readiness = Readiness("state manager", "proxy")
+    readiness = Readiness("state manager", "proxy", *(["dns proxy"] if settings.dns else []))
     with stop_signals(stop, now):
         state = MeshState(settings.network, settings.node)
         source.apply(state)
@@ -77,18 +91,34 @@ async def run(settings: Settings, *, worker: Path | None = None) -> int:
         surfaces = Surfaces(settings, plane, logs, metrics, readiness, source, stop)
         async with contextlib.AsyncExitStack() as stack:
             await surfaces.serve(stack, surface_sockets, worker)
+            dns = await _serve_names(stack, plane.context, sockets)
+            readiness.done("dns proxy")
             await stack.enter_async_context(_background(source.follow(state), store.watch()))
             for name, sock in (sockets | surface_sockets).items():
                 log.info("listener established", extra=_listener_fields(name, sock))
             await stop.wait()
             log.info("shutting down: draining for at most %g s", settings.drain_deadline)
             await surfaces.stop_accepting()
+            if dns is not None:
+                dns.close()
             await _drain(plane, settings.drain_deadline, now)
             surfaces.drained.set()
     Reactor.current().close()
     logs.uninstall()
     sink.close()
     return 0
+
+
+async def _serve_names(
+    stack: contextlib.AsyncExitStack, context: ProxyContext, sockets: Mapping[str, socket.socket]
+) -> DnsServer | None:
+    """15053, where it is on."""
+    if context.settings.dns is None:
+        return None
+    from ztunnel_py.dns_proxy import serve_dns  # its library is not small
+
+    ours = [sock for name, sock in sockets.items() if name.startswith(DNS)]
+    return await stack.enter_async_context(serve_dns(context, context.settings.dns, ours))
 
 
 async def _drain(plane: DataPlane, seconds: float, now: asyncio.Event) -> None:

@@ -16,6 +16,7 @@ from hbone_py.aio.tcp import SocketOptions
 from mesh_py.identity.local_ca import user_folder
 from mesh_py.identity.sources import CertificateSettings
 from ztunnel_py import settings_table as table
+from ztunnel_py.dns_settings import DnsSettings, read_dns_settings
 from ztunnel_py.memory_limit import memory_limit
 from ztunnel_py.setting_values import Mode, WorkloadInfo, is_loopback
 from ztunnel_py.settings_source import SettingsError, Values, from_environment, from_flags
@@ -79,6 +80,8 @@ class Settings:
     proxy_protocol_capture: bool
     """15001 and 15006 expect a PROXY protocol v2 header, whose destination is the original one."""
     ipv6: bool
+    dns: DnsSettings | None
+    """The DNS proxy; None: there is none."""
 
     tls: TlsSettings
     http2: Http2Config
@@ -156,6 +159,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         socks_as=values[table.SOCKS5_SOURCE_WORKLOAD],
         proxy_protocol_capture=_proxy_protocol(values, bind),
         ipv6=values[table.IPV6_ENABLED],
+        dns=read_dns_settings(values, mode, local_bind),
         tls=_tls(values, environ),
         http2=_http2(values),
         deadlines=_deadlines(values),

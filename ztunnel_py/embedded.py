@@ -21,7 +21,7 @@ from ztunnel_py.listening import StartError
 from ztunnel_py.port_holder import why_not
 from ztunnel_py.run_loop import started
 from ztunnel_py.waiting import any_of
-from ztunnel_py.world import APPLICATION_PORT, Node, World, WorldFiles, lay_out
+from ztunnel_py.world import APPLICATION_PORT, DNS_PORT, Node, World, WorldFiles, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -149,6 +149,8 @@ def _node_environment(node: Node, files: WorldFiles) -> dict[str, str]:
         "LOCAL_XDS_PATH": str(files.mesh),
         "XDS_ADDRESS": "",
         "WORKLOAD_CERT_DIR": str(files.certificates),
+        "DNS_CAPTURE": "true",
+        "DNS_PROXY_ADDR": f"{node.address}:{DNS_PORT}",
         **capture,
     }
 
@@ -282,6 +284,7 @@ def print_what_to_try(console: Console, running: Running) -> None:
         f"{curl}/headers",
         f"{curl}/ip",
         f"{curl}/sse -N",
+        f"dig @{world.node_a.address} -p {DNS_PORT} httpbin.default +short",
         f"curl {world.node_a.address}:{ports.stats}/metrics",
         f"curl {world.node_b.address}:{ports.admin}/config_dump",
         f"curl -X POST '{world.node_a.address}:{ports.admin}/logging?level=debug'",

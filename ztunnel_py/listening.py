@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import SocketOptions, listening_socket, show
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ztunnel_py.config import Settings
 
@@ -27,6 +27,25 @@ def data_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
         yield "socks5", settings.local_bind, ports.socks5
 
 
+def dns_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """(name, host, port) of the DNS proxy's TCP listeners; UDP stands beside each."""
+    dns = settings.dns
+    if dns is not None:
+        yield DNS, dns.host, dns.port
+        if dns.both_families and has_ipv6_loopback():
+            yield f"{DNS} v6", "::1", dns.port
+
+
+def has_ipv6_loopback() -> bool:
+    """Whether this machine, or this network namespace, has ::1."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def surface_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
     """(name, host, port) of every admin listener."""
     yield "admin", settings.local_bind, settings.ports.admin
@@ -34,6 +53,8 @@ def surface_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
     yield "readiness", settings.bind_address, settings.ports.readiness
 
 
+DNS = "dns"
+"""How the names of the DNS proxy's sockets begin."""
 _KEPT_ALIVE = ("outbound", "plaintext")
 """Listeners whose connections get TCP keepalive (hbone-dataplane 8.1)."""
 
@@ -63,3 +84,24 @@ def bind_all(
                 f"or choose another address with --bind"
             ) from error
     return sockets
+
+
+def bind_datagrams(sockets: Mapping[str, socket.socket], *, reuse_port: bool = False) -> dict[str, socket.socket]:
+    """A UDP socket on the address of each TCP listener for DNS. Raises StartError; then none is left open."""
+    made: dict[str, socket.socket] = {}
+    for name in [name for name in sockets if name.startswith(DNS)]:
+        host, port = sockets[name].getsockname()[:2]
+        sock = made[f"{name} udp"] = socket.socket(sockets[name].family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            if reuse_port:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind((host, port))
+        except OSError as error:
+            for one in made.values():
+                one.close()
+            reason = (error.strerror or str(error)).lower()
+            raise StartError(
+                f"cannot listen on {show((host, port))} (dns, UDP): {reason}; see who holds it with "
+                f"`ss -lnup 'sport = :{port}'`, or choose another address with --dns-proxy-addr"
+            ) from error
+    return made

@@ -49,9 +49,9 @@ def refuse_taken_ports(settings: Settings) -> None:
 
     Without this look a second group of workers would be let onto the ports of the first: they are shared on purpose.
     """
-    from ztunnel_py.listening import data_addresses, surface_addresses
+    from ztunnel_py.listening import data_addresses, dns_addresses, surface_addresses
 
-    for _, host, port in (*data_addresses(settings), *surface_addresses(settings)):
+    for _, host, port in (*data_addresses(settings), *dns_addresses(settings), *surface_addresses(settings)):
         if port == 0 and settings.workers > 1:
             raise SettingsError("--workers: they share ports, so none can be 0 (any free one): name the ports")
         if (problem := why_not(host, port)) is not None:

@@ -136,6 +136,35 @@ def _address(text: str) -> str:
         raise ValueError("is not an IP address") from None
 
 
+def _local_address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    try:
+        return host if host == "localhost" else _address(host), whole(0, 65_535)(port)
+    except ValueError:
+        raise ValueError("is not localhost:port or ip:port") from None
+
+
+def _name_servers(text: str) -> tuple[tuple[str, int], ...]:
+    return tuple(_name_server(part) for part in filter(None, text.replace(",", " ").split()))
+
+
+def _name_server(text: str) -> tuple[str, int]:
+    try:
+        return _address(text), 53
+    except ValueError:
+        host, _, port = text.rpartition(":")
+    try:
+        return _address(host), whole(1, 65_535)(port)
+    except ValueError:
+        raise ValueError("is not a list of addresses, such as 10.0.0.10 or 127.0.0.1:5353,[fd00::10]:53") from None
+
+
+def write_address(address: tuple[str, int]) -> str:
+    """`host:port`, brackets around IPv6."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def is_loopback(address: str) -> bool:
     """Whether only this machine reaches an IP address."""
     return ipaddress.ip_address(address).is_loopback
@@ -225,6 +254,8 @@ WHOLE_SECONDS = Kind(_whole_seconds, "TIME", write_duration)
 SIZE = Kind(size, "BYTES", write_size)
 PORT = Kind(whole(0, 65_535), "PORT")
 ADDRESS = Kind(_address, "IP")
+LOCAL_ADDRESS = Kind(_local_address, "IP:PORT", write_address)
+NAME_SERVERS = Kind(_name_servers, "IP[:PORT],...", lambda found: ",".join(map(write_address, found)))
 TEXT = Kind(_text, "TEXT")
 NAME = Kind(_name, "NAME")
 PATH = Kind(_path, "PATH")

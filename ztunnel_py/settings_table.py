@@ -13,9 +13,11 @@ from mesh_py.telemetry.log_filter import DEFAULT_FILTER, LogFilter
 from ztunnel_py.setting_values import (
     ADDRESS,
     BOOLEAN,
+    LOCAL_ADDRESS,
     MAYBE,
     MODE,
     NAME,
+    NAME_SERVERS,
     PATH,
     PORT,
     POSITIVE_TIME,
@@ -153,6 +155,24 @@ WORKERS = _setting(
     flag="--workers", theirs="a quarter of the cores, as threads",
 )
 
+# Names
+DNS_CAPTURE = _unset(
+    "DNS_CAPTURE", BOOLEAN, "Answer DNS, UDP and TCP: the mesh's names ourselves, others from real name servers.",
+    flag="--dns", also=("ISTIO_META_DNS_CAPTURE",), note="on in dedicated mode", theirs="always on",
+)
+DNS_PROXY_ADDR = _setting(
+    "DNS_PROXY_ADDR", LOCAL_ADDRESS, ("localhost", 15_053), "Where; localhost is the address of admin and SOCKS5.",
+    also=("ISTIO_META_DNS_PROXY_ADDR",),
+)
+DNS_UPSTREAM = _setting(
+    "DNS_UPSTREAM", NAME_SERVERS, (), "Name servers for what the mesh does not know.",
+    note="those of /etc/resolv.conf", theirs="always those",
+)
+PREFERED_SERVICE_NAMESPACE = _setting(
+    "PREFERED_SERVICE_NAMESPACE", TEXT, "", "Of services with one name, whose goes first after one's own and the "
+    "canonical one.", flag="--preferred-service-namespace",
+)
+
 # The tunnel
 STREAM_WINDOW = _setting(
     "HTTP2_STREAM_WINDOW_SIZE", SIZE, 16 * MIB, "Bytes unread on one stream before its sender waits.",
@@ -231,6 +251,7 @@ SECTIONS: dict[str, tuple[Setting[Any], ...]] = {
         STATS_PORT, READINESS_PORT, UNSTABLE_ENABLE_SOCKS5, SOCKS5_SOURCE_WORKLOAD, PROXY_PROTOCOL_CAPTURE,
         IPV6_ENABLED, WORKERS,
     ),
+    "Names": (DNS_CAPTURE, DNS_PROXY_ADDR, DNS_UPSTREAM, PREFERED_SERVICE_NAMESPACE),
     "The tunnel": (
         STREAM_WINDOW, CONNECTION_WINDOW, FRAME_SIZE, PING_INTERVAL, PING_TIMEOUT, POOL_MAX_STREAMS, POOL_IDLE,
         UNREAD_BUDGET, LENIENT_RESETS, ENABLE_RESPONSE_BAGGAGE, TLS12_ENABLED, COMPLIANCE_POLICY, CRL_PATH, KEY_LOG,

@@ -26,6 +26,7 @@ HTTPBIN = SpiffeId(TRUST_DOMAIN, "default", "httpbin")
 HOSTNAME = "httpbin.default.svc.cluster.local"
 SERVICE_PORT = 8000
 APPLICATION_PORT = 8080
+DNS_PORT = 15_053
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Node:
             "admin": ports.admin,
             "metrics": ports.stats,
             "readiness": ports.readiness,
+            "DNS": DNS_PORT,
         }
         return found | ({"SOCKS5": ports.socks5} if self.socks5 else {})
 

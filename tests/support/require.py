@@ -24,6 +24,7 @@ PACKAGES = {
     "tc": "iproute2",
     "ss": "iproute2",
     "nft": "nftables",
+    "dig": "bind9-dnsutils",
 }
 
 

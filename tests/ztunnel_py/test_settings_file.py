@@ -67,6 +67,7 @@ def test_a_proxy_config_gives_what_we_know_of_it() -> None:
         "ZTUNNEL_WORKER_THREADS": "2",
         "NETWORK": "west",
         "NODE_NAME": "n1",
+        "DNS_CAPTURE": "true",
     }
     assert found["NETWORK"].origin == "PROXY_CONFIG: proxyMetadata ISTIO_META_NETWORK"
 

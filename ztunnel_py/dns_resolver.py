@@ -1,0 +1,131 @@
+"""One DNS question, from its bytes to the bytes of the reply: who asks, does the mesh know the name, who else may."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import dns.message
+import dns.rcode
+
+from mesh_py.discovery.dns_names import NameRules, look_up
+from mesh_py.telemetry.labels import UNKNOWN
+from mesh_py.telemetry.log_format import fields
+from ztunnel_py.dns_forwarder import UpstreamError
+from ztunnel_py.dns_messages import BadQuery, failure, forwarded_answer, own_answer, read_query, to_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hbone_py.aio.tcp import SocketAddress
+    from mesh_py.discovery.dns_names import Answer
+    from mesh_py.model.workload import Workload
+    from ztunnel_py.context import ProxyContext
+    from ztunnel_py.dns_forwarder import Forwarder
+    from ztunnel_py.dns_messages import Query
+
+log = logging.getLogger("dns")
+
+Protocol = Literal["udp", "tcp"]
+
+
+class Asked(NamedTuple):
+    """A question, and who asks."""
+
+    query: Query
+    protocol: Protocol
+    client: Workload | None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The values of the DNS metrics' labels, in their order."""
+        service = self.client.canonical_name if self.client is not None else ""
+        revision = self.client.canonical_revision if self.client is not None else ""
+        return self.query.type_text.lower(), self.protocol, service or UNKNOWN, revision or UNKNOWN
+
+    def note(self, result: str, endpoints: int = 0) -> None:
+        """Write the question's line, at level debug."""
+        if log.isEnabledFor(logging.DEBUG):
+            client = self.client
+            named: dict[str, str | int] = {
+                "src.workload": UNKNOWN if client is None else client.name,
+                "src.namespace": UNKNOWN if client is None else client.namespace,
+                "query": self.query.type_text,
+                "domain": self.query.name.to_text(),
+                "result": result,
+                "endpoints": endpoints,
+            }
+            log.debug("query", extra=fields(named))
+
+
+class Resolver:
+    """Answers whoever asks.
+
+    Args:
+        rules: how names are completed, looked at for every question.
+        forwarder: asks others.
+        wait: seconds to wait for a client the mesh does not know yet.
+    """
+
+    def __init__(
+        self, context: ProxyContext, rules: Callable[[], NameRules], forwarder: Forwarder, *, wait: float
+    ) -> None:
+        self._context, self._rules, self._forwarder, self._wait = context, rules, forwarder, wait
+
+    async def reply(self, wire: bytes, address: SocketAddress, protocol: Protocol) -> bytes | None:
+        """What the client at `address` gets for these bytes; None is silence."""
+        try:
+            query = read_query(wire)
+        except BadQuery as error:
+            return error.reply
+        asked = Asked(query, protocol, await self._client(address))
+        return to_wire(await self._answer(asked), query, over_udp=protocol == "udp")
+
+    async def _answer(self, asked: Asked) -> dns.message.Message:
+        self._context.metrics.dns_requests.increase(asked.labels)
+        query, client = asked.query, asked.client
+        if client is None:
+            asked.note("unknown source")
+            return failure(query, dns.rcode.SERVFAIL)
+        if query.wants_addresses:
+            found = look_up(self._context.state, client, query.text, self._rules(), ipv6=query.wants_ipv6)
+            if found is not None:
+                return _told(asked, found)
+        return await self._forwarded(asked)
+
+    async def _forwarded(self, asked: Asked) -> dns.message.Message:
+        metrics, labels = self._context.metrics, asked.labels
+        metrics.dns_upstream_requests.increase(labels)
+        begin = time.monotonic()  # a loop's own clock may be too coarse for the first buckets
+        try:
+            answer = await self._forwarder.ask(asked.query)
+        except UpstreamError as error:
+            metrics.dns_upstream_failures.increase(labels)
+            asked.note(f"forwarding failed ({error})")
+            return failure(asked.query, dns.rcode.SERVFAIL)
+        finally:
+            metrics.dns_upstream_seconds.observe(time.monotonic() - begin, labels)
+        asked.note("forwarded", sum(len(rrset) for rrset in answer.answer))
+        return forwarded_answer(asked.query, answer)
+
+    async def _client(self, address: SocketAddress) -> Workload | None:
+        """The workload that asks; one that the mesh does not know is waited for."""
+        context = self._context
+        if (known := context.source_workload(address, by_socks=True)) is not None:
+            return known
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(_: bool) -> None:
+            if not settled.done():
+                settled.set_result(None)
+
+        context.when(lambda: context.source_workload(address, by_socks=True) is not None, self._wait, done)
+        await settled
+        return context.source_workload(address, by_socks=True)
+
+
+def _told(asked: Asked, found: Answer) -> dns.message.Message:
+    asked.note(found.reason, len(found.addresses))
+    return own_answer(asked.query, found.addresses, found.canonical)
