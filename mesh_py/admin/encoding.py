@@ -1,6 +1,6 @@
 """Compressed bodies: what the client takes, and the best of that (RFC 9110 12.5.3) [pure].
 
-gzip and deflate are always there; zstd and br where Python or an installed library has them.
+The four that ztunnel offers. The libraries for zstd and br are loaded when somebody first serves compressed bodies.
 """
 
 from __future__ import annotations
@@ -16,25 +16,23 @@ if TYPE_CHECKING:
     Compress = Callable[[bytes], bytes]
 
 
-def _optional(names: tuple[str, ...]) -> Any:
-    for name in names:
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    return None
-
-
 def available_encodings() -> dict[str, Compress]:
-    """The content codings of this installation, best first."""
-    found: dict[str, Compress] = {}
-    if (zstd := _optional(("compression.zstd", "zstandard"))) is not None:
-        found["zstd"] = zstd.compress
-    if (brotli := _optional(("brotli", "brotlicffi"))) is not None:
-        found["br"] = lambda body: brotli.compress(body, quality=4)
-    found["gzip"] = lambda body: gzip.compress(body, compresslevel=4, mtime=0)
-    found["deflate"] = lambda body: zlib.compress(body, 4)
-    return found
+    """The content codings we have, best first. Each is quick rather than thorough: a scrape must not cost much."""
+    zstd, brotli = _zstd(), importlib.import_module("brotli")
+    return {
+        "zstd": zstd.compress,
+        "br": lambda body: brotli.compress(body, quality=4),
+        "gzip": lambda body: gzip.compress(body, compresslevel=4, mtime=0),
+        "deflate": lambda body: zlib.compress(body, 4),
+    }
+
+
+def _zstd() -> Any:
+    """The standard library's (from Python 3.14 on), else the package's: their `compress` is the same."""
+    try:
+        return importlib.import_module("compression.zstd")
+    except ImportError:
+        return importlib.import_module("zstandard")
 
 
 def choose_encoding(accepted: str, encodings: Mapping[str, Compress]) -> str | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 import zlib
 from typing import TYPE_CHECKING
 
+import brotli
 import pytest
+import zstandard
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from mesh_py.admin.stats_server import serve_stats
@@ -68,7 +71,16 @@ async def test_the_type_follows_what_is_accepted(client, free_socket, accept: st
             assert response.headers["Content-Type"] == content_type
 
 
-@pytest.mark.parametrize(("coding", "undo"), [("gzip", gzip.decompress), ("deflate", zlib.decompress)])
+@pytest.mark.parametrize(
+    ("coding", "undo"),
+    [
+        ("zstd", lambda body: zstandard.ZstdDecompressor().decompress(body)),
+        ("br", brotli.decompress),
+        ("gzip", gzip.decompress),
+        ("deflate", zlib.decompress),
+    ],
+    ids=["zstd", "br", "gzip", "deflate"],
+)
 @pytest.mark.parametrize("connections", [1, 200], ids=["small", "large"])
 async def test_compressed_if_wanted(raw_client, free_socket, coding, undo, connections: int):
     async with serve_stats([free_socket()], taker(counted(connections))) as server:
@@ -112,9 +124,17 @@ async def test_methods_and_paths(client, free_socket):
 
 
 @pytest.mark.interop
-async def test_curl_agrees(free_socket):
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "deflate"])
+async def test_curl_undoes_every_coding(free_socket, coding: str):
     curl = require_tool("curl")
-    async with serve_stats([free_socket()], taker(Metrics("1.2.3"))) as server:
+    known = (await run_tool(curl, "--version")).stdout.decode()
+    if not re.search({"br": r"\bbrotli\b", "zstd": r"\bzstd\b"}.get(coding, r"\blibz\b"), known):
+        pytest.skip(f"this curl does not know {coding}")
+    async with serve_stats([free_socket()], taker(counted(200))) as server:
         url = f"http://127.0.0.1:{server.addresses[0][1]}/stats/prometheus"
-        done = await run_tool(curl, "-sS", "--compressed", url)
-    assert b'istio_build{component="ztunnel",tag="1.2.3"} 1\n' in done.stdout
+        plain = await run_tool(curl, "-sS", url)
+        packed = await run_tool(curl, "-sS", "-H", f"Accept-Encoding: {coding}", url)
+        undone = await run_tool(curl, "-sS", "-H", f"Accept-Encoding: {coding}", "--compressed", url)
+    assert undone.stdout == plain.stdout
+    assert b"istio_build{" in undone.stdout
+    assert len(packed.stdout) < len(plain.stdout) / 5
