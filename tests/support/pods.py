@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime
 import re
+import socket
 import struct
 import time
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from hbone_py.aio.reactor import Reactor
+from hbone_py.aio.wheel import TimerWheel
 from hbone_py.tls.context import TlsSettings
 from hbone_py.tls.credentials import Credentials
 from mesh_py.discovery.state import MeshState
@@ -34,8 +37,9 @@ from mesh_py.telemetry.log_filter import Level
 from mesh_py.telemetry.metrics import Metrics
 from tests.interop.callers import TcpCaller
 from tests.support import world
+from tests.support.clock import VirtualClock
 from tests.support.processes import eventually, loopback_address
-from tests.support.tcp_apps import Behaviour, TcpApp
+from tests.support.tcp_apps import Behaviour, TcpApp, drop
 from ztunnel_py.config import from_env
 from ztunnel_py.data_plane import DataPlane
 from ztunnel_py.listening import bind_all, data_addresses
@@ -203,6 +207,18 @@ class Pods:
             if pod.proxy is not None:
                 _tell(pod.proxy.state, objects)
 
+    def change(self, name: str, **fields: Any) -> None:
+        """Tell all proxies that the workload `name` has other `fields` now."""
+        known = {thing.name: thing for thing in self._objects if isinstance(thing, Workload)}
+        self.tell(dataclasses.replace(known[name], **fields))
+
+    def stop_the_clock(self) -> VirtualClock:
+        """From now on deadlines pass only as the clock is advanced."""
+        clock = VirtualClock()
+        self._reactor.wheel.close()
+        self._reactor.wheel = TimerWheel(cast("asyncio.AbstractEventLoop", clock))
+        return clock
+
     def _proxy(self, pod: Pod, environment: dict[str, str]) -> Proxy:
         settings = from_env(
             {
@@ -244,12 +260,34 @@ def _tell(state: MeshState, objects: list[world.MeshObject] | tuple[world.MeshOb
 @contextlib.asynccontextmanager
 async def captured(proxy: Address, source: str, destination: str) -> AsyncIterator[TcpCaller]:
     """A connection from `source` to a proxy's port that says by a PROXY preamble where it was going."""
-    reader, writer = await asyncio.open_connection(*proxy, local_addr=(source, 0))
+    async with dialled(proxy, source) as (caller, local):
+        await caller.send(preamble(local, world.address(destination)))
+        yield caller
+
+
+@contextlib.asynccontextmanager
+async def dialled(address: Address, source: str) -> AsyncIterator[tuple[TcpCaller, Address]]:
+    """A connection from `source`, and its own address."""
+    reader, writer = await asyncio.open_connection(*address, local_addr=(source, 0))
     try:
-        writer.write(preamble(writer.get_extra_info("sockname"), world.address(destination)))
-        yield TcpCaller(reader, writer)
+        yield TcpCaller(reader, writer), writer.get_extra_info("sockname")
     finally:
-        writer.transport.abort()
+        drop(writer)
+
+
+@contextlib.asynccontextmanager
+async def unanswering(host: str) -> AsyncIterator[str]:
+    """An address that answers no connect: a listener whose queue is full."""
+    with socket.socket() as listener, contextlib.ExitStack() as held:
+        listener.bind((host, 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        for _ in range(4):  # the kernel takes one or two more than it was told
+            one = held.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(address)
+        await asyncio.sleep(0)
+        yield f"{address[0]}:{address[1]}"
 
 
 def preamble(source: Address, destination: Address) -> bytes:
