@@ -35,7 +35,7 @@ from mesh_py.telemetry.connection_log import PlainLines
 from mesh_py.telemetry.exposition import render
 from mesh_py.telemetry.log_filter import Level
 from mesh_py.telemetry.metrics import Metrics
-from tests.interop.callers import TcpCaller
+from tests.interop.callers import TcpCaller, read_exactly
 from tests.support import world
 from tests.support.clock import VirtualClock
 from tests.support.processes import eventually, loopback_address
@@ -163,6 +163,10 @@ class Pod:
         """A captured connection of the pod's application, from `source` if it is not the pod's own address."""
         return captured((self.ip, OUTBOUND), source or self.ip, destination)
 
+    def socks(self, destination: str) -> AbstractAsyncContextManager[TcpCaller]:
+        """A connection of the pod's application by SOCKS5 (`ip:port` or `name:port`), once it is granted."""
+        return granted((self.ip, SOCKS), self.ip, destination)
+
     def call_plain(self, client: str, destination: str) -> AbstractAsyncContextManager[TcpCaller]:
         """Plaintext from the address `client` that is on its way to an application of the pod."""
         return captured((self.ip, PLAINTEXT), client, destination)
@@ -273,6 +277,17 @@ async def dialled(address: Address, source: str) -> AsyncIterator[tuple[TcpCalle
         yield TcpCaller(reader, writer), writer.get_extra_info("sockname")
     finally:
         drop(writer)
+
+
+@contextlib.asynccontextmanager
+async def granted(proxy: Address, source: str, destination: str) -> AsyncIterator[TcpCaller]:
+    """A SOCKS5 connection that was told it succeeded (RFC 1928)."""
+    host, _, port = destination.rpartition(":")
+    async with dialled(proxy, source) as (caller, _):
+        await caller.send(b"\x05\x01\x00\x05\x01\x00\x03" + bytes((len(host),)) + host.encode())
+        await caller.send(int(port).to_bytes(2))
+        assert await read_exactly(caller, 12) == b"\x05\x00\x05\x00\x00\x01\0\0\0\0\0\0"
+        yield caller
 
 
 @contextlib.asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.support.pods import Pod, Pods, Proxy
 
 HOSTNAME = "server.default.svc.cluster.local"
-FULL = {
+FULL: dict[str, Any] = {
     "workload_name": "deploy",
     "workload_type": "deployment",
     "canonical_name": "app",
