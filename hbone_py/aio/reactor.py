@@ -73,7 +73,8 @@ class Reactor:
         self._epoll = select.epoll()
         self._sockets: dict[int, Pollable] = {}
         self._handed_on: dict[int, int] = {}
-        self._ready: dict[Pollable, None] = {}
+        self._ready: dict[Pollable, int] = {}
+        """Whose turn comes next, with the edges that somebody else was told of in its place."""
         self._dirty: list[Peer] = []
         self.is_expecting = False
         """Something was begun whose answer is a matter of microseconds: a connection on loopback."""
@@ -112,7 +113,8 @@ class Reactor:
         if edges is None:
             self._epoll.register(fd, _EVERYTHING)
         elif edges & READABLE:
-            self.again(pollable)
+            self._ready[pollable] = edges
+            self._again()
 
     def hand_on(self, fd: int, edges: int) -> None:
         """Whoever registers this socket next takes it over as it is watched already; `edges` were reported so far."""
@@ -138,7 +140,10 @@ class Reactor:
 
     def again(self, pollable: Pollable) -> None:
         """Give `pollable` another turn in this batch's end or the next batch."""
-        self._ready[pollable] = None
+        self._ready.setdefault(pollable, 0)
+        self._again()
+
+    def _again(self) -> None:
         if not self._running:
             self._schedule()
 
@@ -185,9 +190,12 @@ class Reactor:
                     self._broken(pollable, error)
         if self._ready:
             ready, self._ready = self._ready, {}
-            for pollable in ready:
+            for pollable, edges in ready.items():
                 try:
-                    pollable.on_again()
+                    if edges:
+                        pollable.on_ready(edges)
+                    else:
+                        pollable.on_again()
                 except Exception as error:
                     self._broken(pollable, error)
         while self._dirty:
