@@ -1,0 +1,72 @@
+"""Processes of our own making: what they are given, what is heard of them, how they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from ztunnel_py.children import Child, start_child
+
+if TYPE_CHECKING:
+    import pytest
+
+SCRIPT = (
+    "import sys; print('to output'); print('to error', file=sys.stderr); sys.stdout.write('no newline'); sys.exit(3)"
+)
+WAIT = "import signal; print('waiting', flush=True); signal.pause()"
+
+
+class Heard:
+    """Collects lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def __call__(self, name: str, line: str) -> None:
+        self.lines.append((name, line))
+
+
+async def ended(child: Child) -> int:
+    status = await child.ended()
+    assert child.status == status
+    return status
+
+
+async def test_every_line_is_heard_with_the_name() -> None:
+    heard = Heard()
+    child = await start_child("it", ["-u", "-c", SCRIPT], {}, heard)
+    assert await ended(child) == 3
+    assert heard.lines == [("it", "to output"), ("it", "to error"), ("it", "no newline")]
+    assert child.last_line == "no newline"
+
+
+async def test_a_child_gets_what_it_is_given_and_what_python_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXY_MODE", "dedicated")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    heard = Heard()
+    code = "import os; print(os.environ.get('PROXY_MODE'), os.environ['GIVEN'], os.environ['PYTHONDONTWRITEBYTECODE'])"
+    child = await start_child("it", ["-c", code], {"GIVEN": "yes"}, heard)
+    assert await ended(child) == 0
+    assert heard.lines == [("it", "None yes 1")]
+
+
+async def test_a_line_of_any_length_and_any_bytes_is_heard() -> None:
+    heard = Heard()
+    code = "import sys; sys.stdout.buffer.write(b'x' * 1_000_000 + b'\\xff\\n')"
+    assert await ended(await start_child("it", ["-c", code], {}, heard)) == 0
+    assert heard.lines == [("it", "x" * 1_000_000 + "\ufffd")]
+
+
+async def test_a_signal_ends_it_and_later_ones_reach_nobody() -> None:
+    child = await start_child("it", ["-c", WAIT], {}, Heard())
+    child.signal(signal.SIGTERM)
+    assert await ended(child) == -signal.SIGTERM
+    child.signal(signal.SIGTERM)
+
+
+async def test_ctrl_c_at_the_terminal_does_not_reach_it() -> None:
+    child = await start_child("it", ["-c", WAIT], {}, Heard())
+    assert os.getsid(child.pid) == child.pid
+    child.signal(signal.SIGKILL)
+    assert await ended(child) == -signal.SIGKILL

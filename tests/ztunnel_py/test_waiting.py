@@ -1,0 +1,29 @@
+"""Whichever comes first."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ztunnel_py.waiting import any_of
+
+
+async def test_an_event_that_is_set_already_needs_no_waiting() -> None:
+    done = asyncio.Event()
+    done.set()
+    assert await any_of(asyncio.Event(), done)
+
+
+async def test_the_first_of_several_is_enough() -> None:
+    one, other = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().call_soon(other.set)
+    assert await any_of(one, other)
+    assert not one.is_set()
+
+
+async def test_none_in_time_is_said() -> None:
+    assert not await any_of(asyncio.Event(), seconds=0)
+
+
+async def test_nothing_is_left_waiting() -> None:
+    await any_of(asyncio.Event(), seconds=0)
+    assert len(asyncio.all_tasks()) == 1
