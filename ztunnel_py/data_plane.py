@@ -67,8 +67,8 @@ class DataPlane:
         )
         outbound, inbound, passthrough = Outbound(context), Inbound(context), InboundPassthrough(context)
         if settings.proxy_protocol_capture:
-            capture_out = ProxyProtocolCapture(context, outbound.carry)
-            capture_in = ProxyProtocolCapture(context, passthrough.carry)
+            capture_out = ProxyProtocolCapture(context, outbound.carry, "source")
+            capture_in = ProxyProtocolCapture(context, passthrough.carry, "destination")
             listeners = [capture_out.listen(sockets["outbound"]), capture_in.listen(sockets["plaintext"])]
         else:
             listeners = [outbound.listen(sockets["outbound"]), passthrough.listen(sockets["plaintext"])]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hbone_py.aio.tcp import Listener, SocketAddress, show
 from hbone_py.proxy_protocol import PreambleError
 from mesh_py.model.address import parse_ip
-from ztunnel_py.capture import MAX_GREETINGS, Greeting
+from ztunnel_py.capture import Greeting
 
 if TYPE_CHECKING:
     import socket
@@ -87,7 +87,6 @@ class Socks5:
 
     def __init__(self, context: ProxyContext, outbound: Outbound) -> None:
         self.context, self.outbound = context, outbound
-        self._greeting = 0
 
     def listen(self, sock: socket.socket) -> Listener:
         """Accept on a bound socket."""
@@ -95,15 +94,7 @@ class Socks5:
 
     def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
         """Greet, then carry."""
-        if self._greeting >= MAX_GREETINGS:
-            sock.close()
-            return
-        self._greeting += 1
-        SocksClient(self, sock, client)
-
-    def greeted(self) -> None:
-        """One client has said what it wants, or has failed to."""
-        self._greeting -= 1
+        SocksClient(self, sock, client).start()
 
 
 class SocksClient:
@@ -114,7 +105,10 @@ class SocksClient:
         self._stage = _Stage.METHODS
         self._asked = "an unknown destination"
         self._destination: SocketAddress = ("", 0)
-        Greeting(owner.context.reactor, sock, self._understand, self._done, self._failed)
+
+    def start(self) -> None:
+        """Hear what it wants."""
+        Greeting(self._owner.context, self._sock, self._understand, self._done, self._failed).start()
 
     def _understand(self, seen: bytes) -> tuple[int, bool]:
         try:
@@ -162,9 +156,7 @@ class SocksClient:
         return next((ip for ip in vips if (":" in ip) == is_v6), vips[0])
 
     def _done(self) -> None:
-        self._owner.greeted()
         self._owner.outbound.carry(self._sock, self._client, self._destination, by_socks=True)
 
     def _failed(self, reason: str) -> None:
-        self._owner.greeted()
         self._owner.context.access.failed("source", show(self._client), self._asked, f"socks5: {reason}")
