@@ -262,7 +262,7 @@ def print_banner(console: Console, running: Running) -> None:
     upper = "".join(f"{name:<{width}}{link}" for (name, _, link), width in zip(way, widths, strict=True))
     lower = "".join(f"{it:<{width}}{' ' * len(link)}" for (_, it, link), width in zip(way, widths, strict=True))
     console.say(f"  {upper}")
-    console.say(f"  {lower}")
+    console.say(f"  {lower.rstrip()}")
     console.say()
     rows = (
         ("node-a", f"SOCKS5 {world.socks}, admin {a}:{ports.admin}, metrics {a}:{ports.stats}"),
