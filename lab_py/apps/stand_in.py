@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import re
 import socket
@@ -165,7 +166,7 @@ async def serve(places: Sequence[Place]) -> AsyncIterator[tuple[list[serving.Add
             except OSError as error:
                 problems.append(f"{place.namespace}/{place.workload}: {ip}:{port}: {(error.strerror or '').lower()}")
                 continue
-            server = await asyncio.start_server(lambda r, w, place=place: start(place, r, w), sock=sock)
+            server = await asyncio.start_server(functools.partial(start, place), sock=sock)
             servers.append(server)
             listening.append(sock.getsockname()[:2])
         try:
