@@ -291,10 +291,11 @@ async def granted(proxy: Address, source: str, destination: str) -> AsyncIterato
 
 
 @contextlib.asynccontextmanager
-async def unanswering(host: str) -> AsyncIterator[str]:
+async def unanswering(host: str, port: int = 0) -> AsyncIterator[str]:
     """An address that answers no connect: a listener whose queue is full."""
     with socket.socket() as listener, contextlib.ExitStack() as held:
-        listener.bind((host, 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
         listener.listen(0)
         address = listener.getsockname()
         for _ in range(4):  # the kernel takes one or two more than it was told
