@@ -28,6 +28,7 @@ COMMAND = "ztunnel-py"
 MESH_FILE = Path("etc/istio/config/mesh")
 """Where Istio puts its mesh configuration, below the working directory (hbone-dataplane 9)."""
 
+WORLD_NET = "127.0"
 WIDTH = 120
 _INTERRUPTED = 130
 
@@ -80,9 +81,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def world_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Let a command say where the embedded world stands."""
-    click.option(
-        "--world-net", default="127.0", metavar="A.B", show_default=True, help="The embedded world lives on A.B.x.y."
-    )(command)
+    click.option("--world-net", metavar="A.B", help="The embedded world lives on A.B.x.y. (default: 127.0)")(command)
     state = click.Path(path_type=Path, file_okay=False)
     return click.option(
         "--state-dir", type=state, help="Where it keeps its certificates and mesh file. (default: a temporary folder)"
@@ -156,21 +155,25 @@ Exit status: 0 ok, also after SIGTERM; 1 an expectation failed; 2 usage or confi
 def cli(ctx: click.Context, /, **parameters: Any) -> int:
     """Serve, unless a command is named."""
     if ctx.invoked_subcommand is not None:
+        if ctx.invoked_subcommand != "config" and flags_of(parameters):
+            raise click.UsageError(f"{ctx.invoked_subcommand} takes no settings of a proxy")
         ctx.obj = parameters
         return 0
     from ztunnel_py.serving import serve
 
-    return serve(layers_of(parameters), parameters)
+    return serve(layers_of(parameters), parameters | {"world_net": parameters["world_net"] or WORLD_NET})
 
 
 @cli.command(help="Start the embedded world and send one real request through it; then serve until Ctrl-C.")
 @click.option("--once", is_flag=True, help="End after the request: 0 only if HBONE carried it, both identities proved.")
 @world_options
-def demo(**parameters: Any) -> int:
+@click.pass_obj
+def demo(outer: dict[str, Any], /, **parameters: Any) -> int:
     """The request of `make run`."""
     from ztunnel_py.demo import run_demo
 
-    return run_demo(parameters["world_net"], parameters["state_dir"], once=parameters["once"])
+    net = parameters["world_net"] or outer["world_net"] or WORLD_NET
+    return run_demo(net, parameters["state_dir"] or outer["state_dir"], once=parameters["once"])
 
 
 @cli.group(help="Look at settings and mesh files without starting anything.")

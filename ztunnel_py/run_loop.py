@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from hbone_py.errors import TlsConfigError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def started(main: Coroutine[Any, Any, int], loop: str | None) -> int:
     """Run a server to its end; what keeps it from starting becomes one line and status 2."""
     try:
-        with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
+        with contextlib.closing(main), asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
             return runner.run(main)
     except (StartError, TlsConfigError, ConfigError) as error:
         return complain(str(error))

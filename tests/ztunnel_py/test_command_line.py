@@ -73,6 +73,10 @@ def test_help_does_not_wait_for_what_only_a_proxy_needs() -> None:
         pytest.param(["--loop", "trio"], "'trio' is not one of 'uvloop', 'asyncio'", id="no such loop"),
         pytest.param(["completion", "tcsh"], "'tcsh' is not one of", id="no such shell"),
         pytest.param(["demo", "--world-net", "10.0"], "--world-net: '10.0' is not 127.N", id="a net that is not ours"),
+        pytest.param(
+            ["--world-net", "10.0", "demo"], "--world-net: '10.0' is not 127.N", id="a net before the command"
+        ),
+        pytest.param(["--node", "a", "demo"], "demo takes no settings of a proxy", id="settings for the demo"),
         pytest.param(["--keepalive-time", "5x", "--fake-ca"], "--keepalive-time: '5x' is not a duration", id="value"),
         pytest.param(["--node", "a", "--fake-ca"], "no mesh: set LOCAL_XDS_PATH", id="no mesh"),
         pytest.param(["--mode", "shared"], "--mode: 'shared' is not built yet", id="shared mode"),
