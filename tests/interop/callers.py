@@ -96,4 +96,4 @@ async def dial(host: str, port: int) -> AsyncIterator[TcpCaller]:
     try:
         yield TcpCaller(reader, writer)
     finally:
-        writer.transport.abort()
+        tcp_apps.drop(writer)

@@ -1,4 +1,4 @@
-"""The peers of an interop conversation: certificates once, Envoys once a module, two kinds of event loop."""
+"""The peers of an interop conversation: certificates and plain Envoys once a run, two kinds of event loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from tests.interop.pairs import EnvoyClient, OurClient, Pair, our_credentials, our_server
+from tests.interop.node_proxies import NodePair, NodeProxies
+from tests.interop.pairs import ClientSide, EnvoyClient, OurClient, Pair, our_credentials, our_server
 from tests.support.certificates import MeshCertificates, make_mesh_certificates
 from tests.support.envoy import Envoy, start_envoy
 from tests.support.processes import loopback_address
@@ -30,21 +31,27 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> MeshCertificates:
     return make_mesh_certificates(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def peer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("envoy")
+    return tmp_path_factory.mktemp("peers")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def envoy_server(certificates: MeshCertificates, peer_folder: Path) -> Iterator[Envoy]:
     with start_envoy("server", peer_folder, certificates.server) as envoy:
         yield envoy
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def envoy_client(certificates: MeshCertificates, peer_folder: Path) -> Iterator[Envoy]:
     with start_envoy("client", peer_folder, certificates.client) as envoy:
         yield envoy
+
+
+@pytest.fixture(scope="session")
+def node_proxies(certificates: MeshCertificates, peer_folder: Path, envoy_server: Envoy) -> Iterator[NodeProxies]:
+    with NodeProxies(peer_folder, certificates, elsewhere=envoy_server.address) as proxies:
+        yield proxies
 
 
 @pytest.fixture
@@ -53,17 +60,42 @@ def pod_address() -> str:
     return loopback_address()
 
 
-@pytest.fixture(params=["envoy-to-envoy", "ours-to-envoy", "envoy-to-ours", "ours-to-ours"])
+PAIRS = [
+    "envoy-to-envoy",
+    "library-to-envoy",
+    "envoy-to-library",
+    "library-to-library",
+    "ztunnel-to-envoy",
+    "envoy-to-ztunnel",
+    "ztunnel-to-ztunnel",
+]
+
+
+@pytest.fixture(params=PAIRS)
 async def pair(request: pytest.FixtureRequest, certificates: MeshCertificates, pod_address: str) -> AsyncIterator[Pair]:
-    """Every client side facing every server side; two Envoys are the reference for the others."""
+    """Every kind of client side facing every kind of server side; two Envoys are the reference for the others.
+
+    A node proxy runs on the same kind of event loop as the test.
+    """
     client_kind, _, server_kind = request.param.partition("-to-")
-    client = (
-        EnvoyClient(request.getfixturevalue("envoy_client"))
-        if client_kind == "envoy"
-        else OurClient(our_credentials(certificates.client))
-    )
+    if "ztunnel" in request.param:
+        yield _with_node_proxies(request, client_kind, server_kind)
+        return
+    client: ClientSide = OurClient(our_credentials(certificates.client))
+    if client_kind == "envoy":
+        client = EnvoyClient(request.getfixturevalue("envoy_client"))
     if server_kind == "envoy":
         yield Pair(client, "envoy", request.getfixturevalue("envoy_server").address)
         return
     async with our_server(pod_address, certificates.server):
         yield Pair(client, "ours", pod_address)
+
+
+def _with_node_proxies(request: pytest.FixtureRequest, client_kind: str, server_kind: str) -> Pair:
+    loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    nodes: NodePair = request.getfixturevalue("node_proxies").pair(loop)
+    if server_kind == "envoy":
+        envoy: Envoy = request.getfixturevalue("envoy_server")
+        return Pair(nodes.client, "envoy", envoy.address, nodes.processes)
+    client = nodes.client if client_kind == "ztunnel" else EnvoyClient(request.getfixturevalue("envoy_client"))
+    return Pair(client, "ours", nodes.server.address, nodes.processes)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import hbone_py
+from hbone_py.aio.reactor import Reactor
 from hbone_py.config import Http2Config
-from tests.interop.captured import captured
+from tests.interop.captured import captured, captured_by_ztunnel
 from tests.interop.forwarding import forward, relay
 from tests.support.tcp_apps import Connection, TcpApp
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tests.interop.callers import Caller
     from tests.support.certificates import CertificateFiles
     from tests.support.envoy import Envoy
+    from tests.support.processes import PeerProcess
+    from tests.support.ztunnel import Ztunnel
 
 HBONE_PORT = 15008
 
@@ -40,6 +43,17 @@ class EnvoyClient:
 
     def call(self, authority: str) -> AbstractAsyncContextManager[Caller]:
         return captured(self.envoy, authority)
+
+
+@dataclass(frozen=True, slots=True)
+class ZtunnelClient:
+    """Our node proxy, serving the pod `source`."""
+
+    ztunnel: Ztunnel
+    source: str
+
+    def call(self, authority: str) -> AbstractAsyncContextManager[Caller]:
+        return captured_by_ztunnel(self.ztunnel, self.source, authority)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +79,17 @@ class Pair:
     client: ClientSide
     server: Literal["envoy", "ours"]
     address: str
+    processes: tuple[PeerProcess, ...] = ()
+    """Our node proxies in it."""
 
     @property
     def is_reference(self) -> bool:
         """Whether both sides are Envoy: what they do is a fact to be told, not ours to mend."""
         return self.server == "envoy" and isinstance(self.client, EnvoyClient)
+
+    def held_bytes(self) -> int:
+        """What our sides hold now: the memory of our processes, and what the library here has not yet handed out."""
+        return Reactor.current().ledger.used + sum(process.resident_bytes for process in self.processes)
 
     def call(self, authority: str) -> AbstractAsyncContextManager[Caller]:
         return self.client.call(authority)

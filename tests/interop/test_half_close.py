@@ -24,6 +24,14 @@ async def test_the_server_may_end_first_and_its_words_arrive(pair: Pair) -> None
         assert (digest(answer), ended) == (digest(data), "eof")
 
 
+async def test_an_application_that_speaks_and_ends_at_once_is_heard_each_time(pair: Pair) -> None:
+    """Its words and its end may come before anybody is ready for them."""
+    async with TcpApp(source(b"bye"), pair.address) as app:
+        for _ in range(30):
+            async with pair.call(app.authority) as caller:
+                assert await read_to_end(caller) == Outcome(b"bye", "eof")
+
+
 async def test_what_is_said_after_the_servers_end(pair: Pair) -> None:
     """In full where our server stands; dropped by Envoy's server, which resets its side at once: a fact of it."""
     later = payload(200_000, seed=3)

@@ -53,13 +53,14 @@ async def test_two_hundred_tunnels_on_one_connection_of_ours(
     envoy_server: Envoy, certificates: MeshCertificates
 ) -> None:
     before = envoy_server.stat("http.inbound.downstream_cx_total")
+    open_before = envoy_server.stat("http.inbound.downstream_cx_upgrades_active")
     async with (
         TcpApp(echo, envoy_server.address) as app,
         connected(envoy_server.address, certificates) as connection,
     ):
         tunnels = await open_at_once(connection, app.authority, TUNNELS)
         await all_talk(tunnels)
-        assert envoy_server.stat("http.inbound.downstream_cx_upgrades_active") == TUNNELS
+        assert envoy_server.stat("http.inbound.downstream_cx_upgrades_active") == open_before + TUNNELS
         assert envoy_server.stat("http.inbound.downstream_cx_total") == before + 1
         assert len(app.connections) == TUNNELS
 
@@ -109,9 +110,10 @@ async def test_envoys_client_keeps_to_our_limit(
         TcpApp(echo, pod_address) as app,
         contextlib.AsyncExitStack() as stack,
     ):
-        callers = []
-        for _ in range(count):
-            callers.append(await stack.enter_async_context(captured(envoy_client, app.authority)))
+        callers: list[Caller] = []
+        for number in range(count):
+            opening = captured(envoy_client, app.authority, ends_early=number == 0)
+            callers.append(await stack.enter_async_context(opening))
             await talk(callers[-1], b"first words")
         await all_talk(callers)
         assert envoy_client.stat("cluster.peer.upstream_cx_total") - before == 3

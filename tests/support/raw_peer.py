@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import hpack
 
+from tests.support.tcp_apps import drop
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
@@ -225,7 +227,7 @@ class RawPeer:
 
     def abort(self) -> None:
         """Drop the connection without a word."""
-        self.writer.transport.abort()
+        drop(self.writer)
 
     def _understood(self, got: Frame) -> Frame:
         if got.kind != Kind.HEADERS:

@@ -133,7 +133,7 @@ class TcpApp:
         assert self._server is not None
         self._server.close()
         for connection, task in zip(self.connections, self._serving, strict=True):
-            connection.writer.transport.abort()
+            drop(connection.writer)
             task.cancel()
         await self._server.wait_closed()
         await self._tasks.__aexit__(None, None, None)
@@ -230,4 +230,11 @@ def reset(writer: asyncio.StreamWriter) -> None:
     """Close with RST, dropping what is unsent."""
     raw: socket.socket = writer.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-    writer.transport.abort()
+    drop(writer)
+
+
+def drop(writer: asyncio.StreamWriter) -> None:
+    """Close at once, whatever state the connection is in."""
+    # asyncio's plain transport lets go of its loop when a close() that had to wait has ended; abort() then fails.
+    with contextlib.suppress(AttributeError):
+        writer.transport.abort()

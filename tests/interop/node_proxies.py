@@ -1,0 +1,75 @@
+"""Two nodes of ours and one of Envoy's in one mesh: started when first asked for, one of each event loop."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from tests.interop.pairs import ZtunnelClient
+from tests.support.processes import loopback_address
+from tests.support.ztunnel import Pod, Ztunnel, lay_out_certificates, mesh_yaml, start_ztunnel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.certificates import MeshCertificates
+    from tests.support.processes import PeerProcess
+
+CLIENT_NODE, SERVER_NODE, OTHER_NODE = "node-a", "node-b", "node-c"
+
+
+class NodePair(NamedTuple):
+    """A node proxy with a pod that calls, and another whose pod has its proxy's address."""
+
+    client: ZtunnelClient
+    server: Ztunnel
+
+    @property
+    def processes(self) -> tuple[PeerProcess, PeerProcess]:
+        """Both of them."""
+        return self.client.ztunnel.process, self.server.process
+
+
+class NodeProxies:
+    """The node proxies of a test session; `elsewhere` is a pod that Envoy serves."""
+
+    def __init__(self, folder: Path, certificates: MeshCertificates, elsewhere: str) -> None:
+        self._folder = folder
+        self._elsewhere = elsewhere
+        self._certificates = lay_out_certificates(
+            folder / "certificates", {"client": certificates.client, "server": certificates.server}
+        )
+        self._started: dict[str, NodePair] = {}
+        self._processes = ExitStack()
+
+    def pair(self, loop: str) -> NodePair:
+        """The pair whose processes run on this event loop (`asyncio` or `uvloop`)."""
+        if loop not in self._started:
+            self._started[loop] = self._start(loop)
+        return self._started[loop]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._processes.close()
+
+    def _start(self, loop: str) -> NodePair:
+        pod, proxy, server = loopback_address(), loopback_address(), loopback_address()
+        mesh = self._folder / f"mesh-{loop}.yaml"
+        mesh.write_text(
+            mesh_yaml(
+                [
+                    Pod("client", "client", pod, CLIENT_NODE),
+                    Pod("server", "server", server, SERVER_NODE),
+                    Pod("server-on-envoy", "server", self._elsewhere, OTHER_NODE),
+                ]
+            )
+        )
+        client = self._run(proxy, CLIENT_NODE, mesh, loop)
+        return NodePair(ZtunnelClient(client, pod), self._run(server, SERVER_NODE, mesh, loop))
+
+    def _run(self, address: str, node: str, mesh: Path, loop: str) -> Ztunnel:
+        return self._processes.enter_context(
+            start_ztunnel(self._folder, address, node, mesh=mesh, certificates=self._certificates, loop=loop)
+        )
