@@ -1,11 +1,12 @@
 """15080: SOCKS5 for applications that nothing redirects (hbone-dataplane 4.2, RFC 1928).
 
-Host names are looked up in what discovery knows. As ztunnel's, the answer "succeeded" comes before the upstream is
-attempted; what fails later closes the connection.
+Host names are looked up as the DNS proxy does, in what discovery knows and nowhere else. As ztunnel's, the answer
+"succeeded" comes before the upstream is attempted; what fails later closes the connection.
 """
 
 from __future__ import annotations
 
+import random
 from enum import Enum, auto
 from ipaddress import ip_address
 from struct import unpack_from
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import Listener, SocketAddress, show
 from hbone_py.proxy_protocol import PreambleError
+from mesh_py.discovery.dns_names import NameRules, look_up
 from mesh_py.model.address import parse_ip
 from ztunnel_py.capture import Greeting
 
 if TYPE_CHECKING:
     import socket
 
-    from mesh_py.discovery.record import ServiceRecord
     from mesh_py.model.workload import Workload
     from ztunnel_py.context import ProxyContext
     from ztunnel_py.outbound import Outbound
@@ -140,20 +141,22 @@ class SocksClient:
             return parse_ip(host)
         except ValueError:
             pass
-        context = self._owner.context
-        source = context.source_workload(self._client, by_socks=True)
-        record = context.state.services.named(host, None if source is None else source.namespace)
-        if record is None:
-            raise SocksError(f"unknown host {host}", HOST_UNREACHABLE)
-        return self._address_of(record, source)
+        source = self._owner.context.source_workload(self._client, by_socks=True)
+        if source is None:
+            raise SocksError(f"unknown source, so {host} is unknown too", HOST_UNREACHABLE)
+        return self._address_of(host, source)
 
-    def _address_of(self, record: ServiceRecord, source: Workload | None) -> str:
-        network = self._owner.context.settings.network if source is None else source.network
-        vips = [vip.ip for vip in record.service.vips if vip.network == network]
-        if not vips:
-            raise SocksError(f"{record.service.hostname} has no address in network {network!r}", HOST_UNREACHABLE)
-        is_v6 = ":" in self._client[0]
-        return next((ip for ip in vips if (":" in ip) == is_v6), vips[0])
+    def _address_of(self, host: str, source: Workload) -> str:
+        """What DNS would tell the workload: of the client's own family, if there is such."""
+        context, is_v6 = self._owner.context, ":" in self._client[0]
+        rules = NameRules(context.settings.cluster_domain)
+        answers = [look_up(context.state, source, host, rules, ipv6=family) for family in (is_v6, not is_v6)]
+        if answers[0] is None:
+            raise SocksError(f"unknown host {host}", HOST_UNREACHABLE)
+        addresses = next((found.addresses for found in answers if found is not None and found.addresses), ())
+        if not addresses:
+            raise SocksError(f"{host} has no address in network {source.network!r}", HOST_UNREACHABLE)
+        return random.choice(addresses)
 
     def _done(self) -> None:
         self._owner.outbound.carry(self._sock, self._client, self._destination, by_socks=True)

@@ -99,6 +99,39 @@ async def test_an_unknown_name_is_an_unreachable_host(pods: Pods) -> None:
     assert (line["error"], line["dst.addr"]) == ("socks5: unknown host nobody.example", "nobody.example:80")
 
 
+@pytest.mark.parametrize("name", ["web", "web.default", "WEB.default.svc", "web.default.svc.cluster.local."])
+async def test_a_short_name_is_completed(pods: Pods, name: str) -> None:
+    sleep, vip = pods.add("sleep"), loopback_address()
+    hostname = "web.default.svc.cluster.local"
+    server = pods.add("server", services={f"default/{hostname}": {80: 8080}})
+    pods.tell(world.service(hostname, vip))
+    async with server.app(echo, 8080), dialled((sleep.ip, SOCKS), sleep.ip) as (caller, _):
+        await caller.send(NO_AUTHENTICATION + by_name(name.encode()) + b"hello")
+        assert await read_exactly(caller, 2 + len(GRANTED) + 5) == b"\x05\x00" + GRANTED + b"hello"
+    assert (await sleep.its_proxy.line())["dst.service"] == hostname
+
+
+async def test_a_headless_service_is_reached_by_name(pods: Pods) -> None:
+    sleep = pods.add("sleep")
+    hostname = "db.default.svc.cluster.local"
+    server = pods.add("server", services={f"default/{hostname}": {8080: 8080}})
+    pods.tell(world.service(hostname))
+    async with server.app(echo, 8080), dialled((sleep.ip, SOCKS), sleep.ip) as (caller, _):
+        await caller.send(NO_AUTHENTICATION + by_name(b"db", 8080) + b"hello")
+        assert await read_exactly(caller, 2 + len(GRANTED) + 5) == b"\x05\x00" + GRANTED + b"hello"
+
+
+async def test_a_name_for_a_client_of_nobody(pods: Pods) -> None:
+    """Whose name would it be? Which services are seen depends on who asks."""
+    sleep = pods.add("sleep")
+    async with dialled((sleep.ip, SOCKS), loopback_address()) as (caller, _):
+        await caller.send(NO_AUTHENTICATION + by_name(b"web"))
+        assert (await read_to_end(caller)).data[2:4] == bytes((5, HOST_UNREACHABLE))
+    assert (await sleep.its_proxy.line(message="connection failed"))["error"] == (
+        "socks5: unknown source, so web is unknown too"
+    )
+
+
 async def test_a_service_without_an_address_here(pods: Pods) -> None:
     sleep = pods.add("sleep")
     pods.tell(world.service(HOSTNAME, f"elsewhere/{loopback_address()}"))
