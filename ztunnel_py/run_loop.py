@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from hbone_py.errors import TlsConfigError
+from mesh_py.admin.worker_link import WorkerLinkError
 from mesh_py.discovery.problems import ConfigError
 from ztunnel_py.complaints import complain
 from ztunnel_py.listening import StartError
@@ -21,7 +22,7 @@ def started(main: Coroutine[Any, Any, int], loop: str | None) -> int:
     try:
         with contextlib.closing(main), asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
             return runner.run(main)
-    except (StartError, TlsConfigError, ConfigError) as error:
+    except (StartError, TlsConfigError, ConfigError, WorkerLinkError) as error:
         return complain(str(error))
 
 

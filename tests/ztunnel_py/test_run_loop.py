@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from hbone_py.errors import TlsConfigError
+from mesh_py.admin.worker_link import WorkerLinkError
 from ztunnel_py.listening import StartError
 from ztunnel_py.run_loop import loop_factory, started
 from ztunnel_py.settings_source import SettingsError
@@ -35,7 +36,9 @@ def test_uvloop_asked_for_and_not_there_is_a_refusal(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "error", [StartError("no port"), TlsConfigError("no port")], ids=lambda error: type(error).__name__
+    "error",
+    [StartError("no port"), TlsConfigError("no port"), WorkerLinkError("no port")],
+    ids=lambda error: type(error).__name__,
 )
 def test_a_refusal_to_start_is_one_line(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     async def refuse() -> int:

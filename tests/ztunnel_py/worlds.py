@@ -92,7 +92,9 @@ def started(
     log: Path, *arguments: str, until: str, environment: dict[str, str] | None = None
 ) -> Iterator[ProxyProcess]:
     """`python -m ztunnel_py arguments`, once it has written `until`; ended with the context."""
-    process = ProxyProcess([*COMMAND, *arguments], log, {**CLEAN, **(environment or {})})
+    # What a killed process leaves behind goes with the test's own folder.
+    given = {**CLEAN, "TMPDIR": str(log.parent), **(environment or {})}
+    process = ProxyProcess([*COMMAND, *arguments], log, given)
     try:
         process.wait_until(lambda: until in process.output, f"{until!r} in its output", START_SECONDS)
         yield process
