@@ -171,14 +171,17 @@ def _check_other_method(pseudo: dict[bytes, bytes], regular: HeaderList) -> None
         raise MalformedRequest("no :method")
     if not pseudo.get(b":path") or not pseudo.get(b":scheme") or b":protocol" in pseudo:
         raise MalformedRequest("a request needs :scheme and :path")
-    earlier: int | None = None
+    has_host, length = bool(pseudo.get(b":authority")), None
     for name, value in regular:
+        has_host |= name == b"host"
         if name == b"content-length":
-            earlier = _content_length(value, earlier)
+            length = _content_length(value, length)
+    if not has_host and pseudo[b":scheme"] in (b"http", b"https"):
+        raise MalformedRequest("neither :authority nor host")
     raise BadConnect(f"expected method CONNECT, got {method.decode('ascii')}")
 
 
-# The headers that travel with a CONNECT ---------------------------------------------------------------------------
+# The headers that travel with a CONNECT ---------------------------------------------------------------
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 

@@ -28,7 +28,7 @@ class HboneConnection(Incoming):
     builds its own DATA frames in place; `send` serves everybody else.
     """
 
-    # What drivers drain ----------------------------------------------------------------------------------------------
+    # What drivers drain ---------------------------------------------------------------
 
     def events(self) -> list[Event]:
         """What happened since the last call, in order."""
@@ -57,7 +57,7 @@ class HboneConnection(Incoming):
         """Unread bytes of the whole process; near its limit we return no credit."""
         return self._credit.ledger
 
-    # Tunnels: a client opens, a server answers -----------------------------------------------------------------------
+    # Tunnels: a client opens, a server answers ---------------------------------------------------------------
 
     @property
     def room(self) -> int:
@@ -112,7 +112,7 @@ class HboneConnection(Incoming):
         if self.is_client or stream.answered:
             raise LocalProtocolError(f"stream {stream.stream_id} is answered already, or not ours to answer")
 
-    # Tunnels: bytes out ----------------------------------------------------------------------------------------------
+    # Tunnels: bytes out ---------------------------------------------------------------
 
     def sendable(self, stream: Stream) -> int:
         """How many payload bytes both windows allow now. When none, the stream joins `unblocked` later."""
@@ -188,13 +188,13 @@ class HboneConnection(Incoming):
             del blocked[stream]
         return ready
 
-    # Tunnels: bytes in -----------------------------------------------------------------------------------------------
+    # Tunnels: bytes in ---------------------------------------------------------------
 
     def consumed(self, stream: Stream, count: int) -> None:
         """The reader has `count` held bytes: reopen both windows."""
         self._credit.release(stream, count)
 
-    # The connection --------------------------------------------------------------------------------------------------
+    # The connection ---------------------------------------------------------------
 
     def ping(self, payload: bytes) -> None:
         """Ask the peer for a sign of life; `PingAcknowledged` brings the eight bytes back."""

@@ -48,7 +48,7 @@ class HboneError(Exception):
     blame: ClassVar[Blame] = "local"
 
 
-# TLS ------------------------------------------------------------------------------------------------------------
+# TLS ---------------------------------------------------------------
 
 
 class TlsError(HboneError):
@@ -72,7 +72,7 @@ class PeerIdentityError(TlsError):
     """The peer's certificate is genuine but names nobody we were willing to talk to."""
 
 
-# The connection -------------------------------------------------------------------------------------------------
+# The connection ---------------------------------------------------------------
 
 
 class ConnectionFailed(HboneError):
@@ -110,7 +110,7 @@ class RemoteProtocolError(HboneError):
         self.code = code
 
 
-# Deadlines: each is logged in its own words ------------------------------------------------------------------------
+# Deadlines: each is logged in its own words ---------------------------------------------------------------
 
 
 class DeadlineExceeded(HboneError):
@@ -142,7 +142,7 @@ class ConnectReplyTimeout(DeadlineExceeded):
     flag = "H2_HANDSHAKE_FAILURE"
 
 
-# One tunnel -----------------------------------------------------------------------------------------------------
+# One tunnel ---------------------------------------------------------------
 
 
 class TunnelRefused(HboneError):

@@ -45,7 +45,7 @@ class HeaderLane:
         self._events = events
         self._table_update = b""  # owed to the peer at the start of our next block
 
-    # Out -------------------------------------------------------------------------------------------------------------
+    # Out ---------------------------------------------------------------
 
     def write(self, stream_id: int, block: bytes, flags: int = 0) -> None:
         """Send a block, in as many frames as the peer's MAX_FRAME_SIZE asks for."""
@@ -65,7 +65,7 @@ class HeaderLane:
         """The peer's HEADER_TABLE_SIZE went down: our next block must say that we follow (RFC 7541 section 4.2)."""
         self._table_update = EMPTY_TABLE
 
-    # In --------------------------------------------------------------------------------------------------------------
+    # In ---------------------------------------------------------------
 
     def receive(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         """HEADERS, or any frame at all while a block is open."""

@@ -32,6 +32,8 @@ class HeaderReader:
 
     def begin(self, flags: int, stream_id: int, payload: bytes) -> tuple[bytes, bool] | None:
         """A HEADERS frame. Returns (block, ends the stream) if it is whole, else None until `go_on` completes it."""
+        if stream_id == 0:
+            raise RemoteProtocolError("HEADERS on stream 0")
         block = payload
         if flags & (frames.PADDED | frames.HAS_PRIORITY):
             block = frames.strip_padding(payload, flags)

@@ -129,6 +129,8 @@ class Incoming:
             self._table.fault(stream_id, "window overflows", ErrorCode.FLOW_CONTROL_ERROR)
 
     def _reset_received(self, stream_id: int, payload: bytes) -> None:
+        if stream_id == 0:
+            raise RemoteProtocolError("RST_STREAM on stream 0")
         if len(payload) != 4:
             raise RemoteProtocolError("RST_STREAM is not four bytes", ErrorCode.FRAME_SIZE_ERROR)
         stream = self.streams.get(stream_id)

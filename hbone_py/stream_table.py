@@ -49,7 +49,7 @@ class StreamTable:
         self._protocol_resets = 0
         self._early_resets = 0
 
-    # Coming and going ------------------------------------------------------------------------------------------------
+    # Coming and going ---------------------------------------------------------------
 
     def add(self, stream_id: int) -> Stream:
         """A new stream, open both ways."""
@@ -92,7 +92,7 @@ class StreamTable:
             if stream.send_window > MAX_WINDOW:
                 raise RemoteProtocolError("SETTINGS overflow a window", ErrorCode.FLOW_CONTROL_ERROR)
 
-    # Resets ----------------------------------------------------------------------------------------------------------
+    # Resets ---------------------------------------------------------------
 
     def reset(self, stream_id: int, code: int) -> None:
         """Send RST_STREAM; frames of that stream that are on their way are no fault of the peer's."""
@@ -146,7 +146,7 @@ class StreamTable:
         if len(self._reset) > _REMEMBERED:
             del self._reset[next(iter(self._reset))]
 
-    # Frames for streams that are not open ----------------------------------------------------------------------------
+    # Frames for streams that are not open ---------------------------------------------------------------
 
     def check_not_idle(self, stream_id: int, what: str) -> None:
         """Raises unless the stream was open once (RFC 9113 section 5.1: nothing may come for an idle one)."""
@@ -168,10 +168,9 @@ class StreamTable:
         self.check_not_idle(stream_id, "HEADERS")
         if stream_id in self.open:
             self.fault(stream_id, "HEADERS after END_STREAM", ErrorCode.STREAM_CLOSED)
-        elif (told := self._reset.get(stream_id)) is not None:
-            if not told:
-                self.count_reset(stream_id, ErrorCode.STREAM_CLOSED)
         elif any(low < stream_id < high for low, high in self._gaps):
             raise RemoteProtocolError(f"HEADERS on stream {stream_id}, which was passed over")
-        else:
+        elif stream_id not in self._reset:
             raise RemoteProtocolError(f"HEADERS on closed stream {stream_id}", ErrorCode.STREAM_CLOSED)
+        elif not self._reset[stream_id]:
+            self.count_reset(stream_id, ErrorCode.STREAM_CLOSED)

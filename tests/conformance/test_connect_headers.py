@@ -92,6 +92,7 @@ def test_what_a_connect_says() -> None:
         pytest.param([":method GET", A, ":path /"], id="8.3.1: GET without :scheme"),
         pytest.param([":method GET", A, ":scheme https"], id="8.3.1: GET without :path"),
         pytest.param([":method GET", ":scheme https", ":path "], id="8.3.1: an empty :path"),
+        pytest.param([":method GET", ":scheme https", ":path /"], id="8.3.1: neither :authority nor host"),
         pytest.param([*GET, ":protocol x"], id="RFC 8441: :protocol without CONNECT"),
         pytest.param([*GET, "connection close"], id="8.2.2: whatever the method"),
         pytest.param([*GET, "content-length x"], id="8.1.1: whatever the method"),
@@ -109,7 +110,8 @@ def test_malformed(lines: list[str]) -> None:
     [
         pytest.param([*GET], "GET", id="GET"),
         pytest.param([":method POST", *GET[1:], "content-length 5"], "POST", id="POST"),
-        pytest.param([":method OPTIONS", ":scheme https", ":path *"], "OPTIONS", id="OPTIONS *"),
+        pytest.param([":method OPTIONS", ":scheme https", ":path *", "host a"], "OPTIONS", id="OPTIONS *, with host"),
+        pytest.param([":method GET", ":scheme coap", ":path /"], "GET", id="8.3.1: a scheme that needs no authority"),
         pytest.param([":method PRI", *GET[1:]], "PRI", id="a method nobody knows"),
     ],
 )
