@@ -105,7 +105,8 @@ class Relay:
             if self.is_over:
                 return
         stream.sink = self._deliver
-        if not stream.remote_open and not stream.unread:
+        # One that was reset in this very batch is open on neither side: that it was no end is told next.
+        if stream.local_open and not stream.remote_open and not stream.unread:
             self._finish_down()
         if self.peer.is_client and not self.is_over:
             self.on_again()  # the application spoke first, most likely; a server's has yet to hear something
