@@ -73,10 +73,7 @@ PAIRS = [
 
 @pytest.fixture(params=PAIRS)
 async def pair(request: pytest.FixtureRequest, certificates: MeshCertificates, pod_address: str) -> AsyncIterator[Pair]:
-    """Every kind of client side facing every kind of server side; two Envoys are the reference for the others.
-
-    A node proxy runs on the same kind of event loop as the test.
-    """
+    """Every kind of client side facing every kind of server side; two Envoys are the reference for the others."""
     client_kind, _, server_kind = request.param.partition("-to-")
     if "ztunnel" in request.param:
         yield _with_node_proxies(request, client_kind, server_kind)
@@ -92,8 +89,7 @@ async def pair(request: pytest.FixtureRequest, certificates: MeshCertificates, p
 
 
 def _with_node_proxies(request: pytest.FixtureRequest, client_kind: str, server_kind: str) -> Pair:
-    loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
-    nodes: NodePair = request.getfixturevalue("node_proxies").pair(loop)
+    nodes: NodePair = request.getfixturevalue("node_proxies").here()
     if server_kind == "envoy":
         envoy: Envoy = request.getfixturevalue("envoy_server")
         return Pair(nodes.client, "envoy", envoy.address, nodes.processes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tests.support.processes import PeerProcess
 
 CLIENT_NODE, SERVER_NODE, OTHER_NODE = "node-a", "node-b", "node-c"
+SPARES = 12
 
 
 class NodePair(NamedTuple):
@@ -40,7 +42,12 @@ class NodeProxies:
             folder / "certificates", {"client": certificates.client, "server": certificates.server}
         )
         self._started: dict[str, NodePair] = {}
+        self._spares: dict[str, list[str]] = {}
         self._processes = ExitStack()
+
+    def here(self) -> NodePair:
+        """The pair whose processes run on the same kind of event loop as the caller."""
+        return self.pair(loop_kind())
 
     def pair(self, loop: str) -> NodePair:
         """The pair whose processes run on this event loop (`asyncio` or `uvloop`)."""
@@ -54,22 +61,36 @@ class NodeProxies:
     def __exit__(self, *_: object) -> None:
         self._processes.close()
 
+    def spare_address(self) -> str:
+        """An address of the caller's mesh where it may put a server of its own, as that of one more pod."""
+        self.here()
+        return self._spares[loop_kind()].pop()
+
     def _start(self, loop: str) -> NodePair:
         pod, proxy, server = loopback_address(), loopback_address(), loopback_address()
+        self._spares[loop] = [loopback_address() for _ in range(SPARES)]
+        elsewhere = [self._elsewhere, *self._spares[loop]]
         mesh = self._folder / f"mesh-{loop}.yaml"
         mesh.write_text(
             mesh_yaml(
                 [
                     Pod("client", "client", pod, CLIENT_NODE),
                     Pod("server", "server", server, SERVER_NODE),
-                    Pod("server-on-envoy", "server", self._elsewhere, OTHER_NODE),
+                    *(Pod(f"server-{n}", "server", ip, OTHER_NODE) for n, ip in enumerate(elsewhere)),
                 ]
             )
         )
-        client = self._run(proxy, CLIENT_NODE, mesh, loop)
-        return NodePair(ZtunnelClient(client, pod), self._run(server, SERVER_NODE, mesh, loop))
+        both = [self._run(proxy, CLIENT_NODE, mesh, loop), self._run(server, SERVER_NODE, mesh, loop)]
+        for ztunnel in both:
+            ztunnel.wait_ready()
+        return NodePair(ZtunnelClient(both[0], pod), both[1])
 
     def _run(self, address: str, node: str, mesh: Path, loop: str) -> Ztunnel:
         return self._processes.enter_context(
             start_ztunnel(self._folder, address, node, mesh=mesh, certificates=self._certificates, loop=loop)
         )
+
+
+def loop_kind() -> str:
+    """`asyncio` or `uvloop`: what the caller runs on."""
+    return type(asyncio.get_running_loop()).__module__.partition(".")[0]

@@ -44,6 +44,10 @@ class Ztunnel:
             return True
         return False
 
+    def wait_ready(self) -> None:
+        """Block until it is; several can start side by side."""
+        self.process.wait_until(self.is_ready, "ready", START_SECONDS)
+
     def metrics(self) -> str:
         """Its metrics, as a scraper sees them."""
         return self._get(STATS_PORT, "/metrics")
@@ -89,7 +93,7 @@ def lay_out_certificates(folder: Path, accounts: Mapping[str, CertificateFiles])
 def start_ztunnel(
     folder: Path, address: str, node: str, *, mesh: Path, certificates: Path, loop: str
 ) -> Iterator[Ztunnel]:
-    """Run a node proxy on `address` for the pods of `node` until the block ends; ready when entered."""
+    """Run a node proxy on `address` for the pods of `node` until the block ends; see `wait_ready`."""
     environment = {
         "PROXY_MODE": "node",
         "NODE_NAME": node,
@@ -101,9 +105,7 @@ def start_ztunnel(
     }
     command = [sys.executable, "-W", "error", "-m", "ztunnel_py", "--loop", loop]
     process = PeerProcess(command, folder / f"ztunnel-{address}.log", environment)
-    ztunnel = Ztunnel(address, process)
     try:
-        process.wait_until(ztunnel.is_ready, "ready", START_SECONDS)
-        yield ztunnel
+        yield Ztunnel(address, process)
     finally:
         process.stop()
