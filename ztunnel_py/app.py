@@ -28,6 +28,7 @@ from mesh_py.telemetry.metrics import Metrics
 from ztunnel_py.data_plane import DataPlane
 from ztunnel_py.listening import (
     DNS,
+    STUB_INBOUND,
     StartError,
     bind_all,
     bind_datagrams,
@@ -47,17 +48,19 @@ if TYPE_CHECKING:
     from ztunnel_py.config import Settings
     from ztunnel_py.context import ProxyContext
     from ztunnel_py.dns_proxy import DnsServer
+    from ztunnel_py.stub_backends import StubBackends
 
 log = logging.getLogger("app")
 
 __all__ = ["StartError", "run"]
 
 
-async def run(settings: Settings, *, worker: Path | None = None) -> int:
+async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBackends | None = None) -> int:
     """Serve until told to stop; the exit status.
 
     With `worker` this is one of several processes on the same ports: instead of the admin ports it answers its
-    parent's questions on the UNIX socket at that path.
+    parent's questions on the UNIX socket at that path. With `stubs` the mesh is theirs, and every workload's address
+    on loopback is listened on.
 
     Raises:
         StartError, ConfigError, TlsConfigError: nothing was started; the text is one line (ConfigError: one a fault).
@@ -65,11 +68,11 @@ async def run(settings: Settings, *, worker: Path | None = None) -> int:
     sink = LogSink(1)
     logs = Logs(sink, filter=settings.log_filter, json=settings.log_json)
     stop, now = asyncio.Event(), asyncio.Event()
-    source = MeshSource.load(settings)
+    source = MeshSource.load(settings) if stubs is None else stubs.source
     store = CertificateStore(_certificate_source(settings), settings.tls, _utc_now)
     reuse = worker is not None
-    addresses = itertools.chain(data_addresses(settings), dns_addresses(settings))
-    sockets = bind_all(addresses, settings.socket_options, reuse_port=reuse)
+    addresses = [data_addresses(settings), dns_addresses(settings), stubs.addresses() if stubs else ()]
+    sockets = bind_all(itertools.chain(*addresses), settings.socket_options, reuse_port=reuse)
     try:
         sockets |= bind_datagrams(sockets, reuse_port=reuse)
         surface_sockets = {} if reuse else bind_all(surface_addresses(settings))
@@ -88,14 +91,17 @@ async def run(settings: Settings, *, worker: Path | None = None) -> int:
         readiness.done("state manager")
         plane = DataPlane.start(settings, sockets, state, store, logs, metrics)
         readiness.done("proxy")
-        surfaces = Surfaces(settings, plane, logs, metrics, readiness, source, stop)
+        surfaces = Surfaces(settings, plane, logs, metrics, readiness, source, stop, stubs)
         async with contextlib.AsyncExitStack() as stack:
             await surfaces.serve(stack, surface_sockets, worker)
             dns = await _serve_names(stack, plane.context, sockets)
             readiness.done("dns proxy")
             await stack.enter_async_context(_background(source.follow(state), store.watch()))
             for name, sock in (sockets | surface_sockets).items():
-                log.info("listener established", extra=_listener_fields(name, sock))
+                if not name.startswith(STUB_INBOUND):
+                    log.info("listener established", extra=_listener_fields(name, sock))
+            if stubs is not None:
+                stubs.announce()
             await stop.wait()
             log.info("shutting down: draining for at most %g s", settings.drain_deadline)
             await surfaces.stop_accepting()
@@ -147,7 +153,10 @@ async def _background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 def _certificate_source(settings: Settings) -> CertificateSource:
     return choose_source(
-        settings.certificates, _utc_now, fake_ca=lambda: LocalCa.open(settings.fake_ca_folder, _utc_now())
+        settings.certificates,
+        _utc_now,
+        fake_ca=lambda: LocalCa.open(settings.fake_ca_folder, _utc_now()),
+        embedded_ca=LocalCa.throw_away(_utc_now()) if settings.stub_backends else None,
     )
 
 

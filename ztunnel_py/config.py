@@ -19,13 +19,14 @@ from ztunnel_py import settings_table as table
 from ztunnel_py.dns_settings import DnsSettings, read_dns_settings
 from ztunnel_py.memory_limit import memory_limit
 from ztunnel_py.setting_values import Mode, WorkloadInfo, is_loopback
-from ztunnel_py.settings_source import SettingsError, Values, from_environment, from_flags
+from ztunnel_py.settings_source import SettingsError, from_environment, from_flags
+from ztunnel_py.stub_settings import with_stub_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mesh_py.telemetry.log_filter import LogFilter
-    from ztunnel_py.settings_source import Given
+    from ztunnel_py.settings_source import Given, Values
 
 __all__ = ["Mode", "Ports", "Settings", "SettingsError", "WorkloadInfo", "from_env", "from_values"]
 
@@ -64,6 +65,8 @@ class Settings:
     """... or this text. At most one is set."""
     watch_file: bool
     """Follow edits of the file (ztunnel never does)."""
+    stub_backends: bool
+    """Move the mesh onto loopback, and stand in for its applications."""
     certificates: CertificateSettings
     """What was said of certificates; `mesh_py.identity.sources` chooses."""
     fake_ca_folder: Path
@@ -135,7 +138,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
     Raises:
         SettingsError: as `from_env`.
     """
-    values = Values(layers)
+    values = with_stub_defaults(layers)
     for setting in table.ALL:
         values[setting]  # every value must be readable, used or not
     _refuse_what_is_not_built(values)
@@ -150,6 +153,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         cluster_domain=values[table.CLUSTER_DOMAIN],
         trust_domain=values[table.TRUST_DOMAIN],
         **_mesh_source(values),
+        stub_backends=values[table.STUB_BACKENDS],
         certificates=_certificates(values, mode),
         fake_ca_folder=values[table.FAKE_CA_DIR] or user_folder(environ),
         bind=bind,

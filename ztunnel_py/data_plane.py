@@ -51,7 +51,7 @@ class DataPlane:
         logs: Logs,
         metrics: Metrics,
     ) -> DataPlane:
-        """Serve on bound sockets: `outbound`, `inbound`, `plaintext`, and `socks5` where it is on."""
+        """Serve on bound sockets: `outbound`, `inbound` (also `inbound IP`), `plaintext`, `socks5` where it is on."""
         reactor = Reactor.current()
         reactor.ledger.set_limit(settings.unread_budget)
         context = ProxyContext(
@@ -72,7 +72,7 @@ class DataPlane:
             listeners = [capture_out.listen(sockets["outbound"]), capture_in.listen(sockets["plaintext"])]
         else:
             listeners = [outbound.listen(sockets["outbound"]), passthrough.listen(sockets["plaintext"])]
-        listeners.append(inbound.listen(sockets["inbound"]))
+        listeners += [inbound.listen(sock) for name, sock in sockets.items() if name.partition(" ")[0] == "inbound"]
         if "socks5" in sockets:
             listeners.append(Socks5(context, outbound).listen(sockets["socks5"]))
         metrics.before_snapshot(context.connections.settle)

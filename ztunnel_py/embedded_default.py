@@ -13,6 +13,7 @@ from ztunnel_py.settings_table import (
     PROXY_MODE,
     PROXY_WORKLOAD_INFO,
     RUST_LOG,
+    STUB_BACKENDS,
     WORKERS,
     WORKLOAD_CERT_CHAIN,
     WORKLOAD_CERT_DIR,
@@ -33,6 +34,7 @@ PASSED_ON: tuple[Setting[Any], ...] = (RUST_LOG, LOG_FORMAT, AUTHZ_INFO, WORKERS
 _MEANS_A_PROXY: tuple[Setting[Any], ...] = (
     LOCAL_XDS_PATH,
     LOCAL_XDS,
+    STUB_BACKENDS,
     XDS_ADDRESS,
     CA_ADDRESS,
     PROXY_MODE,

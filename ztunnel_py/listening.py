@@ -55,6 +55,8 @@ def surface_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
 
 DNS = "dns"
 """How the names of the DNS proxy's sockets begin."""
+STUB_INBOUND = "inbound "
+"""How the names of the listeners begin that each stand for one workload (`--stub-backends`)."""
 _KEPT_ALIVE = ("outbound", "plaintext")
 """Listeners whose connections get TCP keepalive (hbone-dataplane 8.1)."""
 

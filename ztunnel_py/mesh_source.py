@@ -12,10 +12,14 @@ from mesh_py.discovery.problems import ConfigError
 from ztunnel_py.listening import StartError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from mesh_py.discovery.state import MeshState
     from ztunnel_py.config import Settings
+
+    Change = Callable[[LocalConfig], LocalConfig]
+    """What becomes of a description that was read."""
 
 log = logging.getLogger("state")
 
@@ -31,19 +35,26 @@ class MeshSource:
     _path: Path | None
     _trust_domain: str
     _stamp: object = None
+    _change: Change | None = None
 
     @staticmethod
-    def load(settings: Settings) -> MeshSource:
-        """Read it. Raises StartError when it cannot be read, ConfigError when it is wrong."""
+    def load(settings: Settings, change: Change | None = None) -> MeshSource:
+        """Read it. Raises StartError when it cannot be read, ConfigError when it is wrong.
+
+        Args:
+            change: what becomes of every version that was read; None: nothing.
+        """
         path = settings.local_xds_path
         if path is None:
             text = settings.local_xds or "{}"
             config = read_local_config(text, "LOCAL_XDS", trust_domain=settings.trust_domain)
-            source = MeshSource(config, None, settings.trust_domain)
+            source = MeshSource(config, None, settings.trust_domain, None, change)
         else:
             stamp = _stamp_of(path)
             config = read_local_config(_read(path), str(path), trust_domain=settings.trust_domain)
-            source = MeshSource(config, path if settings.watch_file else None, settings.trust_domain, stamp)
+            followed = path if settings.watch_file else None
+            source = MeshSource(config, followed, settings.trust_domain, stamp, change)
+        source._take(config)
         for warning in config.warnings:
             log.warning("%s", warning)
         return source
@@ -69,13 +80,16 @@ class MeshSource:
 
     def _reload(self, path: Path, state: MeshState) -> None:
         try:
-            self.config = read_local_config(_read(path), str(path), trust_domain=self._trust_domain)
+            self._take(read_local_config(_read(path), str(path), trust_domain=self._trust_domain))
         except (StartError, ConfigError) as error:
             for line in str(error).splitlines():
                 log.error("%s", line)
             log.error("%s: the edit is ignored, the last good state stays", path)
             return
         self.apply(state)
+
+    def _take(self, config: LocalConfig) -> None:
+        self.config = config if self._change is None else self._change(config)
 
 
 def _read(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ztunnel_py.children import WORKER_SOCKET
 from ztunnel_py.embedded_default import is_embedded, passed_on
+from ztunnel_py.file_limit import raise_file_limit
 from ztunnel_py.port_holder import why_not
 from ztunnel_py.run_loop import started
 from ztunnel_py.settings_source import SettingsError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 def serve(layers: Sequence[Mapping[str, Given]], parameters: Mapping[str, Any]) -> int:
     """Serve until told to end; the exit status. Raises SettingsError before anything is started."""
+    raise_file_limit()
     if is_embedded(layers, os.environ):
         from ztunnel_py.embedded import run_embedded
 
@@ -37,6 +39,10 @@ def _serve_proxy(settings: Settings, loop: str | None) -> int:
     if (socket := os.environ.get(WORKER_SOCKET)) is not None:
         return started(run(settings, worker=Path(socket)), loop)
     refuse_taken_ports(settings)
+    if settings.stub_backends:
+        from ztunnel_py.stub_backends import run_stubbed
+
+        return started(run_stubbed(settings), loop)
     if settings.workers > 1:
         from ztunnel_py.supervisor import supervise
 

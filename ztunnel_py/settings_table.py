@@ -108,6 +108,10 @@ LOCAL_XDS_WATCH = _setting(
     "LOCAL_XDS_WATCH", BOOLEAN, True, "Follow edits of the file; a broken one is reported and changes nothing.",
     theirs="never followed",
 )
+STUB_BACKENDS = _setting(
+    "STUB_BACKENDS", BOOLEAN, False, "Try a mesh on this machine: every address moves to 127.x.y.z, its applications are "
+    "stand-ins, its certificates come from a throw-away CA.",
+)
 XDS_ADDRESS = _setting("XDS_ADDRESS", TEXT, "", "A control plane: not built yet, must be empty.", theirs="istiod")
 
 # Certificates
@@ -241,7 +245,7 @@ SECTIONS: dict[str, tuple[Setting[Any], ...]] = {
     "Whom it serves": (
         PROXY_MODE, NODE_NAME, PROXY_WORKLOAD_INFO, NETWORK, CLUSTER_ID, CLUSTER_DOMAIN, TRUST_DOMAIN,
     ),
-    "What it knows of the mesh": (LOCAL_XDS_PATH, LOCAL_XDS, LOCAL_XDS_WATCH, XDS_ADDRESS),
+    "What it knows of the mesh": (LOCAL_XDS_PATH, LOCAL_XDS, LOCAL_XDS_WATCH, STUB_BACKENDS, XDS_ADDRESS),
     "Certificates (the first that is set, in this order: CA, files, folder, fake CA)": (
         CA_ADDRESS, WORKLOAD_CERT_CHAIN, WORKLOAD_KEY, WORKLOAD_ROOT_CERT, WORKLOAD_CERT_DIR, FAKE_CA, FAKE_CA_DIR,
         SECRET_TTL,

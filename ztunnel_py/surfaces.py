@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ztunnel_py.config import Settings
     from ztunnel_py.data_plane import DataPlane
     from ztunnel_py.mesh_source import MeshSource
+    from ztunnel_py.stub_backends import StubBackends
 
 
 class Surfaces:
@@ -50,10 +51,11 @@ class Surfaces:
         readiness: Readiness,
         source: MeshSource,
         stop: asyncio.Event,
+        stubs: StubBackends | None = None,
     ) -> None:
         self.drained = asyncio.Event()
         self._settings, self._plane, self._logs, self._metrics = settings, plane, logs, metrics
-        self._readiness, self._source, self._stop = readiness, source, stop
+        self._readiness, self._source, self._stop, self._stubs = readiness, source, stop, stubs
         self._servers: list[HttpServer] = []
 
     async def serve(self, stack: AsyncExitStack, sockets: Mapping[str, socket.socket], worker: Path | None) -> None:
@@ -76,7 +78,7 @@ class Surfaces:
     async def config_dump(self) -> Json:
         """The whole state (hbone-controlplane 7.3)."""
         context = self._plane.context
-        return assemble_config_dump(
+        dump = assemble_config_dump(
             ConfigDumpParts(
                 workloads=dump_workloads(context.state),
                 services=dump_services(context.state),
@@ -89,6 +91,7 @@ class Surfaces:
                 workload_state=None if self._settings.mode is Mode.DEDICATED else self._plane.workload_state(),
             )
         )
+        return dump if self._stubs is None else dump | self._stubs.describe()
 
     async def _snapshot(self) -> Snapshot:
         return self._metrics.snapshot()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mesh_py.discovery.record import ServiceRecord
 from mesh_py.discovery.state import MeshState
+from mesh_py.model.workload import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +33,37 @@ class Place(NamedTuple):
     ips: tuple[IpAddress, ...]
     ports: tuple[int, ...]
     """Sorted; none for a workload that serves nothing."""
+
+
+class Trial(NamedTuple):
+    """A connection worth trying first: through a tunnel if the mesh has any, from one workload to another."""
+
+    client: str
+    """`namespace/name` of the workload that connects."""
+    hostname: str
+    port: int
+
+
+def trial(config: LocalConfig, network: str) -> Trial | None:
+    """The first thing to try in a mesh; None where nobody could reach anybody."""
+    state = MeshState(network)
+    state.replace(config.workloads, config.services, config.policies)
+    ours = sorted((w for w in config.workloads if w.network == network and w.workload_ips), key=_tunnels_first)
+    for server in ours:
+        for record in state.services_of(server):
+            ports = [port for port in record.service.ports if port != HBONE_PORT]
+            client = next((w for w in ours if w.uid not in record.endpoints), None)
+            if client is not None and ports and _has_a_name(record.service, network):
+                return Trial(f"{client.namespace}/{client.name}", record.service.hostname, min(ports))
+    return None
+
+
+def _tunnels_first(workload: Workload) -> tuple[bool, bool, str]:
+    return workload.protocol is not Protocol.HBONE, bool(workload.authorization_policies), workload.uid
+
+
+def _has_a_name(service: Service, network: str) -> bool:
+    return not service.hostname.startswith("*") and any(vip.network == network for vip in service.vips)
 
 
 def places(config: LocalConfig, network: str) -> list[Place]:

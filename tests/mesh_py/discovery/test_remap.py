@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from mesh_py.discovery.local_file import LocalConfig
+from mesh_py.discovery.local_file import LocalConfig, read_local_config
 from mesh_py.discovery.loopback_map import NOBODY, LoopbackMap
 from mesh_py.discovery.remap import addresses_of, home_network, remapped, with_addresses
 from mesh_py.discovery.resolve import resolve
 from mesh_py.model.address import Cidr
 from mesh_py.model.authorization import Action, Match, Policy, Scope
 from mesh_py.model.workload import IpFamilies, Service, WeightedWaypoint, Workload
+from tests.support.require import reference_data
 from tests.support.world import block, gateway, ip, mesh, one_line, service, workload
 
 
@@ -138,6 +139,16 @@ def test_routes_are_as_before_on_other_addresses() -> None:
 
     assert route("10.96.3.3", 80) == "127.244.1.7:7070 via 127.244.1.7:15008 to cart; workload cart; service cart.shop"
     assert route("10.244.1.7", 7070) == "127.244.1.7:7070 via 127.244.1.8:15008 to way; workload way"
+
+
+def test_a_real_cluster_fits() -> None:
+    text = (reference_data() / "ztunnel-config-dump.json").read_text()
+    original = read_local_config(text, "dump.json")
+    loopback = LoopbackMap()
+    found = remapped(original, loopback)
+    assert [w.identity for w in found.workloads] == [w.identity for w in original.workloads]
+    assert all(ip.startswith("127.") for w in found.workloads for ip in w.workload_ips)
+    assert len(set(loopback.places.values())) == len(set(addresses_of(original)))
 
 
 def _places(found: LocalConfig) -> list[Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mesh_py.discovery.local_file import LocalConfig
-from mesh_py.discovery.stub_places import Place, places
-from mesh_py.model.workload import ApplicationTunnel, Service, TunnelProtocol, WeightedWaypoint, Workload
+from mesh_py.discovery.stub_places import Place, Trial, places, trial
+from mesh_py.model.workload import ApplicationTunnel, Protocol, Service, TunnelProtocol, WeightedWaypoint, Workload
 from tests.support.world import endpoint, gateway, service, workload
 
 KEY = "default/cart.shop"
@@ -88,3 +88,68 @@ def test_places_are_told_in_order_and_with_names() -> None:
     first, second = places(config, "")
     assert first == Place("cluster//Pod/default/a", "default", "a", ("127.1.0.1",), ())  # type: ignore[arg-type]
     assert second.name == "b"
+
+
+CART, WEB = "cart.shop", "web.shop"
+
+
+def first(*objects: Workload | Service, network: str = "") -> Trial | None:
+    return trial(
+        LocalConfig(
+            tuple(one for one in objects if isinstance(one, Workload)),
+            tuple(one for one in objects if isinstance(one, Service)),
+        ),
+        network,
+    )
+
+
+CLIENT = workload("z-client", "127.1.0.9")
+SHOP = service(CART, "127.96.0.1", ports={443: 0, 80: 0})
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param([], None, id="an empty mesh"),
+        pytest.param([cart(), SHOP], None, id="nobody but the server"),
+        pytest.param(
+            [cart(), SHOP, CLIENT], Trial("default/z-client", CART, 80), id="another workload, the lowest port"
+        ),
+        pytest.param([cart(), service(CART, ports={80: 0}), CLIENT], None, id="a service without an address"),
+        pytest.param([cart(), service(CART, "far/127.96.0.1"), CLIENT], None, id="or with one of another network"),
+        pytest.param([WAY, service("way.shop", "127.96.0.9", ports={15008: 0}), CLIENT], None, id="no waypoint's port"),
+        pytest.param(
+            [cart(), service("*.shop", "127.96.0.1"), CLIENT],
+            None,
+            id="no name one could ask for",
+        ),
+        pytest.param(
+            [
+                workload("a", "127.1.0.3", protocol=Protocol.TCP, services={"default/web.shop": {}}),
+                service(WEB, "127.96.0.2"),
+                cart(),
+                SHOP,
+            ],
+            Trial("default/a", CART, 80),
+            id="a tunnel rather than plain TCP",
+        ),
+        pytest.param(
+            [
+                cart(authorization_policies=("default/p",)),
+                SHOP,
+                workload("d", "127.1.0.3", services={"default/web.shop": {}}),
+                service(WEB, "127.96.0.2"),
+            ],
+            Trial("default/cart", WEB, 80),
+            id="rather one without policies of its own",
+        ),
+    ],
+)
+def test_what_to_try_first(objects: list[Workload | Service], expected: Trial | None) -> None:
+    assert first(*objects) == expected
+
+
+def test_only_workloads_of_our_network_are_tried() -> None:
+    far = workload("far", "127.1.0.9", network="far")
+    assert first(cart(), SHOP, far) is None
+    assert first(cart(), SHOP, far, CLIENT) == Trial("default/z-client", CART, 80)

@@ -1,0 +1,24 @@
+"""The soft limit of open files becomes the hard one, in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import resource
+soft, hard = {limits}
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+from ztunnel_py.file_limit import raise_file_limit
+print(raise_file_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+@pytest.mark.parametrize("limits", [(64, 128), (128, 128)])
+def test_the_limit_is_raised_as_far_as_it_goes(limits: tuple[int, int]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE.format(limits=limits)], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout == "128 128 128\n"
