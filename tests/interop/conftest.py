@@ -9,7 +9,16 @@ import pytest
 import uvloop
 
 from tests.interop.node_proxies import NodePair, NodeProxies
-from tests.interop.pairs import ClientSide, EnvoyClient, OurClient, Pair, our_credentials, our_server
+from tests.interop.pairs import (
+    PAIRS_WITH_OURS,
+    REFERENCE_PAIR,
+    ClientSide,
+    EnvoyClient,
+    OurClient,
+    Pair,
+    our_credentials,
+    our_server,
+)
 from tests.support.certificates import MeshCertificates, make_mesh_certificates
 from tests.support.envoy import Envoy, start_envoy
 from tests.support.processes import loopback_address
@@ -60,18 +69,7 @@ def pod_address() -> str:
     return loopback_address()
 
 
-PAIRS = [
-    "envoy-to-envoy",
-    "library-to-envoy",
-    "envoy-to-library",
-    "library-to-library",
-    "ztunnel-to-envoy",
-    "envoy-to-ztunnel",
-    "ztunnel-to-ztunnel",
-]
-
-
-@pytest.fixture(params=PAIRS)
+@pytest.fixture(params=[REFERENCE_PAIR, *PAIRS_WITH_OURS])
 async def pair(request: pytest.FixtureRequest, certificates: MeshCertificates, pod_address: str) -> AsyncIterator[Pair]:
     """Every kind of client side facing every kind of server side; two Envoys are the reference for the others."""
     client_kind, _, server_kind = request.param.partition("-to-")

@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from tests.support.ztunnel import Ztunnel
 
 HBONE_PORT = 15008
+REFERENCE_PAIR = "envoy-to-envoy"
+PAIRS_WITH_OURS = (
+    "library-to-envoy",
+    "envoy-to-library",
+    "library-to-library",
+    "ztunnel-to-envoy",
+    "envoy-to-ztunnel",
+    "ztunnel-to-ztunnel",
+)
 
 
 class ClientSide(Protocol):
