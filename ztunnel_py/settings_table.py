@@ -109,8 +109,9 @@ LOCAL_XDS_WATCH = _setting(
     theirs="never followed",
 )
 STUB_BACKENDS = _setting(
-    "STUB_BACKENDS", BOOLEAN, False, "Try a mesh on this machine: every address moves to 127.x.y.z, its applications are "
-    "stand-ins, its certificates come from a throw-away CA.",
+    "STUB_BACKENDS", BOOLEAN, False,
+    "Try a mesh on this machine: every address moves to 127.x.y.z, its applications are stand-ins, its certificates "
+    "come from a throw-away CA.",
 )
 XDS_ADDRESS = _setting("XDS_ADDRESS", TEXT, "", "A control plane: not built yet, must be empty.", theirs="istiod")
 
