@@ -19,6 +19,7 @@ from benchmarks.tls_facts import TlsFacts, Witness
 from benchmarks.world import APPLICATION_GROUP, Capture, Topology, inside, open_world
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -84,12 +85,22 @@ class Arena(contextlib.AbstractContextManager["Arena"]):
                 raise BenchmarkError(f"the {side} proxy has ended with status {process.returncode}")
         if scenario.kind is Kind.IDLE:
             return self._hold(scenario)
-        before = self._usage()
-        result = self._bulk(scenario, seconds) if scenario.kind is Kind.BULK else self._small(scenario, seconds)
-        time.sleep(_SETTLE_SECONDS)  # what the last bytes cause is still theirs
-        after = self._usage()
+        with self._awake() if scenario.awake else contextlib.nullcontext():
+            before = self._usage()
+            bulk = scenario.kind is Kind.BULK
+            result = self._bulk(scenario, seconds) if bulk else self._small(scenario, seconds)
+            time.sleep(_SETTLE_SECONDS)  # what the last bytes cause is still theirs
+            after = self._usage()
         outbound, inbound = (now and then and now.since(then) for now, then in zip(after, before, strict=True))
         return Measured(result, outbound, inbound)
+
+    @contextlib.contextmanager
+    def _awake(self) -> Iterator[None]:
+        spinners = generator.start_server(self._processes, "awake", [])
+        try:
+            yield
+        finally:
+            self._processes.end(spinners)
 
     def _usage(self) -> tuple[Usage | None, Usage | None]:
         pair = self.pair

@@ -37,7 +37,7 @@ def build() -> Path:
 
 
 def start_server(processes: Processes, mode: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Starts `echo`, `sink` or `source` in the current namespace and waits until it listens."""
+    """Starts `echo`, `sink`, `source` or `awake` in the current namespace and waits until it is at work."""
     process = processes.start([str(build()), mode, *arguments], stdout=subprocess.PIPE)
     assert process.stdout is not None
     if process.stdout.readline() != b"ready\n":

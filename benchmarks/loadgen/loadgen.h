@@ -78,5 +78,6 @@ int run_connect(const struct options *options);   /* connect.c */
 int run_send(const struct options *options);      /* bulk.c */
 int run_receive(const struct options *options);   /* bulk.c */
 int run_hold(const struct options *options);      /* hold.c */
+int keep_awake(const struct options *options);    /* awake.c */
 
 #endif

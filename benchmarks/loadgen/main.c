@@ -13,6 +13,7 @@ static const char usage[] =
     "loadgen MODE --target IP:PORT [options]\n"
     "  servers (--target is where they listen): echo, sink, source\n"
     "  clients: rr, connect, send, receive, hold\n"
+    "  neither: awake (no --target; keeps the cores from sleeping)\n"
     "  --ports N          consecutive ports from the target's (1)\n"
     "  --via IP:PORT      connect there instead; --proxy says how it learns the target\n"
     "  --proxy v1|v2      open every connection with a PROXY protocol header\n"
@@ -84,7 +85,8 @@ static const struct {
     int (*run)(const struct options *);
 } modes[] = {
     {"echo", serve_echo}, {"sink", serve_sink},   {"source", serve_source}, {"rr", run_rr},
-    {"connect", run_connect}, {"send", run_send}, {"receive", run_receive}, {"hold", run_hold}};
+    {"connect", run_connect}, {"send", run_send}, {"receive", run_receive}, {"hold", run_hold},
+    {"awake", keep_awake}};
 
 int main(int argc, char **argv) {
     struct options options = {
@@ -93,7 +95,8 @@ int main(int argc, char **argv) {
     int name;
     while ((name = getopt_long(argc - 1, argv + 1, "", names, NULL)) != -1) take(&options, name, optarg);
     if (optind != argc - 1) refuse("unexpected argument", argv[optind + 1]);
-    if (!options.target.sin_port) refuse("missing", "--target");
+    bool alone = strcmp(argv[1], "awake") == 0;
+    if (!options.target.sin_port && !alone) refuse("missing", "--target");
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && (limit.rlim_cur = limit.rlim_max)) setrlimit(RLIMIT_NOFILE, &limit);
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)

@@ -26,7 +26,7 @@ def test_no_proxy_runs_once_and_takes_part_in_all_but_idle_tunnels() -> None:
 
 
 def test_a_contestant_takes_part_where_the_logging_is_its_own() -> None:
-    loud, quiet = choose_scenarios(["connect-1"])
+    loud, quiet = choose_scenarios(["connect-16"])
     ours = Contestant("ours", "", Logging.NONE)
     assert not takes_part(ours, loud)
     assert takes_part(ours, quiet)

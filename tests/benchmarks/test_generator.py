@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import struct
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from benchmarks import generator
-from benchmarks.processes import BenchmarkError, Processes
+from benchmarks.processes import BenchmarkError, Processes, wait_until
 from tests.support.require import require_tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -82,6 +83,27 @@ def test_a_server_that_hangs_up_is_an_error_with_its_reason(processes: Processes
     generator.start_server(processes, "sink", ["--target", address])
     with pytest.raises(BenchmarkError, match=r"loadgen failed with status 1: .*not one operation"):
         client(processes, tmp_path, "rr", "--target", address, "--seconds", "0.2")
+
+
+def test_cores_are_kept_awake_until_the_keeper_ends(processes: Processes) -> None:
+    keeper = generator.start_server(processes, "awake", [])
+    children = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split()
+    assert len(children) == len(os.sched_getaffinity(0))
+    assert {os.sched_getscheduler(int(child)) for child in children} == {os.SCHED_IDLE}
+    processes.end(keeper)
+    for child in children:
+        _await_end(int(child))
+
+
+def _await_end(pid: int) -> None:
+    wait_until(lambda: not Path(f"/proc/{pid}").exists() or b"Z" in _state(pid), f"the end of {pid}", 10)
+
+
+def _state(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return b"Z"
 
 
 def test_a_port_in_use_is_told(processes: Processes, address: str) -> None:

@@ -31,13 +31,13 @@ def test_a_wrong_argument_ends_with_status_2(arguments: list[str]) -> None:
 
 def outcome(error: str = "") -> Outcome:
     metrics = {} if error else {"per_second": 1000.0, "p50_us": 90.0}
-    samples = [Sample(1, "rr-1", peer, peer, metrics, error) for peer in ("ours", "envoy")]
+    samples = [Sample(1, "rr-1-awake", peer, peer, metrics, error) for peer in ("ours", "envoy")]
     facts = [{"name": "ours", "version": "1"}]
     return Outcome(samples, [{"other_cores": 0.0}], facts)
 
 
 def settings() -> Settings:
-    return Settings(tuple(choose_scenarios(["rr-1"])), (), 1, 1.0, Topology.LOOPBACK, Capture.PROXY)
+    return Settings(tuple(choose_scenarios(["rr-1-awake"])), (), 1, 1.0, Topology.LOOPBACK, Capture.PROXY)
 
 
 @pytest.mark.parametrize(("error", "status"), [("", 0), ("it ended", 1)])

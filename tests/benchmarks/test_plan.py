@@ -10,10 +10,14 @@ from benchmarks.plan import SCENARIOS, TARGETS, Kind, choose_scenarios
     ("words", "names"),
     [
         pytest.param([], [s.name for s in SCENARIOS], id="no word means all"),
-        pytest.param(["rr"], ["rr-1", "rr-32"], id="a kind"),
+        pytest.param(["rr"], ["rr-1", "rr-1-awake", "rr-32"], id="a kind"),
         pytest.param(["bulk-8"], ["bulk-8-up", "bulk-8-down"], id="a kind and a number"),
-        pytest.param(["connect-1"], ["connect-1", "connect-1-quiet"], id="a number is not the front of another"),
-        pytest.param(["rr-1", "bulk-1-up"], ["bulk-1-up", "rr-1"], id="in the plan's order"),
+        pytest.param(
+            ["connect-1"],
+            ["connect-1", "connect-1-quiet", "connect-1-awake"],
+            id="a number is not the front of another",
+        ),
+        pytest.param(["rr-32", "bulk-1-up"], ["bulk-1-up", "rr-32"], id="in the plan's order"),
     ],
 )
 def test_words_choose_scenarios(words: list[str], names: list[str]) -> None:

@@ -22,5 +22,5 @@ def test_contestants_alternate_and_take_turns_at_being_first() -> None:
 
 
 def test_a_round_visits_every_scenario_before_the_next_begins() -> None:
-    assert [number for number, _, _ in settings(2).steps] == [1] * 6 + [2] * 6
-    assert settings(2).expected_seconds > 12
+    assert [number for number, _, _ in settings(2).steps] == [1] * 9 + [2] * 9
+    assert settings(2).expected_seconds > 18
