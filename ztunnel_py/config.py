@@ -98,6 +98,8 @@ class Settings:
     """Unread bytes this process may hold, all connections together."""
     lenient_resets: bool
     response_baggage: bool
+    localhost_app_tunnel: bool
+    """Applications that take PROXY protocol are reached at the loopback address."""
     preserve_source: bool | None
     """Reach applications from the client's address; None: where the rights are."""
 
@@ -174,6 +176,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         unread_budget=values[table.UNREAD_BUDGET] or memory_limit() // 4,
         lenient_resets=values[table.LENIENT_RESETS],
         response_baggage=values[table.ENABLE_RESPONSE_BAGGAGE],
+        localhost_app_tunnel=values[table.LOCALHOST_APP_TUNNEL],
         preserve_source=values[table.ENABLE_ORIG_SRC],
         state_wait=values[table.STATE_WAIT],
         policy_wait=values[table.POLICY_WAIT],

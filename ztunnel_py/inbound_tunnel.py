@@ -11,9 +11,10 @@ from hbone_py.baggage import parse_baggage
 from hbone_py.connect import parse_forwarded_host
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
 from hbone_py.header_blocks import STATUS_200
+from hbone_py.proxy_protocol import build_preamble
 from mesh_py.discovery.inbound import find_inbound_upstream, guess_service, parse_authority, validate_destination
 from mesh_py.model.address import parse_ip
-from mesh_py.model.errors import MeshError
+from mesh_py.model.errors import SelfCall
 from mesh_py.policy.match import ConnectionFacts as PolicyFacts
 from mesh_py.policy.rbac import authorize
 from mesh_py.telemetry.facts import ConnectionFacts, Party, ServiceFacts
@@ -39,18 +40,18 @@ _LONGEST_KEPT = 2048
 """Bytes of headers up to which a request's plan is remembered: peers must not choose how much memory that takes."""
 
 
-class NotYetServed(MeshError):
-    """The workload wants something of its proxy that this one does not do."""
-
-
 @dataclass(frozen=True, slots=True)
 class InboundPlan:
     """What is decided about tunnels of one connection that ask for the same."""
 
     workload: Workload
     upstream: InboundUpstream
+    dial: SocketAddress
+    """The application: at the workload's own address, or at the loopback one (3.6)."""
     source_address: str | None
     """Whose address the application shall see; None for ours."""
+    preamble: bytes
+    """What an application behind a PROXY tunnel hears first; empty for all others."""
     host: str | None
     """The service that the client says it means."""
     facts: ConnectionFacts
@@ -117,10 +118,13 @@ class InboundTunnel(SilentDriver, JudgedConnection):
         local_ip, port = parse_ip(self._local[0]), upstream.address[1]
         policy_facts = PolicyFacts(parse_ip(self.src[0]), local_ip, port, self._peer.identity)
         policies = context.state.policies.applicable(workload)
+        dial, source_address = self._way_to(upstream)
         return InboundPlan(
             workload=workload,
             upstream=upstream,
-            source_address=context.source_address(self.src[0], upstream.address[0]),
+            dial=dial,
+            source_address=source_address,
+            preamble=self._preamble(upstream),
             host=host,
             facts=self._facts(request, workload, upstream, host),
             policy_facts=policy_facts,
@@ -133,9 +137,24 @@ class InboundTunnel(SilentDriver, JudgedConnection):
         state, local_ip = self.context.state, parse_ip(self._local[0])
         authority = parse_authority(request.authority)
         validate_destination(state, local_ip, workload, authority)
-        if workload.application_tunnel is not None:
-            raise NotYetServed("application tunnels are not supported yet")
-        return find_inbound_upstream(state, local_ip, workload, authority, self.context.illegal_ports)
+        upstream = find_inbound_upstream(state, local_ip, workload, authority, self.context.illegal_ports)
+        if upstream.address[1] in self.context.illegal_ports:  # an application tunnel that leads to ourselves
+            raise SelfCall
+        return upstream
+
+    def _way_to(self, upstream: InboundUpstream) -> tuple[SocketAddress, str | None]:
+        """Where to connect, and from which address. Who hears of the client in a preamble need not see it (3.6)."""
+        host, port = upstream.address
+        if upstream.proxy_destination is not None and self.context.settings.localhost_app_tunnel:
+            return ("::1" if ":" in host else "127.0.0.1", port), None
+        return upstream.address, self.context.source_address(self.src[0], host)
+
+    def _preamble(self, upstream: InboundUpstream) -> bytes:
+        """The client's address, what it asked for, and who it proved to be (3.5)."""
+        if upstream.proxy_destination is None:
+            return b""
+        identity = self._peer.identity
+        return build_preamble(self.src, upstream.proxy_destination, None if identity is None else str(identity))
 
     def _facts(
         self, request: ConnectRequest, workload: Workload, upstream: InboundUpstream, host: str | None
@@ -168,7 +187,7 @@ class InboundTunnel(SilentDriver, JudgedConnection):
 
     def let_in(self) -> None:
         """See `JudgedConnection`."""
-        self.connect_to(self._plan.upstream.address, self._plan.source_address)
+        self.connect_to(self._plan.dial, self._plan.source_address)
 
     def carry(self, sock: socket.socket) -> None:
         """The application answered: only now comes the 200."""
@@ -178,7 +197,18 @@ class InboundTunnel(SilentDriver, JudgedConnection):
         relay = Relay(self._peer, self._stream, sock, self._flowed, lenient=context.settings.lenient_resets)
         self.flow = relay
         self._stream.owner = relay
-        relay.start()
+        if self._introduce(sock):
+            relay.start()
+        else:
+            relay.cut(ConnectionLost("the application did not take the PROXY preamble"), ErrorCode.INTERNAL_ERROR)
+
+    def _introduce(self, sock: socket.socket) -> bool:
+        """Behind the 200, before any tunnelled byte, counted nowhere. A new socket has room for it."""
+        preamble = self._plan.preamble
+        try:
+            return not preamble or sock.send(preamble) == len(preamble)
+        except OSError:
+            return False
 
     def _flowed(self, flow: Relay, error: HboneError | None) -> None:
         self.closed(error)
@@ -221,7 +251,7 @@ class InboundTunnel(SilentDriver, JudgedConnection):
     @property
     def actual_dst(self) -> str:
         """The application."""
-        return show(self._plan.upstream.address)
+        return show(self._plan.dial)
 
 
 def _key_of(request: ConnectRequest) -> Hashable | None:

@@ -200,6 +200,9 @@ UNREAD_BUDGET = _unset(
 LENIENT_RESETS = _setting("LENIENT_RESETS", BOOLEAN, False, "Pass resets on as clean ends, as the real ztunnel does.",
                           theirs="always")
 ENABLE_RESPONSE_BAGGAGE = _setting("ENABLE_RESPONSE_BAGGAGE", BOOLEAN, True, "Send baggage with answers, read it.")
+LOCALHOST_APP_TUNNEL = _setting(
+    "LOCALHOST_APP_TUNNEL", BOOLEAN, True, "Reach applications that take PROXY protocol at the loopback address.",
+)
 TLS12_ENABLED = _setting("TLS12_ENABLED", BOOLEAN, False, "Also speak TLS 1.2.")
 COMPLIANCE_POLICY = _setting("COMPLIANCE_POLICY", Kind(choice("", "pqc"), "pqc"), "", "pqc: X25519MLKEM768 only.")
 CRL_PATH = _unset("CRL_PATH", PATH, "Revocation lists: not built yet.")
@@ -259,7 +262,8 @@ SECTIONS: dict[str, tuple[Setting[Any], ...]] = {
     "Names": (DNS_CAPTURE, DNS_PROXY_ADDR, DNS_UPSTREAM, PREFERED_SERVICE_NAMESPACE),
     "The tunnel": (
         STREAM_WINDOW, CONNECTION_WINDOW, FRAME_SIZE, PING_INTERVAL, PING_TIMEOUT, POOL_MAX_STREAMS, POOL_IDLE,
-        UNREAD_BUDGET, LENIENT_RESETS, ENABLE_RESPONSE_BAGGAGE, TLS12_ENABLED, COMPLIANCE_POLICY, CRL_PATH, KEY_LOG,
+        UNREAD_BUDGET, LENIENT_RESETS, ENABLE_RESPONSE_BAGGAGE, LOCALHOST_APP_TUNNEL, TLS12_ENABLED, COMPLIANCE_POLICY,
+        CRL_PATH, KEY_LOG,
     ),
     "Sockets": (
         ENABLE_ORIG_SRC, PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES,
