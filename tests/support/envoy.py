@@ -51,10 +51,6 @@ class Envoy:
     keys: dict[str, str]
 
     @property
-    def hbone_port(self) -> int:
-        return int(self.keys["HBONE_PORT"])
-
-    @property
     def proxy_port(self) -> int:
         return int(self.keys["PROXY_PORT"])
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tests.support.certificates import CertificateFiles
 
 READINESS_PORT = 15021
-STATS_PORT = 15020
 START_SECONDS = 30.0
 
 
@@ -39,23 +38,14 @@ class Ztunnel:
 
     def is_ready(self) -> bool:
         """Whether it says so itself."""
-        with contextlib.suppress(OSError):
-            self._get(READINESS_PORT, "/healthz/ready")
+        url = f"http://{self.address}:{READINESS_PORT}/healthz/ready"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
             return True
         return False
 
     def wait_ready(self) -> None:
         """Block until it is; several can start side by side."""
         self.process.wait_until(self.is_ready, "ready", START_SECONDS)
-
-    def metrics(self) -> str:
-        """Its metrics, as a scraper sees them."""
-        return self._get(STATS_PORT, "/metrics")
-
-    def _get(self, port: int, path: str) -> str:
-        with urllib.request.urlopen(f"http://{self.address}:{port}{path}", timeout=5) as answer:
-            text: str = answer.read().decode()
-        return text
 
 
 class Pod(NamedTuple):
