@@ -93,7 +93,7 @@ def strip_padding(payload: bytes, flags: int) -> bytes:
     Raises RemoteProtocolError: FRAME_SIZE_ERROR when the fields are not there (4.2), PROTOCOL_ERROR when the padding
     does not fit.
     """
-    start, end = bool(flags & PADDED), len(payload)
+    start, end = int(bool(flags & PADDED)), len(payload)
     if flags & HAS_PRIORITY:
         start += 5
     if start > end:

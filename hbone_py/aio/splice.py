@@ -6,6 +6,7 @@ other. What a full socket refuses is kept, at most one read's worth in each dire
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING
 
@@ -100,10 +101,8 @@ class _Side:
         self.ended = True
         if self.other.kept:
             return
-        try:
+        with contextlib.suppress(OSError):  # it may be gone already; reading it will tell
             self.other.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # it is gone already; reading it will tell
         if self.other.ended and not self.kept:
             self._splice.finish(None)
 
