@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import dns.message
 import dns.rcode
 
-from mesh_py.discovery.dns_names import NameRules, look_up
+from mesh_py.discovery.dns_names import look_up
 from mesh_py.telemetry.labels import UNKNOWN
 from mesh_py.telemetry.log_format import fields
 from ztunnel_py.dns_forwarder import UpstreamError
 from ztunnel_py.dns_messages import BadQuery, failure, forwarded_answer, own_answer, read_query, to_wire
+from ztunnel_py.plans import Plans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hbone_py.aio.tcp import SocketAddress
-    from mesh_py.discovery.dns_names import Answer
+    from mesh_py.discovery.dns_names import Answer, NameRules
     from mesh_py.model.workload import Workload
     from ztunnel_py.context import ProxyContext
     from ztunnel_py.dns_forwarder import Forwarder
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("dns")
 
 Protocol = Literal["udp", "tcp"]
+
+KEPT = 4096
+"""Replies remembered at most: clients choose what they ask for."""
+_ID = 2
+"""Bytes of a message's id, the first."""
 
 
 class Asked(NamedTuple):
@@ -60,6 +66,14 @@ class Asked(NamedTuple):
             log.debug("query", extra=fields(named))
 
 
+class Remembered(NamedTuple):
+    """The reply to a question that is asked again and again, until the mesh changes."""
+
+    reply: bytes
+    """Without the id."""
+    labels: tuple[str, ...]
+
+
 class Resolver:
     """Answers whoever asks.
 
@@ -73,26 +87,42 @@ class Resolver:
         self, context: ProxyContext, rules: Callable[[], NameRules], forwarder: Forwarder, *, wait: float
     ) -> None:
         self._context, self._rules, self._forwarder, self._wait = context, rules, forwarder, wait
+        self._known: Plans[Remembered] = Plans(context.state, kept=KEPT)
 
     async def reply(self, wire: bytes, address: SocketAddress, protocol: Protocol) -> bytes | None:
         """What the client at `address` gets for these bytes; None is silence."""
+        client = self._context.source_workload(address, by_socks=True)
+        rules = self._rules()
+        key = (wire[_ID:], protocol, rules, "" if client is None else client.uid)
+        if client is not None and (known := self._known.get(key)) is not None and not log.isEnabledFor(logging.DEBUG):
+            self._context.metrics.dns_requests.increase(known.labels)
+            return wire[:_ID] + known.reply
         try:
             query = read_query(wire)
         except BadQuery as error:
             return error.reply
-        asked = Asked(query, protocol, await self._client(address))
-        return to_wire(await self._answer(asked), query, over_udp=protocol == "udp")
-
-    async def _answer(self, asked: Asked) -> dns.message.Message:
+        asked = Asked(query, protocol, client or await self._awaited(address))
         self._context.metrics.dns_requests.increase(asked.labels)
+        found = self._look_up(asked, rules)
+        response = own_answer(query, found.addresses, found.canonical) if found else await self._elsewhere(asked)
+        reply = to_wire(response, query, over_udp=protocol == "udp")
+        if found and client and len(found.addresses) <= 1:  # the order of several is drawn anew each time
+            self._known.put(key, Remembered(reply[_ID:], asked.labels))
+        return reply
+
+    def _look_up(self, asked: Asked, rules: NameRules) -> Answer | None:
         query, client = asked.query, asked.client
-        if client is None:
+        if client is None or not query.wants_addresses:
+            return None
+        found = look_up(self._context.state, client, query.text, rules, ipv6=query.wants_ipv6)
+        if found is not None:
+            asked.note(found.reason, len(found.addresses))
+        return found
+
+    async def _elsewhere(self, asked: Asked) -> dns.message.Message:
+        if asked.client is None:
             asked.note("unknown source")
-            return failure(query, dns.rcode.SERVFAIL)
-        if query.wants_addresses:
-            found = look_up(self._context.state, client, query.text, self._rules(), ipv6=query.wants_ipv6)
-            if found is not None:
-                return _told(asked, found)
+            return failure(asked.query, dns.rcode.SERVFAIL)
         return await self._forwarded(asked)
 
     async def _forwarded(self, asked: Asked) -> dns.message.Message:
@@ -110,11 +140,9 @@ class Resolver:
         asked.note("forwarded", sum(len(rrset) for rrset in answer.answer))
         return forwarded_answer(asked.query, answer)
 
-    async def _client(self, address: SocketAddress) -> Workload | None:
-        """The workload that asks; one that the mesh does not know is waited for."""
+    async def _awaited(self, address: SocketAddress) -> Workload | None:
+        """The workload at an address where the mesh knows none yet."""
         context = self._context
-        if (known := context.source_workload(address, by_socks=True)) is not None:
-            return known
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def done(_: bool) -> None:
@@ -124,8 +152,3 @@ class Resolver:
         context.when(lambda: context.source_workload(address, by_socks=True) is not None, self._wait, done)
         await settled
         return context.source_workload(address, by_socks=True)
-
-
-def _told(asked: Asked, found: Answer) -> dns.message.Message:
-    asked.note(found.reason, len(found.addresses))
-    return own_answer(asked.query, found.addresses, found.canonical)
