@@ -18,6 +18,8 @@ DEFAULTS = {
         (table.PROXY_BIND_ADDRESS, "127.0.0.1"),
         (table.UNSTABLE_ENABLE_SOCKS5, "true"),
         (table.DNS_CAPTURE, "true"),
+        # Every workload has an address of its own here, and none the machine's.
+        (table.LOCALHOST_APP_TUNNEL, "false"),
     )
 }
 """Weaker than anything that is given: a world of its own on loopback, entered by SOCKS5, with names."""

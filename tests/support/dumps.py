@@ -4,6 +4,7 @@ The cluster is our own. Its addresses are 10.NET.x.y, so that on loopback they s
 
     web, spy   clients          cart   HBONE, for web alone (a policy of its own)
     pay        plain TCP        books  HBONE, its service behind the waypoint way
+    way        takes PROXY protocol on 15088
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def policy(*accounts: str) -> Json:
 
 
 def _workload(net: int, name: str) -> Json:
-    return {
+    tunnel = {"applicationTunnel": {"protocol": "PROXY", "port": 15088}} if name == "way" else {}
+    return tunnel | {
         "workloadIps": [f"10.{net}.{ADDRESSES[name]}"],
         "protocol": "TCP" if name == "pay" else "HBONE",
         "networkMode": "Standard",

@@ -103,7 +103,11 @@ def test_a_policy_of_the_cluster_refuses(cluster: Cluster) -> None:
 
 @pytest.mark.interop
 def test_a_waypoint_answers_for_its_service(cluster: Cluster) -> None:
-    assert cluster.ask("web", "http://books/")["workload"] == "way-1"
+    told = cluster.ask("web", "http://books/")
+    assert told["workload"] == "way-1"
+    assert told["address"] == f"{dumps.place(cluster.net, 'way')}:15088"
+    assert told["proxied"]["identity"] == "spiffe://cluster.local/ns/shop/sa/web"
+    assert told["proxied"]["destination"] == f"127.{cluster.net}.{dumps.VIPS['books']}:80"
 
 
 @pytest.mark.interop

@@ -16,6 +16,7 @@ def test_what_it_sets() -> None:
     assert settings.socks5_enabled
     assert settings.dns is not None
     assert settings.dns.host == "127.0.0.1"
+    assert not settings.localhost_app_tunnel
 
 
 def test_what_was_given_stays() -> None:
