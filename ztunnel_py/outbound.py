@@ -16,11 +16,12 @@ from hbone_py.errors import HboneError
 from mesh_py.discovery.resolve import resolve
 from mesh_py.model.address import is_loopback, parse_ip
 from mesh_py.model.errors import RouteError, SelfCall
-from mesh_py.model.route import Direct, Tunnel
+from mesh_py.model.route import Direct, NestedTunnel, Tunnel
 from ztunnel_py.connections import Unexpected
 from ztunnel_py.context import NotOurWorkload
 from ztunnel_py.outbound_connection import DirectConnection
-from ztunnel_py.outbound_tunnel import TunnelConnection, TunnelPlan
+from ztunnel_py.outbound_nested import NestedPlan
+from ztunnel_py.outbound_tunnel import TunnelPlan
 from ztunnel_py.plans import Dice, Plans
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Outbound:
         self.context.metrics.traffic.sockets.source += 1
         plan = self.plans.get((client[0], destination, by_socks))
         if plan is not None:
-            TunnelConnection(self.context, self.pool, plan, sock, client, destination).start()
+            plan.carry(self.context, self.pool, sock, client, destination)
         else:
             self._decide(Captured(sock, client, destination, by_socks))
 
@@ -115,13 +116,18 @@ class Outbound:
         match route:
             case Direct():
                 DirectConnection(self.context, source, route, sock, client, destination).start()
-            case Tunnel():
-                plan = TunnelPlan.make(self.context, source, route, client[0])
+            case Tunnel() | NestedTunnel():
+                plan = self._plan(route, source, client[0])
                 if not self.dice.rolled:
                     self.plans.put((client[0], destination, by_socks), plan)
-                TunnelConnection(self.context, self.pool, plan, sock, client, destination).start()
+                plan.carry(self.context, self.pool, sock, client, destination)
             case _:
                 raise NotYetRouted(f"route not supported yet ({type(route).__name__}): {show(destination)}")
+
+    def _plan(self, route: Tunnel | NestedTunnel, source: Workload, client: str) -> TunnelPlan:
+        if isinstance(route, Tunnel):
+            return TunnelPlan.make(self.context, source, route, client)
+        return NestedPlan.make_nested(self.context, source, route, client)
 
     def _refuse(self, captured: Captured, error: HboneError) -> None:
         """Not enough is known for a full record: one WARN line (2.9)."""

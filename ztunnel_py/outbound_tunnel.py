@@ -26,7 +26,7 @@ from ztunnel_py.outbound_connection import OutboundConnection
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from hbone_py import events as ev
     from hbone_py.aio.peer import PeerOwner
@@ -70,6 +70,17 @@ class TunnelPlan:
     forwarded_tail: bytes
     """The end of the `forwarded` value: the service the client meant."""
 
+    def carry(
+        self,
+        context: ProxyContext,
+        pool: Pool,
+        sock: socket.socket,
+        client: SocketAddress,
+        destination: SocketAddress,
+    ) -> None:
+        """Bring one connection there."""
+        TunnelConnection(context, pool, self, sock, client, destination).start()
+
     @staticmethod
     def make(context: ProxyContext, source: Workload, route: Tunnel, client: str) -> TunnelPlan:
         """Prepare for connections of `client`, an address of `source`."""
@@ -100,6 +111,28 @@ def request_block(source: Workload, authority: str) -> bytes:
 def forwarded_tail(service: Service | None) -> bytes:
     """The service the client meant, as `forwarded` ends with it (1.4)."""
     return b"" if service is None else f";host={service.hostname}".encode()
+
+
+def peer_maker(
+    context: ProxyContext, source: Workload, expect: tuple[SpiffeId, ...], owner: PeerOwner
+) -> Callable[[Transport], Peer]:
+    """What makes a peer of `source` over a transport. Raises CertificateUnavailable when we have nothing to show."""
+    settings = context.settings
+    client = context.certificates.contexts_for(source.identity).client
+
+    def make(transport: Transport) -> Peer:
+        return Peer(
+            context.reactor,
+            transport,
+            client,
+            owner,
+            check=expecting(expect),
+            config=settings.http2,
+            deadlines=settings.deadlines,
+            keepalive=settings.keepalive,
+        )
+
+    return make
 
 
 class TunnelConnection(SilentDriver, OutboundConnection):
@@ -144,19 +177,7 @@ class TunnelConnection(SilentDriver, OutboundConnection):
         """Begin a connection to the next hop. Raises CertificateUnavailable when we have nothing to show there."""
         context, plan = self.context, self._plan
         settings = context.settings
-        client = context.certificates.contexts_for(plan.source.identity).client
-
-        def make(transport: Transport) -> Peer:
-            return Peer(
-                context.reactor,
-                transport,
-                client,
-                owner,
-                check=expecting(plan.expect),
-                config=settings.http2,
-                deadlines=settings.deadlines,
-                keepalive=settings.keepalive,
-            )
+        make = peer_maker(context, plan.source, plan.expect, owner)
 
         def failed(error: HboneError) -> None:
             if isinstance(error, ConnectTimeout):

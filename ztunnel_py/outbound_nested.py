@@ -1,0 +1,185 @@
+"""An outbound connection in a tunnel in a tunnel: through the gateway of another network (hbone-dataplane 2.8).
+
+The outer tunnel goes to the gateway over a pooled peer, as any other. Inside it runs one TLS connection for this
+application connection alone, with one CONNECT on it; who answers there is the destination that is logged and counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hbone_py.aio.tcp import show
+from hbone_py.aio.transport import TunnelTransport
+from hbone_py.baggage import Baggage, parse_baggage
+from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
+from hbone_py.header_blocks import literal
+from ztunnel_py.outbound_tunnel import (
+    OpeningFailed,
+    TunnelConnection,
+    TunnelPlan,
+    facts_of,
+    forwarded_tail,
+    peer_maker,
+    request_block,
+)
+
+if TYPE_CHECKING:
+    import socket
+
+    from hbone_py import events as ev
+    from hbone_py.aio.peer import Peer
+    from hbone_py.aio.pool import Pool
+    from hbone_py.aio.relay import Relay
+    from hbone_py.aio.splice import Splice
+    from hbone_py.aio.tcp import SocketAddress
+    from hbone_py.identity import SpiffeId
+    from mesh_py.admin.config_dump import ConnectionProtocol
+    from mesh_py.model.route import NestedTunnel
+    from mesh_py.model.workload import Workload
+    from mesh_py.telemetry.facts import ConnectionFacts
+    from ztunnel_py.context import ProxyContext
+
+
+@dataclass(frozen=True, slots=True)
+class NestedPlan(TunnelPlan):
+    """The outer tunnel's plan, and what the inner one adds. `facts` name the gateway until the inner answer."""
+
+    inner_expect: tuple[SpiffeId, ...]
+    """Who may be behind the gateway; empty matches nobody."""
+    inner_block: bytes
+
+    def carry(
+        self,
+        context: ProxyContext,
+        pool: Pool,
+        sock: socket.socket,
+        client: SocketAddress,
+        destination: SocketAddress,
+    ) -> None:
+        """Bring one connection there."""
+        NestedConnection(context, pool, self, sock, client, destination).start()
+
+    @staticmethod
+    def make_nested(context: ProxyContext, source: Workload, route: NestedTunnel, client: str) -> NestedPlan:
+        """Prepare for connections of `client`, an address of `source`."""
+        block = request_block(source, route.authority)
+        return NestedPlan(
+            source=source,
+            next_hop=route.next_hop,
+            authority=route.authority,
+            expect=route.outer_expect,
+            facts=facts_of(context, source, route.workload, route.service),
+            pool_key=(source.identity, route.outer_expect, route.next_hop, client),
+            block=block,
+            forwarded_tail=forwarded_tail(route.service),
+            inner_expect=route.inner_expect,
+            inner_block=block + literal(b"x-forwarded-network", context.settings.network.encode("ascii", "replace")),
+        )
+
+
+class NestedConnection(TunnelConnection):
+    """Asks the gateway, then whoever is behind it; owns the inner peer (PeerOwner)."""
+
+    __slots__ = ("_inner", "_nested", "_tail")
+
+    def __init__(
+        self,
+        context: ProxyContext,
+        pool: Pool,
+        plan: NestedPlan,
+        sock: socket.socket,
+        client: SocketAddress,
+        destination: SocketAddress,
+    ) -> None:
+        super().__init__(context, pool, plan, sock, client, destination)
+        self._nested = plan
+        self._inner: Peer | None = None
+        self._tail = context.forwarded_and_trace(show(client), plan.forwarded_tail)
+
+    def _begin(self) -> None:
+        """It counts as opened once it is known who is behind the gateway, or that nobody is."""
+        plan = self._nested
+        self.workload, self.dst, self.hbone_addr = plan.source, plan.next_hop, plan.authority
+        self.context.connections.live.add(self)
+        self._block = plan.block + self._tail
+        self._find_peer()
+
+    def _find_peer(self) -> None:
+        """Behind the gateway there is one peer and no other."""
+        if self._inner is None:
+            super()._find_peer()
+        else:
+            self.failed(OpeningFailed(StreamReset(ErrorCode.REFUSED_STREAM)))
+
+    def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
+        """The gateway's 200, then the destination's."""
+        if self._inner is None:
+            self._start_inner()
+        else:
+            self._count(self._facts_of_answer(self._inner, event))
+            super().tunnel_accepted(event)
+
+    def _start_inner(self) -> None:
+        """Both tunnels carry the same trace; only the inner one says which network it comes from (1.4)."""
+        plan, peer, stream = self._nested, self._peer, self._stream
+        assert peer is not None and stream is not None  # noqa: PT018
+        self._forget_request()
+        self._block = plan.inner_block + self._tail
+        transport = TunnelTransport(peer, stream)
+        try:
+            self._inner = peer_maker(self.context, plan.source, plan.inner_expect, self)(transport)
+        except HboneError as error:
+            transport.close()
+            self.failed(error)
+            return
+        self._inner.start()
+
+    def _facts_of_answer(self, inner: Peer, event: ev.TunnelAccepted) -> ConnectionFacts:
+        """The destination is who the inner peer proved to be, with what it says of itself (2.8)."""
+        claimed = parse_baggage([value for name, value in event.headers if name == b"baggage"]) or Baggage()
+        party = self.context.parties.claimed(claimed, str(inner.identity or ""))
+        return self._nested.facts._replace(destination=party)
+
+    def _count(self, facts: ConnectionFacts) -> None:
+        self.opened(facts, self._nested.next_hop, self._nested.authority)
+
+    def failed(self, error: HboneError) -> None:
+        """See `OutboundConnection`."""
+        if self.is_closed:
+            return
+        if self.facts is None:
+            self._count(self._nested.facts)
+        super().failed(error)
+        self._close_inner()
+
+    def _flowed(self, flow: Relay | Splice, error: HboneError | None) -> None:
+        super()._flowed(flow, error)
+        self._close_inner()
+
+    def _close_inner(self) -> None:
+        """With it ends the outer tunnel; the connection to the gateway stays pooled."""
+        if self._inner is not None:
+            self._inner.close()
+
+    @property
+    def protocol(self) -> ConnectionProtocol:
+        """How the two proxies speak."""
+        return "DOUBLEHBONE"
+
+    # PeerOwner of the inner peer
+
+    def peer_up(self, peer: Peer) -> None:
+        """Whoever we expect is behind the gateway: ask for the tunnel."""
+        self._ask(peer)
+
+    def peer_closed(self, peer: Peer, error: HboneError | None) -> None:
+        """It never came up, or is lost; what it carried has been told already."""
+        if self.flow is None:
+            self.failed(error or ConnectionLost("the connection behind the gateway closed"))
+
+    def peer_draining(self, peer: Peer) -> None:
+        """It carries one tunnel and no other."""
+
+    def tunnel_requested(self, peer: Peer, event: ev.TunnelRequested) -> None:
+        """Servers open no tunnels."""
