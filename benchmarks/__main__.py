@@ -71,6 +71,8 @@ def main(
     As root, every pair lives in network namespaces of its own and traffic is captured by netfilter. Otherwise
     connections open with a PROXY protocol header, and bulk comes from our own generator instead of iperf3.
 
+    BENCH_PYTHON names another interpreter for our proxies, of the same minor version: builds of one version differ.
+
     Ends with status 0 when all was measured, 1 when something failed, 2 for a wrong argument. Being slow is no
     failure.
     """

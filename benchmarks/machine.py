@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import interpreter
 from benchmarks.processes import usage_of
 
 DISTURBED_CORES = 0.25
@@ -28,7 +29,7 @@ def machine_facts() -> dict[str, str]:
         "memory": f"{int(memory.group(1)) / 1e6:.1f} GB" if memory else "unknown",
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
         "TCP congestion control": _first_line("/proc/sys/net/ipv4/tcp_congestion_control"),
-        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "Python of our proxies": interpreter.describe(),
         "OpenSSL of Python": ssl.OPENSSL_VERSION,
         "OpenSSL of cryptography": _cryptography_openssl(),
         "bulk generator": _version("iperf3", "--version"),

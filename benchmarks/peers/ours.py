@@ -6,10 +6,10 @@ routing, policy lookup, metrics, and the log if it is asked for.
 
 from __future__ import annotations
 
-import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from benchmarks import interpreter
 from benchmarks.certificates import CLIENT, SERVER
 from benchmarks.mesh_file import mesh_file
 from benchmarks.peers.base import Pair, Surroundings, answers_ok
@@ -41,7 +41,7 @@ class Ours:
     def _start(
         self, given: Surroundings, account: str, address: str, node: str, namespace: int | None
     ) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "ztunnel_py", "--bind", address, "--node", node]
+        command = [interpreter.command(), "-m", "ztunnel_py", "--bind", address, "--node", node]
         with inside(namespace):
             return given.processes.start(command, environment=_environment(given), log=given.folder / f"{account}.log")
 
@@ -49,6 +49,7 @@ class Ours:
 def _environment(given: Surroundings) -> dict[str, str]:
     world = given.world
     return {
+        **interpreter.environment(),
         "PROXY_MODE": "node",
         "LOCAL_XDS_PATH": str(given.folder / "mesh.yaml"),
         "XDS_ADDRESS": "",
