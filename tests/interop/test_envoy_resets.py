@@ -56,8 +56,7 @@ async def test_which_codes_reach_the_application_before_envoys_client_as_a_reset
     async with RawServer(pod_address, HBONE_PORT, server_tls(certificates.server)) as server:
         for code in Code:
             async with captured(envoy_client, f"{pod_address}:8080") as caller:
-                peer = server.peers[-1] if server.peers else await server.accept()
-                asked = await peer.accept_tunnel()
+                peer, asked = await server.next_tunnel()
                 await peer.send(rst_stream(asked.stream, code))
                 seen[code.name] = (await read_to_end(caller)).ended
     assert seen == {code.name: "eof" if code in CLEAN_AT_THE_CLIENT else "reset" for code in Code}
@@ -69,8 +68,7 @@ async def test_after_our_end_of_stream_every_code_is_a_clean_end(
     async with RawServer(pod_address, HBONE_PORT, server_tls(certificates.server)) as server:
         for code in (Code.NO_ERROR, Code.INTERNAL_ERROR, Code.CANCEL):
             async with captured(envoy_client, f"{pod_address}:8080") as caller:
-                peer = server.peers[-1] if server.peers else await server.accept()
-                asked = await peer.accept_tunnel()
+                peer, asked = await server.next_tunnel()
                 await peer.send(data(asked.stream, b"all", end=True), rst_stream(asked.stream, code))
                 assert await read_to_end(caller) == Outcome(b"all", "eof"), code
 

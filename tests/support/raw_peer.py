@@ -274,13 +274,44 @@ class RawServer:
         self._context = context
         self._opening = opening
         self._accepted: asyncio.Queue[RawPeer] = asyncio.Queue()
+        self._greeted: list[RawPeer] = []
+        self._asking: dict[asyncio.Task[Frame], RawPeer] = {}
+        self._accepting: asyncio.Task[RawPeer] | None = None
         self.peers: list[RawPeer] = []
 
     async def accept(self) -> RawPeer:
         async with asyncio.timeout(SECONDS):
-            peer = await self._accepted.get()
-            assert await peer.reader.readexactly(len(PREFACE)) == PREFACE
+            return await self._greet()
+
+    async def _greet(self) -> RawPeer:
+        peer = await self._accepted.get()
+        assert await peer.reader.readexactly(len(PREFACE)) == PREFACE
         return peer
+
+    async def next_tunnel(self) -> tuple[RawPeer, Frame]:
+        """Answer 200 to the next CONNECT, whichever connection it comes on: a client may open another any time."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                peer, asked = await self._next_event()
+                if asked is not None:
+                    await peer.send(peer.headers(asked.stream, [(":status", "200")]))
+                    return peer, asked
+
+    async def _next_event(self) -> tuple[RawPeer, Frame | None]:
+        """A request, or a connection that may bring one. What is being read goes on being read by the next call."""
+        loop = asyncio.get_running_loop()
+        for peer in self._greeted:
+            if peer not in self._asking.values():
+                self._asking[loop.create_task(peer.expect(Kind.HEADERS))] = peer
+        if self._accepting is None:
+            self._accepting = loop.create_task(self._greet())
+        done, _ = await asyncio.wait({self._accepting, *self._asking}, return_when=asyncio.FIRST_COMPLETED)
+        if self._accepting in done:
+            accepted, self._accepting = self._accepting.result(), None
+            self._greeted.append(accepted)
+            return accepted, None
+        first = next(task for task in self._asking if task in done)
+        return self._asking.pop(first), first.result()
 
     @property
     def port(self) -> int:
@@ -293,6 +324,8 @@ class RawServer:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        for task in (*self._asking, *([self._accepting] if self._accepting else [])):
+            task.cancel()
         for peer in self.peers:
             peer.abort()
         await self._server.wait_closed()
