@@ -125,21 +125,23 @@ class FrameReader:
             self._partial += data[position:]
             self._wanted = whole - position
             return len(data)
-        self._complete(kind, flags, stream_id, length, bytes(data[position + frames.HEADER_SIZE : whole]))
+        payload = bytes(data[position + frames.HEADER_SIZE : whole])
+        if kind == frames.DATA:
+            self._start_data(flags, stream_id, length, payload)
+        else:
+            self._frame(kind, flags, stream_id, payload)
         return whole
 
-    def _complete(self, kind: int, flags: int, stream_id: int, length: int, payload: bytes) -> None:
-        if kind != frames.DATA:
-            self._frame(kind, flags, stream_id, payload)
-            return
-        padding = payload[0] if payload else 0
+    def _start_data(self, flags: int, stream_id: int, length: int, padding_length: bytes) -> None:
+        """Begin a DATA frame that is padded or ends a stream."""
+        padding = padding_length[0] if padding_length else 0
         if flags & frames.PADDED and not length:
             raise RemoteProtocolError("DATA without the length of its padding", ErrorCode.FRAME_SIZE_ERROR)
-        if payload and padding >= length:
+        if padding_length and padding >= length:
             raise RemoteProtocolError("DATA with more padding than payload")
-        self._data.data_started(stream_id, length, padding + len(payload))
+        self._data.data_started(stream_id, length, padding + len(padding_length))
         self._stream, self._padding = stream_id, padding
-        self._left = length - padding - len(payload)
+        self._left = length - padding - len(padding_length)
         self._ends = bool(flags & frames.END_STREAM)
         if not self._left:
             self._skip_padding(0)
@@ -171,7 +173,10 @@ class FrameReader:
         payload = bytes(partial[frames.HEADER_SIZE :])
         partial.clear()
         self._wanted = frames.HEADER_SIZE
-        self._complete(word & 0xFF, flags, stream_id & frames.MAX_STREAM_ID, word >> 8, payload)
+        if word & 0xFF == frames.DATA:
+            self._start_data(flags, stream_id & frames.MAX_STREAM_ID, word >> 8, payload)
+        else:
+            self._frame(word & 0xFF, flags, stream_id & frames.MAX_STREAM_ID, payload)
         return taken
 
     def _whole(self, word: int, flags: int) -> int:
