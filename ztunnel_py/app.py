@@ -96,7 +96,7 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
             await surfaces.serve(stack, surface_sockets, worker)
             dns = await _serve_names(stack, plane.context, sockets)
             readiness.done("dns proxy")
-            await stack.enter_async_context(_background(source.follow(state), store.watch()))
+            await stack.enter_async_context(_background(source.follow(state), store.watch(), plane.background()))
             for name, sock in (sockets | surface_sockets).items():
                 if not name.startswith(STUB_INBOUND):
                     log.info("listener established", extra=_listener_fields(name, sock))

@@ -50,8 +50,13 @@ class DataPlane:
         certificates: CertificateStore,
         logs: Logs,
         metrics: Metrics,
+        *,
+        may_grow: bool = False,
     ) -> DataPlane:
-        """Serve on bound sockets: `outbound`, `inbound` (also `inbound IP`), `plaintext`, `socks5` where it is on."""
+        """Serve on bound sockets: `outbound`, `inbound` (also `inbound IP`), `plaintext`, `socks5` where it is on.
+
+        `may_grow` says that discovery may still bring what is not known: then connections wait for their workload.
+        """
         reactor = Reactor.current()
         reactor.ledger.set_limit(settings.unread_budget)
         context = ProxyContext(
@@ -64,6 +69,7 @@ class DataPlane:
             parties=Parties(),
             illegal_ports=illegal_ports(settings, sockets),
             preserves_source=_try_transparent(settings, sockets),
+            may_grow=may_grow,
         )
         outbound, inbound, passthrough = Outbound(context), Inbound(context), InboundPassthrough(context)
         if settings.proxy_protocol_capture:
@@ -78,6 +84,10 @@ class DataPlane:
         metrics.before_snapshot(context.connections.settle)
         state.watch(context.connections.recheck)
         return DataPlane(context, outbound, inbound, passthrough, listeners)
+
+    async def background(self) -> None:
+        """What the data plane needs tasks for, until cancelled."""
+        await self.outbound.names.serve()
 
     async def drain(self, seconds: float) -> bool:
         """Stop accepting at once, let connections end, cut what is left (hbone-dataplane 6.2). True if none was cut."""

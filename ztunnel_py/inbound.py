@@ -10,6 +10,7 @@ from hbone_py.aio.transport import TcpTransport
 from hbone_py.errors import HboneError, TlsError, TlsTimeout
 from hbone_py.tls.verify import verify_inbound
 from ztunnel_py.context import NotOurWorkload
+from ztunnel_py.held import Held
 from ztunnel_py.inbound_tunnel import InboundPlan, InboundTunnel
 from ztunnel_py.plans import Plans
 
@@ -37,19 +38,33 @@ class Inbound:
         return Listener(self.context.reactor, sock, self.accepted)
 
     def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
-        """Somebody dialled a workload's 15008."""
-        local = canonical(sock.getsockname())
+        """Somebody dialled a workload's 15008. Where discovery may still bring the workload, that is waited for."""
+        context, local = self.context, canonical(sock.getsockname())
+        if not context.may_grow or context.destination_workload(local) is not None:
+            self._serve(sock, client, local)
+            return
+        held = Held(context.connections, lambda error: self._refuse(sock, client, local, error))
+        context.when(
+            lambda: context.destination_workload(local) is not None,
+            context.settings.state_wait,
+            lambda _: held.go_on(lambda: self._serve(sock, client, local)),
+        )
+
+    def _serve(self, sock: socket.socket, client: SocketAddress, local: SocketAddress) -> None:
         try:
             contexts = self._contexts(local)
         except HboneError as error:
-            sock.close()
-            self.context.access.failed("destination", show(client), show(local), str(error))
+            self._refuse(sock, client, local, error)
             return
         owner = InboundPeer(self, client, local)
         owner.peer = self._peer(owner, sock, contexts)
         self.peers.add(owner)
         self.context.metrics.traffic.sockets.destination += 1
         owner.peer.start()
+
+    def _refuse(self, sock: socket.socket, client: SocketAddress, local: SocketAddress, error: HboneError) -> None:
+        sock.close()
+        self.context.access.failed("destination", show(client), show(local), str(error))
 
     def _contexts(self, local: SocketAddress) -> Contexts:
         workload = self.context.destination_workload(local)

@@ -61,6 +61,13 @@ class PlainConnection(JudgedConnection):
 
     def start(self) -> None:
         """Loop check, workload, policy, connect."""
+        if self.dst[1] in self.context.illegal_ports:
+            self._drop()
+            self.refused(SelfCall())
+        else:
+            self.when_workload_known(self._begin)
+
+    def _begin(self) -> None:
         try:
             workload = self._destination_workload()
             facts = self._facts(workload)
@@ -80,8 +87,6 @@ class PlainConnection(JudgedConnection):
         self.judge(policies, authorize(policies, self.policy_facts))
 
     def _destination_workload(self) -> Workload:
-        if self.dst[1] in self.context.illegal_ports:
-            raise SelfCall
         workload = self.context.destination_workload(self.dst)
         if workload is None:
             raise NotOurWorkload(f"unknown destination: no workload of this proxy has the address {self.dst[0]}")

@@ -80,6 +80,9 @@ class InboundTunnel(SilentDriver, JudgedConnection):
 
     def start(self, request: ConnectRequest, plans: Plans[InboundPlan]) -> None:
         """Steps 2 to 8 of 3.2: every refusal before the tunnel is a status."""
+        self.when_workload_known(lambda: self._begin(request, plans))
+
+    def _begin(self, request: ConnectRequest, plans: Plans[InboundPlan]) -> None:
         try:
             plan = self._plan_for(request, plans)
         except HboneError as error:

@@ -15,9 +15,11 @@ from mesh_py.model.errors import PolicyChanged, PolicyDenied
 from mesh_py.policy.explain import explain
 from mesh_py.policy.rbac import NO_ALLOW_POLICIES, authorize
 from ztunnel_py.connections import Connection
+from ztunnel_py.held import Held
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from mesh_py.policy.match import ConnectionFacts as PolicyFacts
     from mesh_py.policy.rbac import PolicySet, Verdict
@@ -42,6 +44,19 @@ class JudgedConnection(Connection):
         self._is_admitted = False
         self._is_waiting = False  # for a policy that is named and unknown
         self._connecting: Connecting | None = None
+
+    def when_workload_known(self, go_on: Callable[[], None]) -> None:
+        """Go on at once, or when discovery has brought the workload or is not hoped for any more (2.1, 3.2)."""
+        context = self.context
+        if not context.may_grow or context.destination_workload(self._local) is not None:
+            go_on()
+            return
+        held = Held(context.connections, self.cut)
+        context.when(
+            lambda: context.destination_workload(self._local) is not None,
+            context.settings.state_wait,
+            lambda _: held.go_on(lambda: None if self.is_closed else go_on()),
+        )
 
     def judge(self, policies: PolicySet, verdict: Verdict) -> None:
         """Go on as the first verdict says, or wait for what it misses."""

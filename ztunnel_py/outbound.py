@@ -15,10 +15,13 @@ from hbone_py.aio.tcp import Listener, SocketAddress, reset, show
 from hbone_py.errors import HboneError
 from mesh_py.discovery.resolve import resolve
 from mesh_py.model.address import is_loopback, parse_ip
-from mesh_py.model.errors import RouteError, SelfCall
-from mesh_py.model.route import Direct, NestedTunnel, Tunnel
+from mesh_py.model.errors import SelfCall
+from mesh_py.model.route import ByName, Direct, NestedTunnel, Tunnel
+from mesh_py.telemetry.labels import on_demand_dns_values
 from ztunnel_py.connections import Unexpected
 from ztunnel_py.context import NotOurWorkload
+from ztunnel_py.held import Held
+from ztunnel_py.name_lookup import NameLookup
 from ztunnel_py.outbound_connection import DirectConnection
 from ztunnel_py.outbound_nested import NestedPlan
 from ztunnel_py.outbound_tunnel import TunnelPlan
@@ -26,16 +29,14 @@ from ztunnel_py.plans import Dice, Plans
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
+    from mesh_py.model.address import IpAddress
     from mesh_py.model.route import Route
     from mesh_py.model.workload import Workload
     from ztunnel_py.context import ProxyContext
 
 log = logging.getLogger("outbound")
-
-
-class NotYetRouted(RouteError):
-    """The mesh asks for a kind of route this proxy does not serve; it never falls back to plaintext."""
 
 
 class Captured(NamedTuple):
@@ -56,6 +57,7 @@ class Outbound:
         self.plans: Plans[TunnelPlan] = Plans(context.state)
         self.dice = Dice()
         self.pool = Pool(context.reactor, max_streams=settings.pool_max_streams, idle=settings.pool_idle)
+        self.names = NameLookup(context.reactor)
 
     def listen(self, sock: socket.socket) -> Listener:
         """Accept on a bound socket."""
@@ -86,25 +88,42 @@ class Outbound:
         self.pool.close()
 
     def _decide(self, captured: Captured) -> None:
-        """Steps 4 to 6 of 2.1; what is wrong here is logged and counts nowhere."""
+        """Steps 4 to 6 of 2.1. Where discovery may still bring the workload, that is waited for."""
+        context = self.context
+        if captured.destination[1] in context.illegal_ports and is_loopback(parse_ip(captured.destination[0])):
+            self._refuse(captured, SelfCall())
+        elif context.may_grow and self._find_source(captured) is None:
+            held = self._hold(captured)
+            context.when(
+                lambda: self._find_source(captured) is not None,
+                context.settings.state_wait,
+                lambda _: held.go_on(lambda: self._guarded(captured, lambda: self._find_way(captured))),
+            )
+        else:
+            self._guarded(captured, lambda: self._find_way(captured))
+
+    def _guarded(self, captured: Captured, act: Callable[[], None]) -> None:
+        """What goes wrong before the connection has a way is logged and counts nowhere (2.9)."""
         try:
-            source = self._source(captured)
-            self.dice.rolled = False
-            self._follow(self._route(source, captured), source, captured)
+            act()
         except HboneError as error:
             self._refuse(captured, error)
         except Exception as error:
             log.exception("! connection of %s: unexpected error", show(captured.client))
             self._refuse(captured, Unexpected(error))
 
-    def _source(self, captured: Captured) -> Workload:
-        host, port = captured.destination
-        if port in self.context.illegal_ports and is_loopback(parse_ip(host)):
-            raise SelfCall
-        source = self.context.source_workload(captured.client, by_socks=captured.by_socks)
+    def _hold(self, captured: Captured) -> Held:
+        return Held(self.context.connections, lambda error: self._refuse(captured, error))
+
+    def _find_way(self, captured: Captured) -> None:
+        source = self._find_source(captured)
         if source is None:
             raise NotOurWorkload(f"unknown source: no workload of this proxy has the address {captured.client[0]}")
-        return source
+        self.dice.rolled = False
+        self._follow(self._route(source, captured), source, captured)
+
+    def _find_source(self, captured: Captured) -> Workload | None:
+        return self.context.source_workload(captured.client, by_socks=captured.by_socks)
 
     def _route(self, source: Workload, captured: Captured) -> Route:
         host, port = captured.destination
@@ -121,8 +140,24 @@ class Outbound:
                 if not self.dice.rolled:
                     self.plans.put((client[0], destination, by_socks), plan)
                 plan.carry(self.context, self.pool, sock, client, destination)
-            case _:
-                raise NotYetRouted(f"route not supported yet ({type(route).__name__}): {show(destination)}")
+            case ByName():
+                self._look_up(route, source, captured)
+
+    def _look_up(self, route: ByName, source: Workload, captured: Captured) -> None:
+        """The next hop is a name: go on with one of its addresses (2.5). Each attempt counts, remembered or not."""
+        context = self.context
+        context.metrics.on_demand_dns.increase(on_demand_dns_values(context.parties.of(source), route.hostname))
+        held = self._hold(captured)
+
+        def choose(answers: tuple[IpAddress, ...] | None) -> None:
+            if answers is None:
+                raise route.failed()
+            self._follow(route.choose(answers, self.dice), source, captured)
+
+        def found(answers: tuple[IpAddress, ...] | None) -> None:
+            held.go_on(lambda: self._guarded(captured, lambda: choose(answers)))
+
+        self.names.find(route.hostname, found)
 
     def _plan(self, route: Tunnel | NestedTunnel, source: Workload, client: str) -> TunnelPlan:
         if isinstance(route, Tunnel):

@@ -28,6 +28,7 @@ from hbone_py.tls.context import TlsSettings
 from hbone_py.tls.credentials import Credentials
 from mesh_py.discovery.state import MeshState
 from mesh_py.identity.store import CertificateStore
+from mesh_py.model.address import IpAddress, parse_ip
 from mesh_py.model.authorization import Policy
 from mesh_py.model.workload import Service, Workload
 from mesh_py.telemetry.access_log import AccessLog
@@ -43,6 +44,7 @@ from tests.support.tcp_apps import Behaviour, TcpApp, drop
 from ztunnel_py.config import from_env
 from ztunnel_py.data_plane import DataPlane
 from ztunnel_py.listening import bind_all, data_addresses
+from ztunnel_py.name_lookup import NameLookup
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
@@ -178,14 +180,24 @@ class Pods:
     def __init__(self, root: TestRoot) -> None:
         self.authority = Authority(root)
         self.pods: list[Pod] = []
+        self.names: dict[str, tuple[str, ...]] = {}
+        """What the proxies' resolver knows; nothing else can be looked up."""
+        self.asked: list[str] = []
+        """Names it was asked for."""
         self._objects: list[world.MeshObject] = []
         self._reactor: Reactor
+        self._background = asyncio.TaskGroup()
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         self._reactor = Reactor.current()
+        await self._background.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self._background.__aexit__(None, None, None)
         proxies = [pod.proxy for pod in self.pods if pod.proxy is not None]
         for proxy in proxies:
             proxy.close()
@@ -201,8 +213,20 @@ class Pods:
         self.pods.append(pod)
         if proxied:
             pod.proxy = self._proxy(pod, environment or {})
-        self.tell(world.workload(name, pod.ip, **{"node": name, **fields}))
+        self.tell_of(pod, **fields)
         return pod
+
+    def add_unknown(self, name: str) -> Pod:
+        """A pod with a proxy, of which discovery may bring news (`tell_of`)."""
+        pod = Pod(name, loopback_address())
+        self.pods.append(pod)
+        pod.proxy = self._proxy(pod, {}, may_grow=True)
+        return pod
+
+    def tell_of(self, pod: Pod, **fields: Any) -> None:
+        """Tell all proxies of the pod's workload."""
+        name = pod.name
+        self.tell(world.workload(name, pod.ip, **{"node": name, **fields}))
 
     def tell(self, *objects: world.MeshObject) -> None:
         """Add to, or change, what all proxies know."""
@@ -223,7 +247,13 @@ class Pods:
         self._reactor.wheel = TimerWheel(cast("asyncio.AbstractEventLoop", clock))
         return clock
 
-    def _proxy(self, pod: Pod, environment: dict[str, str]) -> Proxy:
+    async def _ask(self, hostname: str) -> tuple[IpAddress, ...]:
+        self.asked.append(hostname)
+        if hostname not in self.names:
+            raise OSError(0, "no such name")
+        return tuple(map(parse_ip, self.names[hostname]))
+
+    def _proxy(self, pod: Pod, environment: dict[str, str], *, may_grow: bool = False) -> Proxy:
         settings = from_env(
             {
                 "PROXY_MODE": "node",
@@ -245,7 +275,10 @@ class Pods:
         _tell(state, self._objects)
         store = CertificateStore(self.authority, TlsSettings(), lambda: datetime.datetime.now(datetime.UTC))
         sockets = bind_all(data_addresses(settings), settings.socket_options)
-        plane = DataPlane.start(settings, sockets, state, store, cast("Logs", SimpleNamespace(access=access)), metrics)
+        logs = cast("Logs", SimpleNamespace(access=access))
+        plane = DataPlane.start(settings, sockets, state, store, logs, metrics, may_grow=may_grow)
+        plane.outbound.names = NameLookup(self._reactor, self._ask)
+        self._tasks.append(self._background.create_task(plane.background()))
         return Proxy(plane, state, metrics, store, lines)
 
 
