@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import hbone_py
 from tests.interop.callers import TcpCaller, talk
-from tests.support.pods import HBONE
 from tests.support.processes import eventually, loopback_address
-from tests.support.tcp_apps import Connection, echo
+from tests.support.tcp_apps import echo
 
 if TYPE_CHECKING:
     from tests.support.pods import Pod, Pods
@@ -106,22 +104,3 @@ async def test_an_unused_connection_goes_and_a_used_one_stays(pods: Pods) -> Non
             await eventually(lambda: connections_to(server) == 1, "the second connection goes by itself")
             await talk(kept, b"still here")
         await eventually(lambda: connections_to(server) == 0, "the first goes when its call is over")
-
-
-async def test_what_came_before_the_end_is_still_read(pods: Pods) -> None:
-    """A reader that took half of it finds the rest after the connection is gone, and then that it is gone."""
-    server = pods.add("server")
-
-    async def two_words(connection: Connection) -> None:
-        await connection.send(b"first second")
-        await connection.receive()
-
-    async with server.app(two_words) as app:
-        credentials = pods.authority.load(hbone_py.SpiffeId("cluster.local", "default", "client"))
-        async with await hbone_py.open_connection(server.ip, HBONE, credentials=credentials) as connection:
-            stream = await connection.open_tunnel(app.authority)
-            assert await stream.receive(6) == b"first "
-            await connection.aclose()
-            assert await stream.receive() == b"second"
-            with pytest.raises(hbone_py.HboneError):
-                await stream.receive()
