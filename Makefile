@@ -36,7 +36,7 @@ test: $(STAMPS)/dev ## every test but the long ones (ARGS='-k name' chooses; REQ
 	$(BIN)/python -m pytest $(ARGS)
 
 soak: $(STAMPS)/dev ## the long tests
-	@$(BIN)/python -m pytest -m soak $(ARGS) || { code=$$?; [ $$code -eq 5 ] || exit $$code; echo "soak: there is no such test"; }
+	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=900 $(ARGS) || { code=$$?; [ $$code -eq 5 ] || exit $$code; echo "soak: there is no such test"; }
 
 bench: $(STAMPS)/bench ## measure beside the real Envoy: table, JSON and plots (ARGS='--quick', ...)
 	$(BIN)/python -m benchmarks $(ARGS)
