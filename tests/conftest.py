@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, settings
 
+from tests.support import outcomes
+
 if TYPE_CHECKING:
     import pytest
 
@@ -17,6 +19,16 @@ settings.register_profile(
 )
 settings.register_profile("dev", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever judges the run comes last."""
+    outcomes.judges_last(items)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """How it ended is remembered for the judges."""
+    outcomes.note(report)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
