@@ -163,6 +163,6 @@ async def flood_with_pings(nodes: Nodes, files: CertificateFiles) -> None:
     async with raw_client(nodes.server.address, 15008, client_tls(files)) as peer:
         peer.polite = False
         with suppress(ConnectionError, TimeoutError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(5):
                 while not peer.writer.is_closing():
                     await peer.send(frame(Kind.PING, 0, b"floods!!") * 64)
