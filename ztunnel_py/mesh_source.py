@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("state")
 
-LOOK_EVERY = 0.5
+LOOK_EVERY = 0.25
 """Seconds between looks at the file."""
 
 
@@ -70,23 +70,29 @@ class MeshSource:
         )
 
     async def follow(self, state: MeshState) -> None:
-        """Take over every edit of the file; a broken edit is reported, and the last good state stays."""
+        """Take over every edit of the file; a broken edit is reported, and the last good state stays.
+
+        An edit counts once two looks have found it the same: a file that is being written is not read half.
+        """
+        seen = self._stamp
         while self._path is not None:
             await asyncio.sleep(LOOK_EVERY)
             stamp = _stamp_of(self._path)
-            if stamp is not None and stamp != self._stamp:
+            if stamp is not None and stamp == seen != self._stamp:
                 self._stamp = stamp
                 self._reload(self._path, state)
+            seen = stamp
 
     def _reload(self, path: Path, state: MeshState) -> None:
         try:
             self._take(read_local_config(_read(path), str(path), trust_domain=self._trust_domain))
+            self.apply(state)
         except (StartError, ConfigError) as error:
             for line in str(error).splitlines():
                 log.error("%s", line)
             log.error("%s: the edit is ignored, the last good state stays", path)
-            return
-        self.apply(state)
+        except Exception:  # the next edit must find somebody who follows
+            log.exception("! %s: unexpected error", path)
 
     def _take(self, config: LocalConfig) -> None:
         self.config = config if self._change is None else self._change(config)

@@ -1,0 +1,172 @@
+"""An outbound tunnel against peers of bytes: what is sent, what is asked again, what is given up."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mesh_py.model.workload import Locality
+from tests.interop.callers import read_exactly, read_to_end
+from tests.support import world
+from tests.support.pods import HBONE
+from tests.support.processes import loopback_address
+from tests.support.raw_peer import Code, Kind, RawPeer, RawServer, data, goaway, rst_stream, server_tls
+
+if TYPE_CHECKING:
+    from tests.interop.callers import TcpCaller
+    from tests.support.pods import Pod, Pods
+
+FAILED = "istio_tcp_connections_failed_total"
+
+
+class Meeting:
+    """`sleep` calls a server that is no proxy of ours."""
+
+    def __init__(self, pods: Pods, **sleep: object) -> None:
+        self.sleep: Pod = pods.add("sleep", **sleep)  # type: ignore[arg-type]
+        self.server: Pod = pods.add("server", proxied=False)
+        self.there = RawServer(self.server.ip, HBONE, server_tls(pods.authority.of("server")))
+        self.destination = f"{self.server.ip}:80"
+
+
+async def test_the_request_is_a_bare_connect_with_three_headers(pods: Pods) -> None:
+    """hbone-dataplane 1.4; nothing that HTTP clients add by habit."""
+    meeting = Meeting(
+        pods,
+        cluster_id="Kubernetes",
+        workload_name="deploy",
+        workload_type="cronjob",
+        canonical_name="app",
+        canonical_revision="v1",
+        locality=Locality("east", "east-1"),
+    )
+    async with meeting.there, meeting.sleep.call(meeting.destination) as caller:
+        peer = await meeting.there.accept()
+        asked = await peer.expect(Kind.HEADERS)
+        headers = dict(asked.headers)
+        assert not asked.is_last
+        caller.abort()
+    source = (await meeting.sleep.its_proxy.line(message="connection opened"))["src.addr"]
+    assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", headers.pop("traceparent"))
+    assert headers == {
+        ":method": "CONNECT",
+        ":authority": meeting.destination,
+        "baggage": "k8s.cluster.name=Kubernetes,k8s.namespace.name=default,k8s.cronjob.name=deploy,service.name=app,"
+        "service.version=v1,cloud.region=east,cloud.availability_zone=east-1",
+        "forwarded": f'for="{source}"',
+    }
+
+
+async def test_the_service_that_was_meant_is_named(pods: Pods) -> None:
+    meeting, vip = Meeting(pods), loopback_address()
+    pods.change("server", services={world.service("shop.example").key: {80: 80}})
+    pods.tell(world.service("shop.example", vip))
+    async with meeting.there, meeting.sleep.call(f"{vip}:80"):
+        peer = await meeting.there.accept()
+        assert dict((await peer.expect(Kind.HEADERS)).headers)["forwarded"].endswith(";host=shop.example")
+
+
+async def answered(peer: RawPeer, caller: TcpCaller) -> None:
+    """The next CONNECT becomes a tunnel that says hello."""
+    asked = await peer.accept_tunnel()
+    await peer.send(data(asked.stream, b"hello", end=True))
+    assert await read_exactly(caller, 5) == b"hello"
+
+
+async def test_a_refused_stream_is_asked_for_again(pods: Pods) -> None:
+    """REFUSED_STREAM says that nobody has looked at the request (RFC 9113 section 8.7)."""
+    meeting = Meeting(pods)
+    async with meeting.there, meeting.sleep.call(meeting.destination) as caller:
+        peer = await meeting.there.accept()
+        first = await peer.expect(Kind.HEADERS)
+        await peer.send(rst_stream(first.stream, Code.REFUSED_STREAM))
+        await answered(peer, caller)
+
+
+async def test_and_not_for_ever(pods: Pods) -> None:
+    meeting = Meeting(pods)
+    async with meeting.there, meeting.sleep.call(meeting.destination) as caller:
+        peer = await meeting.there.accept()
+        for _ in range(2):
+            await peer.send(rst_stream((await peer.expect(Kind.HEADERS)).stream, Code.REFUSED_STREAM))
+        assert await read_to_end(caller) == (b"", "reset")
+    assert (await meeting.sleep.its_proxy.line())["error"] == "h2 failed: stream reset by the peer: REFUSED_STREAM"
+
+
+async def test_a_request_that_a_goaway_left_out_goes_to_a_new_connection(pods: Pods) -> None:
+    meeting = Meeting(pods)
+    async with meeting.there, meeting.sleep.call(meeting.destination) as caller:
+        old = await meeting.there.accept()
+        await old.expect(Kind.HEADERS)
+        await old.send(goaway(0))
+        await answered(await meeting.there.accept(), caller)
+
+
+@pytest.mark.parametrize("code", [Code.INTERNAL_ERROR, Code.CANCEL, Code.PROTOCOL_ERROR])
+async def test_any_other_reset_is_a_failure(pods: Pods, code: Code) -> None:
+    meeting = Meeting(pods)
+    async with meeting.there, meeting.sleep.call(meeting.destination) as caller:
+        peer = await meeting.there.accept()
+        await peer.send(rst_stream((await peer.expect(Kind.HEADERS)).stream, code))
+        assert await read_to_end(caller) == (b"", "reset")
+    assert (await meeting.sleep.its_proxy.line())["error"] == f"h2 failed: stream reset by the peer: {code.name}"
+    assert meeting.sleep.its_proxy.total(FAILED, response_flags="H2_HANDSHAKE_FAILURE") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ("401", "401 Unauthorized"),
+        ("403", "403 Forbidden"),
+        ("503", "503 Service Unavailable"),
+        ("204", "204"),
+        ("599", "599"),
+    ],
+)
+async def test_any_answer_but_200_is_a_failure(pods: Pods, status: str, text: str) -> None:
+    """The connection it came over stays in use."""
+    meeting = Meeting(pods)
+    async with meeting.there:
+        async with meeting.sleep.call(meeting.destination) as caller:
+            peer = await meeting.there.accept()
+            asked = await peer.expect(Kind.HEADERS)
+            await peer.send(peer.headers(asked.stream, [(":status", status)], end=True))
+            assert await read_to_end(caller) == (b"", "reset")
+        assert (await meeting.sleep.its_proxy.line())["error"] == f"http status: {text}"
+        assert meeting.sleep.its_proxy.total(FAILED, response_flags="CONNECT") == 1
+        async with meeting.sleep.call(meeting.destination) as caller:
+            await answered(peer, caller)
+
+
+async def test_a_connection_lost_before_the_answer(pods: Pods) -> None:
+    meeting = Meeting(pods)
+    async with meeting.there, meeting.sleep.call(meeting.destination) as caller:
+        peer = await meeting.there.accept()
+        await peer.expect(Kind.HEADERS)
+        peer.abort()
+        assert await read_to_end(caller) == (b"", "reset")
+    line = await meeting.sleep.its_proxy.line()
+    assert line["error"].startswith("h2 failed: ")
+    assert meeting.sleep.its_proxy.total(FAILED, response_flags="H2_HANDSHAKE_FAILURE") == 1
+
+
+async def test_a_peer_without_room_is_left_for_another_connection(pods: Pods) -> None:
+    """The peer's own limit counts, once it is known."""
+    from tests.support.raw_peer import Setting, settings
+
+    meeting = Meeting(pods)
+    meeting.there = RawServer(
+        meeting.server.ip,
+        HBONE,
+        server_tls(pods.authority.of("server")),
+        opening=settings({Setting.MAX_CONCURRENT_STREAMS: 1}),
+    )
+    async with (
+        meeting.there,
+        meeting.sleep.call(meeting.destination) as one,
+        meeting.sleep.call(meeting.destination) as two,
+    ):
+        for caller in (one, two):
+            await answered(await meeting.there.accept(), caller)
