@@ -88,6 +88,25 @@ class ProxyContext:
             return self.dedicated_workload()
         return self.state.find_local_address(local[0])  # type: ignore[arg-type]
 
+    def no_source(self, client: SocketAddress) -> NotOurWorkload:
+        """Why there is no `source_workload`."""
+        return self._no_workload() or NotOurWorkload(
+            f"unknown source: no workload of this proxy has the address {client[0]}"
+        )
+
+    def no_destination(self, local: SocketAddress) -> NotOurWorkload:
+        """Why there is no `destination_workload`."""
+        return self._no_workload() or NotOurWorkload(
+            f"unknown destination: no workload of this proxy has the address {local[0]}"
+        )
+
+    def _no_workload(self) -> NotOurWorkload | None:
+        info = self.settings.workload
+        if info is None:
+            return None
+        who = f"{info.service_account}.{info.namespace} ({info.name})"
+        return NotOurWorkload(f"failed to fetch information about local workload: {who}")
+
     def dedicated_workload(self) -> Workload | None:
         """Dedicated mode: the one workload, once discovery knows it."""
         info = self.settings.workload

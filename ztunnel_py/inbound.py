@@ -9,7 +9,6 @@ from hbone_py.aio.tcp import Listener, SocketAddress, canonical, show
 from hbone_py.aio.transport import TcpTransport
 from hbone_py.errors import HboneError, TlsError, TlsTimeout
 from hbone_py.tls.verify import verify_inbound
-from ztunnel_py.context import NotOurWorkload
 from ztunnel_py.held import Held
 from ztunnel_py.inbound_tunnel import InboundPlan, InboundTunnel
 from ztunnel_py.plans import Plans
@@ -69,7 +68,7 @@ class Inbound:
     def _contexts(self, local: SocketAddress) -> Contexts:
         workload = self.context.destination_workload(local)
         if workload is None:
-            raise NotOurWorkload(f"unknown destination: no workload of this proxy has the address {local[0]}")
+            raise self.context.no_destination(local)
         return self.context.certificates.contexts_for(workload.identity)
 
     def _peer(self, owner: InboundPeer, sock: socket.socket, contexts: Contexts) -> Peer:

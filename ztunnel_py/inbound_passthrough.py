@@ -15,7 +15,6 @@ from mesh_py.policy.match import ConnectionFacts as PolicyFacts
 from mesh_py.policy.rbac import authorize
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from ztunnel_py.connections import Unexpected, log
-from ztunnel_py.context import NotOurWorkload
 from ztunnel_py.judged import JudgedConnection
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class PlainConnection(JudgedConnection):
     def _destination_workload(self) -> Workload:
         workload = self.context.destination_workload(self.dst)
         if workload is None:
-            raise NotOurWorkload(f"unknown destination: no workload of this proxy has the address {self.dst[0]}")
+            raise self.context.no_destination(self.dst)
         return workload
 
     def _facts(self, workload: Workload) -> ConnectionFacts:

@@ -19,7 +19,6 @@ from mesh_py.model.errors import SelfCall
 from mesh_py.model.route import ByName, Direct, NestedTunnel, Tunnel
 from mesh_py.telemetry.labels import on_demand_dns_values
 from ztunnel_py.connections import Unexpected
-from ztunnel_py.context import NotOurWorkload
 from ztunnel_py.held import Held
 from ztunnel_py.name_lookup import NameLookup
 from ztunnel_py.outbound_connection import DirectConnection
@@ -118,7 +117,7 @@ class Outbound:
     def _find_way(self, captured: Captured) -> None:
         source = self._find_source(captured)
         if source is None:
-            raise NotOurWorkload(f"unknown source: no workload of this proxy has the address {captured.client[0]}")
+            raise self.context.no_source(captured.client)
         self.dice.rolled = False
         self._follow(self._route(source, captured), source, captured)
 

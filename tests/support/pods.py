@@ -182,6 +182,8 @@ class Pods:
         self.pods: list[Pod] = []
         self.names: dict[str, tuple[str, ...]] = {}
         """What the proxies' resolver knows; nothing else can be looked up."""
+        self.later = datetime.timedelta()
+        """How much later it is for the proxies' certificates than it is."""
         self.asked: list[str] = []
         """Names it was asked for."""
         self._objects: list[world.MeshObject] = []
@@ -247,6 +249,9 @@ class Pods:
         self._reactor.wheel = TimerWheel(cast("asyncio.AbstractEventLoop", clock))
         return clock
 
+    def _now(self) -> datetime.datetime:
+        return datetime.datetime.now(datetime.UTC) + self.later
+
     async def _ask(self, hostname: str) -> tuple[IpAddress, ...]:
         self.asked.append(hostname)
         if hostname not in self.names:
@@ -273,7 +278,9 @@ class Pods:
         metrics = Metrics("test")
         state = MeshState(settings.network, settings.node)
         _tell(state, self._objects)
-        store = CertificateStore(self.authority, TlsSettings(), lambda: datetime.datetime.now(datetime.UTC))
+        store = CertificateStore(
+            self.authority, TlsSettings(), lambda: datetime.datetime.now(datetime.UTC) + self.later
+        )
         sockets = bind_all(data_addresses(settings), settings.socket_options)
         logs = cast("Logs", SimpleNamespace(access=access))
         plane = DataPlane.start(settings, sockets, state, store, logs, metrics, may_grow=may_grow)
