@@ -85,6 +85,7 @@ class Connection:
     def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines
         self._up: asyncio.Future[Peer] = asyncio.get_running_loop().create_future()
+        self._closed = asyncio.Event()
         self.peer: Peer
 
     async def open_tunnel(
@@ -113,8 +114,12 @@ class Connection:
         return tunnel
 
     async def aclose(self) -> None:
-        """GOAWAY, close_notify, FIN; open tunnels are lost."""
-        self.peer.close()
+        """End once the peer has read all we sent: GOAWAY, close_notify, FIN. Open tunnels are lost."""
+        self.peer.farewell()
+        try:
+            await self._closed.wait()
+        finally:
+            self.peer.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,6 +139,7 @@ class Connection:
 
     def peer_closed(self, peer: Peer | None, error: HboneError | None) -> None:
         """It ended, or never came up."""
+        self._closed.set()
         if not self._up.done():
             self._up.set_exception(error or ConnectionLost("connection closed"))
 
@@ -253,5 +259,5 @@ async def connect(
     except BaseException:
         await connection.aclose()
         raise
-    tunnel.owns_connection = True
+    tunnel.carrier = connection
     return tunnel

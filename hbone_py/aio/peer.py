@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 PING_PAYLOAD = bytes.fromhex("3b7cdb7a0b8716b4")
 """What ztunnel's PINGs carry (hbone-dataplane 1.7)."""
+_FAREWELL_PING = b"farewell"
+_FAREWELL = 5.0
 _READS_PER_TURN = 4
 _RECORD = 16 * 1024
 
@@ -125,6 +127,7 @@ class Peer:
         self._without_turn: list[Stream] = []  # when the connection's window was open the last time
         self._timer: Timer | None = None
         self._is_hung_up = False
+        self._is_leaving = False
 
     @property
     def identity(self) -> SpiffeId | None:
@@ -262,8 +265,11 @@ class Peer:
                 event.stream.owner.tunnel_refused(event.status)
             case ev.SettingsReceived():
                 self._settings_received()
-            case ev.PingAcknowledged():
-                self._set_timer(self._keepalive.interval, self._ping)
+            case ev.PingAcknowledged(payload):
+                if payload == _FAREWELL_PING:
+                    self.close()
+                elif not self._is_leaving:
+                    self._set_timer(self._keepalive.interval, self._ping)
             case ev.GoAwayReceived():
                 self.owner.peer_draining(self)
             case ev.ConnectionEnded():
@@ -393,6 +399,20 @@ class Peer:
         """Server: say GOAWAY in two steps; open tunnels go on."""
         self.engine.drain()
         self.reactor.touch(self)
+
+    def farewell(self) -> None:
+        """Close once the peer has read all we sent, at the latest in five seconds.
+
+        Closing at once would drop what the socket has not taken yet, and where something unread has arrived the
+        kernel would answer with RST and drop what it holds.
+        """
+        if not self.is_up:
+            self.close()
+        elif not self._is_leaving and not self.is_closed:
+            self._is_leaving = True
+            self.engine.ping(_FAREWELL_PING)
+            self.reactor.touch(self)
+            self._set_timer(_FAREWELL, self.close)
 
     def close(self, error: HboneError | None = None) -> None:
         """End it now: GOAWAY, close_notify, FIN. Open streams are told `error`."""

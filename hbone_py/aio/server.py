@@ -11,8 +11,7 @@ from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.stream import TunnelStream
 from hbone_py.aio.tcp import Listener, listening_socket
 from hbone_py.aio.transport import TcpTransport
-from hbone_py.config import Deadlines, Http2Config, Keepalive
-from hbone_py.errors import ErrorCode, HboneError
+from hbone_py.errors import HboneError
 from hbone_py.header_blocks import STATUS_200, literals
 from hbone_py.tls.context import TlsSettings, server_context
 from hbone_py.tls.verify import verify_inbound
@@ -23,15 +22,20 @@ if TYPE_CHECKING:
 
     from hbone_py import events as ev
     from hbone_py.aio.tcp import SocketAddress, SocketOptions
+    from hbone_py.config import Deadlines, Http2Config, Keepalive
     from hbone_py.connect import ConnectRequest
     from hbone_py.identity import SpiffeId
+    from hbone_py.tls.context import TlsContext
     from hbone_py.tls.credentials import Credentials
 
 log = logging.getLogger(__name__)
 
+_LOOK = 0.25
+"""Seconds between looks at a connection that drains."""
+
 
 class IncomingTunnel:
-    """A tunnel somebody asks for. Answer it once: `accept` or `reject`."""
+    """A tunnel somebody asks for. Answer it once: `accept` or `reject`. It lives as long as its handler runs."""
 
     def __init__(self, peer: Peer, event: ev.TunnelRequested) -> None:
         self.request: ConnectRequest = event.request
@@ -57,16 +61,22 @@ class IncomingTunnel:
 
     async def reject(self, status: int) -> None:
         """Say something else."""
-        self.is_answered = True
-        self.connection.engine.reject_tunnel(self._raw, status)
-        self.connection.reactor.touch(self.connection)
+        self.fail(status)
+
+    async def finish(self) -> None:
+        """The handler is done: what it has not ended by now ends in peace."""
+        if self.is_answered:
+            await self._stream.aclose()
+        else:
+            self.fail()
 
     def fail(self, status: int = HboneError.status) -> None:
-        """Our handler broke: `status` before the answer, a reset after it."""
-        if not self.is_answered:
-            self.connection.engine.reject_tunnel(self._raw, status)
-        else:
-            self.connection.engine.reset(self._raw, ErrorCode.INTERNAL_ERROR)
+        """The handler broke: `status` before the answer, a reset after it."""
+        if self.is_answered:
+            self._stream.abort()
+            return
+        self.is_answered = True
+        self.connection.engine.reject_tunnel(self._raw, status)
         self.connection.reactor.touch(self.connection)
 
 
@@ -77,23 +87,21 @@ class Server:
         self,
         handler: Callable[[IncomingTunnel], Awaitable[None]],
         listener_socket: socket.socket,
+        context: TlsContext,
         *,
-        credentials: Credentials,
         trust_domain: str | None,
-        tls: TlsSettings | None,
         config: Http2Config | None,
         deadlines: Deadlines | None,
         keepalive: Keepalive | None,
     ) -> None:
         self._handler = handler
-        self._context = server_context(credentials, tls or TlsSettings())
+        self._context = context
         self._trust_domain = trust_domain
         self._config, self._deadlines, self._keepalive = config, deadlines, keepalive
         self._reactor = Reactor.current()
         self._peers: set[Peer] = set()
         self._empty = asyncio.Event()
         self._group = asyncio.TaskGroup()
-        self._stop = asyncio.Event()
         self._keeper: asyncio.Task[None]
         self._listener = Listener(self._reactor, listener_socket, self._accepted)
         self.host, self.port = self._listener.address
@@ -127,21 +135,18 @@ class Server:
         return True
 
     async def aclose(self) -> None:
-        """Close everything now."""
+        """Close everything now: open tunnels are lost, handlers that still run are cancelled."""
         self._listener.close()
         for peer in list(self._peers):
             peer.close()
-        self._stop.set()
-        await self._tasks_done()
-
-    async def _tasks_done(self) -> None:
+        self._keeper.cancel()
         await asyncio.gather(self._keeper, return_exceptions=True)
 
     async def _keep_tasks(self, started: asyncio.Event) -> None:
         """The parent of every handler; lives as long as the server."""
         async with self._group:
             started.set()
-            await self._stop.wait()
+            await asyncio.get_running_loop().create_future()
 
     def _accepted(self, sock: socket.socket, address: SocketAddress) -> None:
         peer = Peer(
@@ -160,6 +165,10 @@ class Server:
     async def _guarded(self, tunnel: IncomingTunnel) -> None:
         try:
             await self._handler(tunnel)
+            await tunnel.finish()
+        except asyncio.CancelledError:
+            tunnel.fail()
+            raise
         except HboneError as error:
             log.info("tunnel to %s failed: %s", tunnel.request.authority, error)
             tunnel.fail(error.status)
@@ -189,14 +198,12 @@ class Server:
 
     def _close_when_idle(self, peer: Peer) -> None:
         def look() -> None:
-            if peer.is_closed:
-                return
-            if peer.engine.streams:
-                self._reactor.wheel.after(0.25, look)
-            else:
-                peer.close()
+            if not peer.is_closed:
+                if not peer.engine.streams:
+                    peer.farewell()
+                self._reactor.wheel.after(_LOOK, look)
 
-        self._reactor.wheel.after(0.25, look)
+        self._reactor.wheel.after(_LOOK, look)
 
 
 async def serve(
@@ -219,12 +226,12 @@ async def serve(
     """
     if trust_domain is None and credentials.identity is not None:
         trust_domain = credentials.identity.trust_domain
+    context = server_context(credentials, tls or TlsSettings())
     server = Server(
         handler,
         listening_socket(host, port, options=options, keepalive=False),
-        credentials=credentials,
+        context,
         trust_domain=trust_domain,
-        tls=tls,
         config=config,
         deadlines=deadlines,
         keepalive=keepalive,
@@ -232,5 +239,9 @@ async def serve(
     started = asyncio.Event()
     loop = asyncio.get_running_loop()
     server._keeper = loop.create_task(server._keep_tasks(started), name=f"server {host}:{server.port}")
-    await started.wait()
+    try:
+        await started.wait()
+    except BaseException:
+        await server.aclose()
+        raise
     return server

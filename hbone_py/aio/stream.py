@@ -16,6 +16,7 @@ from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamEnded, 
 
 if TYPE_CHECKING:
     from hbone_py import events as ev
+    from hbone_py.aio.client import Connection
     from hbone_py.aio.peer import Peer
     from hbone_py.header_blocks import HeaderList
     from hbone_py.streams import Stream
@@ -68,37 +69,46 @@ class TcpStream:
     def __init__(self, reactor: Reactor, sock: socket.socket) -> None:
         self.sock = sock
         self._reactor = reactor
+        self._error: HboneError | None = None
+        self._has_ended = False
         self._readable = _Waiter()
         self._writable = _Waiter()
         reactor.register(sock.fileno(), self)
 
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
-        """Some bytes, or b"" at the end. Raises ConnectionLost on a reset."""
+        """Some bytes, or b"" at the end. Raises ConnectionLost on a reset, StreamEnded once closed."""
         while True:
             try:
-                return self.sock.recv(max_bytes)
+                data = self.sock.recv(max_bytes)
             except BlockingIOError:
                 await self._readable.wait()
             except OSError as error:
-                raise ConnectionLost(f"connection broke: {error.strerror}") from error
+                raise self._broken(error) from error
+            else:
+                if not data and self._error is not None:  # the kernel told `send` of the reset, and tells it only once
+                    raise self._error
+                return data
 
     async def send(self, data: bytes | memoryview) -> None:
-        """Raises ConnectionLost when the other side is gone."""
+        """Raises ConnectionLost when the other side is gone, StreamEnded after `send_eof` or `aclose`."""
         view = memoryview(data)
+        if self._has_ended:
+            raise StreamEnded("the stream takes no more data")
         while view:
             try:
                 view = view[self.sock.send(view) :]
             except BlockingIOError:
                 await self._writable.wait()
             except OSError as error:
-                raise ConnectionLost(f"connection broke: {error.strerror}") from error
+                raise self._broken(error) from error
 
     async def send_eof(self) -> None:
         """FIN."""
+        self._has_ended = True
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError as error:
-            raise ConnectionLost(f"connection broke: {error.strerror}") from error
+            raise self._broken(error) from error
 
     async def aclose(self) -> None:
         """Close."""
@@ -115,8 +125,15 @@ class TcpStream:
                 reset(self.sock)
             else:
                 self.sock.close()
+        if self._error is None:
+            self._error = StreamEnded("the stream is closed")
         self._readable.wake()
         self._writable.wake()
+
+    def _broken(self, error: OSError) -> HboneError:
+        if self._error is None:
+            self._error = ConnectionLost(f"connection broke: {error.strerror}")
+        return self._error
 
     def on_ready(self, mask: int) -> None:
         """The kernel reports an edge."""
@@ -136,8 +153,8 @@ class TunnelStream:
         self.peer = peer
         self.response_headers: HeaderList = []
         """Client: what came with the 200."""
-        self.owns_connection = False
-        """Close the connection with the tunnel: nobody else uses it."""
+        self.carrier: Connection | None = None
+        """A connection of the tunnel's own, which closes with it."""
         self._stream = stream
         self._error: HboneError | None = None
         self._readable = _Waiter()
@@ -166,7 +183,7 @@ class TunnelStream:
             if not stream.remote_open:
                 return b""
             await self._readable.wait()
-        piece = bytes(stream.held[0][:max_bytes])
+        piece = bytes(memoryview(stream.held[0])[:max_bytes])
         self.peer.engine.consumed(stream, len(piece))
         self.peer.reactor.touch(self.peer)
         return piece
@@ -198,23 +215,28 @@ class TunnelStream:
         self.peer.reactor.touch(self.peer)
 
     async def aclose(self) -> None:
-        """END_STREAM; if the other side still talks, RST_STREAM(CANCEL) behind it: nobody listens any more."""
-        if not self.peer.is_closed and not self._error:
+        """END_STREAM; if the other side still talks, RST_STREAM(NO_ERROR) behind it.
+
+        All that was sent counts, and nobody listens any more (RFC 9113 section 8.1).
+        """
+        if not self.peer.is_closed:
             self.peer.engine.end(self._stream)
-            if self._stream.remote_open:
-                self.peer.engine.reset(self._stream, ErrorCode.CANCEL)
-            self.peer.reactor.touch(self.peer)
-        if self.owns_connection:
-            self.peer.close()
+        self._let_go(ErrorCode.NO_ERROR, StreamEnded("the stream is closed"))
+        if self.carrier is not None:
+            await self.carrier.aclose()
 
     def abort(self) -> None:
         """RST_STREAM."""
-        if self.peer.is_closed or self._error:
-            return
         code = ErrorCode.CONNECT_ERROR if self.peer.is_client else ErrorCode.INTERNAL_ERROR
-        self.peer.engine.reset(self._stream, code)
+        self._let_go(code, StreamReset(code, by_peer=False))
+        if self.carrier is not None:
+            self.peer.close()
+
+    def _let_go(self, code: ErrorCode, error: HboneError) -> None:
+        self.peer.engine.reset(self._stream, code)  # drops what is held, also when the stream is over
         self.peer.reactor.touch(self.peer)
-        self._fail(StreamReset(code, by_peer=False))
+        if self._error is None:
+            self._fail(error)
 
     def _arrived(self, pieces: list[memoryview], size: int) -> int:
         self._readable.wake()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE
 from hbone_py.aio.tcp import canonical, show
+from hbone_py.errors import ErrorCode
 
 if TYPE_CHECKING:
     import socket
@@ -76,7 +77,7 @@ class TunnelTransport:
         self._outer = outer
         self._stream = stream
         self._pollable: Pollable | None = None
-        self._is_over = False
+        self._is_over = not stream.remote_open
         stream.owner = self
 
     def start(self, pollable: Pollable) -> None:
@@ -87,16 +88,18 @@ class TunnelTransport:
 
     def recv_into(self, buffer: memoryview, /) -> int:
         """From the bytes the outer stream holds."""
-        stream = self._stream
+        stream, outer = self._stream, self._outer
         if not stream.unread:
             if self._is_over:
                 return 0
             raise BlockingIOError
-        piece = stream.held[0]
-        count = min(len(piece), len(buffer))
-        buffer[:count] = piece[:count]
-        self._outer.engine.consumed(stream, count)
-        self._outer.reactor.touch(self._outer)
+        count = 0
+        while stream.unread and count < len(buffer):
+            piece = memoryview(stream.held[0])[: len(buffer) - count]
+            buffer[count : count + len(piece)] = piece
+            count += len(piece)
+            outer.engine.consumed(stream, len(piece))
+        outer.reactor.touch(outer)
         return count
 
     def send(self, data: bytes | memoryview, /) -> int:
@@ -108,18 +111,20 @@ class TunnelTransport:
             outer.wait_writable(self)
             raise BlockingIOError
         count = outer.engine.send(self._stream, data)
+        if count < len(data):
+            outer.engine.sendable(self._stream)  # asks to be told when the window opens
         outer.reactor.touch(outer)
         if not count:
             raise BlockingIOError
         return count
 
     def close(self) -> None:
-        """End our direction of the outer tunnel; reset it when the other side still talks."""
-        if not self._outer.is_closed:
-            self._outer.engine.end(self._stream)
-            if self._stream.remote_open:
-                self._outer.engine.reset(self._stream, 8)
-            self._outer.reactor.touch(self._outer)
+        """End our direction of the outer tunnel; nobody reads the other one any more."""
+        outer, stream = self._outer, self._stream
+        if not outer.is_closed:
+            outer.engine.end(stream)
+        outer.engine.reset(stream, ErrorCode.NO_ERROR)  # drops what is held, also when the stream is over
+        outer.reactor.touch(outer)
 
     def _arrived(self, pieces: list[memoryview], size: int) -> int:
         if self._pollable is not None:

@@ -57,6 +57,15 @@ def tcp_pair(buffers: Buffers = ROOMY) -> Pair:
     return near, far
 
 
+def dialled(host: str, port: int) -> socket.socket:
+    """A connection to a listener on loopback, not blocking."""
+    sock = socket.create_connection((host, port))
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _handed_out.append(sock)
+    return sock
+
+
 def close_all() -> None:
     """Close every socket of every `tcp_pair` so far: a test that has failed leaves some open."""
     while _handed_out:
