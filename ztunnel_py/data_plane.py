@@ -13,7 +13,7 @@ from mesh_py.admin.config_dump import Json, workload_entry
 from mesh_py.telemetry.facts import Parties
 from ztunnel_py.capture import ProxyProtocolCapture
 from ztunnel_py.context import ProxyContext
-from ztunnel_py.inbound import Inbound
+from ztunnel_py.inbound import Inbound, has_unsent
 from ztunnel_py.inbound_passthrough import InboundPassthrough
 from ztunnel_py.listening import StartError
 from ztunnel_py.outbound import Outbound
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from ztunnel_py.config import Settings
 
 log = logging.getLogger("proxy")
+
+_LOOK_SECONDS = 0.05
+"""Between looks whether the last bytes have gone out."""
 
 
 @dataclass(slots=True)
@@ -101,6 +104,7 @@ class DataPlane:
         try:
             async with asyncio.timeout(seconds):
                 await empty.wait()
+                await self._delivered()
         except TimeoutError:
             log.warning("drain duration expired with pending connections, forcefully shutting down")
             context.connections.cut_all()
@@ -111,6 +115,11 @@ class DataPlane:
         self.inbound.close()
         log.info("shutdown complete")
         return clean
+
+    async def _delivered(self) -> None:
+        """Tunnels are over for us before their last bytes are with the other side."""
+        while any(has_unsent(peer) for peer in self.context.reactor.peers):  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def cut(self) -> None:
         """End everything now."""

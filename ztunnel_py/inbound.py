@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.peer import Peer
-from hbone_py.aio.tcp import Listener, SocketAddress, canonical, show
+from hbone_py.aio.tcp import Listener, SocketAddress, canonical, show, unacknowledged
 from hbone_py.aio.transport import TcpTransport
 from hbone_py.errors import HboneError, TlsError, TlsTimeout
 from hbone_py.tls.verify import verify_inbound
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 _PLANS_A_PEER = 64
 _LOOK_SECONDS = 0.25
 """Between looks whether a connection that is being drained has become idle."""
+
+
+def has_unsent(peer: Peer) -> bool:
+    """Whether anything we have said is not with the other side's kernel yet: closing now could lose it."""
+    transport = peer.transport
+    if peer.is_stalled or peer.engine.queued_bytes:
+        return True
+    return isinstance(transport, TcpTransport) and transport.sock.fileno() >= 0 and unacknowledged(transport.sock) > 0
 
 
 class Inbound:
@@ -129,11 +137,11 @@ class InboundPeer:
         tunnel.start(event.request, self.plans)
 
     def close_when_idle(self) -> None:
-        """Draining: end the connection once no tunnel is left."""
+        """Draining: end the connection once no tunnel is left, and the client has what was sent to it."""
 
         def look() -> None:
             if not self.peer.is_closed:
-                if self.peer.engine.streams:
+                if self.peer.engine.streams or has_unsent(self.peer):
                     self.inbound.context.reactor.wheel.after(_LOOK_SECONDS, look)
                 else:
                     self.peer.close()

@@ -9,8 +9,11 @@ import contextlib
 import errno
 import os
 import socket
+import sys
 from dataclasses import dataclass
+from fcntl import ioctl
 from struct import pack
+from termios import TIOCOUTQ
 from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE
@@ -88,6 +91,15 @@ def reset(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):  # already reset by the other side
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     sock.close()
+
+
+def unacknowledged(sock: socket.socket) -> int:
+    """Bytes given to the kernel that the other side's kernel does not have yet.
+
+    While there are any, closing is a risk: whatever the other side says then is answered with a reset, and a reset
+    drops them.
+    """
+    return int.from_bytes(ioctl(sock.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def transparent(sock: socket.socket) -> bool:

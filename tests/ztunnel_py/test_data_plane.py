@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.interop.callers import read_to_end, talk
 from tests.support.pods import HBONE, OUTBOUND, PLAINTEXT, SOCKS, dialled
-from tests.support.processes import eventually, loopback_address
-from tests.support.raw_peer import Code, Kind, client_tls, connect_request, data, raw_client
-from tests.support.tcp_apps import echo
+from tests.support.processes import eventually, loopback_address, settled
+from tests.support.raw_peer import Code, Kind, client_tls, connect_request, data, frame, raw_client
+from tests.support.tcp_apps import echo, payload, source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -184,3 +185,24 @@ async def test_a_broken_connection_hurts_no_other(
                 assert await read_to_end(caller) == (b"", "reset")
         await talk(open_before, b"still here")
     assert [record.exc_info is not None for record in caplog.records if record.levelno == logging.ERROR] == [True] * 2
+
+
+async def test_what_a_slow_client_has_yet_to_read_is_not_cut_short(pods: Pods) -> None:
+    """The tunnel is over for us; its last megabytes are with the kernel, and what the client says must not end them."""
+    server, sent = pods.add("server"), payload(2 << 20)
+    async with (
+        server.app(source(sent)) as app,
+        raw_client(server.ip, HBONE, client_tls(pods.authority.of("sleep"))) as peer,
+    ):
+        peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        stream = await peer.request(connect_request(app.authority), end=True)
+        assert (await peer.expect(Kind.HEADERS, stream=stream)).status == "200"
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await server.its_proxy.line()
+        async with draining(server) as drained:
+            await settled(lambda: len(asyncio.all_tasks()))
+            assert not drained.done()
+            await peer.send(frame(Kind.PING, 0, b"12345678"))
+            peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            assert await peer.read_stream(stream) == (sent, None)
+            assert await drained
