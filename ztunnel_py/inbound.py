@@ -28,6 +28,8 @@ _LOOK_SECONDS = 0.25
 def has_unsent(peer: Peer) -> bool:
     """Whether anything we have said is not with the other side's kernel yet: closing now could lose it."""
     transport = peer.transport
+    if not peer.tls.handshake_done:
+        return False  # nothing was promised to anybody
     if peer.is_stalled or peer.engine.queued_bytes:
         return True
     return isinstance(transport, TcpTransport) and transport.sock.fileno() >= 0 and unacknowledged(transport.sock) > 0
