@@ -19,8 +19,6 @@ from hbone_py import frames
 from hbone_py.errors import ErrorCode, RemoteProtocolError
 
 if TYPE_CHECKING:
-    from h2.errors import ErrorCodes
-
     from hbone_py.config import Http2Config
 
 
@@ -54,7 +52,7 @@ class ControlLane:
         try:
             events = self._h2.receive_data(frames.frame(kind, flags, stream_id, payload))
         except ProtocolError as error:
-            raise RemoteProtocolError(str(error) or type(error).__name__, _our_code(error.error_code)) from error
+            raise RemoteProtocolError(str(error) or type(error).__name__, ErrorCode(int(error.error_code))) from error
         for event in events:
             if isinstance(event, RemoteSettingsChanged):
                 changed = {int(code): change.new_value for code, change in event.changed_settings.items()}
@@ -81,10 +79,3 @@ def _announced(client: bool, config: Http2Config) -> dict[int, int]:
         frames.MAX_FRAME_SIZE: config.max_frame_size,
         frames.MAX_HEADER_LIST_SIZE: config.max_header_list_client if client else config.max_header_list_server,
     }
-
-
-def _our_code(code: ErrorCodes | int) -> ErrorCode:
-    try:
-        return ErrorCode(int(code))
-    except ValueError:
-        return ErrorCode.PROTOCOL_ERROR

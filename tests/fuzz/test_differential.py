@@ -267,6 +267,7 @@ def test_a_client_hears_the_same_in_any_split(acts: list[Act], cuts: list[int]) 
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(600)
 @settings(max_examples=5_000)
 @given(st.booleans(), st.data())
 def test_many_more_conversations(client: bool, drawn: st.DataObject) -> None:

@@ -308,6 +308,7 @@ def test_a_wrong_preface_is_seen_at_its_first_wrong_byte() -> None:
 def test_the_reason_of_a_fault_is_short() -> None:
     player = play(server(), hears(block("x")), then(lambda engine: not engine.ended, "not yet a frame"))
     player.engine.fail(ErrorCode.INTERNAL_ERROR, "é" * 100)
+    player.engine.fail(ErrorCode.PROTOCOL_ERROR, "it is over already")
     play(
         player.engine,
         says(goaway(0, ErrorCode.INTERNAL_ERROR, "é".encode() * 32)),
