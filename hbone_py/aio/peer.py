@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 PING_PAYLOAD = bytes.fromhex("3b7cdb7a0b8716b4")
 """What ztunnel's PINGs carry (hbone-dataplane 1.7)."""
 _FAREWELL_PING = b"farewell"
-_FAREWELL = 5.0
+_FAREWELL = 0.5
 _READS_PER_TURN = 4
 _RECORD = 16 * 1024
 
@@ -401,7 +401,7 @@ class Peer:
         self.reactor.touch(self)
 
     def farewell(self) -> None:
-        """Close once the peer has read all we sent, at the latest in five seconds.
+        """Close once the peer has read all we sent, at the latest in half a second.
 
         Closing at once would drop what the socket has not taken yet, and where something unread has arrived the
         kernel would answer with RST and drop what it holds.
