@@ -41,8 +41,7 @@ if TYPE_CHECKING:
 
 PING_PAYLOAD = bytes.fromhex("3b7cdb7a0b8716b4")
 """What ztunnel's PINGs carry (hbone-dataplane 1.7)."""
-_FAREWELL_PING = b"farewell"
-_FAREWELL = 0.5
+_FAREWELL = 5.0
 _READS_PER_TURN = 4
 _RECORD = 16 * 1024
 
@@ -157,6 +156,9 @@ class Peer:
 
     def on_again(self) -> None:
         """Read a bounded number of times, then let others have a turn. Never stops for anybody's window."""
+        if self._is_leaving:
+            self._read_to_end()
+            return
         ciphertext = self.reactor.ciphertext_in
         for _ in range(_READS_PER_TURN):
             if self.is_closed:
@@ -265,11 +267,8 @@ class Peer:
                 event.stream.owner.tunnel_refused(event.status)
             case ev.SettingsReceived():
                 self._settings_received()
-            case ev.PingAcknowledged(payload):
-                if payload == _FAREWELL_PING:
-                    self.close()
-                elif not self._is_leaving:
-                    self._set_timer(self._keepalive.interval, self._ping)
+            case ev.PingAcknowledged():
+                self._set_timer(self._keepalive.interval, self._ping)
             case ev.GoAwayReceived():
                 self.owner.peer_draining(self)
             case ev.ConnectionEnded():
@@ -348,6 +347,9 @@ class Peer:
         self._send_ciphertext()
         if self.is_closed or self.is_stalled:
             return
+        if self._is_leaving:
+            self._take_leave()
+            return
         self.flush()
         waiting = self._waiting
         while waiting and not self.is_stalled:  # who is not reached keeps its place before those who were
@@ -401,18 +403,46 @@ class Peer:
         self.reactor.touch(self)
 
     def farewell(self) -> None:
-        """Close once the peer has read all we sent, at the latest in half a second.
+        """End it so that the peer can read all we sent: GOAWAY, close_notify, FIN, and wait a little for its own.
 
         Closing at once would drop what the socket has not taken yet, and where something unread has arrived the
-        kernel would answer with RST and drop what it holds.
+        kernel would answer with RST and drop what it still holds. Open streams are told at once.
         """
-        if not self.is_up:
+        if not self.is_up or self.is_closed:
             self.close()
-        elif not self._is_leaving and not self.is_closed:
+        elif not self._is_leaving:
             self._is_leaving = True
-            self.engine.ping(_FAREWELL_PING)
-            self.reactor.touch(self)
-            self._set_timer(_FAREWELL, self.close)
+            for stream in list(self.engine.streams.values()):
+                self.engine.reset(stream, ErrorCode.CANCEL)
+                if stream.owner is not None:
+                    stream.owner.tunnel_lost(ConnectionLost("connection closed"))
+            self.engine.close()
+            self._set_timer(_FAREWELL, lambda: self._lose(None))
+            if not self.is_stalled:
+                self._take_leave()
+
+    def _take_leave(self) -> None:
+        """The last bytes, as soon as the socket has room for them."""
+        self.flush()
+        self.tls.send_close_notify()
+        self._send_ciphertext()
+        if not self.is_stalled:
+            self.transport.end()
+            self.reactor.again(self)
+
+    def _read_to_end(self) -> None:
+        """Nothing the peer still says matters, but that it ends."""
+        for _ in range(_READS_PER_TURN):
+            try:
+                count = self.transport.recv_into(self.reactor.ciphertext_in.view)
+            except BlockingIOError:
+                return
+            except OSError:
+                count = 0
+            if not count:
+                self._lose(None)
+                return
+        self.reactor.again(self)
 
     def close(self, error: HboneError | None = None) -> None:
         """End it now: GOAWAY, close_notify, FIN. Open streams are told `error`."""

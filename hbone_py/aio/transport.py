@@ -6,6 +6,8 @@ and the pollable it was started with hears of edges.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE
@@ -13,8 +15,6 @@ from hbone_py.aio.tcp import canonical, show
 from hbone_py.errors import ErrorCode
 
 if TYPE_CHECKING:
-    import socket
-
     from hbone_py import events as ev
     from hbone_py.aio.peer import Peer
     from hbone_py.aio.reactor import Pollable, Reactor
@@ -35,6 +35,9 @@ class Transport(Protocol):
     def send(self, data: bytes | memoryview, /) -> int:
         """Bytes taken. Raises BlockingIOError when there is no room now."""
 
+    def end(self) -> None:
+        """We send no more; reading goes on."""
+
     def close(self) -> None:
         """Let go at once."""
 
@@ -54,6 +57,11 @@ class TcpTransport:
     def start(self, pollable: Pollable) -> None:
         """Register with the reactor; the present state is reported at once."""
         self._reactor.register(self.sock.fileno(), pollable)
+
+    def end(self) -> None:
+        """FIN."""
+        with contextlib.suppress(OSError):  # it is gone already
+            self.sock.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Unregister and close."""
@@ -118,11 +126,16 @@ class TunnelTransport:
             raise BlockingIOError
         return count
 
+    def end(self) -> None:
+        """END_STREAM on the outer tunnel."""
+        if not self._outer.is_closed:
+            self._outer.engine.end(self._stream)
+            self._outer.reactor.touch(self._outer)
+
     def close(self) -> None:
         """End our direction of the outer tunnel; nobody reads the other one any more."""
         outer, stream = self._outer, self._stream
-        if not outer.is_closed:
-            outer.engine.end(stream)
+        self.end()
         outer.engine.reset(stream, ErrorCode.NO_ERROR)  # drops what is held, also when the stream is over
         outer.reactor.touch(outer)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import pytest
 import uvloop
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hbone_py.aio.copy import relay
@@ -78,12 +78,14 @@ def configs() -> st.SearchStrategy[Http2Config]:
     )
 
 
-def buffers() -> st.SearchStrategy[Buffers]:
-    sizes = st.sampled_from([None, 2 * KIB, 16 * KIB, 128 * KIB])
-    return st.builds(Buffers, sizes, sizes)
+def buffers(*sizes: int | None) -> st.SearchStrategy[Buffers]:
+    """Not less than 16 KiB for a tunnel: the kernel's probes of a shut TCP window would take seconds."""
+    return st.builds(Buffers, st.sampled_from(sizes), st.sampled_from(sizes))
 
 
-WORLDS = st.builds(World, configs(), configs(), buffers(), buffers(), st.integers(1, 3))
+WORLDS = st.builds(
+    World, configs(), configs(), buffers(None, 16 * KIB, 128 * KIB), buffers(None, 4 * KIB, 64 * KIB), st.integers(1, 3)
+)
 AMOUNTS = st.sampled_from([1, 100, 16 * KIB - 1, 16 * KIB, 64 * KIB, 300 * KIB + 1, MIB])
 STEPS = st.one_of(
     st.builds(Step, st.integers(0, 5), st.just("say"), AMOUNTS),
@@ -224,7 +226,7 @@ async def play(certificates: MeshCertificates, world: World, steps: list[Step], 
                 await pair.up()
                 tunnels = await open_tunnels(world, pair, kind, group)
                 await perform(tunnels, pair, steps, world.enough)
-                check_peers_as_new(pair, world)
+                await check_peers_as_new(pair, world)
         finally:
             maker.close()
             close_all()
@@ -286,26 +288,30 @@ def check_heard(listener: Actor, speaker: Actor) -> None:
         assert len(listener.heard) == speaker.said, "an end with bytes missing"
 
 
-def check_peers_as_new(pair: PeerPair, world: World) -> None:
+async def check_peers_as_new(pair: PeerPair, world: World) -> None:
     """Both windows are whole again, as far as each knows of the other."""
-    for peer, other, config in ((pair.client, pair.server, world.near), (pair.server, pair.client, world.far)):
-        assert not peer.is_closed
-        assert peer.engine.unread == peer.reactor.ledger.used == 0
-        window = peer.engine._credit.window
-        assert window.left + window.owed == max(config.connection_window, 65_536), "credit lost"
-        assert other.engine.send_window == window.left, "credit lost on the way"
-        assert not peer.engine.has_blocked
-        check_idle(peer)
+    await check_peer_as_new(pair.client, pair.server, world.near)
+    await check_peer_as_new(pair.server, pair.client, world.far)
+
+
+async def check_peer_as_new(peer: Peer, other: Peer, config: Http2Config) -> None:
+    await until(lambda: not peer.is_stalled, "all said")
+    window, size = peer.engine._credit.window, max(config.connection_window, 65_536)
+    await until(lambda: window.left + window.owed == size, "all credit found again")
+    await until(lambda: other.engine.send_window == window.left, "and announced")
+    assert peer.engine.unread == peer.reactor.ledger.used == 0
+    assert not peer.engine.has_blocked
+    check_idle(peer)
 
 
 def check_idle(peer: Peer) -> None:
-    assert not peer.is_stalled
+    assert not peer.is_closed
     assert peer.reactor.open_sockets == 1
     assert peer.reactor.wheel.pending == 1, "more than the keepalive's timer"
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(world=WORLDS, steps=st.lists(STEPS, max_size=25))
 def test_politely_every_byte_arrives(
     certificates: MeshCertificates, loop: str, world: World, steps: list[Step]
@@ -315,7 +321,7 @@ def test_politely_every_byte_arrives(
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(world=WORLDS, steps=st.lists(ROUGH_STEPS, max_size=25))
 def test_roughly_every_byte_arrives_or_an_error_does(
     certificates: MeshCertificates, loop: str, world: World, steps: list[Step]
@@ -324,7 +330,7 @@ def test_roughly_every_byte_arrives_or_an_error_does(
         runner.run(play(certificates, world, steps, "machine"))
 
 
-@settings(max_examples=40, phases=[Phase.generate])
+@settings(max_examples=60)
 @given(world=WORLDS, steps=st.lists(ROUGH_STEPS, max_size=25))
 def test_the_coroutines_keep_the_same_promises(certificates: MeshCertificates, world: World, steps: list[Step]) -> None:
     with asyncio.Runner() as runner:
