@@ -20,6 +20,7 @@ from hbone_py.aio.tcp import show
 from mesh_py.admin.readiness import Readiness
 from mesh_py.discovery.state import MeshState
 from mesh_py.identity.local_ca import LocalCa
+from mesh_py.identity.revocation import CrlError, RevocationFile
 from mesh_py.identity.sources import choose_source
 from mesh_py.identity.store import CertificateStore
 from mesh_py.telemetry.log_sink import LogSink
@@ -70,6 +71,7 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
     stop, now = asyncio.Event(), asyncio.Event()
     source = MeshSource.load(settings) if stubs is None else stubs.source
     store = CertificateStore(_certificate_source(settings), settings.tls, _utc_now)
+    revoked = _revoked(settings)
     reuse = worker is not None
     addresses = [data_addresses(settings), dns_addresses(settings), stubs.addresses() if stubs else ()]
     sockets = bind_all(itertools.chain(*addresses), settings.socket_options, reuse_port=reuse)
@@ -89,7 +91,7 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
         state = MeshState(settings.network, settings.node)
         source.apply(state)
         readiness.done("state manager")
-        plane = DataPlane.start(settings, sockets, state, store, logs, metrics)
+        plane = DataPlane.start(settings, sockets, state, store, logs, metrics, revoked=revoked)
         readiness.done("proxy")
         surfaces = Surfaces(settings, plane, logs, metrics, readiness, source, stop, stubs)
         async with contextlib.AsyncExitStack() as stack:
@@ -158,6 +160,17 @@ def _certificate_source(settings: Settings) -> CertificateSource:
         fake_ca=lambda: LocalCa.open(settings.fake_ca_folder, _utc_now()),
         embedded_ca=LocalCa.throw_away(_utc_now()) if settings.stub_backends else None,
     )
+
+
+def _revoked(settings: Settings) -> RevocationFile | None:
+    if settings.crl_path is None:
+        return None
+    file = RevocationFile(settings.crl_path)
+    try:
+        file.load()
+    except CrlError as error:
+        raise StartError(f"{error}: mend it, or leave CRL_PATH out") from error
+    return file
 
 
 def _utc_now() -> datetime.datetime:

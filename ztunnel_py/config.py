@@ -98,6 +98,8 @@ class Settings:
     """Unread bytes this process may hold, all connections together."""
     lenient_resets: bool
     response_baggage: bool
+    crl_path: Path | None
+    """Revocation lists that peers are judged by."""
     localhost_app_tunnel: bool
     """Applications that take PROXY protocol are reached at the loopback address."""
     preserve_source: bool | None
@@ -176,6 +178,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         unread_budget=values[table.UNREAD_BUDGET] or memory_limit() // 4,
         lenient_resets=values[table.LENIENT_RESETS],
         response_baggage=values[table.ENABLE_RESPONSE_BAGGAGE],
+        crl_path=values[table.CRL_PATH],
         localhost_app_tunnel=values[table.LOCALHOST_APP_TUNNEL],
         preserve_source=values[table.ENABLE_ORIG_SRC],
         state_wait=values[table.STATE_WAIT],
@@ -193,8 +196,6 @@ def _refuse_what_is_not_built(values: Values) -> None:
     if address := values[table.XDS_ADDRESS]:
         where = values.origin(table.XDS_ADDRESS)
         raise SettingsError(f"{where}: following the control plane at {address!r} is not built yet: leave it empty")
-    if values[table.CRL_PATH] is not None:
-        raise SettingsError(f"{values.origin(table.CRL_PATH)}: revocation lists are not built yet: leave it out")
 
 
 def _mode(values: Values, environ: Mapping[str, str]) -> Mode:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mesh_py.telemetry.facts import Parties
     from mesh_py.telemetry.metrics import Metrics
     from ztunnel_py.config import Settings
+    from ztunnel_py.revocation import RevocationGuard
 
 
 _FORWARDED = b"\x00\x09forwarded"
@@ -57,6 +58,8 @@ class ProxyContext:
     is_draining: bool = False
     may_grow: bool = False
     """Discovery may still bring what is not known: then a connection waits for its workload a while (2.1, 3.2)."""
+    revocation: RevocationGuard | None = None
+    """Who is no longer let in, where there are revocation lists."""
     _dice: Random = field(default_factory=Random)
     _socks_version: int = -1
     _socks_found: Workload | None = None

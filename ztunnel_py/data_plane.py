@@ -17,6 +17,7 @@ from ztunnel_py.inbound import Inbound, has_unsent
 from ztunnel_py.inbound_passthrough import InboundPassthrough
 from ztunnel_py.listening import StartError
 from ztunnel_py.outbound import Outbound
+from ztunnel_py.revocation import RevocationGuard
 from ztunnel_py.socks5 import Socks5
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mesh_py.discovery.state import MeshState
+    from mesh_py.identity.revocation import RevocationFile
     from mesh_py.identity.store import CertificateStore
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
@@ -55,10 +57,12 @@ class DataPlane:
         metrics: Metrics,
         *,
         may_grow: bool = False,
+        revoked: RevocationFile | None = None,
     ) -> DataPlane:
         """Serve on bound sockets: `outbound`, `inbound` (also `inbound IP`), `plaintext`, `socks5` where it is on.
 
         `may_grow` says that discovery may still bring what is not known: then connections wait for their workload.
+        `revoked` holds the revocation lists that peers are judged by.
         """
         reactor = Reactor.current()
         reactor.ledger.set_limit(settings.unread_budget)
@@ -73,6 +77,7 @@ class DataPlane:
             illegal_ports=illegal_ports(settings, sockets),
             preserves_source=_try_transparent(settings, sockets),
             may_grow=may_grow,
+            revocation=None if revoked is None else RevocationGuard(revoked, metrics),
         )
         outbound, inbound, passthrough = Outbound(context), Inbound(context), InboundPassthrough(context)
         if settings.proxy_protocol_capture:
@@ -90,7 +95,11 @@ class DataPlane:
 
     async def background(self) -> None:
         """What the data plane needs tasks for, until cancelled."""
-        await self.outbound.names.serve()
+        revocation = self.context.revocation
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.outbound.names.serve())
+            if revocation is not None:
+                group.create_task(revocation.file.watch(revocation.recheck))
 
     async def drain(self, seconds: float) -> bool:
         """Stop accepting at once, let connections end, cut what is left (hbone-dataplane 6.2). True if none was cut."""

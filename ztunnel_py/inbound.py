@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hbone_py.aio.peer import Peer
 from hbone_py.aio.tcp import Listener, SocketAddress, canonical, show, unacknowledged
 from hbone_py.aio.transport import TcpTransport
 from hbone_py.errors import HboneError, TlsError, TlsTimeout
 from hbone_py.tls.verify import verify_inbound
 from ztunnel_py.held import Held
 from ztunnel_py.inbound_tunnel import InboundPlan, InboundTunnel
+from ztunnel_py.peers import make_peer
 from ztunnel_py.plans import Plans
 
 if TYPE_CHECKING:
     import socket
 
     from hbone_py import events as ev
+    from hbone_py.aio.peer import Peer
     from mesh_py.identity.store import Contexts
     from ztunnel_py.context import ProxyContext
 
@@ -82,17 +83,16 @@ class Inbound:
         return self.context.certificates.contexts_for(workload.identity)
 
     def _peer(self, owner: InboundPeer, sock: socket.socket, contexts: Contexts) -> Peer:
-        context, own = self.context, contexts.credentials.identity
-        settings = context.settings
-        return Peer(
-            context.reactor,
-            TcpTransport(context.reactor, sock, owner.client),
-            contexts.server,
+        own = contexts.credentials.identity
+        trust_domain = None if own is None else own.trust_domain
+        transport = TcpTransport(self.context.reactor, sock, owner.client)
+        return make_peer(
+            self.context,
+            transport,
+            contexts,
             owner,
-            check=lambda found: verify_inbound(found, None if own is None else own.trust_domain),
-            config=settings.http2,
-            deadlines=settings.deadlines,
-            keepalive=settings.keepalive,
+            lambda found: verify_inbound(found, trust_domain),
+            "destination",
         )
 
     def drain(self) -> None:

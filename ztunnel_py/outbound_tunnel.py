@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.client import Dial, expecting
-from hbone_py.aio.peer import Peer
 from hbone_py.aio.relay import Relay
 from hbone_py.aio.tcp import show
 from hbone_py.errors import (
@@ -23,13 +22,14 @@ from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from ztunnel_py.connections import SilentDriver
 from ztunnel_py.context import baggage_of
 from ztunnel_py.outbound_connection import OutboundConnection
+from ztunnel_py.peers import make_peer
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Hashable
 
     from hbone_py import events as ev
-    from hbone_py.aio.peer import PeerOwner
+    from hbone_py.aio.peer import Peer, PeerOwner
     from hbone_py.aio.pool import Attempt, Pool
     from hbone_py.aio.tcp import SocketAddress
     from hbone_py.aio.transport import Transport
@@ -117,22 +117,8 @@ def peer_maker(
     context: ProxyContext, source: Workload, expect: tuple[SpiffeId, ...], owner: PeerOwner
 ) -> Callable[[Transport], Peer]:
     """What makes a peer of `source` over a transport. Raises CertificateUnavailable when we have nothing to show."""
-    settings = context.settings
-    client = context.certificates.contexts_for(source.identity).client
-
-    def make(transport: Transport) -> Peer:
-        return Peer(
-            context.reactor,
-            transport,
-            client,
-            owner,
-            check=expecting(expect),
-            config=settings.http2,
-            deadlines=settings.deadlines,
-            keepalive=settings.keepalive,
-        )
-
-    return make
+    contexts = context.certificates.contexts_for(source.identity)
+    return lambda transport: make_peer(context, transport, contexts, owner, expecting(expect), "source")
 
 
 class TunnelConnection(SilentDriver, OutboundConnection):

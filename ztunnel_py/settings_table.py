@@ -205,7 +205,9 @@ LOCALHOST_APP_TUNNEL = _setting(
 )
 TLS12_ENABLED = _setting("TLS12_ENABLED", BOOLEAN, False, "Also speak TLS 1.2.")
 COMPLIANCE_POLICY = _setting("COMPLIANCE_POLICY", Kind(choice("", "pqc"), "pqc"), "", "pqc: X25519MLKEM768 only.")
-CRL_PATH = _unset("CRL_PATH", PATH, "Revocation lists: not built yet.")
+CRL_PATH = _unset(
+    "CRL_PATH", PATH, "Revocation lists (PEM, or one in DER), followed; peers on them are refused and ended.",
+)
 KEY_LOG = _setting("KEY_LOG", BOOLEAN, False, "Write TLS secrets to the file SSLKEYLOGFILE names. For debugging only.")
 
 # Sockets

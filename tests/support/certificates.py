@@ -57,6 +57,19 @@ class TestRoot:
         files.key.write_bytes(_pem(key))
         return files
 
+    def revoke(self, *leaves: CertificateFiles, until: datetime.timedelta = datetime.timedelta(days=1)) -> bytes:
+        """A revocation list in PEM form that names these."""
+        now = datetime.datetime.now(datetime.UTC)
+        begin = min(now, now + until) - datetime.timedelta(minutes=5)
+        builder = (
+            x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(begin).next_update(now + until)
+        )
+        for files in leaves:
+            serial = x509.load_pem_x509_certificate(files.chain.read_bytes()).serial_number
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(begin).build()
+            builder = builder.add_revoked_certificate(entry)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
     def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return (

@@ -27,6 +27,7 @@ from hbone_py.aio.wheel import TimerWheel
 from hbone_py.tls.context import TlsSettings
 from hbone_py.tls.credentials import Credentials
 from mesh_py.discovery.state import MeshState
+from mesh_py.identity.revocation import RevocationFile
 from mesh_py.identity.store import CertificateStore
 from mesh_py.model.address import IpAddress, parse_ip
 from mesh_py.model.authorization import Policy
@@ -283,7 +284,10 @@ class Pods:
         )
         sockets = bind_all(data_addresses(settings), settings.socket_options)
         logs = cast("Logs", SimpleNamespace(access=access))
-        plane = DataPlane.start(settings, sockets, state, store, logs, metrics, may_grow=may_grow)
+        revoked = None if settings.crl_path is None else RevocationFile(settings.crl_path)
+        if revoked is not None:
+            revoked.load()
+        plane = DataPlane.start(settings, sockets, state, store, logs, metrics, may_grow=may_grow, revoked=revoked)
         plane.outbound.names = NameLookup(self._reactor, self._ask)
         self._tasks.append(self._background.create_task(plane.background()))
         return Proxy(plane, state, metrics, store, lines)

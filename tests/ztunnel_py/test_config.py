@@ -158,9 +158,6 @@ def test_the_fake_ca_has_its_folder(environ: dict[str, str], folder: Path) -> No
             id="control plane",
         ),
         pytest.param(
-            {"CRL_PATH": "crl.pem"}, "CRL_PATH: revocation lists are not built yet: leave it out", id="revocation"
-        ),
-        pytest.param(
             {"LOCAL_XDS": "{}"},
             "LOCAL_XDS_PATH and LOCAL_XDS: only one of them can be the mesh: leave out the other",
             id="two meshes",

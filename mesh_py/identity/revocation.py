@@ -1,0 +1,140 @@
+"""Certificates that were taken back: the revocation lists of one file, followed while we run (hbone-dataplane 3.9).
+
+A list counts only where the issuer's own key has signed it. Who issues no list revokes nothing, and a list that is
+out of date is better than none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from cryptography import x509
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+"""How often the file is looked at; a change counts once two looks found it the same."""
+_BLOCK = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
+
+
+class CrlError(ValueError):
+    """A file that holds no revocation lists that can be read; the text says what is wrong."""
+
+
+class _List(NamedTuple):
+    """One list, ready for lookups: searching the library's own takes as long as the list is."""
+
+    crl: x509.CertificateRevocationList
+    serials: frozenset[int]
+
+
+class Revocations:
+    """What one file says. Nothing changes it."""
+
+    def __init__(self, lists: Iterable[x509.CertificateRevocationList] = ()) -> None:
+        self._by_issuer: dict[x509.Name, list[_List]] = {}
+        for crl in lists:
+            serials = frozenset(entry.serial_number for entry in crl)
+            self._by_issuer.setdefault(crl.issuer, []).append(_List(crl, serials))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_issuer.values()))
+
+    @staticmethod
+    def parse(data: bytes) -> Revocations:
+        """Lists in PEM, anything else between them left aside, or one in DER; no bytes are no lists.
+
+        Raises:
+            CrlError: it is neither.
+        """
+        try:
+            if b"-----BEGIN " in data:
+                return Revocations([x509.load_pem_x509_crl(block) for block in _BLOCK.findall(data)])
+            return Revocations([x509.load_der_x509_crl(data)] if data.strip() else [])
+        except ValueError as error:
+            raise CrlError(f"no revocation list that can be read: {error}") from error
+
+    def revoked(self, chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]) -> x509.Certificate | None:
+        """The first certificate of a verified chain (leaf first) that its issuer has taken back."""
+        for certificate in chain:
+            for one in self._by_issuer.get(certificate.issuer, ()):
+                if certificate.serial_number in one.serials and _is_signed(one.crl, [*chain, *roots]):
+                    return certificate
+        return None
+
+
+def _is_signed(crl: x509.CertificateRevocationList, candidates: Iterable[x509.Certificate]) -> bool:
+    """Whether one of the certificates of the list's issuer has signed it."""
+    for candidate in candidates:
+        if candidate.subject == crl.issuer:
+            try:
+                if crl.is_signature_valid(candidate.public_key()):  # type: ignore[arg-type]
+                    return True
+            except (TypeError, ValueError):  # a key of a kind that signs no lists
+                continue
+    return False
+
+
+class RevocationFile:
+    """The lists of one file as they are now. A file that is not there yet revokes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.now = Revocations()
+        self._path = path
+        self._stamp: object = None
+        self._seen: object = None
+
+    def load(self) -> None:
+        """Read it, for the start. Raises CrlError when it is there and cannot be read."""
+        self._stamp = self._seen = _stamp_of(self._path)
+        if self._stamp is None:
+            log.warning("%s: not there yet: nothing is revoked", self._path)
+        else:
+            self.now = _read(self._path)
+
+    def refresh(self) -> bool:
+        """Look at the file once; True if there are other lists now. A broken file changes nothing."""
+        stamp, seen, self._seen = _stamp_of(self._path), self._seen, _stamp_of(self._path)
+        if stamp is None or stamp == self._stamp or stamp != seen:
+            return False
+        self._stamp = stamp
+        try:
+            self.now = _read(self._path)
+        except CrlError as error:
+            log.error("%s; what was revoked stays so", error)
+            return False
+        log.info("%s: %d revocation lists", self._path, len(self.now))
+        return True
+
+    async def watch(
+        self, changed: Callable[[], None], sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
+        """Call `changed` after every change until cancelled; the caller owns the task."""
+        while True:
+            await sleep(POLL_SECONDS)
+            if self.refresh():
+                changed()
+
+
+def _read(path: Path) -> Revocations:
+    try:
+        return Revocations.parse(path.read_bytes())
+    except OSError as error:
+        raise CrlError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    except CrlError as error:
+        raise CrlError(f"{path}: {error}") from error
+
+
+def _stamp_of(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
