@@ -5,7 +5,7 @@ The roles build these once per workload, service and pair; a connection then onl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -128,10 +128,12 @@ class Parties:
         return party
 
     def claimed(self, baggage: Baggage, identity: str = "") -> Party:
-        """The same party for equal baggage and identity (see `Party.of_baggage`)."""
+        """The same party for equal baggage and identity, unless it claims too much (see `Party.of_baggage`)."""
         party = self._by_claim.get((baggage, identity))
         if party is None:
-            if len(self._by_claim) >= _CLAIMS_KEPT:
-                self._by_claim.clear()
-            party = self._by_claim[baggage, identity] = Party.of_baggage(baggage, identity)
+            party = Party.of_baggage(baggage, identity)
+            if all(len(text) <= MAX_CLAIM for text in astuple(baggage)):  # what is longer would be kept whole
+                if len(self._by_claim) >= _CLAIMS_KEPT:
+                    self._by_claim.clear()
+                self._by_claim[baggage, identity] = party
         return party

@@ -66,6 +66,14 @@ def test_claims_are_kept_up_to_a_bound(monkeypatch):
     assert len(parties._by_claim) <= 10
 
 
+def test_long_claims_are_cut_and_not_kept():
+    """A peer must not choose how much memory its claims take."""
+    parties = Parties()
+    party = parties.claimed(Baggage(service="a" * 10_000))
+    assert len(party.canonical_service) == facts.MAX_CLAIM
+    assert not parties._by_claim
+
+
 def test_deleted_workloads_are_not_kept_for_ever(monkeypatch):
     monkeypatch.setattr(facts, "_PARTIES_KEPT", 10)
     parties = Parties()
