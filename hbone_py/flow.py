@@ -13,6 +13,7 @@ from hbone_py import frames
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from hbone_py.connection import HboneConnection
     from hbone_py.incoming import Incoming
     from hbone_py.streams import Stream
 
@@ -30,6 +31,8 @@ class UnreadLedger:
 
     def __init__(self, limit: int = 1 << 62) -> None:
         self.used = 0
+        self.holding: dict[Stream, HboneConnection] = {}
+        """Who holds unread bytes, on which connection; streams that are over and connections that are gone too."""
         self.set_limit(limit)
         self.withheld: set[Incoming] = set()
 
@@ -111,12 +114,15 @@ class ReceiveCredit:
         held = stream.hold(pieces, skip)
         self.unread += held
         self.ledger.used += held
+        self.ledger.holding[stream] = self._connection  # type: ignore[assignment]  # it is the whole, not its half
 
     def release(self, stream: Stream, count: int) -> None:
         """The reader has `count` of the held bytes."""
         stream.release(count)
         self.unread -= count
         self.ledger.used -= count
+        if not stream.unread:
+            self.ledger.holding.pop(stream, None)
         self.read(stream, count)
 
     def drop(self, stream: Stream) -> None:
@@ -126,6 +132,7 @@ class ReceiveCredit:
             stream.held.clear()
             self.unread -= count
             self.ledger.used -= count
+            self.ledger.holding.pop(stream, None)
             self.skip(count)
 
     def return_withheld(self, streams: Iterable[Stream]) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Self
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.stream import TunnelStream
-from hbone_py.aio.tcp import Connecting, SocketOptions, outgoing_socket
+from hbone_py.aio.tcp import Connecting, SocketOptions, outgoing_socket, show
 from hbone_py.aio.transport import TcpTransport, TunnelTransport
 from hbone_py.config import Deadlines, Http2Config, Keepalive
-from hbone_py.errors import ConnectionLost, ConnectReplyTimeout, HboneError
+from hbone_py.errors import ConnectionFailed, ConnectionLost, ConnectReplyTimeout, HboneError
 from hbone_py.header_blocks import connect_block, literals
 from hbone_py.tls.context import TlsSettings, client_context
 from hbone_py.tls.verify import verify_outbound
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from hbone_py import events as ev
-    from hbone_py.aio.peer import IdentityCheck, PeerOwner
+    from hbone_py.aio.owners import IdentityCheck, PeerOwner
     from hbone_py.aio.tcp import SocketAddress
     from hbone_py.aio.transport import Transport
     from hbone_py.identity import SpiffeId
@@ -46,7 +46,7 @@ class Dial:
         try:
             sock = outgoing_socket(address, options, source)
         except OSError as error:
-            self._failed(HboneError(f"io error: {error.strerror}"))
+            self._failed(ConnectionFailed(f"io error: {error.strerror}: {show(address)}"))
             return
         self._connecting = Connecting(self._reactor, sock, address, self)
         self._connecting.start(seconds)
@@ -60,7 +60,15 @@ class Dial:
 
     def connected(self, sock: socket.socket) -> None:
         """TCP is up."""
-        self._peer = self._make(TcpTransport(self._reactor, sock, self._address))
+        try:
+            self._peer = self._make(TcpTransport(self._reactor, sock, self._address))
+        except Exception as error:
+            sock.close()
+            if not isinstance(error, HboneError):
+                self._reactor.report(self, error)
+                error = HboneError(f"unexpected error: {error!r}")
+            self._failed(error)
+            return
         self._peer.start()
 
     def connect_failed(self, error: HboneError) -> None:
@@ -148,6 +156,9 @@ class Connection:
 
     def tunnel_requested(self, peer: Peer, event: ev.TunnelRequested) -> None:
         """Servers open no tunnels."""
+
+    def request_refused(self, peer: Peer, event: ev.RequestRefused) -> None:
+        """Clients are asked for nothing."""
 
 
 async def open_connection(

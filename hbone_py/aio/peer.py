@@ -7,7 +7,7 @@ which are encrypted straight from the shared buffer (`write_frames`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hbone_py import events as ev
 from hbone_py.aio.reactor import CLOSING, READ_SIZE, READABLE, WRITABLE
@@ -29,6 +29,7 @@ from hbone_py.tls.verify import identities_of_der
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hbone_py.aio.owners import IdentityCheck, PeerOwner, TunnelDriver
     from hbone_py.aio.reactor import Reactor
     from hbone_py.aio.transport import Transport
     from hbone_py.aio.wheel import Timer
@@ -36,52 +37,11 @@ if TYPE_CHECKING:
     from hbone_py.streams import Stream
     from hbone_py.tls.context import TlsContext
 
-    IdentityCheck = Callable[[tuple[SpiffeId, ...]], None]
-    """Raises PeerIdentityError when the peer is nobody we want."""
-
 PING_PAYLOAD = bytes.fromhex("3b7cdb7a0b8716b4")
 """What ztunnel's PINGs carry (hbone-dataplane 1.7)."""
 _FAREWELL = 5.0
 _READS_PER_TURN = 4
 _RECORD = 16 * 1024
-
-
-class TunnelDriver(Protocol):
-    """Whoever owns one stream of a peer. Called synchronously, never after the stream is gone."""
-
-    def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
-        """Client: the peer said 200."""
-
-    def tunnel_refused(self, status: int) -> None:
-        """Client: the peer said something else; the stream is gone."""
-
-    def tunnel_ended(self) -> None:
-        """The peer ended its direction; held bytes may still wait."""
-
-    def tunnel_reset(self, event: ev.TunnelReset) -> None:
-        """The stream is gone."""
-
-    def tunnel_writable(self) -> None:
-        """Window or socket room is back: try again."""
-
-    def tunnel_lost(self, error: HboneError) -> None:
-        """The whole connection is gone, and the stream with it."""
-
-
-class PeerOwner(Protocol):
-    """Whoever made the peer."""
-
-    def peer_up(self, peer: Peer) -> None:
-        """TLS is done, the identity is right, the peer's SETTINGS are here."""
-
-    def peer_closed(self, peer: Peer, error: HboneError | None) -> None:
-        """It is over, or never came up (`peer.is_up` false): once, last."""
-
-    def peer_draining(self, peer: Peer) -> None:
-        """The peer sent GOAWAY: no new tunnels here."""
-
-    def tunnel_requested(self, peer: Peer, event: ev.TunnelRequested) -> None:
-        """Server: answer it; set `event.stream.owner`."""
 
 
 class Peer:
@@ -230,17 +190,24 @@ class Peer:
         """Tell owners what the engine found, in order."""
         engine = self.engine
         for event in engine.events():
-            kind = type(event)
-            if kind is ev.TunnelRequested:
-                self.owner.tunnel_requested(self, event)  # type: ignore[arg-type]
-            elif kind is ev.TunnelAccepted:
-                event.stream.owner.tunnel_accepted(event)  # type: ignore[union-attr]
-            elif kind is ev.TunnelEnded:
-                owner = event.stream.owner  # type: ignore[union-attr]
-                if owner is not None:  # else we refused it in this very batch
-                    owner.tunnel_ended()
-            else:
-                self._dispatch_rare(event)
+            if self.is_closed:
+                return
+            try:
+                kind = type(event)
+                if kind is ev.TunnelRequested:
+                    self.owner.tunnel_requested(self, event)  # type: ignore[arg-type]
+                elif kind is ev.TunnelAccepted:
+                    owner = event.stream.owner  # type: ignore[union-attr]
+                    if owner is not None:  # else it was given up in this very batch
+                        owner.tunnel_accepted(event)
+                elif kind is ev.TunnelEnded:
+                    owner = event.stream.owner  # type: ignore[union-attr]
+                    if owner is not None:
+                        owner.tunnel_ended()
+                else:
+                    self._dispatch_rare(event)
+            except Exception as error:
+                self._owner_failed(getattr(event, "stream", None), error)
         if engine.has_blocked or self._without_turn:
             self._resume()
         if not self.is_closed:
@@ -256,7 +223,10 @@ class Peer:
                 self._without_turn = ready[position:]
                 return
             if stream.owner is not None and stream.local_open:
-                stream.owner.tunnel_writable()
+                try:
+                    stream.owner.tunnel_writable()
+                except Exception as error:
+                    self._owner_failed(stream, error)
 
     def _dispatch_rare(self, event: ev.Event) -> None:
         match event:
@@ -264,17 +234,38 @@ class Peer:
                 if event.stream.owner is not None:
                     event.stream.owner.tunnel_reset(event)
             case ev.TunnelRefused():
-                event.stream.owner.tunnel_refused(event.status)
+                if event.stream.owner is not None:
+                    event.stream.owner.tunnel_refused(event.status)
             case ev.SettingsReceived():
                 self._settings_received()
             case ev.PingAcknowledged():
                 self._set_timer(self._keepalive.interval, self._ping)
             case ev.GoAwayReceived():
                 self.owner.peer_draining(self)
+            case ev.RequestRefused():
+                self.owner.request_refused(self, event)
             case ev.ConnectionEnded():
                 self._lose(_as_error(event))
             case _:
                 pass
+
+    def _owner_failed(self, stream: Stream | None, error: Exception) -> None:
+        """A handler of ours is broken: its own stream ends, its neighbours go on."""
+        self.reactor.report(self, error)
+        if stream is None:
+            self.abort(error)
+            return
+        owner, stream.owner = stream.owner, None
+        self.engine.reset(stream, ErrorCode.INTERNAL_ERROR)
+        self.reactor.touch(self)
+        if owner is not None:
+            self._tell_lost(owner, HboneError(f"unexpected error: {error!r}"))
+
+    def _tell_lost(self, driver: TunnelDriver, error: HboneError) -> None:
+        try:
+            driver.tunnel_lost(error)
+        except Exception as another:
+            self.reactor.report(driver, another)
 
     def _settings_received(self) -> None:
         if not self.is_up and not self.is_closed:
@@ -355,7 +346,11 @@ class Peer:
         while waiting and not self.is_stalled:  # who is not reached keeps its place before those who were
             driver = next(iter(waiting))
             del waiting[driver]
-            driver.tunnel_writable()
+            try:
+                driver.tunnel_writable()
+            except Exception as error:
+                streams = self.engine.streams.values()
+                self._owner_failed(next((stream for stream in streams if stream.owner is driver), None), error)
 
     def _write_failed(self) -> None:
         """Nothing more can be written. What the peer sent before may still say why (a TLS alert): read it first."""
@@ -386,17 +381,6 @@ class Peer:
         self.reactor.touch(self)
         self._set_timer(self._keepalive.timeout, lambda: self._lose(ConnectionLost("the peer does not answer PINGs")))
 
-    def shed(self) -> None:
-        """Reset the stream with most unread bytes: the process has no memory left for them."""
-        stream = max(self.engine.streams.values(), key=lambda stream: stream.unread, default=None)
-        if stream is not None and stream.unread:
-            self.engine.reset(stream, ErrorCode.ENHANCE_YOUR_CALM)
-            self.reactor.touch(self)
-            if stream.owner is not None:
-                stream.owner.tunnel_reset(
-                    ev.TunnelReset(stream.stream_id, ErrorCode.ENHANCE_YOUR_CALM, by_peer=False, stream=stream)
-                )
-
     def drain(self) -> None:
         """Server: say GOAWAY in two steps; open tunnels go on."""
         self.engine.drain()
@@ -415,7 +399,7 @@ class Peer:
             for stream in list(self.engine.streams.values()):
                 self.engine.reset(stream, ErrorCode.CANCEL)
                 if stream.owner is not None:
-                    stream.owner.tunnel_lost(ConnectionLost("connection closed"))
+                    self._tell_lost(stream.owner, ConnectionLost("connection closed"))
             self.engine.close()
             self._set_timer(_FAREWELL, lambda: self._lose(None))
             if not self.is_stalled:
@@ -471,12 +455,13 @@ class Peer:
         self.transport.close()
         self._waiting.clear()
         self._without_turn.clear()
+        self.engine.close()  # nobody opens a tunnel here any more
         self.engine.discard()
         streams: list[Stream] = list(self.engine.streams.values())
         self.engine.streams.clear()
         for stream in streams:
             if stream.owner is not None:
-                stream.owner.tunnel_lost(error or ConnectionLost("connection closed"))
+                self._tell_lost(stream.owner, error or ConnectionLost("connection closed"))
         self.owner.peer_closed(self, error)
 
     def __str__(self) -> str:
@@ -487,6 +472,3 @@ def _as_error(event: ev.ConnectionEnded) -> HboneError:
     if event.code == ErrorCode.NO_ERROR:
         return ConnectionLost(event.reason)
     return RemoteProtocolError(f"{event.reason} ({code_name(event.code)})", ErrorCode(event.code))
-
-
-__all__ = ["Peer", "PeerOwner", "TunnelDriver"]

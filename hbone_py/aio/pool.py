@@ -11,13 +11,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from hbone_py.errors import ConnectionClosing, HboneError
+from hbone_py.errors import ConnectionClosing, HboneError, TooManyStreams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from hbone_py import events as ev
-    from hbone_py.aio.peer import Peer, PeerOwner
+    from hbone_py.aio.owners import PeerOwner
+    from hbone_py.aio.peer import Peer
     from hbone_py.aio.reactor import Reactor
     from hbone_py.aio.wheel import Timer
 
@@ -60,6 +61,7 @@ class Pool:
         self._idle = idle
         self._capacity = capacity
         self._places: dict[Hashable, _Place] = {}
+        self._leaving: set[Peer] = set()
         self._count = 0
         self._is_closed = False
 
@@ -100,6 +102,8 @@ class Pool:
             self._fail_waiting(place, ConnectionClosing("the pool is closed"))
             for peer in list(place.peers):
                 peer.close(ConnectionClosing("connection closed due to connection drain"))
+        for peer in list(self._leaving):
+            peer.close()
         self._places.clear()
 
     def _has_room(self, peer: Peer) -> bool:
@@ -109,7 +113,7 @@ class Pool:
     def _serve(self, key: Hashable, place: _Place, make: PeerMaker) -> None:
         """Give peers with room to those who wait; connect once more while somebody still does."""
         while place.waiting and (peer := next(filter(self._has_room, place.peers), None)):
-            place.waiting.popleft().ready(peer)
+            self._hand_out(place.waiting.popleft(), peer)
         if place.waiting and place.connecting is None:
             place.connecting = _PeerSlot(self, key, place, make)
             place.connecting.start()
@@ -118,15 +122,27 @@ class Pool:
         slot.place.connecting = None
         slot.place.peers.append(peer)
         self._count += 1
+        if not self._has_room(peer):  # or we would connect again and again
+            self._fail_waiting(slot.place, TooManyStreams("a new connection to the peer has no room for a tunnel"))
         self._serve(slot.key, slot.place, slot.make)
         if self._count > self._capacity:
             self._evict()
 
     def _went_down(self, slot: _PeerSlot, peer: Peer) -> None:
-        if peer in slot.place.peers:
-            slot.place.peers.remove(peer)
-            self._count -= 1
+        self._take_out(slot.place, peer)
+        self._leaving.discard(peer)
         self._tidy(slot)
+
+    def _take_out(self, place: _Place, peer: Peer) -> None:
+        if peer in place.peers:
+            place.peers.remove(peer)
+            self._count -= 1
+
+    def _retire(self, place: _Place, peer: Peer) -> None:
+        """Nobody uses it: it leaves, and takes no more tunnels meanwhile."""
+        self._take_out(place, peer)
+        self._leaving.add(peer)
+        peer.farewell()
 
     def _failed(self, slot: _PeerSlot, error: HboneError) -> None:
         slot.place.connecting = None
@@ -143,14 +159,23 @@ class Pool:
         for place in self._places.values():
             for peer in place.peers:
                 if not peer.engine.streams:
-                    peer.close()
+                    self._retire(place, peer)
                     return
 
-    @staticmethod
-    def _fail_waiting(place: _Place, error: HboneError) -> None:
+    def _hand_out(self, waiter: _Waiter, peer: Peer) -> None:
+        """One that fails must not keep the others waiting."""
+        try:
+            waiter.ready(peer)
+        except Exception as error:
+            self._reactor.report(self, error)
+
+    def _fail_waiting(self, place: _Place, error: HboneError) -> None:
         waiting, place.waiting = place.waiting, deque()
         for waiter in waiting:
-            waiter.failed(error)
+            try:
+                waiter.failed(error)
+            except Exception as another:
+                self._reactor.report(self, another)
 
 
 class _PeerSlot:
@@ -203,6 +228,9 @@ class _PeerSlot:
     def tunnel_requested(self, peer: Peer, event: ev.TunnelRequested) -> None:
         """Servers open no tunnels."""
 
+    def request_refused(self, peer: Peer, event: ev.RequestRefused) -> None:
+        """Clients are asked for nothing."""
+
     def _watch_idle(self, peer: Peer, *, soon: bool = False) -> None:
         """Look again after the idle time; a connection without tunnels since the last look closes."""
         if self._timer is not None:
@@ -211,7 +239,7 @@ class _PeerSlot:
 
         def look() -> None:
             if not peer.engine.streams and (soon or peer.engine.tunnels_opened == opened):
-                peer.close()
+                self._pool._retire(self.place, peer)
             else:
                 self._watch_idle(peer, soon=soon or peer.engine.room == 0)
 

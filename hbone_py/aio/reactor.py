@@ -12,17 +12,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import select
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from hbone_py.aio.wheel import TimerWheel
+from hbone_py.errors import ErrorCode
+from hbone_py.events import TunnelReset
 from hbone_py.flow import UnreadLedger
 from hbone_py.frames import HEADER_SIZE
 from hbone_py.tls.buffers import SharedBuffer
 
 if TYPE_CHECKING:
+    import socket
+
     from hbone_py.aio.peer import Peer
+
+log = logging.getLogger(__name__)
 
 READ_SIZE = 256 * 1024
 """Bytes one read may take: fewer cost more calls, more cost the cache."""
@@ -72,10 +79,13 @@ class Reactor:
         """Where the payload of each of them lies in `plaintext_out`, behind room for its header."""
         self._epoll = select.epoll()
         self._sockets: dict[int, Pollable] = {}
-        self._handed_on: dict[int, int] = {}
+        self._fresh: set[int] = set()  # registered since the batch began: what it reports is of an older socket
+        self._handed_on: dict[int, tuple[socket.socket, int]] = {}
         self._ready: dict[Pollable, int] = {}
         """Whose turn comes next, with the edges that somebody else was told of in its place."""
         self._dirty: list[Peer] = []
+        self.streams_shed = 0
+        """How many streams were reset because the process had no memory left for their unread bytes."""
         self.is_expecting = False
         """Something was begun whose answer is a matter of microseconds: a connection on loopback."""
         self._running = False
@@ -88,6 +98,8 @@ class Reactor:
         loop = asyncio.get_running_loop()
         reactor = _reactors.get(loop)
         if reactor is None:
+            for other in [reactor for old, reactor in _reactors.items() if old.is_closed()]:
+                other.close()
             reactor = _reactors[loop] = Reactor(loop)
         return reactor
 
@@ -96,7 +108,8 @@ class Reactor:
         _reactors.pop(self.loop, None)
         self.wheel.close()
         if not self._epoll.closed:
-            self.loop.remove_reader(self._epoll.fileno())
+            if not self.loop.is_closed():
+                self.loop.remove_reader(self._epoll.fileno())
             self._epoll.close()
 
     @property
@@ -109,16 +122,17 @@ class Reactor:
     def register(self, fd: int, pollable: Pollable) -> None:
         """Watch a non-blocking socket. Its present state is reported once, right away."""
         self._sockets[fd] = pollable
-        edges = self._handed_on.pop(fd, None)
-        if edges is None:
+        self._fresh.add(fd)
+        sock, edges = self._handed_on.pop(fd, (None, 0))
+        if sock is None or sock.fileno() != fd:  # else it was closed, and its number is another's now
             self._epoll.register(fd, _EVERYTHING)
         elif edges & READABLE:
             self._ready[pollable] = edges
             self._again()
 
-    def hand_on(self, fd: int, edges: int) -> None:
+    def hand_on(self, sock: socket.socket, edges: int) -> None:
         """Whoever registers this socket next takes it over as it is watched already; `edges` were reported so far."""
-        self._handed_on[fd] = edges
+        self._handed_on[sock.fileno()] = sock, edges
 
     def take_back(self, fd: int) -> None:
         """Nobody took it over: watch it no more."""
@@ -129,6 +143,7 @@ class Reactor:
 
     def unregister(self, fd: int) -> None:
         """Stop watching; call it before the socket is closed."""
+        self._handed_on.pop(fd, None)
         if self._sockets.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
@@ -180,10 +195,11 @@ class Reactor:
 
     def _turn(self) -> None:
         """One batch: what the kernel reports, what asked for another turn, then everybody's output."""
-        sockets = self._sockets
+        sockets, fresh = self._sockets, self._fresh
+        fresh.clear()
         for fd, mask in self._epoll.poll(0, _BATCH):
             pollable = sockets.get(fd)
-            if pollable is not None:
+            if pollable is not None and fd not in fresh:
                 try:
                     pollable.on_ready(mask)
                 except Exception as error:
@@ -210,18 +226,22 @@ class Reactor:
             except Exception as error:
                 self._broken(peer, error)
 
+    def report(self, where: object, error: Exception) -> None:
+        """A handler of ours has failed, which is a fault of ours: say so where the loop's faults are told."""
+        self.loop.call_exception_handler({"message": f"{where}: unexpected error", "exception": error})
+
     def _broken(self, pollable: Pollable, error: Exception) -> None:
-        self.loop.call_exception_handler({"message": f"{pollable}: unexpected error", "exception": error})
-        pollable.abort(error)
+        self.report(pollable, error)
+        try:
+            pollable.abort(error)
+        except Exception as another:
+            self.report(pollable, another)
 
     def _watch_memory(self) -> None:
         """Return withheld credit once memory is free; over the budget reset whoever holds most."""
         ledger = self.ledger
         if ledger.used > ledger.limit:
-            for peer in sorted(self.peers, key=lambda peer: peer.engine.unread, reverse=True):
-                if ledger.used <= ledger.limit or not peer.engine.unread:
-                    break
-                peer.shed()
+            self._shed()
         for engine in ledger.relieved():
             engine.return_credit()
             for peer in self.peers:
@@ -229,6 +249,26 @@ class Reactor:
                     self.touch(peer)
         while self._dirty:
             self._flush()
+
+    def _shed(self) -> None:
+        ledger = self.ledger
+        greedy = sorted(ledger.holding, key=lambda stream: stream.unread, reverse=True)
+        peers = {peer.engine: peer for peer in self.peers}
+        for stream in greedy:
+            if ledger.used <= ledger.limit:
+                return
+            self.streams_shed += 1
+            log.warning("out of memory for unread bytes: stream reset, %d bytes dropped", stream.unread)
+            engine = ledger.holding[stream]
+            engine.reset(stream, ErrorCode.ENHANCE_YOUR_CALM)
+            if engine in peers:
+                self.touch(peers[engine])
+            if stream.owner is not None:
+                reset = TunnelReset(stream.stream_id, ErrorCode.ENHANCE_YOUR_CALM, by_peer=False, stream=stream)
+                try:
+                    stream.owner.tunnel_reset(reset)
+                except Exception as error:
+                    self.report(stream.owner, error)
 
 
 _reactors: WeakKeyDictionary[asyncio.AbstractEventLoop, Reactor] = WeakKeyDictionary()

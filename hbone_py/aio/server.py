@@ -188,6 +188,10 @@ class Server:
         if error is not None and not peer.is_up:
             log.warning("connection from %s refused: %s", peer.transport, error)
 
+    def request_refused(self, peer: Peer, event: ev.RequestRefused) -> None:
+        """Something that is no tunnel was asked for."""
+        log.info("request from %s refused: %s", peer.transport, event.reason)
+
     def peer_draining(self, peer: Peer) -> None:
         """The client says GOAWAY; its tunnels go on."""
 

@@ -245,9 +245,11 @@ class Connecting:
         if self._timer is not None:
             self._timer.cancel()
         fd = self._sock.fileno()
-        self._reactor.hand_on(fd, mask)
-        self._owner.connected(self._sock)
-        self._reactor.take_back(fd)
+        self._reactor.hand_on(self._sock, mask)
+        try:
+            self._owner.connected(self._sock)
+        finally:
+            self._reactor.take_back(fd)
 
     def on_again(self) -> None:
         """Never asked for."""

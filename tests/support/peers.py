@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hbone_py import events as ev
-    from hbone_py.aio.peer import IdentityCheck
+    from hbone_py.aio.owners import IdentityCheck
     from hbone_py.config import Deadlines, Http2Config, Keepalive
     from hbone_py.errors import ErrorCode, HboneError
     from hbone_py.identity import SpiffeId
@@ -95,6 +95,7 @@ class Owner:
         self.ends: list[HboneError | None] = []
         """How it closed: one entry, at the end."""
         self.requests: list[ev.TunnelRequested] = []
+        self.refusals: list[str] = []
         self.drivers: dict[int, Driver] = {}
 
     def peer_up(self, peer: Peer) -> None:
@@ -105,6 +106,9 @@ class Owner:
 
     def peer_draining(self, peer: Peer) -> None:
         self.drainings += 1
+
+    def request_refused(self, peer: Peer, event: ev.RequestRefused) -> None:
+        self.refusals.append(event.reason)
 
     def tunnel_requested(self, peer: Peer, event: ev.TunnelRequested) -> None:
         self.requests.append(event)
