@@ -138,6 +138,10 @@ class InboundPeer:
         tunnel = InboundTunnel(self.inbound.context, peer, self.client, self.local, event.stream)
         tunnel.start(event.request, self.plans)
 
+    def request_refused(self, peer: Peer, event: ev.RequestRefused) -> None:
+        """What is no CONNECT, or a broken one, is answered by the engine; the log hears of it like of any other."""
+        self.inbound.context.access.failed("destination", show(self.client), show(self.local), event.reason)
+
     def close_when_idle(self) -> None:
         """Draining: end the connection once no tunnel is left, and the client has what was sent to it."""
 

@@ -158,9 +158,9 @@ class NestedConnection(TunnelConnection):
         self._close_inner()
 
     def _close_inner(self) -> None:
-        """With it ends the outer tunnel; the connection to the gateway stays pooled."""
+        """With it ends the outer tunnel, once all that was said is read; the connection to the gateway stays pooled."""
         if self._inner is not None:
-            self._inner.close()
+            self._inner.farewell()
 
     @property
     def protocol(self) -> ConnectionProtocol:
@@ -183,3 +183,6 @@ class NestedConnection(TunnelConnection):
 
     def tunnel_requested(self, peer: Peer, event: ev.TunnelRequested) -> None:
         """Servers open no tunnels."""
+
+    def request_refused(self, peer: Peer, event: ev.RequestRefused) -> None:
+        """Clients are asked for nothing."""

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from hbone_py import events as ev
-    from hbone_py.aio.peer import Peer, PeerOwner
+    from hbone_py.aio.owners import PeerOwner
+    from hbone_py.aio.peer import Peer
     from hbone_py.aio.pool import Attempt, Pool
     from hbone_py.aio.tcp import SocketAddress
     from hbone_py.aio.transport import Transport

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hbone_py.aio.peer import Peer
 
 if TYPE_CHECKING:
-    from hbone_py.aio.peer import IdentityCheck, PeerOwner
+    from hbone_py.aio.owners import IdentityCheck, PeerOwner
     from hbone_py.aio.transport import Transport
     from hbone_py.identity import SpiffeId
     from mesh_py.identity.store import Contexts

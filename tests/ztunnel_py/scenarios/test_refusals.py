@@ -67,6 +67,32 @@ async def test_refused_before_policy(pods: Pods, authority: str, status: str, er
     assert server.its_proxy.samples("istio_tcp_connections_opened_total") == []
 
 
+@pytest.mark.parametrize(
+    ("request_headers", "answer", "error"),
+    [
+        pytest.param(
+            [(":method", "GET"), (":scheme", "https"), (":path", "/"), (":authority", "x")],
+            "400",
+            "expected method CONNECT, got GET",
+            id="another method",
+        ),
+        pytest.param(
+            [*connect_request("10.0.0.1:80"), (":path", "/")],
+            "PROTOCOL_ERROR",
+            "CONNECT takes :method and :authority and no other pseudo-header",
+            id="a path",
+        ),
+    ],
+)
+async def test_refused_by_the_engine(pods: Pods, request_headers: Headers, answer: str, error: str) -> None:
+    server = server_pod(pods)
+    async with raw_client(server.ip, HBONE, client_tls(pods.authority.of("sleep"))) as peer:
+        assert await status_of(peer, request_headers) == answer
+        line = await server.its_proxy.line(message="connection failed")
+        await peer.round_trip()
+    assert (line["level"], line["error"], line["direction"]) == ("warn", error, "inbound")
+
+
 async def test_a_hostname_leads_to_the_services_port(pods: Pods) -> None:
     server = server_pod(pods)
     async with (
