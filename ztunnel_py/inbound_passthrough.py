@@ -109,7 +109,8 @@ class PlainConnection(JudgedConnection):
 
     def carry(self, sock: socket.socket) -> None:
         """The application is there."""
-        splice = Splice(self.context.reactor, self._sock, sock, self._flowed)
+        context = self.context
+        splice = Splice(context.reactor, self._sock, sock, self._flowed, lenient=context.settings.lenient_resets)
         self.flow = splice
         splice.start()
 

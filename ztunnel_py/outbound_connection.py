@@ -104,7 +104,8 @@ class DirectConnection(OutboundConnection):
 
     def connected(self, sock: socket.socket) -> None:
         """TCP is up: join the two."""
-        splice = Splice(self.context.reactor, self._sock, sock, self._flowed)
+        context = self.context
+        splice = Splice(context.reactor, self._sock, sock, self._flowed, lenient=context.settings.lenient_resets)
         self.flow = splice
         splice.start()
 

@@ -7,6 +7,7 @@ other. What a full socket refuses is kept, at most one read's worth in each dire
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -42,31 +43,40 @@ class _Side:
         """The kernel reports an edge."""
         if mask & CLOSING:
             self._is_closing = True
+            if self.ended and self._found_broken():
+                return
         if mask & WRITABLE and self.kept:
             self._write_kept()
         if mask & READABLE and not self._splice.is_over:
             self.on_again()
 
+    def _found_broken(self) -> bool:
+        """After its end nobody reads this side: that it has broken since shows nowhere else."""
+        code = 0 if self._splice.is_over else self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._broke(OSError(code, os.strerror(code)))
+        return code != 0
+
     def on_again(self) -> None:
         """Read while the other side takes everything."""
         splice, other = self._splice, self.other
         view = splice.reactor.plaintext_out.view
-        try:
-            for _ in range(_READS_PER_TURN):
-                if self.ended or other.kept or splice.is_over:
-                    return
+        for _ in range(_READS_PER_TURN):
+            if self.ended or other.kept or splice.is_over:
+                return
+            try:
                 count = self.sock.recv_into(view)
-                if not count:
-                    self._end()
-                    return
-                self._pass_on(view[:count])
-                if count < len(view) and not self._is_closing:
-                    return
-        except BlockingIOError:
-            return
-        except OSError as error:
-            splice.finish(ConnectionLost(f"connection broke: {error.strerror}"))
-            return
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._broke(error)
+                return
+            if not count:
+                self._end()
+                return
+            self._pass_on(view[:count])
+            if count < len(view) and not self._is_closing:
+                return
         splice.reactor.again(self)
 
     def _pass_on(self, data: memoryview) -> None:
@@ -74,6 +84,9 @@ class _Side:
             sent = self.other.sock.send(data)
         except BlockingIOError:
             sent = 0
+        except OSError as error:
+            self.other._broke(error)
+            return
         self.count += sent
         if sent < len(data):
             self.other.kept = bytes(data[sent:])
@@ -85,7 +98,7 @@ class _Side:
         except BlockingIOError:
             return
         except OSError as error:
-            self._splice.finish(ConnectionLost(f"connection broke: {error.strerror}"))
+            self._broke(error)
             return
         other.count += sent
         self.kept = self.kept[sent:]
@@ -106,6 +119,15 @@ class _Side:
         if self.other.ended and not self.kept:
             self._splice.finish(None)
 
+    def _broke(self, error: OSError) -> None:
+        """A reset is a reset for the other side; `lenient` makes it an end, behind what was said before."""
+        if not self._splice.lenient:
+            self._splice.finish(ConnectionLost(f"connection broke: {error.strerror}"))
+            return
+        self.kept = b""
+        self.other.ended = True  # nobody is left to hear what it says
+        self._end()
+
     def abort(self, error: Exception) -> None:
         """A handler of ours failed."""
         self._splice.finish(HboneError(f"unexpected error: {error!r}"))
@@ -120,8 +142,11 @@ class Splice:
         downstream: socket.socket,
         upstream: socket.socket,
         done: Callable[[Splice, HboneError | None], None],
+        *,
+        lenient: bool = False,
     ) -> None:
         self.reactor = reactor
+        self.lenient = lenient
         self.done = done
         self.is_over = False
         self.downstream = _Side(self, downstream)

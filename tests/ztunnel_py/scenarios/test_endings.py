@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -113,6 +114,27 @@ async def test_a_reset_in_the_middle_of_a_transfer(way: Way) -> None:
         assert (await read_to_end(caller)).ended == "reset"
 
 
+@pytest.mark.parametrize("kind", WAYS)
+async def test_a_caller_that_ends_and_breaks_while_its_application_thinks(pods: Pods, kind: str) -> None:
+    """Nobody reads a caller that has ended, and nobody writes: the reset itself must be noticed."""
+    way = Way(pods, kind)
+    async with way.server.app(think) as app, way.call(app.authority) as caller:
+        await caller.send(b"hello")
+        await caller.send_eof()
+        await eventually(lambda: app.connections != [] and app.connections[0].ended == "eof", "heard out")
+        application: socket.socket = app.connections[0].writer.get_extra_info("socket")
+        caller.abort()
+        assert "error" in await way.watched.its_proxy.line()
+        await eventually(lambda: application.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0, "reset")
+
+
+async def think(connection: Connection) -> None:
+    """Hear the caller out, and answer never."""
+    while await connection.receive():
+        pass
+    await asyncio.Event().wait()
+
+
 async def endless(connection: Connection) -> None:
     while connection.ended == "open":
         await connection.send(b"and on " * 10_000)
@@ -131,9 +153,10 @@ async def test_both_codes_say_whose_application_broke(pods: Pods) -> None:
     assert "error" in await server.its_proxy.line()
 
 
-async def test_lenient_resets_are_the_real_ztunnels(pods: Pods) -> None:
+@pytest.mark.parametrize("kind", WAYS)
+async def test_lenient_resets_are_the_real_ztunnels(pods: Pods, kind: str) -> None:
     """An application's reset becomes an end, in both directions (hbone-dataplane 1.6)."""
-    way = Way(pods, "tunnel", LENIENT)
+    way = Way(pods, kind, LENIENT)
     async with way.server.app(reset_after(5)) as app, way.call(app.authority) as caller:
         await caller.send(b"hello")
         assert (await read_to_end(caller)).ended == "eof"
