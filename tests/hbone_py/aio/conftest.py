@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvloop
@@ -51,3 +51,11 @@ async def peers(certificates: MeshCertificates) -> AsyncIterator[PeerMaker]:
         maker = PeerMaker(client_tls(certificates.client), server_tls(certificates.server), near, far)
         yield maker
         maker.close()
+
+
+@pytest.fixture
+async def problems() -> list[dict[str, Any]]:
+    """What the loop is told of failed handlers, instead of its log."""
+    found: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: found.append(context))
+    return found

@@ -1,0 +1,298 @@
+"""The reactor: edges reach their owner once, turns are fair, and a broken handler hurts nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hbone_py.aio.reactor import BROKEN, CLOSING, READABLE, WRITABLE, Reactor
+from hbone_py.aio.tcp import reset
+from tests.support.sockets import tcp_pair, turns, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Note:
+    """A pollable that notes what it is told, and does what the test gave it to do."""
+
+    def __init__(self, act: Callable[[], None] | None = None) -> None:
+        self.edges: list[int] = []
+        self.turns = 0
+        self.aborts: list[Exception] = []
+        self.act = act
+
+    def on_ready(self, mask: int) -> None:
+        self.edges.append(mask)
+        if self.act is not None:
+            self.act()
+
+    def on_again(self) -> None:
+        self.turns += 1
+        if self.act is not None:
+            self.act()
+
+    def abort(self, error: Exception) -> None:
+        self.aborts.append(error)
+
+    @property
+    def told(self) -> int:
+        told = 0
+        for mask in self.edges:
+            told |= mask
+        return told
+
+
+@contextlib.contextmanager
+def registered(reactor: Reactor, *pollables: Note) -> Iterator[list[socket.socket]]:
+    """A connection for each, its near end registered; the far ends."""
+    pairs = [tcp_pair() for _ in pollables]
+    for (near, _), pollable in zip(pairs, pollables, strict=True):
+        reactor.register(near.fileno(), pollable)
+    yield [far for _, far in pairs]
+    for near, _ in pairs:
+        if near.fileno() >= 0:
+            reactor.unregister(near.fileno())
+
+
+# One for each loop --------------------------------------------------------------------------------------------------
+
+
+async def test_a_loop_has_one(reactor: Reactor) -> None:
+    assert Reactor.current() is reactor is Reactor.current()
+
+
+async def test_a_closed_one_makes_room_for_the_next(reactor: Reactor) -> None:
+    reactor.close()
+    another = Reactor.current()
+    assert another is not reactor
+    another.close()
+    another.close()
+
+
+def test_those_of_closed_loops_are_let_go() -> None:
+    async def make() -> Reactor:
+        return Reactor.current()
+
+    first = asyncio.run(make())
+    second = asyncio.run(make())
+    assert first._epoll.closed
+    assert not second._epoll.closed
+    second.close()
+
+
+# Edges --------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_present_state_is_told_once(reactor: Reactor) -> None:
+    note = Note()
+    with registered(reactor, note):
+        await turns()
+        assert note.edges == [note.told]
+        assert note.told & WRITABLE
+        assert not note.told & (READABLE & ~BROKEN)
+
+
+async def test_each_arrival_is_told_and_nothing_else(reactor: Reactor) -> None:
+    note = Note()
+    with registered(reactor, note) as (far,):
+        await turns()
+        note.edges.clear()
+        far.send(b"x")
+        await until(lambda: note.told & READABLE, "the first byte told")
+        count = len(note.edges)
+        await turns()
+        assert len(note.edges) == count
+        far.send(b"y")
+        await until(lambda: len(note.edges) > count, "the second byte told")
+
+
+@pytest.mark.parametrize(("leave", "expected"), [("end", CLOSING & ~BROKEN), ("reset", CLOSING)])
+async def test_a_hang_up_is_told(reactor: Reactor, leave: str, expected: int) -> None:
+    note = Note()
+    with registered(reactor, note) as (far,):
+        await turns()
+        if leave == "end":
+            far.shutdown(socket.SHUT_WR)
+        else:
+            reset(far)
+        await until(lambda: note.told & CLOSING, "the end told")
+        assert note.told & expected
+        assert bool(note.told & BROKEN) == (leave == "reset")
+
+
+async def test_who_is_not_registered_is_not_told(reactor: Reactor) -> None:
+    note = Note()
+    with registered(reactor, note) as (far,):
+        await turns()
+        note.edges.clear()
+        for fd in list(reactor._sockets):
+            reactor.unregister(fd)
+            reactor.unregister(fd)
+        far.send(b"x")
+        await turns()
+        assert note.edges == []
+
+
+async def test_an_old_sockets_edge_never_reaches_the_next_owner_of_its_number(reactor: Reactor) -> None:
+    """Both sockets have something to read; the first handler closes the second socket and opens a new one."""
+    newcomer = Note()
+    victim_near, victim_far = tcp_pair()
+    spare: list[socket.socket] = []
+
+    def replace() -> None:
+        if spare:
+            return
+        number = victim_near.fileno()
+        reactor.forget(number)
+        victim_near.close()
+        spare.extend(socket.socketpair())
+        reached = next(sock for sock in spare if sock.fileno() == number)
+        reached.setblocking(False)
+        reactor.register(number, newcomer)
+
+    first, second = Note(), Note()
+    with registered(reactor, first) as (far,):
+        reactor.register(victim_near.fileno(), second)
+        await turns()
+        first.act = replace
+        far.send(b"x")
+        victim_far.send(b"y")
+        await until(lambda: spare, "the number taken over")
+        await turns()
+        assert newcomer.told & WRITABLE
+        assert not newcomer.told & READABLE
+    for sock in spare:
+        reactor.unregister(sock.fileno())
+        sock.close()
+
+
+# Turns --------------------------------------------------------------------------------------------------------------
+
+
+async def test_again_gives_one_more_turn(reactor: Reactor) -> None:
+    note = Note()
+    reactor.again(note)
+    reactor.again(note)
+    await turns()
+    assert note.turns == 1
+
+
+async def test_who_always_wants_another_turn_leaves_room_for_others(reactor: Reactor) -> None:
+    def once_more() -> None:
+        if hog.turns < 100_000:
+            reactor.again(hog)
+
+    hog, modest = Note(once_more), Note()
+    reactor.again(hog)
+    with registered(reactor, modest) as (far,):
+        await turns()
+        far.send(b"x")
+        await until(lambda: modest.told & READABLE, "the modest one told")
+        assert hog.turns < 100_000
+    hog.act = None
+    await turns()
+
+
+async def test_a_hundred_thousand_edges_are_no_more_than_a_batch_at_a_time(reactor: Reactor) -> None:
+    notes = [Note() for _ in range(600)]
+    with registered(reactor, *notes):
+        await until(lambda: all(note.told & WRITABLE for note in notes), "all told, in several batches")
+
+
+# A socket that changes hands ----------------------------------------------------------------------------------------
+
+
+async def test_a_socket_handed_on_keeps_its_edges(reactor: Reactor) -> None:
+    near, far = tcp_pair()
+    taker = Note()
+
+    def hand_on() -> None:
+        if not taker.edges:
+            reactor.hand_on(near, giver.edges[-1])
+            reactor.register(near.fileno(), taker)
+            reactor.take_back(near.fileno())
+
+    giver = Note(hand_on)
+    far.send(b"hello")
+    far.shutdown(socket.SHUT_WR)
+    reactor.register(near.fileno(), giver)
+    await until(lambda: taker.edges, "the next owner told")
+    assert taker.told & CLOSING
+    reactor.unregister(near.fileno())
+
+
+async def test_a_socket_that_nobody_takes_over_is_let_go(reactor: Reactor) -> None:
+    near, far = tcp_pair()
+    giver = Note()
+    reactor.register(near.fileno(), giver)
+    await turns()
+    reactor.hand_on(near, WRITABLE)
+    reactor.take_back(near.fileno())
+    giver.edges.clear()
+    far.send(b"x")
+    await turns()
+    assert giver.edges == []
+    assert reactor.open_sockets == 0
+
+
+async def test_a_socket_closed_while_it_changes_hands_leaves_its_number_usable(reactor: Reactor) -> None:
+    near, _ = tcp_pair()
+    number = near.fileno()
+    reactor.register(number, Note())
+    await turns()
+    reactor.hand_on(near, WRITABLE)
+    near.close()
+    one, other = socket.socketpair()
+    reached, far = (one, other) if one.fileno() == number else (other, one)
+    assert reached.fileno() == number
+    reached.setblocking(False)
+    newcomer = Note()
+    reactor.register(number, newcomer)
+    reactor.take_back(number)
+    far.send(b"x")
+    await until(lambda: newcomer.told & READABLE, "the newcomer told")
+    reactor.unregister(number)
+    one.close()
+    other.close()
+
+
+# Broken handlers ----------------------------------------------------------------------------------------------------
+
+
+def fail() -> None:
+    raise RuntimeError("a broken handler")
+
+
+async def test_a_broken_handler_is_aborted_and_told_of(reactor: Reactor, problems: list[dict[str, Any]]) -> None:
+    broken, sound = Note(fail), Note()
+    with registered(reactor, broken, sound):
+        await until(lambda: sound.edges, "the sound one told")
+    assert [str(error) for error in broken.aborts] == ["a broken handler"]
+    assert [str(problem["exception"]) for problem in problems] == ["a broken handler"]
+
+
+async def test_a_broken_turn_is_aborted_and_told_of(reactor: Reactor, problems: list[dict[str, Any]]) -> None:
+    broken, sound = Note(fail), Note()
+    reactor.again(broken)
+    reactor.again(sound)
+    await turns()
+    assert (len(broken.aborts), sound.turns) == (1, 1)
+    assert len(problems) == 1
+
+
+async def test_not_even_a_broken_abort_stops_the_others(reactor: Reactor, problems: list[dict[str, Any]]) -> None:
+    class Hopeless(Note):
+        def abort(self, error: Exception) -> None:
+            raise RuntimeError("a broken abort") from error
+
+    broken, sound = Hopeless(fail), Note()
+    with registered(reactor, broken, sound):
+        await until(lambda: sound.edges, "the sound one told")
+        reactor.again(sound)
+        await until(lambda: sound.turns, "the sound one's turn")
+    assert [str(problem["exception"]) for problem in problems] == ["a broken handler", "a broken abort"]
