@@ -55,7 +55,6 @@ class ProxyContext:
     connections: Connections = field(default_factory=Connections)
     preserves_source: bool = False
     """We may connect to applications with the client's own address (3.6)."""
-    is_draining: bool = False
     may_grow: bool = False
     """Discovery may still bring what is not known: then a connection waits for its workload a while (2.1, 3.2)."""
     revocation: RevocationGuard | None = None

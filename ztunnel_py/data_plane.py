@@ -104,7 +104,6 @@ class DataPlane:
     async def drain(self, seconds: float) -> bool:
         """Stop accepting at once, let connections end, cut what is left (hbone-dataplane 6.2). True if none was cut."""
         context = self.context
-        context.is_draining = True
         for listener in self.listeners:
             listener.close()
         self.inbound.drain()
