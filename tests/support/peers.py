@@ -16,10 +16,13 @@ from hbone_py.aio.relay import Relay
 from hbone_py.aio.transport import TcpTransport
 from hbone_py.aio.wheel import TimerWheel
 from hbone_py.header_blocks import connect_block
+from hbone_py.tls.buffers import SharedBuffer
 from hbone_py.tls.context import TlsSettings, client_context, server_context
 from hbone_py.tls.credentials import Credentials
+from hbone_py.tls.engine import TlsEngine
 from tests.support.clock import VirtualClock
-from tests.support.sockets import ROOMY, App, tcp_pair, until
+from tests.support.frames import ping, split, wire
+from tests.support.sockets import ROOMY, SECONDS, App, tcp_pair, until
 
 if TYPE_CHECKING:
     import socket
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from hbone_py.streams import Stream
     from hbone_py.tls.context import TlsContext
     from tests.support.certificates import CertificateFiles
+    from tests.support.frames import Frame
     from tests.support.sockets import Buffers
 
 AUTHORITY = b"10.0.0.1:8080"
@@ -42,8 +46,10 @@ def credentials_of(files: CertificateFiles) -> Credentials:
     return Credentials.from_files(files.chain, files.key, files.roots)
 
 
-def client_tls(files: CertificateFiles) -> TlsContext:
-    return client_context(credentials_of(files), TlsSettings())
+def client_tls(files: CertificateFiles, roots: CertificateFiles | None = None) -> TlsContext:
+    """The context of a client; with `roots`, one that believes others than those who vouch for itself."""
+    trusted = (roots or files).roots
+    return client_context(Credentials.from_files(files.chain, files.key, trusted), TlsSettings())
 
 
 def server_tls(files: CertificateFiles) -> TlsContext:
@@ -296,6 +302,20 @@ class PeerMaker:
         client.start()
         return PeerPair(client, server, *owners)
 
+    def facing_client(self, owner: Owner | None = None, **how: Any) -> tuple[Peer, Puppet]:
+        """A client of ours, started, and the puppet it takes for a server."""
+        near, far = tcp_pair()
+        peer = self.client(near, owner, **how)
+        peer.start()
+        return peer, Puppet(self.server_context, far)
+
+    def facing_server(self, owner: Owner | None = None, **how: Any) -> tuple[Peer, Puppet]:
+        """A server of ours, started, and the puppet it takes for a client."""
+        near, far = tcp_pair()
+        peer = self.server(far, owner, **how)
+        peer.start()
+        return peer, Puppet(self.client_context, near)
+
     def close(self) -> None:
         for peer in self.made:
             peer.close()
@@ -314,3 +334,74 @@ class PeerMaker:
         peer = Peer(reactor, transport, context, owner, check=check, **how)
         self.made.append(peer)
         return peer
+
+
+class Puppet:
+    """The other end of a peer's connection, TLS and all, that says and reads only what the test tells it to."""
+
+    def __init__(self, context: TlsContext, sock: socket.socket) -> None:
+        self.tls = TlsEngine(context)
+        self.app = App(sock)
+        self._buffer = SharedBuffer(1 << 18)
+        self._heard = b""
+        self._unsaid = bytearray()
+
+    async def shake_hands(self) -> None:
+        """TLS, to its end as far as this side knows."""
+        while not self.tls.handshake():
+            self._flush()
+            await self._feed()
+        self._flush()
+
+    def say(self, *frames: Frame | bytes) -> None:
+        """Frames, or any other bytes, under TLS."""
+        self.tls.write(wire(*frames))
+        self._flush()
+
+    def nag(self, count: int = 1000) -> None:
+        """Ask `count` PINGs, as far as the socket takes them, and read no answer."""
+        self.tls.write(wire(*(ping(number.to_bytes(8)) for number in range(count))))
+        pending = self.tls.take_ciphertext(self._buffer)
+        self._unsaid += self._buffer.view[:pending]
+        del self._unsaid[: self.app.stuff(bytes(self._unsaid))]
+
+    def say_raw(self, data: bytes) -> None:
+        """Bytes that are no TLS at all."""
+        assert self.app.stuff(data) == len(data)
+
+    async def hear(self, *kinds: int) -> Frame:
+        """The next frame of one of `kinds`; those before it are passed over."""
+        while True:
+            frame = await self._next_frame()
+            if frame.kind in kinds:
+                return frame
+
+    async def hear_end(self) -> list[Frame]:
+        """What still comes, up to the end of the connection."""
+        frames: list[Frame] = []
+        with contextlib.suppress(EOFError, ConnectionError):
+            while True:
+                frames.append(await self._next_frame())
+        return frames
+
+    async def _next_frame(self) -> Frame:
+        while len(self._heard) < 9 or len(self._heard) < 9 + int.from_bytes(self._heard[:3]):
+            if count := self.tls.read_into(self._buffer):
+                self._heard += self._buffer.view[:count]
+            else:
+                await self._feed()
+        end = 9 + int.from_bytes(self._heard[:3])
+        (frame,) = split(self._heard[:end])
+        self._heard = self._heard[end:]
+        return frame
+
+    async def _feed(self) -> None:
+        async with asyncio.timeout(SECONDS):
+            data = await asyncio.get_running_loop().sock_recv(self.app.sock, 1 << 16)
+        if not data:
+            raise EOFError
+        self.tls.feed(data)
+
+    def _flush(self) -> None:
+        while count := self.tls.take_ciphertext(self._buffer):
+            self.app.stuff(self._buffer.view[:count])
