@@ -327,7 +327,7 @@ async def test_a_fault_of_http2_is_told_to_both(peers: PeerMaker) -> None:
 
 async def test_a_peer_that_asks_and_never_reads_is_ended(peers: PeerMaker) -> None:
     owner = Owner()
-    peer, puppet = peers.facing_server(owner, config=Http2Config(max_queued_control=64 * KIB))
+    peer, puppet = peers.facing_server(owner, SMALL_SOCKETS, config=Http2Config(max_queued_control=64 * KIB))
     await puppet.shake_hands()
     puppet.say(PREFACE, settings())
     await until(lambda: peer.is_up, "up")
