@@ -59,14 +59,14 @@ class ProxyContext:
     """Discovery may still bring what is not known: then a connection waits for its workload a while (2.1, 3.2)."""
     revocation: RevocationGuard | None = None
     """Who is no longer let in, where there are revocation lists."""
+    verdict_level: int = field(init=False)
+    """The log level of policy's verdicts (`AUTHZ_POLICY_INFO_LOGGING`)."""
     _dice: Random = field(default_factory=Random)
     _socks_version: int = -1
     _socks_found: Workload | None = None
 
-    @property
-    def verdict_level(self) -> int:
-        """The log level of policy's verdicts (`AUTHZ_POLICY_INFO_LOGGING`)."""
-        return logging.INFO if self.settings.authz_info_logging else logging.DEBUG
+    def __post_init__(self) -> None:
+        self.verdict_level = logging.INFO if self.settings.authz_info_logging else logging.DEBUG
 
     def source_workload(self, client: SocketAddress, *, by_socks: bool = False) -> Workload | None:
         """The workload of ours that a captured connection comes from."""

@@ -80,7 +80,10 @@ class InboundTunnel(SilentDriver, JudgedConnection):
 
     def start(self, request: ConnectRequest, plans: Plans[InboundPlan]) -> None:
         """Steps 2 to 8 of 3.2: every refusal before the tunnel is a status."""
-        self.when_workload_known(lambda: self._begin(request, plans))
+        if self.context.may_grow:
+            self.when_workload_known(lambda: self._begin(request, plans))
+        else:
+            self._begin(request, plans)
 
     def _begin(self, request: ConnectRequest, plans: Plans[InboundPlan]) -> None:
         try:
@@ -200,18 +203,10 @@ class InboundTunnel(SilentDriver, JudgedConnection):
         relay = Relay(self._peer, self._stream, sock, self._flowed, lenient=context.settings.lenient_resets)
         self.flow = relay
         self._stream.owner = relay
-        if self._introduce(sock):
-            relay.start()
-        else:
+        if self._plan.preamble and not _taken(sock, self._plan.preamble):
             relay.cut(ConnectionLost("the application did not take the PROXY preamble"), ErrorCode.INTERNAL_ERROR)
-
-    def _introduce(self, sock: socket.socket) -> bool:
-        """Behind the 200, before any tunnelled byte, counted nowhere. A new socket has room for it."""
-        preamble = self._plan.preamble
-        try:
-            return not preamble or sock.send(preamble) == len(preamble)
-        except OSError:
-            return False
+        else:
+            relay.start()
 
     def _flowed(self, flow: Relay, error: HboneError | None) -> None:
         self.closed(error)
@@ -255,6 +250,14 @@ class InboundTunnel(SilentDriver, JudgedConnection):
     def actual_dst(self) -> str:
         """The application."""
         return show(self._plan.dial)
+
+
+def _taken(sock: socket.socket, preamble: bytes) -> bool:
+    """Behind the 200, before any tunnelled byte, counted nowhere. A new socket has room for it."""
+    try:
+        return sock.send(preamble) == len(preamble)
+    except OSError:
+        return False
 
 
 def _key_of(request: ConnectRequest) -> Hashable | None:

@@ -63,12 +63,13 @@ class JudgedConnection(Connection):
         self._policies = policies
         if verdict.missing:
             self._wait_for_policies()
-        elif verdict.allowed:
+            return
+        if rbac_log.isEnabledFor(self.context.verdict_level):
             self._tell(policies, verdict)
+        if verdict.allowed:
             self._is_admitted = True
             self.let_in()
         else:
-            self._tell(policies, verdict)
             self.turned_away(PolicyDenied(verdict.reason))
 
     def recheck(self) -> None:
@@ -121,11 +122,10 @@ class JudgedConnection(Connection):
     def _tell(self, policies: PolicySet, verdict: Verdict) -> None:
         """Log what was decided and why (7.6)."""
         level = self.context.verdict_level
-        if rbac_log.isEnabledFor(level):
-            for note in verdict.notes:
-                rbac_log.log(level, "%s: %s", note, self.policy_facts)
-            why = explain(verdict, policies, self.policy_facts)
-            rbac_log.log(level, "%s: %s: %s", _outcome(verdict), self.policy_facts, why)
+        for note in verdict.notes:
+            rbac_log.log(level, "%s: %s", note, self.policy_facts)
+        why = explain(verdict, policies, self.policy_facts)
+        rbac_log.log(level, "%s: %s: %s", _outcome(verdict), self.policy_facts, why)
 
     # The application ---------------------------------------------------------------
 
