@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Self
 
+from hbone_py.aio.headers import encoded
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.stream import TunnelStream
-from hbone_py.aio.tcp import Connecting, SocketOptions, outgoing_socket, show
+from hbone_py.aio.tcp import Connecting, SocketOptions, canonical, outgoing_socket, show
 from hbone_py.aio.transport import TcpTransport, TunnelTransport
 from hbone_py.config import Deadlines, Http2Config, Keepalive
-from hbone_py.errors import ConnectionFailed, ConnectionLost, ConnectReplyTimeout, HboneError
-from hbone_py.header_blocks import connect_block, literals
+from hbone_py.connect import parse_authority
+from hbone_py.errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectReplyTimeout,
+    ConnectTimeout,
+    ErrorCode,
+    HboneError,
+)
+from hbone_py.header_blocks import connect_block
 from hbone_py.tls.context import TlsSettings, client_context
 from hbone_py.tls.verify import verify_outbound
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from hbone_py import events as ev
+    from hbone_py.aio.headers import Headers
     from hbone_py.aio.owners import IdentityCheck, PeerOwner
     from hbone_py.aio.tcp import SocketAddress
     from hbone_py.aio.transport import Transport
@@ -96,28 +108,25 @@ class Connection:
         self._closed = asyncio.Event()
         self.peer: Peer
 
-    async def open_tunnel(
-        self, authority: str, headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()
-    ) -> TunnelStream:
+    async def open_tunnel(self, authority: str, headers: Headers = ()) -> TunnelStream:
         """CONNECT to `authority` (`ip:port` or `host:port`).
 
         Raises TunnelRefused for any answer but 200, TooManyStreams at the peer's limit, ConnectionClosing after its
-        GOAWAY, ConnectReplyTimeout, and what may end a stream.
+        GOAWAY, ConnectReplyTimeout, and what may end a stream; BadConnect and LocalProtocolError for an authority
+        or headers that cannot be sent.
         """
-        pairs = headers.items() if hasattr(headers, "items") else headers
-        block = connect_block(
-            authority.encode("ascii"), literals([(name.lower().encode(), value.encode()) for name, value in pairs])
-        )
+        parse_authority(authority)
+        block = connect_block(authority.encode(), encoded(headers))
         tunnel = TunnelStream(self.peer, self.peer.engine.open_tunnel(block))
         self.peer.reactor.touch(self.peer)
         try:
             async with asyncio.timeout(self._deadlines.reply):
                 await tunnel.opened()
         except TimeoutError as error:
-            tunnel.abort()
+            tunnel.abort(ErrorCode.CANCEL)
             raise ConnectReplyTimeout(f"no answer to CONNECT {authority} in time") from error
         except BaseException:
-            tunnel.abort()
+            tunnel.abort(ErrorCode.CANCEL)
             raise
         return tunnel
 
@@ -175,6 +184,9 @@ async def open_connection(
 ) -> Connection:
     """TCP, TLS, HTTP/2: returns once the peer's SETTINGS are here.
 
+        async with await hbone_py.open_connection("10.0.0.7", credentials=mine, expect=[theirs]) as connection:
+            stream = await connection.open_tunnel("10.0.0.7:8080")
+
     `expect` names the SPIFFE identities the peer may have; None takes anyone our roots vouch for.
     Raises ConnectionFailed, TlsHandshakeError, PeerIdentityError, RemoteProtocolError, or the DeadlineExceeded of the
     step that took too long.
@@ -183,18 +195,34 @@ async def open_connection(
     context = client_context(credentials, tls or TlsSettings())
     connection = Connection(deadlines)
     reactor = Reactor.current()
+    address = await _resolved(host, port, deadlines.connect)
 
     def make(transport: Transport) -> Peer:
         return _peer(reactor, transport, context, connection, expect, config, deadlines, keepalive)
 
     dial = Dial(reactor, make, lambda error: connection.peer_closed(None, error))
-    dial.start((host, port), options or SocketOptions(), deadlines.connect)
+    dial.start(address, options or SocketOptions(), deadlines.connect)
     try:
         await connection._wait()
     except BaseException:
         dial.cancel()
         raise
     return connection
+
+
+async def _resolved(host: str, port: int, seconds: float) -> SocketAddress:
+    """The address of `host`, which may be one already."""
+    with contextlib.suppress(ValueError):
+        return str(ip_address(host)), port
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(seconds):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except TimeoutError as error:
+        raise ConnectTimeout(f"no address of {host} in time") from error
+    except OSError as error:
+        raise ConnectionFailed(f"no address of {host}: {error.strerror or error}") from error
+    return canonical(found[0][4])  # type: ignore[arg-type]  # of two or four, as the families we ask for have it
 
 
 async def connect_over(
@@ -249,7 +277,7 @@ async def connect(
     *,
     authority: str,
     credentials: Credentials,
-    headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    headers: Headers = (),
     expect: Iterable[SpiffeId] | None = None,
     tls: TlsSettings | None = None,
     config: Http2Config | None = None,

@@ -6,21 +6,23 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Self
 
+from hbone_py.aio.headers import encoded
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.stream import TunnelStream
 from hbone_py.aio.tcp import Listener, listening_socket
 from hbone_py.aio.transport import TcpTransport
-from hbone_py.errors import HboneError
-from hbone_py.header_blocks import STATUS_200, literals
+from hbone_py.errors import HboneError, LocalProtocolError
+from hbone_py.header_blocks import STATUS_200
 from hbone_py.tls.context import TlsSettings, server_context
 from hbone_py.tls.verify import verify_inbound
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from hbone_py import events as ev
+    from hbone_py.aio.headers import Headers
     from hbone_py.aio.tcp import SocketAddress, SocketOptions
     from hbone_py.config import Deadlines, Http2Config, Keepalive
     from hbone_py.connect import ConnectRequest
@@ -49,19 +51,24 @@ class IncomingTunnel:
         """Who asks: the first SPIFFE identity of the client's certificate."""
         return self.connection.identity
 
-    async def accept(self, headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> TunnelStream:
-        """Say 200 and carry bytes."""
+    async def accept(self, headers: Headers = ()) -> TunnelStream:
+        """Say 200 and carry bytes. Raises LocalProtocolError for headers that cannot be sent, or a second answer."""
+        block = STATUS_200 + encoded(headers)
+        self._check_unanswered()
         self.is_answered = True
-        pairs = headers.items() if hasattr(headers, "items") else headers
-        block = STATUS_200 + literals([(name.lower().encode(), value.encode()) for name, value in pairs])
         if self._raw.stream_id in self.connection.engine.streams:
             self.connection.engine.accept_tunnel(self._raw, block)
             self.connection.reactor.touch(self.connection)
         return self._stream
 
     async def reject(self, status: int) -> None:
-        """Say something else."""
+        """Say something else. Raises LocalProtocolError when it was answered already."""
+        self._check_unanswered()
         self.fail(status)
+
+    def _check_unanswered(self) -> None:
+        if self.is_answered:
+            raise LocalProtocolError(f"the tunnel to {self.request.authority} is answered already")
 
     async def finish(self) -> None:
         """The handler is done: what it has not ended by now ends in peace."""

@@ -225,9 +225,10 @@ class TunnelStream:
         if self.carrier is not None:
             await self.carrier.aclose()
 
-    def abort(self) -> None:
+    def abort(self, code: ErrorCode | None = None) -> None:
         """RST_STREAM."""
-        code = ErrorCode.CONNECT_ERROR if self.peer.is_client else ErrorCode.INTERNAL_ERROR
+        if code is None:
+            code = ErrorCode.CONNECT_ERROR if self.peer.is_client else ErrorCode.INTERNAL_ERROR
         self._let_go(code, StreamReset(code, by_peer=False))
         if self.carrier is not None:
             self.peer.close()
@@ -237,6 +238,8 @@ class TunnelStream:
         self.peer.reactor.touch(self.peer)
         if self._error is None:
             self._fail(error)
+            if self._stream.owner is not self:  # a connection runs inside (`connect_over`)
+                self._stream.owner.tunnel_lost(error)
 
     def _arrived(self, pieces: list[memoryview], size: int) -> int:
         self._readable.wake()
