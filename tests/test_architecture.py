@@ -3,7 +3,7 @@
     ztunnel_py  sidecar_py  waypoint_py  istiod_py       lab_py (starts them as processes)
           |           |           |          |             |
     mesh_py:   telemetry, identity, xds, admin, serve, config         I/O allowed
-               http > discovery > policy > model                      pure
+               http > manifests > discovery > policy > model          pure
     hbone_py:  aio                                                    I/O allowed
                tls > everything else                                  pure (tls reads certificate files)
 
@@ -36,7 +36,7 @@ MAY_IMPORT = {
 # Within a package, a higher number may import a lower one. What is not named stands at the package's "*".
 LEVELS = {
     "hbone_py": {"aio": 2, "tls": 1, "*": 0},
-    "mesh_py": {"model": 0, "policy": 1, "discovery": 2, "http": 3, "*": 4},
+    "mesh_py": {"model": 0, "policy": 1, "discovery": 2, "manifests": 3, "http": 4, "*": 5},
 }
 IMPURE_MODULES = frozenset(
     {"asyncio", "uvloop", "aiohttp", "selectors", "select", "socket", "ssl"}
@@ -80,7 +80,7 @@ def is_pure(module: str) -> bool:
         case "hbone_py":
             return level_of(module) < 2 and not is_front(module)
         case "mesh_py":
-            return level_of(module) < 4
+            return level_of(module) < LEVELS["mesh_py"]["*"]
         case _:
             return False
 
