@@ -1,0 +1,1 @@
+"""Kubernetes manifests as typed objects, each with its place in a file [pure]."""
