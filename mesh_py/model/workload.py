@@ -94,6 +94,17 @@ class IpFamilies(Enum):
         return self is IpFamilies.DUAL or (self is IpFamilies.IPV6) is is_ipv6(ip)
 
 
+class AppProtocol(Enum):
+    """What a service port is declared to speak."""
+
+    UNKNOWN = "UNKNOWN"
+    HTTP11 = "HTTP11"
+    HTTP2 = "HTTP2"
+    GRPC = "GRPC"
+    TCP = "TCP"
+    TLS = "TLS"
+
+
 class Visibility(Enum):
     """Who sees a service: everybody, or clients of its own namespace."""
 
@@ -210,6 +221,8 @@ class Service:
     ip_families: IpFamilies | None = None
     canonical: bool = False
     visibility: Visibility = Visibility.PUBLIC
+    app_protocols: Mapping[int, AppProtocol] = field(default_factory=dict)
+    """By service port; a port that is not named here is UNKNOWN. Node proxies pass everything on alike."""
     key: NamespacedHostname = field(init=False, repr=False, compare=False)
     identities: tuple[SpiffeId, ...] = field(init=False, repr=False, compare=False)
     """The `subject_alt_names` that are SPIFFE identities, in order; others cannot be expected of anyone."""
