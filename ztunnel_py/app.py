@@ -12,7 +12,6 @@ import contextlib
 import datetime
 import itertools
 import logging
-import signal
 from typing import TYPE_CHECKING, Any
 
 from hbone_py.aio.reactor import Reactor
@@ -23,26 +22,27 @@ from mesh_py.identity.local_ca import LocalCa
 from mesh_py.identity.revocation import CrlError, RevocationFile
 from mesh_py.identity.sources import choose_source
 from mesh_py.identity.store import CertificateStore
+from mesh_py.process.background import background
+from mesh_py.process.listening import StartError, bind_all, bind_datagrams
+from mesh_py.process.mesh_source import MeshSource
+from mesh_py.process.signals import stop_signals
 from mesh_py.telemetry.log_sink import LogSink
 from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
 from ztunnel_py.data_plane import DataPlane
 from ztunnel_py.listening import (
     DNS,
+    KEPT_ALIVE,
     STUB_INBOUND,
-    StartError,
-    bind_all,
-    bind_datagrams,
     data_addresses,
     dns_addresses,
     surface_addresses,
 )
-from ztunnel_py.mesh_source import MeshSource
 from ztunnel_py.surfaces import Surfaces
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mesh_py.identity.sources import CertificateSource
@@ -69,14 +69,15 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
     sink = LogSink(1)
     logs = Logs(sink, filter=settings.log_filter, json=settings.log_json)
     stop, now = asyncio.Event(), asyncio.Event()
-    source = MeshSource.load(settings) if stubs is None else stubs.source
+    source = MeshSource.load(settings.mesh) if stubs is None else stubs.source
     store = CertificateStore(_certificate_source(settings), settings.tls, _utc_now)
     revoked = _revoked(settings)
     reuse = worker is not None
     addresses = [data_addresses(settings), dns_addresses(settings), stubs.addresses() if stubs else ()]
-    sockets = bind_all(itertools.chain(*addresses), settings.socket_options, reuse_port=reuse)
+    sockets = bind_all(itertools.chain(*addresses), settings.socket_options, kept_alive=KEPT_ALIVE, reuse_port=reuse)
     try:
-        sockets |= bind_datagrams(sockets, reuse_port=reuse)
+        askable = {name: sock for name, sock in sockets.items() if name.startswith(DNS)}
+        sockets |= bind_datagrams(askable, reuse_port=reuse, flag="--dns-proxy-addr")
         surface_sockets = {} if reuse else bind_all(surface_addresses(settings))
     except StartError:
         for sock in sockets.values():
@@ -98,7 +99,7 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
             await surfaces.serve(stack, surface_sockets, worker)
             dns = await _serve_names(stack, plane.context, sockets)
             readiness.done("dns proxy")
-            await stack.enter_async_context(_background(source.follow(state), store.watch(), plane.background()))
+            await stack.enter_async_context(background(source.follow(state), store.watch(), plane.background()))
             for name, sock in (sockets | surface_sockets).items():
                 if not name.startswith(STUB_INBOUND):
                     log.info("listener established", extra=_listener_fields(name, sock))
@@ -141,18 +142,6 @@ async def _drain(plane: DataPlane, seconds: float, now: asyncio.Event) -> None:
         impatience.cancel()
 
 
-@contextlib.asynccontextmanager
-async def _background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run coroutines beside the body, and end them with it."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one) for one in work]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-
-
 def _certificate_source(settings: Settings) -> CertificateSource:
     return choose_source(
         settings.certificates,
@@ -193,20 +182,3 @@ def _listener_fields(name: str, sock: socket.socket) -> dict[str, Any]:
     component = {"plaintext": "inbound plaintext"}.get(name, name)
     host, port = sock.getsockname()[:2]
     return fields(address=Bare(show((host, port))), component=component)
-
-
-@contextlib.contextmanager
-def stop_signals(stop: asyncio.Event, now: asyncio.Event) -> Iterator[None]:
-    """SIGTERM or SIGINT sets `stop`, a second one sets `now`."""
-    loop = asyncio.get_running_loop()
-
-    def received() -> None:
-        (now if stop.is_set() else stop).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, received)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)

@@ -15,18 +15,20 @@ from hbone_py import Deadlines, Http2Config, Keepalive, TlsSettings
 from hbone_py.aio.tcp import SocketOptions
 from mesh_py.identity.local_ca import user_folder
 from mesh_py.identity.sources import CertificateSettings
+from mesh_py.process.memory_limit import memory_limit
+from mesh_py.process.mesh_source import MeshPlace
+from mesh_py.settings.kinds import WorkloadInfo, is_loopback
+from mesh_py.settings.source import SettingsError, from_environment, from_flags
 from ztunnel_py import settings_table as table
 from ztunnel_py.dns_settings import DnsSettings, read_dns_settings
-from ztunnel_py.memory_limit import memory_limit
-from ztunnel_py.setting_values import Mode, WorkloadInfo, is_loopback
-from ztunnel_py.settings_source import SettingsError, from_environment, from_flags
+from ztunnel_py.mode import Mode
 from ztunnel_py.stub_settings import with_stub_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mesh_py.settings.source import Given, Values
     from mesh_py.telemetry.log_filter import LogFilter
-    from ztunnel_py.settings_source import Given, Values
 
 __all__ = ["Mode", "Ports", "Settings", "SettingsError", "WorkloadInfo", "from_env", "from_values"]
 
@@ -122,6 +124,11 @@ class Settings:
         """Address of the listeners: `bind`, or all; `::` is meant for IPv4 too."""
         return self.bind or ("::" if self.ipv6 else "0.0.0.0")
 
+    @property
+    def mesh(self) -> MeshPlace:
+        """Where the mesh is described."""
+        return MeshPlace(self.local_xds_path, self.local_xds, self.trust_domain, self.watch_file)
+
 
 def from_env(environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> Settings:
     """Settings from flags (by setting name) and environment.
@@ -129,7 +136,7 @@ def from_env(environ: Mapping[str, str], flags: Mapping[str, str] | None = None)
     Raises:
         SettingsError: a value cannot be used, or two do not go together; one line.
     """
-    return from_values([from_flags(flags or {}), from_environment(environ)], environ)
+    return from_values([from_flags(table.TABLE, flags or {}), from_environment(table.TABLE, environ)], environ)
 
 
 def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str]) -> Settings:
@@ -143,7 +150,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         SettingsError: as `from_env`.
     """
     values = with_stub_defaults(layers)
-    for setting in table.ALL:
+    for setting in table.TABLE.all:
         values[setting]  # every value must be readable, used or not
     _refuse_what_is_not_built(values)
     mode = _mode(values, environ)

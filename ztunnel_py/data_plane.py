@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.tcp import Listener, transparent
 from mesh_py.admin.config_dump import Json, workload_entry
+from mesh_py.process.listening import StartError
 from mesh_py.telemetry.facts import Parties
 from ztunnel_py.capture import ProxyProtocolCapture
 from ztunnel_py.context import ProxyContext
 from ztunnel_py.inbound import Inbound, has_unsent
 from ztunnel_py.inbound_passthrough import InboundPassthrough
-from ztunnel_py.listening import StartError
 from ztunnel_py.outbound import Outbound
 from ztunnel_py.revocation import RevocationGuard
 from ztunnel_py.socks5 import Socks5

@@ -7,7 +7,8 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from ztunnel_py.console import Console
+from mesh_py.process.console import Console
+from mesh_py.process.run_loop import started
 from ztunnel_py.demo_judge import Evidence, fields_of, judge
 from ztunnel_py.demo_request import (
     DemoFailed,
@@ -18,12 +19,12 @@ from ztunnel_py.demo_request import (
     shown_identity,
 )
 from ztunnel_py.embedded import (
+    NAME_STYLES,
     embedded_world,
     print_banner,
     print_what_to_try,
     serve_until_told,
 )
-from ztunnel_py.run_loop import started
 from ztunnel_py.world import APPLICATION_PORT, HTTPBIN, SLEEP, World
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def run_demo(net: str, state_dir: Path | None, *, once: bool) -> int:
 
 
 async def _demo(world: World, state_dir: Path | None, *, once: bool) -> int:
-    console = Console()
+    console = Console(name_styles=NAME_STYLES)
     listener = Listener(console)
     async with embedded_world(world, state_dir, {}, listener.heard) as running:
         print_banner(console, running)
@@ -162,7 +163,7 @@ def _print_lines(console: Console, evidence: Evidence) -> None:
         ("node-a", "source side", evidence.source_line),
         ("node-b", "destination side", evidence.destination_line),
     ):
-        console.say(f"  {console.styled(f'{name}, {side}', 'blue' if name == 'node-a' else 'magenta')}")
+        console.say(f"  {console.styled_name(name, f'{name}, {side}')}")
         console.say(f"  {line or 'nothing'}")
 
 

@@ -18,7 +18,7 @@ from mesh_py.discovery.dns_names import NameRules
 from ztunnel_py.dns_forwarder import Forwarder, ResolvConfFile
 from ztunnel_py.dns_messages import bare_reply
 from ztunnel_py.dns_resolver import Resolver
-from ztunnel_py.setting_values import Mode
+from ztunnel_py.mode import Mode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mesh_py.settings.kinds import is_loopback
+from mesh_py.settings.source import SettingsError
 from ztunnel_py import settings_table as table
-from ztunnel_py.setting_values import Mode, is_loopback
-from ztunnel_py.settings_source import SettingsError
+from ztunnel_py.mode import Mode
 
 if TYPE_CHECKING:
-    from ztunnel_py.settings_source import Values
+    from mesh_py.settings.source import Values
 
 ONLY_LOCAL = "names are told on this machine only: use localhost or a loopback address"
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ztunnel_py.app import stop_signals
+from mesh_py.process.console import Console
+from mesh_py.process.listening import StartError
+from mesh_py.process.port_holder import why_not
+from mesh_py.process.run_loop import started
+from mesh_py.process.signals import stop_signals
+from mesh_py.process.waiting import any_of
 from ztunnel_py.children import Child, start_child
 from ztunnel_py.config import Ports
-from ztunnel_py.console import Console
-from ztunnel_py.listening import StartError
-from ztunnel_py.port_holder import why_not
-from ztunnel_py.run_loop import started
-from ztunnel_py.waiting import any_of
 from ztunnel_py.world import APPLICATION_PORT, DNS_PORT, Node, World, WorldFiles, lay_out
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ READY_SECONDS = 20.0
 """How long the world may take to come up."""
 END_SECONDS = 20.0
 """How long after SIGTERM a child is killed; drains end long before."""
+NAME_STYLES = {"node-a": "blue"}
+"""How lines of the world's processes are told apart at a terminal."""
 _LOOK_SECONDS = 0.02
 
 
@@ -226,7 +228,7 @@ def run_embedded(net: str, state_dir: Path | None, environment: Mapping[str, str
 
 
 async def _serve(world: World, state_dir: Path | None, environment: Mapping[str, str]) -> int:
-    console = Console()
+    console = Console(name_styles=NAME_STYLES)
     async with embedded_world(world, state_dir, environment, console.heard) as running:
         print_banner(console, running)
         print_what_to_try(console, running)

@@ -20,13 +20,13 @@ from ztunnel_py.settings_table import (
     WORKLOAD_KEY,
     WORKLOAD_ROOT_CERT,
     XDS_ADDRESS,
-    Setting,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ztunnel_py.settings_source import Given
+    from mesh_py.settings.setting import Setting
+    from mesh_py.settings.source import Given
 
 PASSED_ON: tuple[Setting[Any], ...] = (RUST_LOG, LOG_FORMAT, AUTHZ_INFO, WORKERS)
 """What the embedded world's proxies take from whoever starts it."""

@@ -6,18 +6,18 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mesh_py.process.file_limit import raise_file_limit
+from mesh_py.process.port_holder import why_not
+from mesh_py.process.run_loop import started
+from mesh_py.settings.source import SettingsError
 from ztunnel_py.children import WORKER_SOCKET
 from ztunnel_py.embedded_default import is_embedded, passed_on
-from ztunnel_py.file_limit import raise_file_limit
-from ztunnel_py.port_holder import why_not
-from ztunnel_py.run_loop import started
-from ztunnel_py.settings_source import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mesh_py.settings.source import Given
     from ztunnel_py.config import Settings
-    from ztunnel_py.settings_source import Given
 
 
 def serve(layers: Sequence[Mapping[str, Given]], parameters: Mapping[str, Any]) -> int:

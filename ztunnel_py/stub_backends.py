@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 from mesh_py.discovery.loopback_map import LoopbackMap
 from mesh_py.discovery.remap import home_network, remapped
 from mesh_py.discovery.stub_places import HBONE_PORT, Place, Trial, places, trial
+from mesh_py.process.console import Console
+from mesh_py.process.listening import StartError
+from mesh_py.process.mesh_source import MeshSource
+from mesh_py.process.port_holder import why_not
+from mesh_py.process.waiting import any_of
 from ztunnel_py.app import run
 from ztunnel_py.children import start_child
-from ztunnel_py.console import Console
-from ztunnel_py.listening import STUB_INBOUND, StartError
-from ztunnel_py.mesh_source import MeshSource
-from ztunnel_py.port_holder import why_not
+from ztunnel_py.listening import STUB_INBOUND
 from ztunnel_py.stub_banner import banner
-from ztunnel_py.waiting import any_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -61,7 +62,7 @@ class StubBackends:
     def load(settings: Settings) -> StubBackends:
         """Read the mesh and move it. Raises StartError and ConfigError, as `MeshSource.load`."""
         stubs = StubBackends()
-        stubs.source = MeshSource.load(settings, stubs.move)
+        stubs.source = MeshSource.load(settings.mesh, stubs.move)
         network = settings.network or home_network(stubs.config)
         stubs.places = places(stubs.config, network)
         stubs._ours = {w.uid for w in stubs.config.workloads if w.network == network}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mesh_py.settings.kinds import WorkerCount, is_loopback
+from mesh_py.settings.source import Given, SettingsError, Values
 from ztunnel_py import settings_table as table
-from ztunnel_py.setting_values import Mode, WorkerCount, is_loopback
-from ztunnel_py.settings_source import Given, SettingsError, Values
+from ztunnel_py.mode import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from mesh_py.admin.http_server import HttpServer
     from mesh_py.admin.readiness import Readiness
+    from mesh_py.process.mesh_source import MeshSource
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
     from mesh_py.telemetry.snapshot import Snapshot
     from ztunnel_py.config import Settings
     from ztunnel_py.data_plane import DataPlane
-    from ztunnel_py.mesh_source import MeshSource
     from ztunnel_py.stub_backends import StubBackends
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from hbone_py.identity import SpiffeId
 from mesh_py.identity.layout import identity_folder, write_leaf
 from mesh_py.identity.local_ca import LocalCa
+from mesh_py.settings.source import SettingsError
 from ztunnel_py.config import Ports
-from ztunnel_py.settings_source import SettingsError
 
 if TYPE_CHECKING:
     import datetime

@@ -32,6 +32,7 @@ from mesh_py.identity.store import CertificateStore
 from mesh_py.model.address import IpAddress, parse_ip
 from mesh_py.model.authorization import Policy
 from mesh_py.model.workload import Service, Workload
+from mesh_py.process.listening import bind_all
 from mesh_py.telemetry.access_log import AccessLog
 from mesh_py.telemetry.connection_log import PlainLines
 from mesh_py.telemetry.exposition import render
@@ -44,7 +45,7 @@ from tests.support.processes import eventually, loopback_address
 from tests.support.tcp_apps import Behaviour, TcpApp, drop
 from ztunnel_py.config import from_env
 from ztunnel_py.data_plane import DataPlane
-from ztunnel_py.listening import bind_all, data_addresses
+from ztunnel_py.listening import KEPT_ALIVE, data_addresses
 from ztunnel_py.name_lookup import NameLookup
 
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ class Pods:
         store = CertificateStore(
             self.authority, TlsSettings(), lambda: datetime.datetime.now(datetime.UTC) + self.later
         )
-        sockets = bind_all(data_addresses(settings), settings.socket_options)
+        sockets = bind_all(data_addresses(settings), settings.socket_options, kept_alive=KEPT_ALIVE)
         logs = cast("Logs", SimpleNamespace(access=access))
         revoked = None if settings.crl_path is None else RevocationFile(settings.crl_path)
         if revoked is not None:

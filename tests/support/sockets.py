@@ -163,3 +163,13 @@ async def until(condition: Callable[[], object], what: str, seconds: float = SEC
     while not condition():
         assert time.monotonic() < deadline, f"not {what} after {seconds} s"
         await asyncio.sleep(0)
+
+
+def taken(address: str, port: int) -> socket.socket:
+    """A listener in somebody's way."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((address, port))
+    listener.listen()
+    return listener

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hbone_py.aio.tcp import SocketOptions
+from mesh_py.process.listening import bind_all
 from tests.support.processes import loopback_address
-from ztunnel_py.listening import bind_all
+from ztunnel_py.listening import KEPT_ALIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def tcp(sock: socket.socket, option: int) -> int:
 )
 def test_options_reach_the_sockets_that_are_accepted(name: str, keepalive: bool) -> None:
     """As ztunnel has it, HBONE and SOCKS5 are left without keepalive; PINGs and the application see to that."""
-    sockets = bind_all(iter([(name, loopback_address(), 0)]), OPTIONS)
+    sockets = bind_all(iter([(name, loopback_address(), 0)]), OPTIONS, kept_alive=KEPT_ALIVE)
     with sockets[name] as listener, accepted(listener) as sock:
         assert tcp(sock, socket.TCP_NODELAY)
         assert bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)) is keepalive
@@ -49,6 +50,6 @@ def test_options_reach_the_sockets_that_are_accepted(name: str, keepalive: bool)
 
 
 def test_without_a_user_timeout_there_is_none() -> None:
-    sockets = bind_all(iter([("outbound", loopback_address(), 0)]), SocketOptions())
+    sockets = bind_all(iter([("outbound", loopback_address(), 0)]), SocketOptions(), kept_alive=KEPT_ALIVE)
     with sockets["outbound"] as listener, accepted(listener) as sock:
         assert tcp(sock, socket.TCP_USER_TIMEOUT) == 0

@@ -10,7 +10,7 @@ import yaml
 
 from tests.ztunnel_py.worlds import finished
 from ztunnel_py.command_line import run
-from ztunnel_py.settings_table import ALL, SECTIONS
+from ztunnel_py.settings_table import TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ HEAVY = ("asyncio", "cryptography", "OpenSSL", "aiohttp", "h2", "yaml", "hbone_p
 
 @pytest.fixture(autouse=True)
 def _nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for setting in ALL:
+    for setting in TABLE.all:
         for name in (setting.name, *setting.also):
             monkeypatch.delenv(name, raising=False)
     for name in ("PROXY_CONFIG", "INPOD_UDS", "SSLKEYLOGFILE"):
@@ -34,8 +34,8 @@ def test_help_tells_every_setting_by_section_and_who_wins(capsys: pytest.Capture
     page = capsys.readouterr().out
     words = " ".join(page.split())
     assert "A flag wins over the environment, the environment over --config FILE, the file over the default." in words
-    assert [title for title in SECTIONS if f"{title}:" not in page] == []
-    assert [setting.option for setting in ALL if f"  {setting.option}" not in page] == []
+    assert [title for title in TABLE.sections if f"{title}:" not in page] == []
+    assert [setting.option for setting in TABLE.all if f"  {setting.option}" not in page] == []
     assert "Examples:" in page
     for command in ("demo", "config", "completion"):
         assert f"  {command} " in page
@@ -105,7 +105,7 @@ def test_config_show_tells_values_and_where_they_come_from(
     command = ["config", "show", "-o", "json", "--config", "s.yaml", "--cluster-id", "by-flag"]
     run([*command, "--local-xds-path", "m.yaml", "--fake-ca"])
     shown = json.loads(capsys.readouterr().out)
-    assert list(shown) == [setting.name for setting in ALL]
+    assert list(shown) == [setting.name for setting in TABLE.all]
     assert shown["NODE_NAME"] == {"value": "by-file", "from": "s.yaml:1:12: NODE_NAME"}
     assert shown["NETWORK"] == {"value": "by-variable", "from": "NETWORK"}
     assert shown["CLUSTER_ID"] == {"value": "by-flag", "from": "--cluster-id"}

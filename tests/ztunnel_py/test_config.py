@@ -8,9 +8,9 @@ import pytest
 
 from hbone_py import Deadlines, Http2Config, Keepalive, TlsSettings
 from hbone_py.aio.tcp import SocketOptions
+from mesh_py.process.memory_limit import memory_limit
 from mesh_py.telemetry.log_filter import LogFilter
 from ztunnel_py.config import Mode, Ports, Settings, SettingsError, WorkloadInfo, from_env
-from ztunnel_py.memory_limit import memory_limit
 
 ENOUGH = {"LOCAL_XDS_PATH": "mesh.yaml", "WORKLOAD_CERT_DIR": "certs"}
 """The least a proxy must be told."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.ztunnel_py.worlds import UP, finished, started, taken, world_net
+from tests.support.sockets import taken
+from tests.ztunnel_py.worlds import UP, finished, started, world_net
 from ztunnel_py.world import World
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import dns.rcode
 import pytest
 
 from hbone_py.aio.tcp import listening_socket
+from mesh_py.process.listening import StartError, bind_datagrams
 from tests.support.name_server import Answer, NameServer, addresses, code, silence
 from tests.support.processes import eventually, run_tool
 from tests.support.require import require_tool
@@ -23,7 +24,6 @@ from tests.support.world import service, workload
 from ztunnel_py import dns_proxy
 from ztunnel_py.dns_proxy import serve_dns
 from ztunnel_py.dns_settings import DnsSettings
-from ztunnel_py.listening import StartError, bind_datagrams
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

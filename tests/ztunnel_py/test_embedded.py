@@ -12,17 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import pytest
 
-from tests.ztunnel_py.worlds import (
-    UP,
-    children_of,
-    curl,
-    finished,
-    is_alive,
-    started,
-    taken,
-    wait_for_the_end_of,
-    world_net,
-)
+from tests.support.sockets import taken
+from tests.ztunnel_py.worlds import UP, children_of, curl, finished, is_alive, started, wait_for_the_end_of, world_net
 from ztunnel_py.world import World
 
 if TYPE_CHECKING:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mesh_py.settings.source import SettingsError
 from tests.support.processes import PeerProcess
-from tests.ztunnel_py.worlds import CLEAN, curl, finished, started, taken, world_net
+from tests.support.sockets import taken
+from tests.ztunnel_py.worlds import CLEAN, curl, finished, started, world_net
 from ztunnel_py.command_line import run
 from ztunnel_py.config import from_env
 from ztunnel_py.serving import refuse_taken_ports
-from ztunnel_py.settings_source import SettingsError
 from ztunnel_py.world import World
 
 if TYPE_CHECKING:

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hbone_py import Deadlines, Http2Config, Keepalive
 from hbone_py.aio.tcp import SocketOptions
+from mesh_py.settings.page import settings_page
 from tests.support.source_tree import ROOT
 from ztunnel_py import settings_table as table
-from ztunnel_py.settings_page import settings_page
-from ztunnel_py.settings_table import ALL, Setting
+from ztunnel_py.settings_table import TABLE
+
+if TYPE_CHECKING:
+    from mesh_py.settings.setting import Setting
 
 
 def test_no_name_and_no_flag_is_taken_twice() -> None:
-    names = Counter(name for setting in ALL for name in (setting.name, *setting.also))
-    flags = Counter(setting.option for setting in ALL)
+    names = Counter(name for setting in TABLE.all for name in (setting.name, *setting.also))
+    flags = Counter(setting.option for setting in TABLE.all)
     assert [name for name, count in (names + flags).items() if count > 1] == []
 
 
-@pytest.mark.parametrize("setting", ALL, ids=lambda setting: setting.name)
+@pytest.mark.parametrize("setting", TABLE.all, ids=lambda setting: setting.name)
 def test_a_setting_can_be_explained(setting: Setting[object]) -> None:
     assert setting.meaning.endswith((".", ")"))
     assert setting.option.startswith("--")
 
 
-@pytest.mark.parametrize("setting", ALL, ids=lambda setting: setting.name)
+@pytest.mark.parametrize("setting", TABLE.all, ids=lambda setting: setting.name)
 def test_a_default_can_be_written_and_read(setting: Setting[object]) -> None:
     if setting.default is not None:
         assert setting.kind.read(setting.kind.write(setting.default)) == setting.default
@@ -58,4 +62,4 @@ def test_a_default_is_the_library_s_own(setting: Setting[object], default: objec
 
 def test_the_page_of_the_documentation_is_the_table() -> None:
     # To renew it: python -m ztunnel_py config page
-    assert settings_page() in (ROOT / "docs" / "configuration.md").read_text()
+    assert settings_page(TABLE, "ztunnel") in (ROOT / "docs" / "configuration.md").read_text()

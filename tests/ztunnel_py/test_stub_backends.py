@@ -19,7 +19,8 @@ from mesh_py.discovery.local_file import read_local_config
 from tests.support import dumps
 from tests.support.processes import PeerProcess, loopback_address, run_tool
 from tests.support.require import require_tool
-from tests.ztunnel_py.worlds import finished, started, taken
+from tests.support.sockets import taken
+from tests.ztunnel_py.worlds import finished, started
 from ztunnel_py.config import from_env
 from ztunnel_py.stub_backends import StubBackends
 

@@ -11,7 +11,7 @@ import pytest
 from hbone_py import Credentials
 from mesh_py.discovery.local_file import read_local_config
 from mesh_py.identity.layout import CERT_CHAIN, KEY, ROOT_CERT, identity_folder
-from ztunnel_py.settings_source import SettingsError
+from mesh_py.settings.source import SettingsError
 from ztunnel_py.world import HTTPBIN, SLEEP, World, lay_out
 
 if TYPE_CHECKING:

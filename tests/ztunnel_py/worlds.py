@@ -119,13 +119,3 @@ def curl(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The real curl."""
     command = [require_tool("curl"), "--silent", "--show-error", "--max-time", "20", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def taken(address: str, port: int) -> socket.socket:
-    """A listener in somebody's way."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.bind((address, port))
-    listener.listen()
-    return listener

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ztunnel_py.settings_source import SettingsError
+from mesh_py.settings.source import SettingsError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ztunnel_py.setting_values import (
+from mesh_py.settings.kinds import (
     ADDRESS,
     BOOLEAN,
     MAYBE,
-    MODE,
     NAME,
     PATH,
     PORT,
@@ -23,7 +22,6 @@ from ztunnel_py.setting_values import (
     WORKLOAD_INFO,
     WORKLOAD_NAME,
     Kind,
-    Mode,
     WorkerCount,
     WorkloadInfo,
     choice,
@@ -79,7 +77,6 @@ def test_a_size_is_read(text: str, count: int) -> None:
         pytest.param(ADDRESS, "[::1]", "::1", id="IPv6 in brackets"),
         pytest.param(ADDRESS, "0:0::1", "::1", id="IPv6 in its canonical form"),
         pytest.param(PATH, "a b/c", Path("a b/c"), id="path"),
-        pytest.param(MODE, "node", Mode.NODE, id="mode"),
         pytest.param(WORKLOAD_INFO, "shop/cart-1/cart", WorkloadInfo("shop", "cart-1", "cart"), id="workload"),
         pytest.param(WORKLOAD_NAME, "shop/cart-1", "shop/cart-1", id="workload name"),
         pytest.param(WORKER_COUNT, "50%", WorkerCount(50, is_share=True), id="share of the cores"),
@@ -104,8 +101,6 @@ def test_a_value_is_read(kind: Kind[object], text: str, value: object) -> None:
         pytest.param(ADDRESS, "127.0.0.256", "is not an IP address", id="no such byte"),
         pytest.param(NAME, "a b", "is not a name", id="name with a space"),
         pytest.param(PATH, "", "is not a path", id="empty path"),
-        pytest.param(MODE, "shared", "is not built yet", id="shared"),
-        pytest.param(MODE, "sidecar", "is none of node, dedicated", id="no mode"),
         pytest.param(WORKLOAD_INFO, "shop/cart", "is not namespace/name/service-account", id="two parts"),
         pytest.param(WORKLOAD_INFO, "shop//cart", "is not namespace/name/service-account", id="empty part"),
         pytest.param(WORKLOAD_NAME, "cart", "is not namespace/name", id="one part"),

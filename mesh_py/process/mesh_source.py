@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from mesh_py.discovery.local_file import LocalConfig, read_local_config
 from mesh_py.discovery.problems import ConfigError
-from ztunnel_py.listening import StartError
+from mesh_py.process.listening import StartError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from mesh_py.discovery.state import MeshState
-    from ztunnel_py.config import Settings
 
     Change = Callable[[LocalConfig], LocalConfig]
     """What becomes of a description that was read."""
@@ -25,6 +24,20 @@ log = logging.getLogger("state")
 
 LOOK_EVERY = 0.25
 """Seconds between looks at the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeshPlace:
+    """Where to look for it."""
+
+    path: Path | None
+    """A file (`LOCAL_XDS_PATH`); ..."""
+    text: str | None
+    """... or else this text (`LOCAL_XDS`); with neither, the mesh is empty."""
+    trust_domain: str
+    """Of workloads that name none."""
+    is_followed: bool = True
+    """Whether edits of the file take effect."""
 
 
 @dataclass(slots=True)
@@ -38,22 +51,22 @@ class MeshSource:
     _change: Change | None = None
 
     @staticmethod
-    def load(settings: Settings, change: Change | None = None) -> MeshSource:
+    def load(place: MeshPlace, change: Change | None = None) -> MeshSource:
         """Read it. Raises StartError when it cannot be read, ConfigError when it is wrong.
 
         Args:
+            place: where.
             change: what becomes of every version that was read; None: nothing.
         """
-        path = settings.local_xds_path
+        path = place.path
         if path is None:
-            text = settings.local_xds or "{}"
-            config = read_local_config(text, "LOCAL_XDS", trust_domain=settings.trust_domain)
-            source = MeshSource(config, None, settings.trust_domain, None, change)
+            config = read_local_config(place.text or "{}", "LOCAL_XDS", trust_domain=place.trust_domain)
+            source = MeshSource(config, None, place.trust_domain, None, change)
         else:
             stamp = _stamp_of(path)
-            config = read_local_config(_read(path), str(path), trust_domain=settings.trust_domain)
-            followed = path if settings.watch_file else None
-            source = MeshSource(config, followed, settings.trust_domain, stamp, change)
+            config = read_local_config(_read(path), str(path), trust_domain=place.trust_domain)
+            followed = path if place.is_followed else None
+            source = MeshSource(config, followed, place.trust_domain, stamp, change)
         source._take(config)
         for warning in config.warnings:
             log.warning("%s", warning)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ztunnel_py.memory_limit import memory_limit
+from mesh_py.process.memory_limit import memory_limit
 
 if TYPE_CHECKING:
     from pathlib import Path

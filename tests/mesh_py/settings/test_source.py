@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ztunnel_py.settings_source import Given, SettingsError, Values, complaint, from_environment, from_flags
-from ztunnel_py.settings_table import CLUSTER_ID, KEEPALIVE_TIME, NETWORK, NODE_NAME
+from mesh_py.settings.source import Given, SettingsError, Values, complaint, from_environment, from_flags
+from tests.mesh_py.settings.example import CLUSTER_ID, KEEPALIVE_TIME, NETWORK, NODE_NAME, TABLE
 
 FLAG = {"NODE_NAME": "by-flag"}
 VARIABLE = {"NODE_NAME": "by-variable"}
@@ -25,7 +25,7 @@ FILE = {"NODE_NAME": Given("by-file", "settings.yaml:1:12: NODE_NAME")}
 def test_the_strongest_source_wins(
     flags: dict[str, str], environ: dict[str, str], file: dict[str, Given], value: str | None, origin: str
 ) -> None:
-    values = Values([from_flags(flags), from_environment(environ), file])
+    values = Values([from_flags(TABLE, flags), from_environment(TABLE, environ), file])
     assert (values[NODE_NAME], values.origin(NODE_NAME)) == (value, origin)
 
 
@@ -39,19 +39,19 @@ def test_the_strongest_source_wins(
     ],
 )
 def test_a_second_name_is_known(environ: dict[str, str], value: str) -> None:
-    assert Values([{}, from_environment(environ)])[CLUSTER_ID] == value
+    assert Values([{}, from_environment(TABLE, environ)])[CLUSTER_ID] == value
 
 
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
         pytest.param(
-            [from_flags({"KEEPALIVE_TIME": "5x"})],
+            [from_flags(TABLE, {"KEEPALIVE_TIME": "5x"})],
             "--keepalive-time: '5x' is not a duration, such as 5m, 180s or 500ms",
             id="flag",
         ),
         pytest.param(
-            [from_environment({"KEEPALIVE_TIME": "5x"})],
+            [from_environment(TABLE, {"KEEPALIVE_TIME": "5x"})],
             "KEEPALIVE_TIME: '5x' is not a duration, such as 5m, 180s or 500ms",
             id="variable",
         ),
@@ -68,6 +68,6 @@ def test_a_long_value_is_cut_in_complaints() -> None:
 
 
 def test_whether_something_was_set_is_known() -> None:
-    values = Values([{}, from_environment({"NETWORK": "west"})])
+    values = Values([{}, from_environment(TABLE, {"NETWORK": "west"})])
     assert values.is_given(NETWORK)
     assert not values.is_given(NODE_NAME)

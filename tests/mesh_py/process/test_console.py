@@ -8,7 +8,7 @@ import pty
 
 import pytest
 
-from ztunnel_py.console import Console
+from mesh_py.process.console import Console
 
 
 class Terminal(io.StringIO):
@@ -35,6 +35,15 @@ def test_a_child_s_lines_carry_its_name() -> None:
     stream = io.StringIO()
     Console(stream).heard("node-a", "a line")
     assert stream.getvalue() == "node-a  a line\n"
+
+
+def test_children_are_told_apart_by_the_style_of_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal = Terminal()
+    console = Console(terminal, name_styles={"node-a": "blue"})
+    console.heard("node-a", "a line")
+    console.heard("node-b", "a line")
+    assert terminal.getvalue() == "\033[34mnode-a \033[0m a line\n\033[35mnode-b \033[0m a line\n"
 
 
 def test_a_reader_that_has_gone_is_no_error() -> None:

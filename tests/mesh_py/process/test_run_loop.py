@@ -10,9 +10,9 @@ import uvloop
 
 from hbone_py.errors import TlsConfigError
 from mesh_py.admin.worker_link import WorkerLinkError
-from ztunnel_py.listening import StartError
-from ztunnel_py.run_loop import loop_factory, started
-from ztunnel_py.settings_source import SettingsError
+from mesh_py.process.listening import StartError
+from mesh_py.process.run_loop import loop_factory, started
+from mesh_py.settings.source import SettingsError
 
 
 async def name_of_the_loop() -> int:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35"}
 
@@ -12,10 +15,12 @@ _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 class Console:
     """Lines to standard output, or to another stream."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, name_styles: Mapping[str, str] | None = None) -> None:
+        """`name_styles` are the styles of children's names; `magenta` where there is none."""
         self._stream = stream if stream is not None else sys.stdout
         self._is_colourful = self._stream.isatty() and not os.environ.get("NO_COLOR")
         self._is_read = True
+        self._name_styles = name_styles or {}
 
     def say(self, text: str = "") -> None:
         """Write a line, or several."""
@@ -35,6 +40,10 @@ class Console:
         codes = ";".join(_CODES[style] for style in styles)
         return f"\033[{codes}m{text}\033[0m"
 
+    def styled_name(self, name: str, text: str) -> str:
+        """A text in the style of a child's name."""
+        return self.styled(text, self._name_styles.get(name, "magenta"))
+
     def heard(self, name: str, line: str) -> None:
         """A line that a child wrote."""
-        self.say(f"{self.styled(f'{name:<7}', 'blue' if name == 'node-a' else 'magenta')} {line}")
+        self.say(f"{self.styled_name(name, f'{name:<7}')} {line}")

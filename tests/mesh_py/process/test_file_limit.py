@@ -11,7 +11,7 @@ CODE = """
 import resource
 soft, hard = {limits}
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-from ztunnel_py.file_limit import raise_file_limit
+from mesh_py.process.file_limit import raise_file_limit
 print(raise_file_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))
 """
 

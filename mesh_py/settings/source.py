@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ztunnel_py.settings_table import ALL
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ztunnel_py.settings_table import Setting
+    from mesh_py.settings.setting import Setting, SettingsTable
 
 T = TypeVar("T")
 
@@ -30,15 +28,15 @@ class Given(NamedTuple):
     """`--node`, `NODE_NAME`, or `settings.yaml:3:7: NODE_NAME`."""
 
 
-def from_flags(flags: Mapping[str, str]) -> dict[str, Given]:
+def from_flags(table: SettingsTable, flags: Mapping[str, str]) -> dict[str, Given]:
     """Flags by setting name."""
-    return {one.name: Given(flags[one.name], one.option) for one in ALL if one.name in flags}
+    return {one.name: Given(flags[one.name], one.option) for one in table.all if one.name in flags}
 
 
-def from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
+def from_environment(table: SettingsTable, environ: Mapping[str, str]) -> dict[str, Given]:
     """Variables by setting name. An empty one is as good as none, save where emptiness means something."""
     found = {}
-    for setting in ALL:
+    for setting in table.all:
         for name in (*setting.also, setting.name):
             if environ.get(name):
                 found[setting.name] = Given(environ[name], name)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from ztunnel_py.settings_file import read_proxy_config, read_settings_file
-from ztunnel_py.settings_source import Given, SettingsError, Values
-from ztunnel_py.settings_table import STREAM_WINDOW
+from mesh_py.settings.file import read_proxy_config, read_settings_file
+from mesh_py.settings.source import Given, SettingsError, Values
+from tests.mesh_py.settings.example import PROXY_CONFIG_KEYS, STREAM_WINDOW, TABLE
 
 
 def test_a_file_sets_by_environment_names() -> None:
-    found = read_settings_file("NODE_NAME: node-a\nFAKE_CA: true\nADMIN_PORT: 0\nNETWORK:\n", "s.yaml")
+    found = read_settings_file(TABLE, "NODE_NAME: node-a\nFAKE_CA: true\nADMIN_PORT: 0\nNETWORK:\n", "s.yaml")
     assert found == {
         "NODE_NAME": Given("node-a", "s.yaml:1:12: NODE_NAME"),
         "FAKE_CA": Given("true", "s.yaml:2:10: FAKE_CA"),
@@ -19,7 +19,7 @@ def test_a_file_sets_by_environment_names() -> None:
 
 
 def test_a_wrong_value_in_a_file_is_told_with_its_place() -> None:
-    values = Values([read_settings_file("NODE_NAME: a\nHTTP2_STREAM_WINDOW_SIZE: huge\n", "s.yaml")])
+    values = Values([read_settings_file(TABLE, "NODE_NAME: a\nHTTP2_STREAM_WINDOW_SIZE: huge\n", "s.yaml")])
     with pytest.raises(SettingsError, match=r"^s\.yaml:2:27: HTTP2_STREAM_WINDOW_SIZE: 'huge' is not a size"):
         values[STREAM_WINDOW]
 
@@ -44,7 +44,7 @@ def test_a_wrong_value_in_a_file_is_told_with_its_place() -> None:
 )
 def test_a_faulty_file_is_one_line_with_the_place(text: str, message: str) -> None:
     with pytest.raises(SettingsError) as failure:
-        read_settings_file(text, "s.yaml")
+        read_settings_file(TABLE, text, "s.yaml")
     assert message in str(failure.value)
     assert "\n" not in str(failure.value)
 
@@ -61,10 +61,10 @@ proxyMetadata:
 
 
 def test_a_proxy_config_gives_what_we_know_of_it() -> None:
-    found = read_proxy_config(PROXY_CONFIG, "PROXY_CONFIG")
+    found = read_proxy_config(TABLE, PROXY_CONFIG_KEYS, PROXY_CONFIG, "PROXY_CONFIG")
     assert {name: given.text for name, given in found.items()} == {
         "ADMIN_PORT": "15100",
-        "ZTUNNEL_WORKER_THREADS": "2",
+        "WORKER_THREADS": "2",
         "NETWORK": "west",
         "NODE_NAME": "n1",
         "DNS_CAPTURE": "true",
@@ -73,10 +73,12 @@ def test_a_proxy_config_gives_what_we_know_of_it() -> None:
 
 
 def test_a_mesh_configuration_holds_it_under_default_config() -> None:
-    found = read_proxy_config("rootNamespace: istio-system\ndefaultConfig:\n  statsPort: 15120\n", "mesh")
+    found = read_proxy_config(
+        TABLE, PROXY_CONFIG_KEYS, "rootNamespace: istio-system\ndefaultConfig:\n  statsPort: 15120\n", "mesh"
+    )
     assert found == {"STATS_PORT": Given("15120", "mesh: statsPort")}
 
 
 def test_a_broken_proxy_config_is_one_line() -> None:
     with pytest.raises(SettingsError, match=r"^PROXY_CONFIG:2:1: not YAML"):
-        read_proxy_config("{", "PROXY_CONFIG")
+        read_proxy_config(TABLE, PROXY_CONFIG_KEYS, "{", "PROXY_CONFIG")

@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
+from mesh_py.process.port_holder import holders, why_not
 from tests.support.processes import free_port, loopback_address
-from tests.ztunnel_py.worlds import taken
-from ztunnel_py.port_holder import holders, why_not
+from tests.support.sockets import taken
 
 
 def test_a_free_port_can_be_had() -> None:

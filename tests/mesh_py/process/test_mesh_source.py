@@ -11,26 +11,22 @@ import pytest
 
 from mesh_py.discovery.problems import ConfigError
 from mesh_py.discovery.state import MeshState
+from mesh_py.process import mesh_source
+from mesh_py.process.listening import StartError
+from mesh_py.process.mesh_source import MeshPlace, MeshSource
 from tests.support.processes import eventually
 from tests.support.ztunnel import Pod, mesh_yaml
-from ztunnel_py import mesh_source
-from ztunnel_py.config import from_env
-from ztunnel_py.listening import StartError
-from ztunnel_py.mesh_source import MeshSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from ztunnel_py.config import Settings
-
 ONE = mesh_yaml([Pod("one", "one", "10.0.0.1", "node-a")])
 TWO = mesh_yaml([Pod("one", "one", "10.0.0.1", "node-a"), Pod("two", "two", "10.0.0.2", "node-a")])
 
 
-def settings(**environment: str) -> Settings:
-    base = {"PROXY_MODE": "node", "XDS_ADDRESS": "", "FAKE_CA": "true", "HOME": "/nonexistent"}
-    return from_env(base | environment)
+def place(path: Path | None, text: str | None = None, *, is_followed: bool = True) -> MeshPlace:
+    return MeshPlace(path, text, "cluster.local", is_followed)
 
 
 @pytest.fixture
@@ -49,10 +45,10 @@ def edit(path: Path, text: str | None) -> None:
 
 
 @contextlib.asynccontextmanager
-async def followed(path: Path, monkeypatch: pytest.MonkeyPatch, **environment: str) -> AsyncIterator[MeshState]:
+async def followed(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MeshState]:
     """The state that a file keeps up to date, looked at often."""
     monkeypatch.setattr(mesh_source, "LOOK_EVERY", 0.01)
-    source, state = MeshSource.load(settings(LOCAL_XDS_PATH=str(path), **environment)), MeshState()
+    source, state = MeshSource.load(place(path)), MeshState()
     source.apply(state)
     async with asyncio.TaskGroup() as group:
         following = group.create_task(source.follow(state))
@@ -65,7 +61,7 @@ def names(state: MeshState) -> set[str]:
 
 
 def test_a_text_is_read_as_a_file_is() -> None:
-    source, state = MeshSource.load(settings(LOCAL_XDS=ONE)), MeshState()
+    source, state = MeshSource.load(place(None, ONE)), MeshState()
     source.apply(state)
     assert names(state) == {"one"}
 
@@ -145,7 +141,7 @@ async def test_a_bug_of_ours_does_not_end_the_following(
 
 async def test_a_file_that_is_not_to_be_followed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mesh_source, "LOOK_EVERY", 0.01)
-    source = MeshSource.load(settings(LOCAL_XDS_PATH=str(file), LOCAL_XDS_WATCH="false"))
+    source = MeshSource.load(place(file, is_followed=False))
     await asyncio.wait_for(source.follow(MeshState()), 5)
 
 
@@ -164,4 +160,4 @@ def test_what_cannot_be_read_stops_the_start(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(error, match=text):
-        MeshSource.load(settings(LOCAL_XDS_PATH=str(path)))
+        MeshSource.load(place(path))

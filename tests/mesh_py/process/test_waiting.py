@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ztunnel_py.waiting import any_of
+from mesh_py.process.waiting import any_of
 
 
 async def test_an_event_that_is_set_already_needs_no_waiting() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -24,18 +23,9 @@ _SIZE = re.compile(r"(\d+)\s*(KiB|MiB|GiB|)", re.IGNORECASE | re.ASCII)
 _BYTES = {"": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 
 
-class Mode(Enum):
-    """What one process serves (`PROXY_MODE`)."""
-
-    NODE = "node"
-    """All workloads of a node: found by source address on 15001, local address on 15008, destination on 15006."""
-    DEDICATED = "dedicated"
-    """One workload, named by `PROXY_WORKLOAD_INFO`."""
-
-
 @dataclass(frozen=True, slots=True)
 class WorkloadInfo:
-    """The workload a dedicated proxy serves (`PROXY_WORKLOAD_INFO`)."""
+    """The one workload that a proxy serves (`PROXY_WORKLOAD_INFO`)."""
 
     namespace: str
     name: str
@@ -197,15 +187,6 @@ def choice(*words: str) -> Callable[[str], str]:
     return read
 
 
-def _mode(text: str) -> Mode:
-    if text == "shared":
-        raise ValueError("is not built yet (pods announced over a socket): use node or dedicated")
-    try:
-        return Mode(text)
-    except ValueError:
-        raise ValueError("is none of node, dedicated (shared is not built yet)") from None
-
-
 def _workload_info(text: str) -> WorkloadInfo:
     parts = text.split("/")
     if len(parts) != 3 or not all(parts):
@@ -259,7 +240,6 @@ NAME_SERVERS = Kind(_name_servers, "IP[:PORT],...", lambda found: ",".join(map(w
 TEXT = Kind(_text, "TEXT")
 NAME = Kind(_name, "NAME")
 PATH = Kind(_path, "PATH")
-MODE = Kind(_mode, "node|dedicated", lambda mode: str(mode.value))
 WORKLOAD_INFO = Kind(_workload_info, "NS/NAME/SA")
 WORKLOAD_NAME = Kind(_workload_name, "NS/NAME")
 WORKER_COUNT = Kind(_worker_count, "N|N%")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from hbone_py.errors import TlsConfigError
 from mesh_py.admin.worker_link import WorkerLinkError
 from mesh_py.discovery.problems import ConfigError
-from ztunnel_py.complaints import complain
-from ztunnel_py.listening import StartError
-from ztunnel_py.settings_source import SettingsError
+from mesh_py.process.complaints import complain
+from mesh_py.process.listening import StartError
+from mesh_py.settings.source import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

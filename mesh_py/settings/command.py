@@ -1,0 +1,58 @@
+"""Running a role's command line: its exit status, completion, and one clear line for whatever is wrong."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mesh_py.process.complaints import complain
+from mesh_py.settings.source import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
+
+
+def run_command(command: click.Command, arguments: Sequence[str], *, script: str, module: str) -> int:
+    """Run a command line; the exit status.
+
+    Args:
+        script: what it is called where it is installed, such as `ztunnel-py`.
+        module: what `python -m` takes.
+    """
+    name = f"python -m {module}" if Path(sys.argv[0]).name == "__main__.py" else script
+    try:
+        status = command.main(list(arguments), name, _complete_variable(script), standalone_mode=False)
+    except click.UsageError as error:
+        return complain(f"{error.format_message().rstrip('.')}: {name} --help lists what there is")
+    except click.ClickException as error:
+        return complain(error.format_message())
+    except SettingsError as error:
+        return complain(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    return status if isinstance(status, int) else 0
+
+
+def add_completion(group: click.Group, script: str) -> None:
+    """Give a role's command the command `completion`."""
+
+    @group.command(help=f'The completion script of a shell: eval "$({script} completion bash)"')
+    @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+    def completion(shell: str) -> int:
+        """Completes flags and commands of the installed command."""
+        from click.shell_completion import get_completion_class
+
+        found = get_completion_class(shell)
+        assert found is not None, "click knows the three"
+        click.echo(found(group, {}, script, _complete_variable(script)).source())
+        return 0
+
+
+def _complete_variable(script: str) -> str:
+    return f"_{script.replace('-', '_').upper()}_COMPLETE"

@@ -1,0 +1,28 @@
+"""Whom one process serves (`PROXY_MODE`) [pure]."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from mesh_py.settings.kinds import Kind
+
+
+class Mode(Enum):
+    """What one process serves (`PROXY_MODE`)."""
+
+    NODE = "node"
+    """All workloads of a node: found by source address on 15001, local address on 15008, destination on 15006."""
+    DEDICATED = "dedicated"
+    """One workload, named by `PROXY_WORKLOAD_INFO`."""
+
+
+def _read(text: str) -> Mode:
+    if text == "shared":
+        raise ValueError("is not built yet (pods announced over a socket): use node or dedicated")
+    try:
+        return Mode(text)
+    except ValueError:
+        raise ValueError("is none of node, dedicated (shared is not built yet)") from None
+
+
+MODE = Kind(_read, "node|dedicated", lambda mode: str(mode.value))
