@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hbone_py import events as ev
     from hbone_py.aio.headers import Headers
     from hbone_py.aio.tcp import SocketAddress, SocketOptions
+    from hbone_py.aio.wheel import Timer
     from hbone_py.config import Deadlines, Http2Config, Keepalive
     from hbone_py.connect import ConnectRequest
     from hbone_py.identity import SpiffeId
@@ -108,7 +109,9 @@ class Server:
         self._reactor = Reactor.current()
         self._peers: set[Peer] = set()
         self._empty = asyncio.Event()
+        self._looking: Timer | None = None
         self._group = asyncio.TaskGroup()
+        self._handlers: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None]
         self._listener = Listener(self._reactor, listener_socket, self._accepted)
         self.host, self.port = self._listener.address
@@ -129,7 +132,7 @@ class Server:
         self._listener.close()
         for peer in list(self._peers):
             peer.drain()
-            self._close_when_idle(peer)
+        self._looking = self._reactor.wheel.after(_LOOK, self._see_off_the_idle)
         try:
             async with asyncio.timeout(seconds):
                 while self._peers:
@@ -142,12 +145,18 @@ class Server:
         return True
 
     async def aclose(self) -> None:
-        """Close everything now: open tunnels are lost, handlers that still run are cancelled."""
+        """Close everything now: open tunnels are lost, handlers that still run are cancelled.
+
+        A handler may call it too: it does not wait for its own end, which comes at its next wait.
+        """
         self._listener.close()
+        if self._looking is not None:
+            self._looking.cancel()
         for peer in list(self._peers):
             peer.close()
         self._keeper.cancel()
-        await asyncio.gather(self._keeper, return_exceptions=True)
+        if asyncio.current_task() not in self._handlers:
+            await asyncio.gather(self._keeper, return_exceptions=True)
 
     async def _keep_tasks(self, started: asyncio.Event) -> None:
         """The parent of every handler; lives as long as the server."""
@@ -205,16 +214,16 @@ class Server:
     def tunnel_requested(self, peer: Peer, event: ev.TunnelRequested) -> None:
         """Start the handler."""
         tunnel = IncomingTunnel(peer, event)
-        self._group.create_task(self._guarded(tunnel), name=f"tunnel {event.request.authority}")
+        task = self._group.create_task(self._guarded(tunnel), name=f"tunnel {event.request.authority}")
+        self._handlers.add(task)
+        task.add_done_callback(self._handlers.discard)
 
-    def _close_when_idle(self, peer: Peer) -> None:
-        def look() -> None:
-            if not peer.is_closed:
-                if not peer.engine.streams:
-                    peer.farewell()
-                self._reactor.wheel.after(_LOOK, look)
-
-        self._reactor.wheel.after(_LOOK, look)
+    def _see_off_the_idle(self) -> None:
+        """While draining: clients without open tunnels are asked to leave, again and again until all have."""
+        for peer in list(self._peers):
+            if not peer.engine.streams:
+                peer.farewell()
+        self._looking = self._reactor.wheel.after(_LOOK, self._see_off_the_idle)
 
 
 async def serve(
