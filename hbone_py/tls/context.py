@@ -19,6 +19,7 @@ from hbone_py.tls.keylog import KeyLog
 from hbone_py.tls.reasons import describe, reason_texts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from hbone_py.tls.credentials import Credentials
@@ -72,6 +73,8 @@ class TlsContext:
 
     ssl: SSL.Context
     is_server: bool
+    server_name: str = ""
+    """What a client names in its first message (SNI); empty, as in HBONE: nothing."""
 
 
 def client_context(credentials: Credentials, settings: TlsSettings) -> TlsContext:
@@ -92,11 +95,18 @@ def server_context(credentials: Credentials, settings: TlsSettings) -> TlsContex
         TlsConfigError: as `client_context`.
     """
     context = _context(credentials, settings)
-    context.set_alpn_select_callback(_select_protocol)
+    context.set_alpn_select_callback(select_protocol)
     return TlsContext(context, is_server=True)
 
 
-def _context(credentials: Credentials, settings: TlsSettings) -> SSL.Context:
+def bare_context(settings: TlsSettings) -> SSL.Context:
+    """Versions, suites, groups and options alone: no certificate to show, nobody to believe, no protocol yet.
+
+    What HBONE and the control plane's TLS (mesh_py/rpc) have in common.
+
+    Raises:
+        TlsConfigError: the library cannot do what `settings` asks.
+    """
     context = SSL.Context(SSL.TLS_METHOD)
     # SSL_write takes all it is given. The root stays at home: OpenSSL would find it in the store and send it.
     context.clear_mode(_MODE_ENABLE_PARTIAL_WRITE)
@@ -106,14 +116,47 @@ def _context(credentials: Credentials, settings: TlsSettings) -> SSL.Context:
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
     _set_algorithms(context, settings)
+    if settings.keylog is not None:
+        context.set_keylog_callback(_key_log(settings.keylog))
+    return context
+
+
+def show_certificate(context: SSL.Context, credentials: Credentials) -> None:
+    """Authenticate ourselves with these. Raises TlsConfigError when OpenSSL has no use for them."""
     try:
-        _set_credentials(context, credentials)
-        _set_revocation(context, settings.crls_pem)
+        context.use_certificate(credentials.leaf)
+        for intermediate in credentials.chain[1:]:
+            if intermediate not in credentials.roots:
+                context.add_extra_chain_cert(intermediate)
+        context.use_privatekey(credentials.key)  # type: ignore[arg-type]  # a kind OpenSSL refuses is refused below
+        context.check_privatekey()
     except (SSL.Error, crypto.Error) as error:
         reason = describe(reason_texts(error))
         raise TlsConfigError(f"OpenSSL does not accept the certificate or its key: {reason}") from error
-    if settings.keylog is not None:
-        context.set_keylog_callback(_key_log(settings.keylog))
+
+
+def trust(context: SSL.Context, roots: Iterable[x509.Certificate]) -> None:
+    """Believe peers that these vouch for."""
+    store = _store(context)
+    for root in roots:
+        store.add_cert(crypto.X509.from_cryptography(root))
+    # Whatever is in the roots is an anchor, also an intermediate (rustls has no other notion).
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+
+
+def select_protocol(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    """A server's answer to ALPN: h2, or an end with the alert. A peer that knows no ALPN never gets here."""
+    if ALPN not in offered:
+        raise NoCommonProtocol(offered)
+    return ALPN
+
+
+def _context(credentials: Credentials, settings: TlsSettings) -> SSL.Context:
+    context = bare_context(settings)
+    show_certificate(context, credentials)
+    trust(context, credentials.roots)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+    _set_revocation(context, settings.crls_pem)
     return context
 
 
@@ -130,21 +173,6 @@ def _set_algorithms(context: SSL.Context, settings: TlsSettings) -> None:
         raise TlsConfigError(f"this OpenSSL cannot restrict key exchange to {groups}")
 
 
-def _set_credentials(context: SSL.Context, credentials: Credentials) -> None:
-    context.use_certificate(credentials.leaf)
-    for intermediate in credentials.chain[1:]:
-        if intermediate not in credentials.roots:
-            context.add_extra_chain_cert(intermediate)
-    context.use_privatekey(credentials.key)  # type: ignore[arg-type]  # a kind OpenSSL refuses is refused below
-    context.check_privatekey()
-    store = _store(context)
-    for root in credentials.roots:
-        store.add_cert(crypto.X509.from_cryptography(root))
-    # Whatever is in the roots is an anchor, also an intermediate (rustls has no other notion).
-    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
-    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
-
-
 def _set_revocation(context: SSL.Context, crls_pem: tuple[bytes, ...]) -> None:
     if not crls_pem:
         return
@@ -152,7 +180,7 @@ def _set_revocation(context: SSL.Context, crls_pem: tuple[bytes, ...]) -> None:
     for pem in crls_pem:
         try:
             store.add_crl(x509.load_pem_x509_crl(pem))
-        except ValueError as error:
+        except (ValueError, crypto.Error) as error:
             raise TlsConfigError(f"revocation list: not PEM ({error})") from error
     store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _tolerate_unknown_revocation)
@@ -168,12 +196,6 @@ def _tolerate_unknown_revocation(
     _connection: SSL.Connection, _certificate: crypto.X509, error: int, _depth: int, is_good: int
 ) -> bool:
     return bool(is_good) or error in _TOLERATED_CRL_ERRORS
-
-
-def _select_protocol(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
-    if ALPN not in offered:
-        raise NoCommonProtocol(offered)
-    return ALPN
 
 
 @lru_cache(maxsize=16)

@@ -33,6 +33,8 @@ class TlsSession:
             self._connection.set_accept_state()
         else:
             self._connection.set_connect_state()
+            if context.server_name:
+                self._connection.set_tlsext_host_name(context.server_name.encode("ascii"))
         self.handshake_done = False
         """Whether our handshake is over. In TLS 1.3 a server may still refuse us: our first read tells."""
         self.peer_closed = False

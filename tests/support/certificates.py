@@ -7,6 +7,7 @@ that tests of the tunnel do not depend on the certificate authority that is itse
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,19 @@ class TestRoot:
         files.key.write_bytes(_pem(key))
         return files
 
+    def issue_server(self, name: str, *hosts: str, common_name: str = "") -> CertificateFiles:
+        """A leaf for a control plane that is dialled by these names or addresses; `identity` is the first."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else []
+        names = x509.SubjectAlternativeName([_host_name(host) for host in hosts or ("nobody.invalid",)])
+        leaf = self._sign(self._builder(x509.Name(subject), key.public_key()).add_extension(names, critical=False))
+        first = next(iter(hosts), "")
+        files = CertificateFiles(first, self.folder / f"{name}.crt", self.folder / f"{name}.key", self.roots)
+        files.chain.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
+        files.key.touch(mode=0o600)
+        files.key.write_bytes(_pem(key))
+        return files
+
     def revoke(self, *leaves: CertificateFiles, until: datetime.timedelta = datetime.timedelta(days=1)) -> bytes:
         """A revocation list in PEM form that names these."""
         now = datetime.datetime.now(datetime.UTC)
@@ -93,12 +107,13 @@ class TestRoot:
 
     def _sign_leaf(self, identity: str, public_key: ec.EllipticCurvePublicKey) -> x509.Certificate:
         names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity)])
+        return self._sign(self._builder(x509.Name([]), public_key).add_extension(names, critical=True))
+
+    def _sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
         both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return (
-            self._builder(x509.Name([]), public_key)
-            .add_extension(names, critical=True)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(digital_signature=True, key_encipherment=True), critical=True)
             .add_extension(both, critical=False)
             .add_extension(issuer, critical=False)
@@ -126,6 +141,13 @@ def make_mesh_certificates(folder: Path) -> MeshCertificates:
         alien=root.issue("alien", "default/client", trust_domain="other.example"),
         stranger=TestRoot(folder / "elsewhere").issue("stranger", "default/client"),
     )
+
+
+def _host_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -1,0 +1,230 @@
+"""grpclib's HTTP/2 protocol with bounds on what a peer can make us hold, and without surprises by unusual frames.
+
+grpclib leaves the sizes of messages and headers, the number of streams and events it does not know to chance; the
+classes below override just those points. tests/mesh_py/rpc/test_protocol.py notices when grpclib moves them.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from google.protobuf.message import DecodeError
+from grpclib import protocol
+from grpclib.const import Status
+from grpclib.encoding.proto import ProtoCodec
+from grpclib.exceptions import GRPCError
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+from hyperframe.frame import GoAwayFrame
+
+from mesh_py.rpc.peer import RpcPeer
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from grpclib.config import Configuration
+    from grpclib.utils import Wrapper
+    from h2.events import Event, RequestReceived
+
+log = logging.getLogger(__name__)
+
+_COMPRESSED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """What a peer may make one connection hold (bytes, where sizes)."""
+
+    message: int = 4 << 20
+    """One gRPC message; a larger one ends its call with RESOURCE_EXHAUSTED."""
+    headers: int = 64 << 10
+    """One header list, decoded."""
+    streams: int = 100
+    """Calls of the peer's at once."""
+
+
+class BoundedCodec(ProtoCodec):
+    """Protobuf; what is none is the peer's fault and answered with a status, not with a traceback."""
+
+    def decode(self, data: bytes, message_type: Any) -> Any:
+        """Raises GRPCError."""
+        try:
+            return super().decode(data, message_type)
+        except DecodeError as error:
+            raise GRPCError(Status.INVALID_ARGUMENT, f"not a {message_type.DESCRIPTOR.full_name}: {error}") from error
+
+
+class BoundedStream(protocol.Stream):
+    """One call: messages are measured before they are taken in."""
+
+    def __init__(self, *arguments: Any, limits: StreamLimits, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._limits = limits
+        self._body_is_next = False
+
+    async def recv_data(self, size: int) -> bytes:
+        """grpclib reads a message's five-byte prefix and its body in turn.
+
+        Raises:
+            GRPCError: the message is too large, compressed, or cut short.
+        """
+        is_body, self._body_is_next = self._body_is_next, False
+        try:
+            data = await super().recv_data(size)
+        except AssertionError as error:
+            raise GRPCError(Status.INTERNAL, "the message was cut short") from error
+        if data and not is_body:
+            self._check_prefix(data)
+            self._body_is_next = True
+        return data
+
+    def _check_prefix(self, prefix: bytes) -> None:
+        flag, size = struct.unpack(">BI", prefix)
+        if flag & _COMPRESSED:
+            raise GRPCError(Status.UNIMPLEMENTED, "the message is compressed, which nobody was offered")
+        if size > self._limits.message:
+            raise GRPCError(
+                Status.RESOURCE_EXHAUSTED,
+                f"the message has {size} bytes, more than the limit of {self._limits.message}",
+            )
+
+
+class BoundedConnection(protocol.Connection):
+    """One connection; hands out bounded streams and knows who the peer is."""
+
+    def __init__(self, *arguments: Any, limits: StreamLimits, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._limits = limits
+
+    def create_stream(self, *, stream_id: int | None = None, wrapper: Wrapper | None = None) -> BoundedStream:
+        """One more call."""
+        return BoundedStream(
+            self, self._connection, self._transport, stream_id=stream_id, wrapper=wrapper, limits=self._limits
+        )
+
+    def get_peer(self) -> RpcPeer:
+        """Who is at the other end."""
+        return RpcPeer(self._transport)
+
+
+class TolerantProcessor(protocol.EventsProcessor):
+    """Events grpclib does not know are none of its business; once we drain, new calls are turned away."""
+
+    is_draining = False
+
+    def process(self, event: Event) -> None:
+        """One event of h2's."""
+        if event.__class__ in getattr(self, "processors", ()):
+            super().process(event)
+
+    def process_request_received(self, event: RequestReceived) -> None:
+        """A call."""
+        if self.is_draining:
+            # It crossed our GOAWAY: nothing was done about it, the client may repeat it elsewhere.
+            self.connection._connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
+        else:
+            super().process_request_received(event)
+
+
+class RpcProtocol(protocol.H2Protocol):
+    """HTTP/2 for gRPC over any transport, on either side."""
+
+    connection: BoundedConnection
+    processor: TolerantProcessor
+
+    def __init__(
+        self,
+        handler: protocol.AbstractHandler,
+        config: Configuration,
+        limits: StreamLimits,
+        *,
+        is_client: bool,
+        lost: Callable[[RpcProtocol], None] = lambda _: None,
+    ) -> None:
+        """`lost` is called once the connection is over."""
+        super().__init__(handler, config, _h2_configuration(is_client=is_client))
+        self._limits = limits
+        self._lost = lost
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin HTTP/2: what we allow is in the first SETTINGS."""
+        self.transport = cast("asyncio.Transport", transport)
+        engine = self._engine()
+        engine.initiate_connection()
+        if more := self.config.http2_connection_window_size - 65_535:
+            engine.increment_flow_control_window(more)
+        self.connection = BoundedConnection(engine, self.transport, config=self.config, limits=self._limits)
+        self.connection.flush()
+        self.connection.initialize()
+        self.processor = TolerantProcessor(self.handler, self.connection)
+
+    def data_received(self, data: bytes) -> None:
+        """Frames, or parts of them."""
+        try:
+            events = self.connection.feed(data)
+        except (ProtocolError, UnicodeDecodeError) as error:
+            reason = str(error) or type(error).__name__
+            log.info("connection with %s ends, the peer breaks HTTP/2: %s", self.peer, reason)
+            self.connection.flush()  # GOAWAY says why
+            self.processor.close(f"the peer breaks HTTP/2: {reason}")
+            return
+        self.connection.flush()
+        for event in events:
+            self.processor.process(event)
+        self.connection.flush()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The transport is gone: calls that still run hear why."""
+        self.processor.close(f"connection lost: {exc}" if exc else "connection closed")
+        self._lost(self)
+
+    @property
+    def peer(self) -> RpcPeer:
+        """Who is at the other end."""
+        return RpcPeer(self.transport)
+
+    @property
+    def calls(self) -> int:
+        """How many are running."""
+        return len(self.processor.streams)
+
+    def drain(self) -> None:
+        """Say GOAWAY: calls that run go on, new ones are turned away. h2 is not told, for it would end them."""
+        if self.processor.is_draining or self.transport.is_closing():
+            return
+        self.processor.is_draining = True
+        last = self.connection._connection.highest_inbound_stream_id
+        self.transport.write(GoAwayFrame(0, last_stream_id=last, error_code=ErrorCodes.NO_ERROR).serialize())
+
+    def _engine(self) -> H2Connection:
+        limits = self._limits
+        engine = H2Connection(self.h2_config)
+        settings = {
+            SettingCodes.INITIAL_WINDOW_SIZE: self.config.http2_stream_window_size,
+            SettingCodes.MAX_HEADER_LIST_SIZE: limits.headers,
+            SettingCodes.MAX_CONCURRENT_STREAMS: limits.streams,
+            SettingCodes.ENABLE_PUSH: 0,
+        }
+        engine.local_settings = Settings(client=bool(self.h2_config.client_side), initial_values=settings)
+        engine.decoder.max_header_list_size = limits.headers
+        return engine
+
+
+def _h2_configuration(*, is_client: bool) -> H2Configuration:
+    """As grpclib's own, but what comes in is validated: it indexes headers that a peer may have left out."""
+    return H2Configuration(
+        client_side=is_client,
+        header_encoding="ascii",
+        validate_inbound_headers=True,
+        validate_outbound_headers=False,
+        normalize_inbound_headers=False,
+        normalize_outbound_headers=False,
+    )
