@@ -31,6 +31,7 @@ class Joined:
     async def close(self) -> None:
         for stream in self.streams:
             await stream.aclose()
+        await asyncio.gather(self.relaying, return_exceptions=True)
 
 
 @pytest.fixture(name="joined")
