@@ -8,6 +8,7 @@ no clock; `local_ca.py` keeps an authority in a folder.
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
     from hbone_py.identity import SpiffeId
@@ -109,28 +112,31 @@ def issue(
     not_before: datetime.datetime,
     not_after: datetime.datetime,
     public_key: CertificatePublicKeyTypes | None = None,
+    *,
+    common_name: str = "",
 ) -> Leaf:
     """A workload's certificate, good as client and as server.
 
     :param not_before: moved to when the authority itself begins, if that is later; ``not_after`` likewise.
     :param public_key: the asker's key; without one a fresh P-256 pair is made.
+    :param common_name: a subject for whoever insists on one; workloads have none.
     :raises CaError: no time is left in which both could hold.
     """
-    own_key = None
-    if public_key is None:
-        own_key = ec.generate_private_key(ec.SECP256R1())
-        public_key = own_key.public_key()
-    not_before, not_after = _within(ca, not_before, not_after)
-    builder = _builder(x509.Name([]), public_key, not_before, not_after)
-    for extension, critical in _leaf_extensions(spiffe_id):
-        builder = builder.add_extension(extension, critical)
-    certificate = _signed(builder, ca)
-    return Leaf(
-        certificate,
-        to_pem(certificate, *ca.path[:-1]),
-        key_to_pem(own_key) if own_key else None,
-        to_pem(ca.root),
-    )
+    names = [x509.UniformResourceIdentifier(str(spiffe_id))]
+    return _issue(ca, names, not_before, not_after, public_key, common_name)
+
+
+def issue_server(
+    ca: CertificateAuthority,
+    hosts: Iterable[str],
+    not_before: datetime.datetime,
+    not_after: datetime.datetime,
+) -> Leaf:
+    """A server's certificate for DNS names and IP addresses, as the control plane shows it; times as `issue`.
+
+    :raises CaError: as `issue`, or a name is neither.
+    """
+    return _issue(ca, [_host_name(host) for host in hosts], not_before, not_after)
 
 
 def to_pem(*certificates: x509.Certificate) -> bytes:
@@ -141,6 +147,43 @@ def to_pem(*certificates: x509.Certificate) -> bytes:
 def key_to_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     """A private key as PKCS#8, not encrypted."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _issue(
+    ca: CertificateAuthority,
+    names: Sequence[x509.GeneralName],
+    not_before: datetime.datetime,
+    not_after: datetime.datetime,
+    public_key: CertificatePublicKeyTypes | None = None,
+    common_name: str = "",
+) -> Leaf:
+    own_key = None
+    if public_key is None:
+        own_key = ec.generate_private_key(ec.SECP256R1())
+        public_key = own_key.public_key()
+    not_before, not_after = _within(ca, not_before, not_after)
+    subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else []
+    builder = _builder(x509.Name(subject), public_key, not_before, not_after)
+    for extension, critical in _leaf_extensions(names):
+        builder = builder.add_extension(extension, critical)
+    certificate = _signed(builder, ca)
+    return Leaf(
+        certificate,
+        to_pem(certificate, *ca.path[:-1]),
+        key_to_pem(own_key) if own_key else None,
+        to_pem(ca.root),
+    )
+
+
+def _host_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return x509.DNSName(host)
+    except ValueError as error:
+        raise CaError(f"{host!r} is neither a DNS name nor an IP address") from error
 
 
 def _within(
@@ -195,11 +238,11 @@ def _ca_builder(
     )
 
 
-def _leaf_extensions(spiffe_id: SpiffeId) -> list[tuple[x509.ExtensionType, bool]]:
-    """What makes it a workload's certificate; True marks the critical ones."""
+def _leaf_extensions(names: Sequence[x509.GeneralName]) -> list[tuple[x509.ExtensionType, bool]]:
+    """What makes it a leaf for both ends of TLS; True marks the critical ones."""
     return [
         # RFC 5280 4.2.1.6: with an empty subject the SAN must be critical.
-        (x509.SubjectAlternativeName([x509.UniformResourceIdentifier(str(spiffe_id))]), True),
+        (x509.SubjectAlternativeName(names), True),
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage("digital_signature", "key_encipherment"), True),
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), False),

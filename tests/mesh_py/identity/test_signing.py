@@ -153,3 +153,21 @@ def test_serial_numbers_and_keys_differ() -> None:
     first, second = a_leaf(ca).certificate, a_leaf(ca).certificate
     assert first.serial_number != second.serial_number
     assert first.public_key() != second.public_key()
+
+
+@pytest.mark.interop
+def test_a_server_is_known_by_names_and_addresses(tmp_path: Path) -> None:
+    leaf = signing.issue_server(a_root(), ["istiod.istio-system.svc", "127.0.0.1"], *validity(NOW, DAY))
+    chain, roots = saved(tmp_path, leaf)
+    for name in (["-verify_hostname", "istiod.istio-system.svc"], ["-verify_ip", "127.0.0.1"]):
+        assert "OK" in openssl("verify", "-x509_strict", *name, "-CAfile", roots, chain)
+
+
+def test_a_server_needs_names_that_are_some() -> None:
+    with pytest.raises(CaError, match="neither a DNS name nor an IP address"):
+        signing.issue_server(a_root(), ["käse"], *validity(NOW, DAY))
+
+
+def test_a_common_name_is_there_for_whoever_insists() -> None:
+    leaf = signing.issue(a_root(), SLEEP, *validity(NOW, DAY), common_name=str(SLEEP))
+    assert leaf.certificate.subject.rfc4514_string() == f"CN={SLEEP}"
