@@ -1,0 +1,90 @@
+"""HTTP/1 heads as bytes [pure].
+
+What a head says of the connection and of its body is written here and nowhere else; such fields in a message (a
+filter may have put them there) are left out.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from mesh_py.http.errors import UnwritableMessage
+from mesh_py.http.h1_head import Framing
+
+if TYPE_CHECKING:
+    from mesh_py.http.headers import Headers
+    from mesh_py.http.messages import HttpRequest, HttpResponse
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+_WRITTEN_BY_US = frozenset(
+    {"host", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te", "http2-settings"}
+)
+_MEANS_A_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+def write_request(request: HttpRequest, framing: Framing) -> bytes:
+    """The head of a request.
+
+    Raises:
+        UnwritableMessage: some part of it holds a line end or what is no byte.
+    """
+    target = request.authority if request.method == "CONNECT" else request.path
+    if not target or " " in target or " " in request.authority:
+        raise UnwritableMessage(f"a request target that cannot be written: {request.authority!r} {request.path!r}")
+    lines = [f"{request.method} {target} HTTP/1.1", f"host: {request.authority}"]
+    _add_fields(lines, request.headers)
+    if request.protocol:
+        lines += ["connection: upgrade", f"upgrade: {request.protocol}"]
+    elif framing is Framing.CHUNKED:
+        lines.append("transfer-encoding: chunked")
+    elif framing is Framing.NONE and request.method in _MEANS_A_BODY and "content-length" not in request.headers:
+        lines.append("content-length: 0")
+    return _joined(lines)
+
+
+def write_response(response: HttpResponse, framing: Framing, connection: str = "", protocol: str = "") -> bytes:
+    """The head of a response; `connection` is `close`, `keep-alive` or nothing, `protocol` what a 101 opens.
+
+    Raises:
+        UnwritableMessage: some part of it holds a line end or what is no byte.
+    """
+    reason = response.reason or _REASONS.get(response.status, "")
+    lines = [f"HTTP/1.1 {response.status} {reason}"]
+    _add_fields(lines, response.headers)
+    if protocol:
+        lines += ["connection: upgrade", f"upgrade: {protocol}"]
+    elif connection:
+        lines.append(f"connection: {connection}")
+    if framing is Framing.CHUNKED:
+        lines.append("transfer-encoding: chunked")
+    return _joined(lines)
+
+
+def field_lines(headers: Headers) -> bytes:
+    """The fields alone, a line each: trailers.
+
+    Raises:
+        UnwritableMessage: one holds a line end or what is no byte.
+    """
+    lines: list[str] = []
+    _add_fields(lines, headers)
+    return _joined(lines)[:-2]
+
+
+def _add_fields(lines: list[str], headers: Headers) -> None:
+    lines += [f"{name}: {value}" for name, value in headers.fields if name not in _WRITTEN_BY_US]
+
+
+def _joined(lines: list[str]) -> bytes:
+    lines += ["", ""]
+    text = "\r\n".join(lines)
+    ends = len(lines) - 1
+    # The one check that nobody smuggles a line into a head: there are as many line ends as we wrote.
+    if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
+        raise UnwritableMessage("a line end or NUL inside a header field")
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise UnwritableMessage(f"a header field with {error.object[error.start]!r}, which is no byte") from None

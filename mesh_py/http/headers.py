@@ -1,0 +1,82 @@
+"""Header fields in their order, with lower-case names [pure].
+
+Names and values are text in which every character is one byte (latin-1), so that whatever came in goes out
+unchanged. Names are lower case in both versions of HTTP, as Envoy writes them: HTTP/2 wants it, HTTP/1 does not care.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Field = tuple[str, str]
+
+
+class Headers:
+    """An ordered list of fields. `fields` may be read directly by who is in a hurry; names must be lower case."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: Iterable[Field] = ()) -> None:
+        self.fields: list[Field] = list(fields)
+
+    def get(self, name: str) -> str | None:
+        """The value of the first field of that name, None without one."""
+        for field, value in self.fields:
+            if field == name:
+                return value
+        return None
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of that name, in order."""
+        return [value for field, value in self.fields if field == name]
+
+    def joined(self, name: str) -> str | None:
+        """Every value of that name as one list (RFC 9110 5.2), None without one. Not for `set-cookie`."""
+        values = self.get_all(name)
+        return ",".join(values) if values else None
+
+    def add(self, name: str, value: str) -> None:
+        """One more field at the end."""
+        self.fields.append((name, value))
+
+    def set(self, name: str, value: str) -> None:
+        """Exactly one field of that name, where the first one stood, or at the end."""
+        for index, (field, _) in enumerate(self.fields):
+            if field == name:
+                rest = [other for other in self.fields[index + 1 :] if other[0] != name]
+                self.fields[index:] = [(name, value), *rest]
+                return
+        self.fields.append((name, value))
+
+    def append(self, name: str, value: str) -> None:
+        """Join the value to the field's list, as Envoy's APPEND of `x-forwarded-for` does, or add the field."""
+        present = self.joined(name)
+        self.set(name, value if not present else f"{present},{value}")
+
+    def drop(self, *names: str) -> None:
+        """No field of these names remains."""
+        self.fields = [field for field in self.fields if field[0] not in names]
+
+    def copy(self) -> Headers:
+        """The same fields in a list of their own."""
+        return Headers(self.fields)
+
+    def __contains__(self, name: str) -> bool:
+        return self.get(name) is not None
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.fields == other.fields
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Headers({self.fields!r})"

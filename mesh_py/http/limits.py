@@ -1,0 +1,31 @@
+"""How much a peer may make us hold or do, per connection: Envoy's defaults where it has some [pure]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what the other side may send. What is over them is answered with 431, 414 or a reset."""
+
+    head_bytes: int = 60 * 1024
+    """Of one head or one trailer section, all lines together (Envoy: 60 KiB)."""
+    head_fields: int = 100
+    """Fields of one head (Envoy: 100)."""
+    line_bytes: int = 16 * 1024
+    """Of the request line or status line of HTTP/1."""
+    held_bytes: int = 64 * 1024
+    """Pipelined requests kept while an answer is under way; beyond it the codec wants no more data."""
+    streams: int = 100
+    """Requests at once on one HTTP/2 connection (Envoy for a mesh: 100 and more; RFC 9113 advises at least 100)."""
+    stream_window: int = 256 * 1024
+    """Unread bytes of one HTTP/2 stream."""
+    connection_window: int = 1024 * 1024
+    """Unread bytes of one HTTP/2 connection."""
+    interims: int = 32
+    """1xx responses before one response."""
+    resets: int = 200
+    """Streams an HTTP/2 client may reset early, beyond those answered in full (rapid reset)."""
+    control_frames: int = 1000
+    """PING, SETTINGS, PRIORITY and empty DATA frames in a row without a new request or data between them."""
