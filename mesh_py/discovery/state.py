@@ -108,6 +108,16 @@ class MeshState:
             self._changed()
         return known
 
+    def expect_policies(self, what: str) -> None:
+        """Policies are on their way that nobody can name yet: nothing is judged without `what`, as logs call them."""
+        self.policies.await_all(what)
+        self._changed()
+
+    def policies_known(self) -> None:
+        """The policies that were expected are here, even if there are none."""
+        if self.policies.all_known():
+            self._changed()
+
     def replace(
         self, workloads: Iterable[Workload], services: Iterable[Service], policies: Iterable[Policy]
     ) -> Changed:

@@ -21,6 +21,7 @@ class PolicyStore:
     def __init__(self) -> None:
         self.version = 0
         """Grows with every change; an open connection is judged again when it has grown."""
+        self._awaited: tuple[str, ...] = ()
         self._policies: dict[str, CompiledPolicy] = {}
         self._by_namespace: dict[str, dict[str, CompiledPolicy]] = {}
         self._sets: dict[tuple[str, tuple[str, ...]], PolicySet] = {}
@@ -58,6 +59,19 @@ class PolicyStore:
             self._changed()
         return known
 
+    def await_all(self, what: str) -> None:
+        """From now on every workload misses `what` as well: policies that nobody can name yet are on their way."""
+        self._awaited = (what,)
+        self._changed()
+
+    def all_known(self) -> bool:
+        """What was awaited is here. Returns whether anything was."""
+        was_awaited = bool(self._awaited)
+        if was_awaited:
+            self._awaited = ()
+            self._changed()
+        return was_awaited
+
     def applicable(self, workload: Workload) -> PolicySet:
         """The policies of the workload's namespace, the global ones, and those it names."""
         key = (workload.namespace, workload.authorization_policies)
@@ -69,7 +83,7 @@ class PolicyStore:
     def _collect(self, namespace: str, names: tuple[str, ...]) -> PolicySet:
         chosen = dict(self._by_namespace.get(namespace, {})) if namespace else {}
         chosen.update(self._by_namespace.get(_EVERYWHERE, {}))
-        missing = []
+        missing = list(self._awaited)
         for name in names:
             compiled = self._policies.get(name)
             if compiled is None:

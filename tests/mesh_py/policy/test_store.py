@@ -85,3 +85,16 @@ def test_sets_are_kept_until_something_changes() -> None:
     policies.upsert(policy(Scope.GLOBAL, name="q"))
     assert policies.applicable(PLAIN) is not first
     assert policies.version > version
+
+
+def test_what_cannot_be_named_yet_is_missed_by_everybody() -> None:
+    policies = store(policy(Scope.GLOBAL))
+    version = policies.version
+    policies.await_all("those on their way")
+    assert policies.applicable(PLAIN).missing == ("those on their way",)
+    assert policies.applicable(LISTING).missing == ("those on their way",)
+    assert policies.all_known()
+    assert policies.applicable(PLAIN).missing == ()
+    assert policies.version == version + 2
+    assert not policies.all_known()
+    assert policies.version == version + 2

@@ -1,0 +1,130 @@
+"""Takes responses into the mesh: decoded in slices, so that nothing else waits long, and applied as one change.
+
+Decoding is most of the work and changes nothing, so it pauses whenever it has had its time. What was decoded is then
+applied between two steps of the event loop: readers see the mesh before a response or after it. Only what is larger
+than an ordinary push (a first answer) is applied in parts: then workloads come before services and go after them, so
+that no service is seen without its endpoints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from mesh_py.model.workload import Service, Workload
+from mesh_py.xds.decode import RejectedResource, decode_address, decode_authorization
+from mesh_py.xds.types import ADDRESS, AUTHORIZATION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mesh_py.discovery.state import MeshState
+    from mesh_py.model.authorization import Policy
+    from mesh_py.xds.delta import Resource, Response
+
+DecodedT = TypeVar("DecodedT")
+
+log = logging.getLogger("xds")
+
+SLICE_SECONDS = 0.005
+"""How long decoding runs before others get their turn."""
+APPLIED_AT_ONCE = 5_000
+"""Changes made without a pause: some 30 ms."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of one response."""
+
+    rejected: dict[str, str] = field(default_factory=dict)
+    """Reasons, by name of resource."""
+    addresses: list[Workload | Service] = field(default_factory=list)
+    """The workloads and services that it brought."""
+
+
+class Intake:
+    """Feeds one mesh with responses, one at a time."""
+
+    def __init__(self, state: MeshState) -> None:
+        self._state = state
+
+    async def take(self, response: Response) -> Taken:
+        """Apply what can be used of a response. One of another type changes nothing."""
+        if response.type_url == ADDRESS:
+            return await self._take_addresses(response)
+        if response.type_url == AUTHORIZATION:
+            return await self._take_policies(response)
+        log.warning("a response of type %s is not for us", response.type_url)
+        return Taken()
+
+    async def _take_addresses(self, response: Response) -> Taken:
+        taken = Taken()
+        decoded = await _decode_each(response.resources, decode_address, taken.rejected)
+        taken.addresses = [found for _, found in decoded]
+        gone = sorted(response.removed, key=lambda name: name in self._state.workloads.by_uid)  # services first
+        with self._state.batch():
+            await _in_parts(self._put_workload, [one for one in taken.addresses if isinstance(one, Workload)])
+            await _in_parts(self._put_service, [one for one in taken.addresses if isinstance(one, Service)])
+            await _in_parts(self._state.remove_address, gone)
+        return taken
+
+    async def _take_policies(self, response: Response) -> Taken:
+        taken = Taken()
+        decoded = await _decode_each(response.resources, decode_authorization, taken.rejected)
+        # Never in parts: half of the policies may allow what all of them deny.
+        with self._state.batch():
+            for name, policy in decoded:
+                self._put_policy(name, policy)
+            for name in response.removed:
+                self._state.remove_policy(name)
+            self._state.policies_known()
+        return taken
+
+    # A resource that is sent again unchanged, as after a reconnect, is no change.
+
+    def _put_workload(self, workload: Workload) -> None:
+        if self._state.workloads.by_uid.get(workload.uid) != workload:
+            self._state.upsert_workload(workload)
+
+    def _put_service(self, service: Service) -> None:
+        known = self._state.services.by_key.get(service.key)
+        if known is None or known.service != service:
+            self._state.upsert_service(service)
+
+    def _put_policy(self, name: str, policy: Policy) -> None:
+        # Workloads name policies by the name of the resource.
+        if self._state.policies.get(name) != policy:
+            self._state.upsert_policy(policy, name)
+
+
+async def _decode_each(
+    resources: Iterable[Resource], decode: Callable[[bytes], DecodedT], rejected: dict[str, str]
+) -> list[tuple[str, DecodedT]]:
+    """Names and decoded resources; reasons go into `rejected`."""
+    now = asyncio.get_running_loop().time
+    decoded, pause_at = [], now() + SLICE_SECONDS
+    for resource in resources:
+        try:
+            decoded.append((resource.name, decode(resource.data)))
+        except RejectedResource as error:
+            rejected[resource.name] = str(error)
+        except Exception as error:  # one resource that we trip over must not cost us all the others
+            log.exception("! resource %s: unexpected error", resource.name)
+            rejected[resource.name] = f"unexpected error: {error!r}"
+        if now() > pause_at:
+            await asyncio.sleep(0)
+            pause_at = now() + SLICE_SECONDS
+    return decoded
+
+
+async def _in_parts(change: Callable[[DecodedT], object], items: Iterable[DecodedT]) -> None:
+    """Make the changes, with a pause after many."""
+    remaining = iter(items)
+    while part := list(islice(remaining, APPLIED_AT_ONCE)):
+        for item in part:
+            change(item)
+        if len(part) == APPLIED_AT_ONCE:
+            await asyncio.sleep(0)
