@@ -43,13 +43,14 @@ class ByteStream(Protocol):
         """End both at once: the other side sees a reset."""
 
 
-class _Waiter:
+class Waiter:
     """At most one coroutine waits for an edge; waking nobody is fine."""
 
     def __init__(self) -> None:
         self._future: asyncio.Future[None] | None = None
 
     async def wait(self) -> None:
+        """Until `wake`. Raises RuntimeError if somebody waits already."""
         if self._future is not None:
             raise RuntimeError("another coroutine already waits for this direction of the stream")
         self._future = asyncio.get_running_loop().create_future()
@@ -59,6 +60,7 @@ class _Waiter:
             self._future = None
 
     def wake(self) -> None:
+        """Whoever waits goes on."""
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
 
@@ -71,8 +73,9 @@ class TcpStream:
         self._reactor = reactor
         self._error: HboneError | None = None
         self._has_ended = False
-        self._readable = _Waiter()
-        self._writable = _Waiter()
+        self._is_closing = False  # nothing comes behind what is there
+        self._readable = Waiter()
+        self._writable = Waiter()
         reactor.register(sock.fileno(), self)
 
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
@@ -101,6 +104,31 @@ class TcpStream:
                 await self._writable.wait()
             except OSError as error:
                 raise self._broken(error) from error
+
+    async def peek(self, more_than: int = 0, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """What has arrived, left where it is, once that is more than `more_than` bytes; less at the end.
+
+        Raises ConnectionLost on a reset.
+        """
+        while True:
+            try:
+                data = self.sock.recv(max_bytes, socket.MSG_PEEK)
+            except BlockingIOError:
+                data = b""
+            except OSError as error:
+                raise self._broken(error) from error
+            else:
+                if not data or self._is_closing:
+                    return data
+            if len(data) > more_than:
+                return data
+            await self._readable.wait()
+
+    def release(self) -> socket.socket:
+        """Give the socket to somebody else, less what `receive` has taken; the stream is of no more use."""
+        self._reactor.unregister(self.sock.fileno())
+        self._has_ended = True
+        return self.sock
 
     async def send_eof(self) -> None:
         """FIN."""
@@ -137,6 +165,8 @@ class TcpStream:
 
     def on_ready(self, mask: int) -> None:
         """The kernel reports an edge."""
+        if mask & CLOSING:
+            self._is_closing = True
         if mask & (READABLE | CLOSING):
             self._readable.wake()
         if mask & (WRITABLE | CLOSING):
@@ -157,8 +187,8 @@ class TunnelStream:
         """A connection of the tunnel's own, which closes with it."""
         self._stream = stream
         self._error: HboneError | None = None
-        self._readable = _Waiter()
-        self._writable = _Waiter()
+        self._readable = Waiter()
+        self._writable = Waiter()
         stream.owner = self
         stream.sink = self._arrived
 

@@ -7,8 +7,8 @@ kept or refused with TlsConfigError, never ignored.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
@@ -19,7 +19,7 @@ from hbone_py.tls.keylog import KeyLog
 from hbone_py.tls.reasons import describe, reason_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from hbone_py.tls.credentials import Credentials
@@ -53,6 +53,10 @@ class TlsSettings:
     """Exchange keys by X25519MLKEM768 and nothing else (`COMPLIANCE_POLICY=pqc`)."""
     suites: tuple[str, ...] = ("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256")
     """TLS 1.3 suites, the preferred one first."""
+    alpn: tuple[bytes, ...] = (ALPN,)
+    """What is spoken inside, the preferred one first; none: ALPN is not used."""
+    alpn_is_demanded: bool = True
+    """Server: refuse a client that knows ALPN and offers none of them, instead of going on without."""
     keylog: Path | None = None
     """Where to write the secrets for Wireshark; None: nowhere."""
     crls_pem: tuple[bytes, ...] = ()
@@ -60,11 +64,10 @@ class TlsSettings:
 
 
 class NoCommonProtocol(Exception):
-    """The peer speaks ALPN and does not offer h2. Raised into OpenSSL, which makes it the fatal alert."""
+    """The peer speaks ALPN and offers nothing of ours. Raised into OpenSSL, which makes it the fatal alert."""
 
-    def __init__(self, offered: list[bytes]) -> None:
-        names = ", ".join(name.decode("ascii", "backslashreplace") for name in offered)
-        super().__init__(f"no_application_protocol: the peer offers {names}, not {ALPN.decode()}")
+    def __init__(self, offered: list[bytes], wanted: tuple[bytes, ...] = (ALPN,)) -> None:
+        super().__init__(f"no_application_protocol: the peer offers {_names(offered)}, not {_names(wanted)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +78,31 @@ class TlsContext:
     is_server: bool
     server_name: str = ""
     """What a client names in its first message (SNI); empty, as in HBONE: nothing."""
+    alpn: tuple[bytes, ...] = ()
+    """What a client offers instead of what its settings say; empty: that."""
 
 
 def client_context(credentials: Credentials, settings: TlsSettings) -> TlsContext:
-    """The side that dials. Sends no server name; offers h2; shows its certificate when asked.
+    """The side that dials. Sends no server name; offers `settings.alpn`; shows its certificate when asked.
 
     Raises:
         TlsConfigError: the library cannot do what `settings` asks, or the credentials are of no use to it.
     """
     context = _context(credentials, settings)
-    context.set_alpn_protos([ALPN])
+    if settings.alpn:
+        context.set_alpn_protos(list(settings.alpn))
     return TlsContext(context, is_server=False)
 
 
 def server_context(credentials: Credentials, settings: TlsSettings) -> TlsContext:
-    """The side that accepts. Demands a client certificate; takes h2 or a peer that knows no ALPN.
+    """The side that accepts. Demands a client certificate; takes `settings.alpn` or a peer that knows no ALPN.
 
     Raises:
         TlsConfigError: as `client_context`.
     """
     context = _context(credentials, settings)
-    context.set_alpn_select_callback(select_protocol)
+    if settings.alpn:
+        context.set_alpn_select_callback(partial(_select_among, settings))
     return TlsContext(context, is_server=True)
 
 
@@ -149,6 +156,17 @@ def select_protocol(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
     if ALPN not in offered:
         raise NoCommonProtocol(offered)
     return ALPN
+
+
+def _select_among(settings: TlsSettings, _connection: SSL.Connection, offered: list[bytes]) -> Any:
+    chosen = next((protocol for protocol in settings.alpn if protocol in offered), None)
+    if chosen is None and settings.alpn_is_demanded:
+        raise NoCommonProtocol(offered, settings.alpn)
+    return SSL.NO_OVERLAPPING_PROTOCOLS if chosen is None else chosen
+
+
+def _names(protocols: Sequence[bytes]) -> str:
+    return ", ".join(name.decode("ascii", "backslashreplace") for name in protocols)
 
 
 def _context(credentials: Credentials, settings: TlsSettings) -> SSL.Context:

@@ -35,6 +35,8 @@ class TlsSession:
             self._connection.set_connect_state()
             if context.server_name:
                 self._connection.set_tlsext_host_name(context.server_name.encode("ascii"))
+            if context.alpn:
+                self._connection.set_alpn_protos(list(context.alpn))
         self.handshake_done = False
         """Whether our handshake is over. In TLS 1.3 a server may still refuse us: our first read tells."""
         self.peer_closed = False
@@ -97,6 +99,11 @@ class TlsSession:
     def version(self) -> str:
         """``TLSv1.3`` or ``TLSv1.2``."""
         return self._connection.get_protocol_version_name()
+
+    @property
+    def server_name(self) -> str:
+        """The server name that the client sent; empty if it sent none."""
+        return (self._connection.get_servername() or b"").decode("ascii", "backslashreplace")
 
     @property
     def alpn(self) -> str:

@@ -15,7 +15,7 @@ from hbone_py.config import KIB, Http2Config
 from hbone_py.errors import HboneError
 from tests.support.peers import credentials_of
 from tests.support.sockets import Buffers, dialled, tcp_pair, until
-from tests.support.streams import HALF_CLOSEABLE
+from tests.support.streams import HALF_CLOSEABLE, waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -108,3 +108,41 @@ async def test_contract(
         await (question(right, left) if turned else question(left, right))
     await until(lambda: not reactor.open_sockets, "every socket closed")
     assert reactor.ledger.used == 0
+
+
+# A TCP stream before anybody knows what is spoken on it
+
+
+async def test_a_look_takes_nothing(reactor: Reactor) -> None:
+    near, far = (TcpStream(reactor, sock) for sock in tcp_pair())
+    await near.send(b"GET ")
+    assert await far.peek() == b"GET "
+    looking = await waiting(far.peek(4))
+    await near.send(b"/ HTTP/1.1")
+    assert await looking == b"GET / HTTP/1.1"
+    assert await far.receive() == b"GET / HTTP/1.1"
+    await near.aclose()
+    assert await far.peek() == b""
+    await far.aclose()
+
+
+async def test_a_look_ends_where_nothing_more_can_come(reactor: Reactor) -> None:
+    near, far = (TcpStream(reactor, sock) for sock in tcp_pair())
+    await near.send(b"PRI")
+    looking = await waiting(far.peek(3))
+    await near.send_eof()
+    assert await looking == b"PRI"
+    near.abort()
+    await far.aclose()
+
+
+async def test_a_socket_given_away_has_all_that_was_looked_at(reactor: Reactor) -> None:
+    near, far = (TcpStream(reactor, sock) for sock in tcp_pair())
+    await near.send(b"hello")
+    await far.peek()
+    again = TcpStream(reactor, far.release())
+    assert await again.receive() == b"hello"
+    with pytest.raises(HboneError):
+        await far.send(b"x")
+    await again.aclose()
+    await near.aclose()

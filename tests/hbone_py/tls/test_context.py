@@ -6,6 +6,7 @@ The standard library's `ssl`, on the system's own OpenSSL, judges wherever it ca
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -252,6 +253,30 @@ def test_alpn_without_h2_is_a_fatal_alert(engine, client_credentials, server_cre
     assert "no application protocol" in str(them.error)
     # The context is as good as before.
     connected(client(client_credentials), Ours(engine(ours)))
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        pytest.param(["istio", "http/1.1"], "http/1.1", id="the server's order"),
+        pytest.param(["istio-peer-exchange"], None, id="nothing in common"),
+    ],
+)
+def test_alpn_of_ones_own(engine, client_credentials, server_credentials, tmp_path, offered, chosen):
+    settings = TlsSettings(alpn=(b"http/1.1", b"istio"), alpn_is_demanded=False)
+    context = stdlib_context(ssl.PROTOCOL_TLS_CLIENT, client_credentials, tmp_path)
+    context.set_alpn_protocols(offered)
+    them, us = stdlib_client(context), server(server_credentials, engine, settings)
+    connected(them, us)
+    assert them.tls.selected_alpn_protocol() == chosen
+
+
+def test_a_connection_offers_and_names_what_it_likes(client_credentials, server_credentials):
+    context = client_context(client_credentials, TlsSettings())
+    them = Ours(TlsEngine(replace(context, server_name="web.example", alpn=(b"http/1.1",))))
+    us = server(server_credentials, settings=TlsSettings(alpn=(b"http/1.1",)))
+    connected(them, us)
+    assert (us.engine.alpn, us.engine.server_name) == ("http/1.1", "web.example")
 
 
 def test_a_server_without_alpn_is_accepted(client_credentials, server_credentials, tmp_path):

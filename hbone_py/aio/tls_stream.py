@@ -1,0 +1,277 @@
+"""TlsStream: TLS directly on a TCP connection, as sidecars speak it to each other.
+
+It keeps the contract of `stream.ByteStream` but for one promise: TLS cannot end one direction in a way that every peer
+respects, so there is no `send_eof`, and a type checker refuses a TlsStream where a ByteStream is asked for. What comes
+nearest is `send_close_notify`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE, Reactor
+from hbone_py.aio.stream import RECEIVE_SIZE, Waiter
+from hbone_py.aio.tcp import reset
+from hbone_py.errors import ConnectionLost, HboneError, StreamEnded, TlsError, TlsTimeout
+from hbone_py.tls.engine import TlsEngine
+from hbone_py.tls.verify import identities_of_der
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from hbone_py.aio.owners import IdentityCheck
+    from hbone_py.identity import SpiffeId
+    from hbone_py.tls.context import TlsContext
+
+_PIECE = 64 * 1024
+"""Plaintext that is encrypted at once: its ciphertext must find room before there is more."""
+
+
+class ClosableStream(Protocol):
+    """What every stream of ours can do, also those that cannot end one direction by itself."""
+
+    async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """See `ByteStream`."""
+
+    async def send(self, data: bytes | memoryview) -> None:
+        """See `ByteStream`."""
+
+    async def aclose(self) -> None:
+        """See `ByteStream`."""
+
+    def abort(self) -> None:
+        """See `ByteStream`."""
+
+
+class TlsStream:
+    """One TLS connection. Made by `shake_hands`, which has proved who is there."""
+
+    def __init__(self, reactor: Reactor, sock: socket.socket, context: TlsContext) -> None:
+        self.sock = sock
+        self.tls = TlsEngine(context)
+        self.identities: tuple[SpiffeId, ...] = ()
+        """The peer's SPIFFE identities."""
+        self._reactor = reactor
+        self._unsent = b""
+        self._held = b""
+        self._may_hold_more = False  # the engine has plaintext that found no room in the buffer
+        self._is_over = False  # no more ciphertext comes
+        self._has_ended = False  # we said close_notify
+        self._error: HboneError | None = None
+        self._readable = Waiter()
+        self._writable = Waiter()
+        reactor.register(sock.fileno(), self)
+
+    @property
+    def identity(self) -> SpiffeId | None:
+        """The peer's first identity: what policies judge (hbone-dataplane 1.1)."""
+        return self.identities[0] if self.identities else None
+
+    @property
+    def alpn(self) -> str:
+        """The protocol agreed on; empty if there was no agreement."""
+        return self.tls.alpn
+
+    # The handshake -----------------------------------------------------------
+
+    async def _shake(self, check: IdentityCheck) -> None:
+        try:
+            while not self.tls.handshake():
+                await self._flush()
+                self._feed_some(await self._read_ciphertext())
+            self.identities = identities_of_der(self.tls.peer_leaf_der)
+            check(self.identities)
+        except TlsError:
+            await self._flush()  # the alert that tells the peer why
+            raise
+        await self._flush()
+
+    async def _read_ciphertext(self) -> int:
+        """Bytes now in the shared buffer; 0 at the end."""
+        buffer = self._reactor.ciphertext_in
+        while True:
+            try:
+                return self.sock.recv_into(buffer.view)
+            except BlockingIOError:
+                await self._readable.wait()
+            except OSError as error:
+                raise self._broken(error) from error
+
+    def _feed_some(self, count: int) -> None:
+        if not count:
+            raise TlsError("TLS handshake failed: the peer closed the connection")
+        self.tls.feed_shared(self._reactor.ciphertext_in, count)
+        self._may_hold_more = True  # application data may lie behind the handshake
+
+    # ByteStream ---------------------------------------------------------------
+
+    async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """Some bytes, or b"" after the peer's close_notify.
+
+        Raises ConnectionLost on a reset, TlsError at any other end: it may be an attacker's, and bytes may be missing.
+        """
+        while not self._held:
+            if self._error is not None:
+                raise self._error
+            if self.tls.peer_closed:
+                return b""
+            if self._may_hold_more:
+                self._take(self.tls.read_into(self._reactor.plaintext_in))
+            else:
+                await self._receive_records()
+        piece, self._held = self._held[:max_bytes], self._held[max_bytes:]
+        return piece
+
+    async def _receive_records(self) -> None:
+        reactor, tls = self._reactor, self.tls
+        count = await self._read_ciphertext()
+        if self._error is not None:
+            raise self._error
+        if count:
+            self._take(tls.receive(reactor.ciphertext_in, count, reactor.plaintext_in))
+            self._flush_what_goes()
+            return
+        if self._is_over:
+            raise self._failed(TlsError("TLS failed: the peer closed the connection without close_notify"))
+        self._is_over = True
+        tls.feed_eof()
+        self._take(tls.read_into(reactor.plaintext_in))
+
+    def _take(self, count: int) -> None:
+        plaintext = self._reactor.plaintext_in
+        self._held = bytes(plaintext.view[:count])
+        self._may_hold_more = count == plaintext.size
+
+    async def send(self, data: bytes | memoryview) -> None:
+        """Raises ConnectionLost when the other side is gone, StreamEnded after `send_close_notify` or `aclose`."""
+        if self._error is not None:
+            raise self._error
+        if self._has_ended:
+            raise StreamEnded("the stream takes no more data")
+        view = memoryview(data)
+        await self._flush()  # what a cancelled send has left
+        for start in range(0, len(view), _PIECE):
+            self.tls.write(view[start : start + _PIECE])
+            await self._flush()
+
+    async def send_close_notify(self) -> None:
+        """Say that we write no more. A TLS 1.3 peer may go on writing, as Envoy does; others close (RFC 8446 6.1)."""
+        if self._error is not None:
+            raise self._error
+        if not self._has_ended:
+            self._has_ended = True
+            self.tls.send_close_notify()
+            await self._flush()
+
+    async def aclose(self) -> None:
+        """close_notify, as far as it finds room at once, and close."""
+        if self._error is None and not self._has_ended:
+            self._has_ended = True
+            self.tls.send_close_notify()
+            self._flush_what_goes()
+        self._close(reset_it=False)
+
+    def abort(self, error: Exception | None = None) -> None:
+        """RST."""
+        self._close(reset_it=True)
+
+    # Writing -------------------------------------------------------------------
+
+    async def _flush(self) -> None:
+        """Until the kernel has all ciphertext."""
+        while True:
+            self._flush_what_goes()
+            if self._error is not None:
+                raise self._error
+            if not self._unsent:
+                return
+            await self._writable.wait()
+
+    def _flush_what_goes(self) -> None:
+        """What the kernel takes now."""
+        buffer = self._reactor.ciphertext_out
+        while self._error is None:
+            if not self._unsent:
+                count = self.tls.take_ciphertext(buffer)
+                if not count:
+                    return
+                view = buffer.view[:count]
+            else:
+                view = memoryview(self._unsent)
+            try:
+                sent = self.sock.send(view)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self._broken(error)
+                return
+            self._unsent = bytes(view[sent:])
+            if self._unsent:
+                return
+
+    # The end --------------------------------------------------------------------
+
+    def _close(self, *, reset_it: bool) -> None:
+        if self.sock.fileno() >= 0:
+            self._reactor.forget(self.sock.fileno())
+            if reset_it:
+                reset(self.sock)
+            else:
+                self.sock.close()
+        self._held = b""
+        self._failed(StreamEnded("the stream is closed"))
+        self._readable.wake()
+        self._writable.wake()
+
+    def _broken(self, error: OSError) -> HboneError:
+        return self._failed(ConnectionLost(f"connection broke: {error.strerror}"))
+
+    def _failed(self, error: HboneError) -> HboneError:
+        if self._error is None:
+            self._error = error
+        return self._error
+
+    def on_ready(self, mask: int) -> None:
+        """The kernel reports an edge."""
+        if mask & (READABLE | CLOSING):
+            self._readable.wake()
+        if mask & (WRITABLE | CLOSING):
+            self._writable.wake()
+
+    def on_again(self) -> None:
+        """Never asked for."""
+
+
+async def shake_hands(
+    sock: socket.socket,
+    context: TlsContext,
+    *,
+    check: IdentityCheck,
+    seconds: float,
+    server_name: str = "",
+    alpn: Sequence[bytes] = (),
+) -> TlsStream:
+    """TLS on a connected, non-blocking socket, as client or server as `context` says; the socket is the stream's.
+
+    Args:
+        check: raises PeerIdentityError when the peer is nobody we want; it is asked before a byte is sent.
+        seconds: how long the whole handshake may take.
+        server_name: a client's SNI.
+        alpn: what a client offers, instead of the context's.
+
+    Raises TlsHandshakeError, PeerIdentityError, TlsTimeout, ConnectionLost; the socket is then closed.
+    """
+    stream = TlsStream(Reactor.current(), sock, replace(context, server_name=server_name, alpn=tuple(alpn)))
+    try:
+        async with asyncio.timeout(seconds):
+            await stream._shake(check)
+    except TimeoutError as error:
+        stream.abort()
+        raise TlsTimeout("TLS handshake timed out") from error
+    except BaseException:
+        stream._close(reset_it=False)
+        raise
+    return stream

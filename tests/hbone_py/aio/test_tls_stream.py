@@ -1,0 +1,179 @@
+"""TLS on a socket: the contract of streams but for half-close, the handshake's ways to fail, SNI and ALPN."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hbone_py.aio.client import expecting
+from hbone_py.aio.tls_stream import TlsStream, shake_hands
+from hbone_py.errors import ConnectionLost, HboneError, PeerIdentityError, StreamEnded, TlsError, TlsTimeout
+from hbone_py.identity import SpiffeId
+from hbone_py.tls.context import TlsSettings, client_context, server_context
+from hbone_py.tls.credentials import Credentials
+from tests.support.peers import credentials_of
+from tests.support.sockets import Buffers, dialled, tcp_pair, until
+from tests.support.streams import (
+    HALF_CLOSEABLE,
+    a_megabyte_each_way_in_pieces_of_any_size,
+    read_exactly,
+    read_to_end,
+)
+from tests.support.tcp_apps import TcpApp, hold
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Sequence
+
+    from hbone_py.aio.owners import IdentityCheck
+    from hbone_py.aio.reactor import Reactor
+    from tests.support.certificates import CertificateFiles, MeshCertificates
+    from tests.support.streams import Question
+
+SERVER = SpiffeId("cluster.local", "default", "server")
+ISTIO = TlsSettings(tls12=True, alpn=(b"h2", b"http/1.1", b"istio-peer-exchange", b"istio"), alpn_is_demanded=False)
+
+HALF_CLOSING = "send_eof", "a_megabyte_each_way_in_pieces_of_any_size"
+QUESTIONS = [one for one in HALF_CLOSEABLE if not {*one.__code__.co_names, one.__name__} & {*HALF_CLOSING}]
+"""What TLS promises too: everything but the end of one direction."""
+
+
+class WithEnd(TlsStream):
+    """For a peer that respects close_notify as the end of one direction."""
+
+    send_eof = TlsStream.send_close_notify
+
+
+async def accepted(sock: socket.socket, files: CertificateFiles, settings: TlsSettings = ISTIO) -> TlsStream:
+    context = server_context(credentials_of(files), settings)
+    return await shake_hands(sock, context, check=expecting(None), seconds=5)
+
+
+async def called(
+    sock: socket.socket,
+    files: CertificateFiles,
+    *,
+    check: IdentityCheck | None = None,
+    server_name: str = "",
+    alpn: Sequence[bytes] = (),
+    seconds: float = 5,
+) -> TlsStream:
+    context = client_context(credentials_of(files), ISTIO)
+    return await shake_hands(
+        sock, context, check=check or expecting([SERVER]), seconds=seconds, server_name=server_name, alpn=alpn
+    )
+
+
+@contextlib.asynccontextmanager
+async def pair(
+    certificates: MeshCertificates, *, server_name: str = "", alpn: Sequence[bytes] = ()
+) -> AsyncIterator[tuple[TlsStream, TlsStream]]:
+    near, far = tcp_pair(Buffers(64 * 1024, 64 * 1024))
+    async with asyncio.TaskGroup() as group:
+        client = group.create_task(called(near, certificates.client, server_name=server_name, alpn=alpn))
+        server = group.create_task(accepted(far, certificates.server))
+    yield client.result(), server.result()
+    await client.result().aclose()
+    await server.result().aclose()
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["", "turned"])
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.__name__)
+async def test_contract(reactor: Reactor, certificates: MeshCertificates, question: Question, turned: bool) -> None:
+    async with asyncio.timeout(20), pair(certificates) as ends:
+        await question(*(reversed(ends) if turned else ends))
+    await until(lambda: not reactor.open_sockets, "every socket closed")
+
+
+async def test_both_know_each_other(reactor: Reactor, certificates: MeshCertificates) -> None:
+    async with pair(certificates, server_name="outbound_.80_._.web.default") as (client, server):
+        assert client.identities == (SERVER,)
+        assert str(server.identity) == certificates.client.identity
+        assert server.tls.server_name == "outbound_.80_._.web.default"
+
+
+@pytest.mark.parametrize(
+    ("offered", "agreed"),
+    [
+        pytest.param([b"istio-http/1.1", b"istio", b"http/1.1"], "http/1.1", id="HTTP/1.1 as Istio offers it"),
+        pytest.param([b"istio-h2", b"istio", b"h2"], "h2", id="HTTP/2"),
+        pytest.param([b"istio-peer-exchange", b"istio"], "istio-peer-exchange", id="TCP"),
+        pytest.param([b"spdy/3"], "", id="nothing in common"),
+    ],
+)
+async def test_alpn(reactor: Reactor, certificates: MeshCertificates, offered: list[bytes], agreed: str) -> None:
+    async with pair(certificates, alpn=offered) as (client, server):
+        assert (client.alpn, server.alpn) == (agreed, agreed)
+
+
+async def test_close_notify_ends_one_direction_for_a_peer_that_goes_on(
+    reactor: Reactor, certificates: MeshCertificates
+) -> None:
+    async with pair(certificates) as (client, server):
+        await client.send(b"question")
+        await client.send_close_notify()
+        assert await read_to_end(server) == b"question"  # type: ignore[arg-type]
+        await server.send(b"answer")
+        assert await read_exactly(client, 6) == b"answer"  # type: ignore[arg-type]
+        with pytest.raises(StreamEnded):
+            await client.send(b"one more thing")
+
+
+async def test_a_megabyte_each_way(reactor: Reactor, certificates: MeshCertificates) -> None:
+    async with asyncio.timeout(20), pair(certificates) as (client, server):
+        client.__class__ = server.__class__ = WithEnd
+        await a_megabyte_each_way_in_pieces_of_any_size(client, server)  # type: ignore[arg-type]
+
+
+async def test_an_end_without_close_notify_is_an_error(reactor: Reactor, certificates: MeshCertificates) -> None:
+    async with pair(certificates) as (client, server):
+        await server.send(b"half a sen")
+        server._close(reset_it=False)
+        assert await read_exactly(client, 10) == b"half a sen"  # type: ignore[arg-type]
+        for _ in range(2):
+            with pytest.raises(TlsError):
+                await client.receive()
+
+
+async def refused(client: TlsStream) -> HboneError:
+    """In TLS 1.3 a client hears with its first read that its certificate is not taken."""
+    with pytest.raises(HboneError) as caught:
+        await client.receive()
+    await client.aclose()
+    return caught.value
+
+
+async def test_a_server_that_is_somebody_else_is_left(reactor: Reactor, certificates: MeshCertificates) -> None:
+    near, far = tcp_pair()
+    async with asyncio.TaskGroup() as group:
+        server = group.create_task(accepted(far, certificates.client))
+        with pytest.raises(PeerIdentityError, match="did not present the expected SAN"):
+            await called(near, certificates.client)
+    await refused(server.result())
+
+
+async def test_a_stranger_is_refused(reactor: Reactor, certificates: MeshCertificates) -> None:
+    near, far = tcp_pair()
+    stranger = certificates.stranger
+    trusting = client_context(Credentials.from_files(stranger.chain, stranger.key, certificates.server.roots), ISTIO)
+    async with asyncio.TaskGroup() as group:
+        client = group.create_task(shake_hands(near, trusting, check=expecting(None), seconds=5))
+        with pytest.raises(TlsError, match="certificate verify failed"):
+            await accepted(far, certificates.server)
+    assert "unknown" in str(await refused(client.result())).lower()
+
+
+async def test_a_silent_server_is_left_in_time(reactor: Reactor, certificates: MeshCertificates) -> None:
+    async with TcpApp(hold) as silent:
+        with pytest.raises(TlsTimeout):
+            await called(dialled(silent.host, silent.port), certificates.client, seconds=0.05)
+
+
+async def test_a_server_that_hangs_up(reactor: Reactor, certificates: MeshCertificates) -> None:
+    near, far = tcp_pair()
+    far.close()
+    with pytest.raises((TlsError, ConnectionLost)):
+        await called(near, certificates.client)
