@@ -1,0 +1,206 @@
+"""Waypoints: where they are, who may use them, and which one an object goes through (hbone-controlplane 1.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from istiod_py.ambient.waypoints import read_binding
+from mesh_py.manifests.gateway import Gateway, GatewayAddressValue
+from mesh_py.manifests.selector import LabelSelector
+from mesh_py.model.address import GatewayAddress, NamespacedHostname, NetworkAddress, parse_ip
+from mesh_py.model.workload import ApplicationTunnel, Protocol, TunnelProtocol
+from tests.istiod_py.ambient.folder import (
+    AMBIENT,
+    codes,
+    hbone_listener,
+    mesh,
+    namespace,
+    pod,
+    service,
+    the_pod,
+    the_service,
+    waypoint,
+)
+
+USE, USE_NAMESPACE, FOR = "istio.io/use-waypoint", "istio.io/use-waypoint-namespace", "istio.io/waypoint-for"
+NAME, BINDING = "gateway.networking.k8s.io/gateway-name", "ambient.istio.io/waypoint-inbound-binding"
+
+
+def by_name(hostname: str = "wp.shop.svc.cluster.local", of: str = "shop") -> GatewayAddress:
+    return GatewayAddress(NamespacedHostname(of, hostname), 15008)
+
+
+WP = by_name()
+
+
+# Where a waypoint is.
+
+
+@pytest.mark.parametrize(
+    ("gateway", "expected"),
+    [
+        pytest.param(waypoint(), WP, id="the name of the Service that it is given"),
+        pytest.param(
+            waypoint(status_addresses=(GatewayAddressValue("IPAddress", "10.96.0.9"),)),
+            GatewayAddress(NetworkAddress("", parse_ip("10.96.0.9")), 15008),
+            id="an IP of its status",
+        ),
+        pytest.param(
+            waypoint(
+                status_addresses=(GatewayAddressValue("IPAddress", "10.96.0.9"), GatewayAddressValue("Hostname", "h.x"))
+            ),
+            by_name("h.x"),
+            id="a name rather than an IP",
+        ),
+        pytest.param(
+            waypoint(gateway_class_name="mine", status_addresses=(GatewayAddressValue("Hostname", "h.x"),)),
+            by_name("h.x"),
+            id="of another class, with an address",
+        ),
+        pytest.param(waypoint(gateway_class_name="istio"), None, id="of another class, without one"),
+    ],
+)
+def test_where_a_waypoint_is(gateway: Gateway, expected: GatewayAddress | None) -> None:
+    told = mesh(gateway, service(labels={USE: "wp"}))
+    assert the_service(told).waypoint == expected
+
+
+def test_a_waypoint_without_a_service_gets_one_that_leads_to_its_pods() -> None:
+    told = mesh(AMBIENT, waypoint(), pod("wp-1", labels={NAME: "wp"}, service_account_name="wp"))
+    made = the_service(told, "wp.shop.svc.cluster.local")
+    assert (made.vips, made.ports, made.waypoint) == ((), {15021: 15021, 15008: 15008}, None)
+    assert the_pod(told, "wp-1").services[made.key] == made.ports
+
+
+@pytest.mark.parametrize("fields", [{"labels": {NAME: "wp"}}, {"name": "wp"}], ids=["labelled", "of its name"])
+def test_a_waypoint_is_found_by_the_service_its_author_wrote(fields: dict[str, Any]) -> None:
+    told = mesh(waypoint(), service(**({"name": "front"} | fields)), service("api", labels={USE: "wp"}))
+    hostname = f"{fields.get('name', 'front')}.shop.svc.cluster.local"
+    assert the_service(told, "api.shop.svc.cluster.local").waypoint == by_name(hostname)
+    assert len(told.services) == 2
+
+
+def test_the_pods_of_a_waypoint_take_hbone_themselves() -> None:
+    told = mesh(AMBIENT, waypoint(), pod("wp-1", labels={NAME: "wp"}))
+    assert the_pod(told, "wp-1").protocol is Protocol.HBONE
+    assert the_pod(told, "wp-1").native_tunnel
+
+
+def test_a_waypoint_behind_the_node_proxy_says_how_it_takes_connections() -> None:
+    gateway = waypoint(annotations={BINDING: "PROXY/15088"})
+    told = mesh(gateway, pod("wp-1", labels={NAME: "wp", "istio.io/dataplane-mode": "ambient"}))
+    instance = the_pod(told, "wp-1")
+    assert instance.application_tunnel == ApplicationTunnel(TunnelProtocol.PROXY, 15088)
+    assert (instance.protocol, instance.native_tunnel) == (Protocol.HBONE, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("PROXY", ApplicationTunnel(TunnelProtocol.PROXY)),
+        ("PROXY/15088", ApplicationTunnel(TunnelProtocol.PROXY, 15088)),
+        ("NONE/80", ApplicationTunnel(TunnelProtocol.NONE, 80)),
+        ("NONE", ApplicationTunnel(TunnelProtocol.NONE)),
+        ("HTTP/80", None),
+        ("PROXY/x", None),
+        ("", None),
+    ],
+)
+def test_bindings(text: str, expected: ApplicationTunnel | None) -> None:
+    assert read_binding(text) == expected
+
+
+# Which waypoint an object goes through.
+
+
+@pytest.mark.parametrize(
+    ("namespace_labels", "labels", "expected"),
+    [
+        pytest.param({}, {}, None, id="nobody asked"),
+        pytest.param({}, {USE: "wp"}, WP, id="its own label"),
+        pytest.param({USE: "wp"}, {}, WP, id="the namespace's label"),
+        pytest.param({USE: "wp"}, {USE: "none"}, None, id="opted out"),
+        pytest.param({USE: "none"}, {USE: "wp"}, WP, id="its own label wins"),
+        pytest.param({USE: "wp"}, {USE: "gone"}, None, id="its own label wins, though the waypoint is not there"),
+        pytest.param({}, {USE: "shared", USE_NAMESPACE: "infra"}, by_name("shared.infra.svc.cluster.local", "infra"),
+                     id="of another namespace"),
+        pytest.param({USE: "shared", USE_NAMESPACE: "infra"}, {}, by_name("shared.infra.svc.cluster.local", "infra"),
+                     id="of another namespace, by the namespace"),
+        pytest.param({USE_NAMESPACE: "infra"}, {USE: "wp"}, WP, id="the namespace's labels are not mixed in"),
+    ],
+)  # fmt: skip
+def test_which_waypoint_a_service_goes_through(
+    namespace_labels: dict[str, str], labels: dict[str, str], expected: GatewayAddress | None
+) -> None:
+    shared = waypoint("shared", namespace="infra", listeners=(hbone_listener("All"),))
+    told = mesh(namespace(labels=namespace_labels), waypoint(), shared, service(labels=labels))
+    assert the_service(told).waypoint == expected
+
+
+@pytest.mark.parametrize(
+    ("takes", "for_service", "for_workload"),
+    [(None, WP, None), ("service", WP, None), ("workload", None, WP), ("all", WP, WP), ("none", None, None)],
+)
+def test_what_traffic_a_waypoint_is_for(takes: str | None, for_service: object, for_workload: object) -> None:
+    gateway = waypoint(labels={FOR: takes} if takes else {})
+    told = mesh(namespace(labels={USE: "wp"}), gateway, service(), pod(labels={"app": "web"}))
+    assert the_service(told).waypoint == for_service
+    assert the_pod(told).waypoint == for_workload
+    assert codes(told) == []
+
+
+def test_asking_for_a_waypoint_of_other_traffic_by_name_is_told() -> None:
+    told = mesh(waypoint(labels={FOR: "workload"}), service(labels={USE: "wp"}))
+    assert codes(told) == ["waypoint-traffic"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "admitted"),
+    [
+        pytest.param({}, False, id="Same"),
+        pytest.param({"allow": "All"}, True, id="All"),
+        pytest.param({"allow": "Selector", "selector": LabelSelector({"team": "a"})}, True, id="selected"),
+        pytest.param({"allow": "Selector", "selector": LabelSelector({"team": "b"})}, False, id="not selected"),
+    ],
+)
+def test_which_namespaces_may_use_a_waypoint(fields: dict[str, Any], admitted: bool) -> None:
+    gateway = waypoint("shared", namespace="infra", listeners=(hbone_listener(**fields),))
+    told = mesh(namespace(labels={"team": "a"}), gateway, service(labels={USE: "shared", USE_NAMESPACE: "infra"}))
+    assert (the_service(told).waypoint is not None) is admitted
+    assert codes(told) == ([] if admitted else ["waypoint-denied"])
+
+
+def test_a_waypoint_that_is_not_there_is_told_by_everyone_who_asks_for_it() -> None:
+    told = mesh(service(labels={USE: "gone"}), pod(labels={USE: "gone"}))
+    assert codes(told) == ["waypoint-unknown"] * 2
+    assert the_service(told).waypoint is None
+
+
+# Who never has one.
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"gateway.istio.io/managed": "istio.io-mesh-controller"},
+        {"gateway.istio.io/managed": "istio.io-eastwest-controller"},
+        {NAME: "wp"},
+    ],
+    ids=str,
+)
+def test_the_service_of_a_waypoint_or_gateway_has_no_waypoint(labels: dict[str, str]) -> None:
+    told = mesh(namespace(labels={USE: "wp"}), waypoint(), service("front", labels=labels))
+    assert the_service(told, "front.shop.svc.cluster.local").waypoint is None
+
+
+def test_the_pods_of_a_waypoint_have_no_waypoint() -> None:
+    told = mesh(namespace(labels={USE: "wp"}), waypoint(labels={FOR: "all"}), pod("wp-1", labels={NAME: "wp"}), pod())
+    assert the_pod(told, "wp-1").waypoint is None
+    assert the_pod(told).waypoint == WP
+
+
+def test_waypoints_know_the_accounts_of_their_pods() -> None:
+    pods = [pod(f"wp-{n}", labels={NAME: "wp"}, service_account_name=account) for n, account in enumerate("bab")]
+    assert mesh(waypoint(), *pods).waypoints["shop/wp"].service_accounts == ("a", "b")
