@@ -44,6 +44,15 @@ class RpcPeer(Peer):
         chain = self.chain
         return peer_identities(chain[0]) if chain else ()
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that its kernel has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def cut(self) -> None:
+        """End the connection at once, and every call on it: for a peer that does not read at all."""
+        self._transport.abort()
+
     def __str__(self) -> str:
         return self.address or "a peer that is gone"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mesh_py.telemetry.labels import FLAGS_INDEX, LOCALITY_LABELS, TRAFFIC_LABELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mesh_py.telemetry.instruments import Family
     from mesh_py.telemetry.snapshot import SeriesCounts, Snapshot
@@ -65,6 +65,13 @@ def render(snapshot: Snapshot) -> Iterator[str]:
     yield "# EOF\n"
 
 
+def render_classic(families: Iterable[Family]) -> Iterator[str]:
+    """The families in Prometheus' older text format, where counters have no suffix: istiod's dashboards know those."""
+    for family in families:
+        if family.samples:
+            yield _head(family.name, family.kind, family.help) + "".join(_sample_lines(family, ""))
+
+
 def _traffic_text(family: _TrafficFamily, traffic: list[SeriesCounts]) -> Iterator[str]:
     head = _head(family.name, "counter", family.help)
     for start in range(0, len(traffic), _CHUNK):
@@ -91,8 +98,8 @@ def _head(name: str, kind: str, help: str) -> str:
     return f"# HELP {name} {help}.\n# TYPE {name} {kind}\n"
 
 
-def _sample_lines(family: Family) -> Iterator[str]:
-    suffix = "_total" if family.kind == "counter" else ""
+def _sample_lines(family: Family, counter_suffix: str = "_total") -> Iterator[str]:
+    suffix = counter_suffix if family.kind == "counter" else ""
     for values, numbers in family.samples.items():
         labels = [f'{name}="{_escape(value)}"' for name, value in zip(family.label_names, values, strict=True)]
         if family.kind == "histogram":

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as classic_families
 
-from mesh_py.telemetry.exposition import render
+from mesh_py.telemetry.exposition import render, render_classic
 from mesh_py.telemetry.facts import ConnectionFacts, Party, ServiceFacts
 from mesh_py.telemetry.instruments import Family
 from mesh_py.telemetry.labels import LOCALITY_LABELS, TRAFFIC_LABELS, traffic_label_values
@@ -118,3 +119,11 @@ def test_the_library_writes_the_same_but_for_the_order_of_labels():
 
     assert sorted_samples(generate_latest(Theirs()).decode()) == sorted_samples(ours)
     assert generate_latest(Theirs()).decode().count("\n") == ours.count("\n")
+
+
+def test_in_the_older_format_counters_have_the_name_they_were_given():
+    pushes = Family("pilot_xds_pushes", "counter", "Pushes", ("type",), {("cds",): [3]})
+    text = "".join(render_classic([pushes, Family("unused", "gauge", "Unused")]))
+    assert text == '# HELP pilot_xds_pushes Pushes.\n# TYPE pilot_xds_pushes counter\npilot_xds_pushes{type="cds"} 3\n'
+    [family] = classic_families(text)
+    assert family.samples[0].value == 3
