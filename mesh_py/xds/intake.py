@@ -19,11 +19,13 @@ from mesh_py.xds.decode import RejectedResource, decode_address, decode_authoriz
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from mesh_py.discovery.state import MeshState
     from mesh_py.model.authorization import Policy
     from mesh_py.xds.delta import Resource, Response
+
+    Take = Callable[[Response], Awaitable["Taken"]]
 
 DecodedT = TypeVar("DecodedT")
 
@@ -41,43 +43,49 @@ class Taken:
 
     rejected: dict[str, str] = field(default_factory=dict)
     """Reasons, by name of resource."""
-    addresses: list[Workload | Service] = field(default_factory=list)
-    """The workloads and services that it brought."""
+    addresses: list[tuple[Resource, Workload | Service]] = field(default_factory=list)
+    """The workloads and services that it brought, and how they were called."""
 
 
 class Intake:
-    """Feeds one mesh with responses, one at a time."""
+    """Feeds one mesh with responses, one at a time.
 
-    def __init__(self, state: MeshState) -> None:
+    Args:
+        state: the mesh.
+        others: what takes in types beside addresses and policies, by type URL.
+    """
+
+    def __init__(self, state: MeshState, others: Mapping[str, Take] | None = None) -> None:
         self._state = state
+        self._takers = {ADDRESS: self._take_addresses, AUTHORIZATION: self._take_policies, **(others or {})}
 
     async def take(self, response: Response) -> Taken:
-        """Apply what can be used of a response. One of another type changes nothing."""
-        if response.type_url == ADDRESS:
-            return await self._take_addresses(response)
-        if response.type_url == AUTHORIZATION:
-            return await self._take_policies(response)
-        log.warning("a response of type %s is not for us", response.type_url)
-        return Taken()
+        """Apply what can be used of a response. One of a type that is nobody's changes nothing."""
+        taker = self._takers.get(response.type_url)
+        if taker is None:
+            log.warning("a response of type %s is not for us", response.type_url)
+            return Taken()
+        return await taker(response)
 
     async def _take_addresses(self, response: Response) -> Taken:
         taken = Taken()
-        decoded = await _decode_each(response.resources, decode_address, taken.rejected)
-        taken.addresses = [found for _, found in decoded]
+        taken.addresses = await decode_each(response.resources, decode_address, taken.rejected)
+        workloads = [found for _, found in taken.addresses if isinstance(found, Workload)]
+        services = [found for _, found in taken.addresses if isinstance(found, Service)]
         gone = sorted(response.removed, key=lambda name: name in self._state.workloads.by_uid)  # services first
         with self._state.batch():
-            await _in_parts(self._put_workload, [one for one in taken.addresses if isinstance(one, Workload)])
-            await _in_parts(self._put_service, [one for one in taken.addresses if isinstance(one, Service)])
+            await _in_parts(self._put_workload, workloads)
+            await _in_parts(self._put_service, services)
             await _in_parts(self._state.remove_address, gone)
         return taken
 
     async def _take_policies(self, response: Response) -> Taken:
         taken = Taken()
-        decoded = await _decode_each(response.resources, decode_authorization, taken.rejected)
+        decoded = await decode_each(response.resources, decode_authorization, taken.rejected)
         # Never in parts: half of the policies may allow what all of them deny.
         with self._state.batch():
-            for name, policy in decoded:
-                self._put_policy(name, policy)
+            for resource, policy in decoded:
+                self._put_policy(resource.name, policy)
             for name in response.removed:
                 self._state.remove_policy(name)
             self._state.policies_known()
@@ -100,15 +108,15 @@ class Intake:
             self._state.upsert_policy(policy, name)
 
 
-async def _decode_each(
+async def decode_each(
     resources: Iterable[Resource], decode: Callable[[bytes], DecodedT], rejected: dict[str, str]
-) -> list[tuple[str, DecodedT]]:
-    """Names and decoded resources; reasons go into `rejected`."""
+) -> list[tuple[Resource, DecodedT]]:
+    """Resources and what they hold, with pauses; why others hold nothing goes into `rejected`, by name."""
     now = asyncio.get_running_loop().time
     decoded, pause_at = [], now() + SLICE_SECONDS
     for resource in resources:
         try:
-            decoded.append((resource.name, decode(resource.data)))
+            decoded.append((resource, decode(resource.data)))
         except RejectedResource as error:
             rejected[resource.name] = str(error)
         except Exception as error:  # one resource that we trip over must not cost us all the others

@@ -57,7 +57,7 @@ async def test_workloads_and_services_become_the_mesh_in_one_change() -> None:
     mesh = Mesh()
     taken = await mesh.addresses(S, W)
     assert taken.rejected == {}
-    assert taken.addresses == [S, W]
+    assert [found for _, found in taken.addresses] == [S, W]
     assert mesh.state.workloads.at("", ip("10.0.0.1")) == W
     [record] = mesh.state.services
     assert list(record.endpoints) == [W.uid]
@@ -82,7 +82,7 @@ async def test_a_resource_we_trip_over_spoils_no_other(monkeypatch, caplog) -> N
     mesh = Mesh()
     taken = await mesh.addresses(Resource("ours", b""), S)
     assert taken.rejected == {"ours": "unexpected error: AssertionError('a bug of ours')"}
-    assert taken.addresses == [S]
+    assert [found for _, found in taken.addresses] == [S]
     assert "resource ours: unexpected error" in caplog.text
 
 

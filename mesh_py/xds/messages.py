@@ -1,0 +1,44 @@
+"""Our values of the delta conversation and Envoy's messages for them (hbone-controlplane 1.4) [no I/O].
+
+The messages' package is large: import this where a stream is about to be opened, not before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envoy.service.discovery.v3 import discovery_pb2
+
+from mesh_py.xds.delta import Resource, Response
+
+if TYPE_CHECKING:
+    from mesh_py.xds.delta import Request
+    from mesh_py.xds.node import Node
+
+DeltaRequest = discovery_pb2.DeltaDiscoveryRequest
+DeltaResponse = discovery_pb2.DeltaDiscoveryResponse
+
+
+def request_message(request: Request, node: Node) -> discovery_pb2.DeltaDiscoveryRequest:
+    """A request as it is sent. Who we are goes into the first of each type alone (2.2)."""
+    message = DeltaRequest(
+        type_url=request.type_url,
+        resource_names_subscribe=request.subscribe,
+        resource_names_unsubscribe=request.unsubscribe,
+        initial_resource_versions=request.versions,
+        response_nonce=request.nonce,
+    )
+    if request.error is not None:
+        message.error_detail.message = request.error  # the code stays 0, as ztunnel has it (2.4)
+    if request.is_first:
+        message.node.id = node.id
+        message.node.metadata.update(node.metadata)
+    return message
+
+
+def response_of(message: discovery_pb2.DeltaDiscoveryResponse) -> Response:
+    """A response as we use it. What it contains is of the response's type, whatever a resource says of itself (1.4)."""
+    resources = [
+        Resource(found.name, found.resource.value, found.version, tuple(found.aliases)) for found in message.resources
+    ]
+    return Response(message.type_url, message.nonce, resources, tuple(message.removed_resources))
