@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from tests.support.certificates import CertificateFiles
 
-Role = Literal["server", "client"]
+Role = Literal["server", "client", "mesh"]
+"""`server` and `client` are templates of ours; `mesh` is whatever configuration the control plane gives."""
 TEMPLATES = Path(__file__).parent / "envoy"
 DEFAULTS = {
     "TRUST_DOMAIN": TRUST_DOMAIN,
@@ -119,7 +120,6 @@ def start_envoy(
 
     `certificate` None makes a client that has none to show; then `roots` says whom it trusts.
     """
-    binary = require_envoy()
     address = str(keys.pop("ADDRESS", "") or loopback_address())
     trusted = roots or (certificate and certificate.roots)
     filled = {
@@ -131,8 +131,18 @@ def start_envoy(
     }
     config = folder / f"envoy-{role}-{address}.yaml"
     config.write_text(render(role, filled))
-    process = PeerProcess([str(binary), "-c", str(config), *FLAGS, *flags], config.with_suffix(".log"))
-    envoy = Envoy(role, address, process, filled)
+    with run_envoy(role, address, config, filled, flags) as envoy:
+        yield envoy
+
+
+@contextlib.contextmanager
+def run_envoy(
+    role: Role, address: str, config: Path, keys: dict[str, str], flags: tuple[str, ...] = ()
+) -> Iterator[Envoy]:
+    """Run Envoy with a configuration file until the block ends; ready when entered."""
+    command = [str(require_envoy()), "-c", str(config), *FLAGS, *flags]
+    process = PeerProcess(command, config.with_suffix(".log"))
+    envoy = Envoy(role, address, process, keys)
     try:
         process.wait_until(envoy.is_ready, "ready")
         yield envoy

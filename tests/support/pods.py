@@ -188,7 +188,8 @@ class Pods:
         """How much later it is for the proxies' certificates than it is."""
         self.asked: list[str] = []
         """Names it was asked for."""
-        self._objects: list[world.MeshObject] = []
+        self.objects: list[world.MeshObject] = []
+        """All that the proxies were told of."""
         self._reactor: Reactor
         self._background = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
@@ -234,14 +235,14 @@ class Pods:
 
     def tell(self, *objects: world.MeshObject) -> None:
         """Add to, or change, what all proxies know."""
-        self._objects += objects
+        self.objects += objects
         for pod in self.pods:
             if pod.proxy is not None:
                 _tell(pod.proxy.state, objects)
 
     def change(self, name: str, **fields: Any) -> None:
         """Tell all proxies that the workload `name` has other `fields` now."""
-        known = {thing.name: thing for thing in self._objects if isinstance(thing, Workload)}
+        known = {thing.name: thing for thing in self.objects if isinstance(thing, Workload)}
         self.tell(dataclasses.replace(known[name], **fields))
 
     def stop_the_clock(self) -> VirtualClock:
@@ -279,7 +280,7 @@ class Pods:
         access = AccessLog(lines.append, PlainLines(), time.time, Level.DEBUG)
         metrics = Metrics("test")
         state = MeshState(settings.network, settings.node)
-        _tell(state, self._objects)
+        _tell(state, self.objects)
         store = CertificateStore(
             self.authority, TlsSettings(), lambda: datetime.datetime.now(datetime.UTC) + self.later
         )

@@ -1,0 +1,127 @@
+"""EDS: the endpoints of a cluster, each reached in the way its workload understands (hbone-controlplane 9.2) [pure].
+
+HBONE when the workload takes tunnels, mutual TLS when it has a sidecar of its own (preferred where it has both), plain
+TCP otherwise. The first two are told apart by `envoy.transport_socket_match`, which picks a socket of the cluster.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from istiod_py.envoy.extension import Json, socket_address
+from istiod_py.envoy.names import CONNECT_ORIGINATE, endpoint_id
+from mesh_py.model.workload import Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from istiod_py.envoy.form import Form
+    from istiod_py.envoy.mesh import Mesh, Place
+    from istiod_py.envoy.node import EnvoyNode
+    from mesh_py.model.workload import Locality, Workload
+
+TUNNEL_MATCH: Json = {"tunnel": "http"}
+SIDECAR_MATCH: Json = {"tlsMode": "istio"}
+SOCKET_MATCH = "envoy.transport_socket_match"
+
+
+class Way(Enum):
+    """How an endpoint is reached."""
+
+    TUNNEL = "tunnel"
+    SIDECAR = "sidecar"
+    PLAIN = "plain"
+
+
+def way_to(mesh: Mesh, node: EnvoyNode, workload: Workload) -> Way:
+    """How `node` reaches a workload as a client of it."""
+    if mesh.has_sidecar(workload):
+        return Way.SIDECAR
+    if workload.protocol is Protocol.HBONE and node.sends_hbone:
+        return Way.TUNNEL
+    return Way.PLAIN
+
+
+def load_assignment(mesh: Mesh, node: EnvoyNode, form: Form, cluster: str, places: Sequence[Place]) -> Json:
+    """The endpoints of a cluster of the outbound kind."""
+    return _assignment(cluster, [(place, _client_endpoint(mesh, node, form, place)) for place in places])
+
+
+def tunnel_assignment(form: Form, cluster: str, places: Sequence[Place]) -> Json:
+    """The endpoints of a waypoint's own cluster: tunnels to what takes them, plain TCP to the rest."""
+    return _assignment(cluster, [(place, _behind_waypoint(form, place)) for place in places])
+
+
+def _client_endpoint(mesh: Mesh, node: EnvoyNode, form: Form, place: Place) -> Json:
+    match way_to(mesh, node, place.workload):
+        case Way.TUNNEL:
+            return _tunnelled(form, place, _waypoint_on_the_way(mesh, form, place), TUNNEL_MATCH)
+        case Way.SIDECAR:
+            return _plain(place, {SOCKET_MATCH: SIDECAR_MATCH})
+        case Way.PLAIN:
+            return _plain(place, {})
+
+
+def _waypoint_on_the_way(mesh: Mesh, form: Form, place: Place) -> Place | None:
+    gateway = place.workload.waypoint
+    return mesh.waypoint_place(gateway) if gateway is not None and form.sends_to_waypoints() else None
+
+
+def _behind_waypoint(form: Form, place: Place) -> Json:
+    if place.workload.protocol is Protocol.HBONE:
+        return _tunnelled(form, place, None, {})
+    return _plain(place, {})
+
+
+def _tunnelled(form: Form, place: Place, waypoint: Place | None, socket: Json) -> Json:
+    metadata = form.tunnel_metadata(place, waypoint) | ({SOCKET_MATCH: socket} if socket else {})
+    identifier = endpoint_id(place.ip, place.port)
+    address = {"envoy_internal_address": {"server_listener_name": CONNECT_ORIGINATE, "endpoint_id": identifier}}
+    return _endpoint(address, place, metadata)
+
+
+def _plain(place: Place, metadata: Json) -> Json:
+    return _endpoint(socket_address(place.ip, place.port), place, metadata)
+
+
+def _endpoint(address: Json, place: Place, metadata: Json) -> Json:
+    return {
+        "endpoint": {"address": address},
+        "metadata": {"filter_metadata": {**metadata, "istio": {"workload": _telemetry(place.workload)}}},
+        "load_balancing_weight": place.workload.capacity,
+    }
+
+
+def _telemetry(workload: Workload) -> str:
+    """`name;namespace;canonical name;canonical revision;cluster`."""
+    return ";".join(
+        (
+            workload.workload_name or workload.name,
+            workload.namespace,
+            workload.canonical_name,
+            workload.canonical_revision,
+            workload.cluster_id or "Kubernetes",
+        )
+    )
+
+
+def _assignment(cluster: str, endpoints: Iterable[tuple[Place, Json]]) -> Json:
+    by_locality: defaultdict[Locality, list[Json]] = defaultdict(list)
+    for place, endpoint in endpoints:
+        if place.workload.capacity > 0:  # Envoy knows no weight of 0: such an endpoint is never chosen
+            by_locality[place.workload.locality].append(endpoint)
+    return {
+        "cluster_name": cluster,
+        "endpoints": [_group(locality, found) for locality, found in sorted(by_locality.items())],
+    }
+
+
+def _group(locality: Locality, endpoints: list[Json]) -> Json:
+    named = {"region": locality.region, "zone": locality.zone, "sub_zone": locality.subzone}
+    return {
+        "locality": {key: value for key, value in named.items() if value},
+        "lb_endpoints": endpoints,
+        "load_balancing_weight": sum(one["load_balancing_weight"] for one in endpoints),
+    }

@@ -1,0 +1,203 @@
+"""The mesh as Envoy's resources are made from it: workloads and services, and the manifests that shape them [pure].
+
+Workloads and services are the same values that ztunnel is told; what layer 7 needs beside them is read from the
+manifests: protocols of ports, labels, routes, policies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from hbone_py.identity import SpiffeId
+from mesh_py.manifests.core import Pod
+from mesh_py.manifests.metadata import NO_LABELS
+from mesh_py.manifests.networking import WorkloadEntry
+from mesh_py.manifests.objects import Manifests
+from mesh_py.model.address import NamespacedHostname, NetworkAddress
+from mesh_py.model.workload import AppProtocol, HealthStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from istiod_py.envoy.node import EnvoyNode
+    from mesh_py.manifests.metadata import Labels
+    from mesh_py.model.address import GatewayAddress, IpAddress
+    from mesh_py.model.workload import Service, Workload
+
+TLS_MODE_LABEL = "security.istio.io/tlsMode"
+INJECT_LABEL = "sidecar.istio.io/inject"
+NAMESPACE_INJECT_LABEL = "istio-injection"
+
+HTTP = frozenset({AppProtocol.HTTP11, AppProtocol.HTTP2, AppProtocol.GRPC})
+"""Ports that speak HTTP for certain."""
+
+SERVER_SPEAKS_FIRST = frozenset({25, 3306})
+"""SMTP and MySQL: whoever waits for the client's first bytes there waits for ever."""
+
+
+class Place(NamedTuple):
+    """A workload that serves a service's port, and the port it does so on."""
+
+    workload: Workload
+    ip: IpAddress
+    port: int
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """One state of the mesh. It never changes; what is looked up is computed once."""
+
+    workloads: Mapping[str, Workload] = field(default_factory=dict)
+    """By uid."""
+    services: Mapping[NamespacedHostname, Service] = field(default_factory=dict)
+    manifests: Manifests = field(default_factory=Manifests)
+    trust_domains: tuple[str, ...] = ("cluster.local",)
+    """The mesh's own, then its aliases."""
+    root_namespace: str = "istio-system"
+
+    @staticmethod
+    def of(workloads: Iterable[Workload], services: Iterable[Service], manifests: Manifests | None = None) -> Mesh:
+        """A mesh of these; of several with one name the last counts."""
+        return Mesh({one.uid: one for one in workloads}, {one.key: one for one in services}, manifests or Manifests())
+
+    def places(self, service: Service, port: int) -> Sequence[Place]:
+        """Who serves a port of a service: ready, with an address and the port, in the order of their uids."""
+        return tuple(self._places(service, port))
+
+    def protocol(self, service: Service, port: int) -> AppProtocol:
+        """What a port of a service speaks; UNKNOWN is found out by the first bytes, where a client speaks first."""
+        declared = service.app_protocols.get(port, AppProtocol.UNKNOWN)
+        return AppProtocol.TCP if declared is AppProtocol.UNKNOWN and port in SERVER_SPEAKS_FIRST else declared
+
+    def services_of(self, workload: Workload) -> Sequence[Service]:
+        """The services a workload serves, by name."""
+        return [self.services[key] for key in sorted(workload.services) if key in self.services]
+
+    def service_named(self, namespace: str, name: str) -> Service | None:
+        """The service of this name in Kubernetes."""
+        return self._by_name.get((namespace, name))
+
+    def workload_at(self, ip: IpAddress) -> Workload | None:
+        """The workload with this address, on whatever network."""
+        return self._by_ip.get(ip)
+
+    def labels(self, workload: Workload) -> Labels:
+        """The labels of the pod or entry that a workload was made from; none if its manifest is not here."""
+        found = self._manifest(workload)
+        if found is None:
+            return NO_LABELS
+        return found.labels if isinstance(found, WorkloadEntry) else found.metadata.labels
+
+    def identity(self, workload: Workload) -> str:
+        """The SPIFFE URI of a workload. The wire leaves the mesh's own trust domain out (1.6)."""
+        trust_domain = workload.trust_domain or self.trust_domains[0]
+        return str(SpiffeId.of(trust_domain, workload.namespace, workload.service_account or "default"))
+
+    def has_sidecar(self, workload: Workload) -> bool:
+        """Whether a workload takes mutual TLS between sidecars: an injector's mark, or what asks one for it."""
+        labels = self.labels(workload)
+        if TLS_MODE_LABEL in labels:
+            return labels[TLS_MODE_LABEL] == "istio"
+        if INJECT_LABEL in labels:
+            return labels[INJECT_LABEL] == "true"
+        return self.manifests.namespace_labels(workload.namespace).get(NAMESPACE_INJECT_LABEL) == "enabled"
+
+    def attached(self, waypoint: EnvoyNode) -> Sequence[Service]:
+        """The services whose waypoint this proxy is, by name."""
+        own = self.gateway_addresses(waypoint)
+        return [
+            service
+            for key, service in sorted(self.services.items())
+            if service.waypoint is not None and service.waypoint.destination in own
+        ]
+
+    def attached_workloads(self, waypoint: EnvoyNode) -> Sequence[Workload]:
+        """The workloads whose own waypoint this proxy is, by uid."""
+        own = self.gateway_addresses(waypoint)
+        return [
+            workload
+            for _, workload in sorted(self.workloads.items())
+            if workload.waypoint is not None and workload.waypoint.destination in own
+        ]
+
+    def gateway_addresses(self, waypoint: EnvoyNode) -> frozenset[NetworkAddress | NamespacedHostname]:
+        """What others may call a waypoint: its own address, its services and their addresses."""
+        workload = self.workload_at(waypoint.ip)
+        network = workload.network if workload is not None else ""
+        found: set[NetworkAddress | NamespacedHostname] = {NetworkAddress(network, waypoint.ip)}
+        hostname = f"{waypoint.gateway_name}.{waypoint.namespace}.svc.{waypoint.dns_domain}"
+        found.add(NamespacedHostname(waypoint.namespace, hostname))
+        for service in self.services_of(workload) if workload is not None else ():
+            found.add(service.key)
+            found.update(service.vips)
+        return frozenset(found)
+
+    def waypoint_place(self, gateway: GatewayAddress) -> Place | None:
+        """A proxy that serves a waypoint; None if nobody does (the first, where several do)."""
+        destination = gateway.destination
+        if isinstance(destination, NamespacedHostname):
+            service = self.services.get(destination)
+        else:
+            service = self._by_vip.get(destination)
+            workload = self.workload_at(destination.ip)
+            if service is None and workload is not None:
+                return Place(workload, destination.ip, gateway.hbone_mtls_port)
+        found = self._serving(service) if service is not None else ()
+        return next((Place(one, one.workload_ips[0], gateway.hbone_mtls_port) for one in found), None)
+
+    def _places(self, service: Service, port: int) -> Iterable[Place]:
+        for workload in self._serving(service):
+            target = self._target(service, workload, port)
+            if target:
+                yield Place(workload, workload.workload_ips[0], target)
+
+    def _serving(self, service: Service) -> Iterable[Workload]:
+        """Tunnels know one address: the first, where there are several (9.2)."""
+        for workload in self._by_service.get(service.key, ()):
+            is_ready = workload.status is HealthStatus.HEALTHY or service.allows_unhealthy
+            if workload.workload_ips and is_ready:
+                yield workload
+
+    def _target(self, service: Service, workload: Workload, port: int) -> int:
+        """The port a workload serves a service's port on, 0 if none (2.9: port choice)."""
+        named = service.endpoints.get(workload.uid)
+        for ports in (named.ports if named is not None else {}, workload.services.get(service.key, {})):
+            if port in ports:
+                return ports[port]
+        tunnel = workload.application_tunnel
+        if service.ports.get(port, 0) == 0 and tunnel is not None and tunnel.port:
+            return port
+        return service.ports.get(port, 0)
+
+    def _manifest(self, workload: Workload) -> Pod | WorkloadEntry | None:
+        parts = workload.uid.split("/")
+        kinds: dict[str, type[Pod] | type[WorkloadEntry]] = {"Pod": Pod, "WorkloadEntry": WorkloadEntry}
+        if len(parts) < 3 or parts[-3] not in kinds:
+            return None
+        return self.manifests.find(kinds[parts[-3]], parts[-2], parts[-1])
+
+    @cached_property
+    def _by_ip(self) -> Mapping[IpAddress, Workload]:
+        return {ip: one for _, one in sorted(self.workloads.items()) for ip in one.workload_ips}
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], Service]:
+        return {(one.namespace, one.name): one for _, one in sorted(self.services.items())}
+
+    @cached_property
+    def _by_vip(self) -> Mapping[NetworkAddress, Service]:
+        return {vip: one for _, one in sorted(self.services.items()) for vip in one.vips}
+
+    @cached_property
+    def _by_service(self) -> Mapping[NamespacedHostname, Sequence[Workload]]:
+        found: dict[NamespacedHostname, dict[str, Workload]] = {}
+        for uid, workload in sorted(self.workloads.items()):
+            for key in workload.services:
+                found.setdefault(key, {})[uid] = workload
+        for key, service in self.services.items():
+            named = {uid: self.workloads[uid] for uid in service.endpoints if uid in self.workloads}
+            if named:
+                found.setdefault(key, {}).update(named)
+        return {key: [by_uid[uid] for uid in sorted(by_uid)] for key, by_uid in found.items()}

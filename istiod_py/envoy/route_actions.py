@@ -1,0 +1,179 @@
+"""What a HTTPRoute's rule does with a request, in Envoy's words: backends, filters, limits [pure]."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from istiod_py.envoy.extension import Json, extension, percent_free
+from mesh_py.manifests.route_filters import (
+    RequestHeaderModifier,
+    RequestMirror,
+    RequestRedirect,
+    ResponseHeaderModifier,
+    UrlRewrite,
+)
+from mesh_py.manifests.routes import PathMatchType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mesh_py.manifests.references import BackendReference
+    from mesh_py.manifests.route_filters import HeaderChanges, PathModifier, RouteFilter
+    from mesh_py.manifests.routes import HTTPRouteMatch, HTTPRouteRule, Retry, WeightedBackend
+
+ClusterOfReference = "Callable[[BackendReference], str]"
+
+NO_BACKEND: Json = {"direct_response": {"status": 500}}
+"""A rule that leads nowhere, by the Gateway API; and one whose filter we do not know: never without it."""
+
+KNOWN_FILTERS = (RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, UrlRewrite, RequestMirror)
+KNOWN_FOR_BACKEND = (RequestHeaderModifier, ResponseHeaderModifier)
+
+RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
+DEFAULT_TRIES = 2
+_REDIRECT_CODES = {
+    301: "MOVED_PERMANENTLY",
+    302: "FOUND",
+    303: "SEE_OTHER",
+    307: "TEMPORARY_REDIRECT",
+    308: "PERMANENT_REDIRECT",
+}
+_PREVIOUS_HOSTS = extension(
+    "envoy.retry_host_predicates.previous_hosts",
+    "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+)
+
+
+def default_route(cluster: str) -> Json:
+    """Everything goes on."""
+    action = {"cluster": cluster, "timeout": "0s", "retry_policy": retry_policy(None, None)}
+    return {"name": "default", "match": {"prefix": "/"}, "route": action}
+
+
+def route_action(rule: HTTPRouteRule, match: HTTPRouteMatch, cluster: Callable[[BackendReference], str]) -> Json:
+    """What becomes of the requests of one match: fields of Envoy's `Route`."""
+    if not all(isinstance(one, KNOWN_FILTERS) for one in rule.filters) or not _backends_are_known(rule):
+        return NO_BACKEND
+    headers = header_changes(rule.filters)
+    redirect = next((one for one in rule.filters if isinstance(one, RequestRedirect)), None)
+    if redirect is not None:
+        return {"redirect": _redirect(redirect, match)} | headers
+    backends = [one for one in rule.backend_refs if one.weight > 0]
+    if not backends:
+        return NO_BACKEND
+    return {"route": _forward(rule, match, backends, cluster)} | headers
+
+
+def header_changes(filters: Sequence[RouteFilter]) -> Json:
+    """The header modifiers among filters, as fields of a route or of a weighted cluster."""
+    found: Json = {}
+    for one in filters:
+        if isinstance(one, RequestHeaderModifier):
+            found |= _headers("request", one.changes)
+        elif isinstance(one, ResponseHeaderModifier):
+            found |= _headers("response", one.changes)
+    return found
+
+
+def retry_policy(retry: Retry | None, try_timeout: float | None) -> Json:
+    """When to try again: Istio's default unless the rule says otherwise."""
+    attempts = DEFAULT_TRIES if retry is None or retry.attempts is None else retry.attempts
+    policy: Json = {
+        "retry_on": RETRY_ON,
+        "num_retries": attempts,
+        "retry_host_predicate": [_PREVIOUS_HOSTS],
+        "host_selection_retry_max_attempts": "5",
+        "retriable_status_codes": list(retry.codes) if retry is not None and retry.codes else [503],
+    }
+    if try_timeout:
+        policy["per_try_timeout"] = seconds(try_timeout)
+    if retry is not None and retry.backoff:
+        policy["retry_back_off"] = {"base_interval": seconds(retry.backoff)}
+    return policy
+
+
+def seconds(value: float) -> str:
+    """A duration in protobuf's JSON form."""
+    return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
+
+
+def _backends_are_known(rule: HTTPRouteRule) -> bool:
+    return all(isinstance(one, KNOWN_FOR_BACKEND) for backend in rule.backend_refs for one in backend.filters)
+
+
+def _forward(
+    rule: HTTPRouteRule,
+    match: HTTPRouteMatch,
+    backends: Sequence[WeightedBackend],
+    cluster: Callable[[BackendReference], str],
+) -> Json:
+    action = {
+        **_clusters(backends, cluster),
+        "cluster_not_found_response_code": "INTERNAL_SERVER_ERROR",
+        "timeout": seconds(rule.timeouts.request or 0),
+        "retry_policy": retry_policy(rule.retry, rule.timeouts.backend_request),
+    }
+    mirrors = [_mirror(one, cluster) for one in rule.filters if isinstance(one, RequestMirror)]
+    if mirrors:
+        action["request_mirror_policies"] = mirrors
+    for one in rule.filters:
+        if isinstance(one, UrlRewrite):
+            action |= {"host_rewrite_literal": one.hostname} if one.hostname else {}
+            action |= _new_path(one.path, match, full="path_rewrite_policy") if one.path is not None else {}
+    return action
+
+
+def _clusters(backends: Sequence[WeightedBackend], cluster: Callable[[BackendReference], str]) -> Json:
+    if len(backends) == 1 and not backends[0].filters:
+        return {"cluster": cluster(backends[0].backend_ref)}
+    weighted = [
+        {"name": cluster(one.backend_ref), "weight": one.weight, **header_changes(one.filters)} for one in backends
+    ]
+    return {"weighted_clusters": {"clusters": weighted}}
+
+
+def _mirror(one: RequestMirror, cluster: Callable[[BackendReference], str]) -> Json:
+    share = {"numerator": round(one.fraction * 1_000_000), "denominator": "MILLION"}
+    return {"cluster": cluster(one.backend_ref), "runtime_fraction": {"default_value": share}}
+
+
+def _redirect(one: RequestRedirect, match: HTTPRouteMatch) -> Json:
+    found: Json = {"response_code": _REDIRECT_CODES.get(one.status_code, "FOUND")}
+    found |= {"scheme_redirect": one.scheme} if one.scheme else {}
+    found |= {"host_redirect": one.hostname} if one.hostname else {}
+    # A default port would be spelt out in Location.
+    is_default = one.port == {"http": 80, "https": 443}.get(one.scheme)
+    found |= {"port_redirect": one.port} if one.port is not None and not is_default else {}
+    return found | (_new_path(one.path, match, full="path_redirect") if one.path is not None else {})
+
+
+def _new_path(path: PathModifier, match: HTTPRouteMatch, *, full: str) -> Json:
+    if not path.replaces_prefix:
+        if full == "path_redirect":
+            return {"path_redirect": path.value}
+        return _rewritten(".*", path.value)
+    prefix = match.path.value.rstrip("/") if match.path.type is PathMatchType.PATH_PREFIX else ""
+    target = path.value.rstrip("/")
+    if not prefix:
+        return {"prefix_rewrite": target + "/"}
+    if target:
+        return {"prefix_rewrite": target}
+    # Plain prefix rewriting would leave nothing of `/prefix`, and two slashes of `/prefix/rest`.
+    return _rewritten(f"^{re.escape(prefix)}/?", "/")
+
+
+def _rewritten(pattern: str, text: str) -> Json:
+    substitution = text.replace("\\", "\\\\")
+    return {"regex_rewrite": {"pattern": {"regex": pattern}, "substitution": substitution}}
+
+
+def _headers(direction: str, changes: HeaderChanges) -> Json:
+    rows = [_header(one.name, one.value, "OVERWRITE_IF_EXISTS_OR_ADD") for one in changes.set]
+    rows += [_header(one.name, one.value, "APPEND_IF_EXISTS_OR_ADD") for one in changes.add]
+    found: Json = {f"{direction}_headers_to_add": rows} if rows else {}
+    return found | ({f"{direction}_headers_to_remove": list(changes.remove)} if changes.remove else {})
+
+
+def _header(name: str, value: str, action: str) -> Json:
+    return {"header": {"key": name, "value": percent_free(value)}, "append_action": action}

@@ -1,0 +1,181 @@
+"""A waypoint: tunnels end, requests are judged and routed, tunnels begin (hbone-controlplane 9.5) [pure].
+
+    connect_terminate :15008 -> main_internal, matched by service address and port -> routes
+        -> inbound-vip|port|http|host -> connect_originate -> the pod's ztunnel :15008
+
+Only services and workloads that are attached to the waypoint are served; a CONNECT for anything else finds no filter
+chain and is closed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from istiod_py.envoy import names, rbac
+from istiod_py.envoy.connection_manager import (
+    connection_manager,
+    routed_by,
+    routed_inline,
+    tcp_proxy,
+    weighted_tcp_proxy,
+)
+from istiod_py.envoy.form import KEEP_DESTINATION
+from istiod_py.envoy.matchers import by_destination, by_port, by_protocol, chain
+from istiod_py.envoy.mesh import HTTP
+from istiod_py.envoy.outbound import HTTP_INSPECTOR
+from istiod_py.envoy.policies import policies_of_waypoint
+from istiod_py.envoy.rbac_rules import Judge
+from istiod_py.envoy.route_actions import default_route
+from istiod_py.envoy.routes import routes_of_service, virtual_host
+from istiod_py.envoy.tcp_routes import clusters_of_service
+from mesh_py.model.workload import AppProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from istiod_py.envoy.extension import Json
+    from istiod_py.envoy.form import Form
+    from istiod_py.envoy.mesh import Mesh
+    from istiod_py.envoy.node import EnvoyNode
+    from mesh_py.manifests.security import AuthorizationPolicy
+    from mesh_py.model.address import IpAddress
+    from mesh_py.model.workload import Service, Workload
+
+JUDGE = Judge(by_tunnel=True)
+DIRECT_HTTP, DIRECT_TCP = "direct-http", "direct-tcp"
+
+
+@dataclass(frozen=True)
+class Waypoint:
+    """One waypoint and what is attached to it."""
+
+    mesh: Mesh
+    node: EnvoyNode
+    form: Form
+    services: Sequence[Service] = field(init=False)
+    workloads: Sequence[Workload] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "services", self.mesh.attached(self.node))
+        object.__setattr__(self, "workloads", self.mesh.attached_workloads(self.node))
+
+    def main_internal(self) -> Json:
+        """The internal listener for what was inside the tunnels."""
+        chains = [one for service in self.services for one in self._service_chains(service)]
+        return {
+            "name": names.MAIN_INTERNAL,
+            "internal_listener": {},
+            "traffic_direction": "INBOUND",
+            "listener_filters": [self.form.destination_filter_inside(), HTTP_INSPECTOR],
+            "listener_filters_timeout": "5s",
+            "continue_on_listener_filters_timeout": True,
+            "filter_chains": [*chains, *self._direct_chains()],
+            "filter_chain_matcher": self._matcher(),
+        }
+
+    def routes(self) -> dict[str, Json]:
+        """The route configurations of the services' HTTP ports."""
+        found = {}
+        for service, port in self._ports():
+            if self._speaks_http(service, port):
+                name = self.chain_name(service, port, "http")
+                found[name] = self._configuration(name, service, port)
+        return found
+
+    def owned_clusters(self) -> Iterator[tuple[str, Service, int]]:
+        """The waypoint's own clusters: their names, each with the service's port it is for."""
+        for service, port in self._ports():
+            if self._speaks_http(service, port):
+                yield self.chain_name(service, port, "http"), service, port
+            if self._speaks_tcp(service, port):
+                yield self.chain_name(service, port, "tcp"), service, port
+
+    def cluster_of(self, service: Service, port: int) -> str:
+        """The cluster that requests for a service's port go to: the waypoint's own, or that of any client."""
+        if any(one.key == service.key for one in self.services) and self._speaks_http(service, port):
+            return self.chain_name(service, port, "http")
+        return names.outbound(port, service.hostname)
+
+    def chain_name(self, service: Service, port: int, protocol: str) -> str:
+        """The name of a service's chain, cluster and routes."""
+        return self.form.service_chain(port, protocol, service.hostname)
+
+    def _tcp_cluster_of(self, service: Service, port: int) -> str:
+        if any(one.key == service.key for one in self.services) and self._speaks_tcp(service, port):
+            return self.chain_name(service, port, "tcp")
+        return names.outbound(port, service.hostname)
+
+    def _ports(self) -> Iterator[tuple[Service, int]]:
+        for service in self.services:
+            for port in service.ports:
+                yield service, port
+
+    def _speaks_http(self, service: Service, port: int) -> bool:
+        return self.mesh.protocol(service, port) in HTTP | {AppProtocol.UNKNOWN}
+
+    def _speaks_tcp(self, service: Service, port: int) -> bool:
+        return self.mesh.protocol(service, port) not in HTTP
+
+    def _namespaces(self, service: Service) -> tuple[str, str]:
+        return service.namespace, self.node.namespace
+
+    def _service_chains(self, service: Service) -> Iterator[Json]:
+        policies = policies_of_waypoint(self.mesh, self.node, service)
+        for port in service.ports:
+            if self._speaks_http(service, port):
+                name = self.chain_name(service, port, "http")
+                manager = connection_manager(name, routed_by(name), rbac.http_filters(policies, JUDGE))
+                yield {"name": name, "filters": [manager]}
+            if self._speaks_tcp(service, port):
+                name = self.chain_name(service, port, "tcp")
+                yield {
+                    "name": name,
+                    "filters": [*rbac.network_filters(policies, JUDGE), self._tcp(service, port, name)],
+                }
+
+    def _tcp(self, service: Service, port: int, name: str) -> Json:
+        clusters = clusters_of_service(self.mesh, service, port, self._tcp_cluster_of, self._namespaces(service))
+        return tcp_proxy(name, clusters[0][0]) if len(clusters) == 1 else weighted_tcp_proxy(name, clusters)
+
+    def _configuration(self, name: str, service: Service, port: int) -> Json:
+        routes = routes_of_service(self.mesh, service, port, self.cluster_of, self._namespaces(service))
+        host = virtual_host(f"inbound|http|{port}", ["*"], routes)
+        return {"name": name, "virtual_hosts": [host], "validate_clusters": False}
+
+    def _direct_chains(self) -> list[Json]:
+        """For traffic that was addressed to a workload, not to a service."""
+        policies = policies_of_waypoint(self.mesh, self.node, None)
+        host = virtual_host("inbound|http|0", ["*"], [default_route(names.ENCAP)])
+        routing = routed_inline({"name": names.ENCAP, "virtual_hosts": [host], "validate_clusters": False})
+        return [
+            {"name": DIRECT_TCP, "filters": self._direct_tcp(policies)},
+            {
+                "name": DIRECT_HTTP,
+                "filters": [
+                    KEEP_DESTINATION,
+                    connection_manager(DIRECT_HTTP, routing, rbac.http_filters(policies, JUDGE)),
+                ],
+            },
+        ]
+
+    def _direct_tcp(self, policies: Sequence[AuthorizationPolicy]) -> list[Json]:
+        return [KEEP_DESTINATION, *rbac.network_filters(policies, JUDGE), tcp_proxy(names.ENCAP, names.ENCAP)]
+
+    def _matcher(self) -> Json:
+        rows: list[tuple[Sequence[IpAddress], Json]] = [
+            ([vip.ip for vip in service.vips], by_port({port: self._match(service, port) for port in service.ports}))
+            for service in self.services
+            if service.ports
+        ]
+        direct = by_protocol(chain(DIRECT_HTTP), chain(DIRECT_TCP))
+        rows.append(([ip for workload in self.workloads for ip in workload.workload_ips], direct))
+        return by_destination(rows)
+
+    def _match(self, service: Service, port: int) -> Json:
+        http, tcp = (chain(self.chain_name(service, port, kind)) for kind in ("http", "tcp"))
+        match self.mesh.protocol(service, port):
+            case AppProtocol.UNKNOWN:
+                return by_protocol(http, tcp)
+            case protocol:
+                return http if protocol in HTTP else tcp

@@ -1,0 +1,227 @@
+"""The real Envoy does what it is told: its resources, given in a file, carry traffic to and from our node proxies."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hbone_py.errors import HboneError
+from istiod_py.envoy.resources import resources_of
+from lab_py.apps import httpbin
+from lab_py.apps.caller_record import CallerRecord
+from mesh_py.manifests.route_filters import Header, HeaderChanges, PathModifier, RequestHeaderModifier, UrlRewrite
+from mesh_py.manifests.routes import Retry, Timeouts
+from mesh_py.manifests.security import Operation, Rule, Source
+from mesh_py.model.address import Cidr
+from tests.interop.callers import talk
+from tests.istiod_py.envoy import meshes
+from tests.istiod_py.envoy.meshes import ECHO, backend, curl, http_route, policy, rule
+from tests.support import world
+from tests.support.certificates import TestRoot
+from tests.support.envoy_static import start_static_envoy
+from tests.support.pods import Pod, Pods, captured
+from tests.support.processes import loopback_address
+from tests.support.tcp_apps import TcpApp, echo
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from istiod_py.envoy.node import EnvoyNode
+    from tests.support.envoy import Envoy
+
+pytestmark = pytest.mark.interop
+
+HTTP_PROXY_PORT = 15007
+NO_HTTP = b"\0 no HTTP \0"
+"""What sniffing knows at once; words might still become a request."""
+
+
+@pytest.fixture
+async def pods(tmp_path: Path) -> AsyncIterator[Pods]:
+    async with Pods(TestRoot(tmp_path / "root")) as found:
+        yield found
+
+
+def told(pods: Pods, folder: Path, node: EnvoyNode, *manifests: object) -> AbstractContextManager[Envoy]:
+    """An Envoy as this proxy of the mesh that `pods` know, with these manifests beside it."""
+    resources = resources_of(meshes.mesh(*pods.objects, *manifests), node)
+    return start_static_envoy(folder, resources, pods.authority.of(node.name), node.ip)
+
+
+def a_sidecar(pods: Pods, name: str = "client", **fields: Any) -> EnvoyNode:
+    """A pod with an Envoy as its sidecar, on an address of its own."""
+    ip = loopback_address()
+    pods.tell(world.workload(name, ip, **{"node": name, **fields}))
+    return meshes.sidecar(
+        ip,
+        name,
+        bind_address=ip,
+        takes_proxy_protocol=True,
+        http_proxy_port=HTTP_PROXY_PORT,
+        listens_on_hbone=True,
+    )
+
+
+@contextlib.asynccontextmanager
+async def serving(pod_ip: str, name: str, port: int = 8080) -> AsyncIterator[CallerRecord]:
+    """An HTTP application; what it remembers of its callers."""
+    record = CallerRecord()
+    async with httpbin.serve(pod_ip, port, name, record):
+        yield record
+
+
+class TestSidecar:
+    async def test_its_requests_reach_an_ambient_pod_by_a_tunnel(self, pods: Pods, tmp_path: Path) -> None:
+        vip = loopback_address()
+        pods.tell(meshes.echo_service(vip))
+        server = pods.add("server", services={f"default/{ECHO}": {}})
+        node = a_sidecar(pods)
+        with told(pods, tmp_path, node) as envoy:
+            async with serving(server.ip, "server"):
+                proxied = await curl("-x", f"http://{node.ip}:{HTTP_PROXY_PORT}", f"http://{ECHO}/hostname")
+                assert proxied == (200, {"hostname": "server"})
+                for port in (80, 81, 82):  # HTTP, plain TCP, found out
+                    assert await captured_request(node.ip, f"{vip}:{port}") == '{"hostname": "server"}'
+            assert (await server.its_proxy.line())["src.identity"] == "spiffe://cluster.local/ns/default/sa/client"
+            assert envoy.stat("cluster.connect_originate.upstream_cx_http2_total") == 1
+            assert envoy.stat("tcp.connect_originate.downstream_cx_total") >= 3
+            assert envoy.stat(f"cluster.outbound|80||{ECHO}.upstream_rq_200") == 2
+            assert envoy.stat("http.outbound_" + f"{vip}_82.downstream_rq_2xx") == 1
+
+    async def test_what_no_service_claims_goes_where_it_was_going(self, pods: Pods, tmp_path: Path) -> None:
+        node = a_sidecar(pods)
+        with told(pods, tmp_path, node) as envoy:
+            async with (
+                TcpApp(echo, loopback_address()) as app,
+                captured((node.ip, 15001), node.ip, app.authority) as caller,
+            ):
+                await talk(caller, b"nobody's")
+            assert envoy.stat("cluster.PassthroughCluster.upstream_cx_total") == 1
+
+    async def test_tunnels_to_it_reach_its_application_as_its_policies_allow(self, pods: Pods, tmp_path: Path) -> None:
+        friend, stranger = pods.add("friend"), pods.add("stranger")
+        node = a_sidecar(pods, "server", native_tunnel=True)
+        allowed = Rule((Source(principals=("cluster.local/ns/default/sa/friend",)),))
+        with told(pods, tmp_path, node, policy(allowed)) as envoy:
+            async with TcpApp(echo, node.ip) as app:
+                async with friend.call(app.authority) as caller:
+                    await talk(caller, NO_HTTP)
+                async with stranger.call(app.authority) as caller:
+                    with pytest.raises((ConnectionError, AssertionError, HboneError)):
+                        await talk(caller, NO_HTTP)
+                # Envoy connects ahead of its verdict, which falls with the client's first byte.
+                assert [one.received for one in app.connections] == [len(NO_HTTP), 0]
+            assert envoy.stat("tcp.rbac.allowed") == 1
+            assert envoy.stat("tcp.rbac.denied") == 1
+            assert envoy.stat("http.connect_terminate.downstream_rq_total") == 2
+
+
+async def captured_request(proxy: str, destination: str) -> str:
+    """The body of the answer to a request that redirection brought to a sidecar."""
+    async with captured((proxy, 15001), proxy, destination) as caller:
+        await caller.send(b"GET /hostname HTTP/1.1\r\nHost: echo\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while chunk := await caller.receive():
+            answer += chunk
+    return answer.decode().partition("\r\n\r\n")[2]
+
+
+class Behind:
+    """A waypoint for the service `echo`, the pods that serve it, and two that call."""
+
+    def __init__(self, pods: Pods) -> None:
+        self.pods = pods
+        ip = loopback_address()
+        self.vip = loopback_address()
+        self.node = meshes.waypoint(ip, bind_address=ip)
+        gateway = world.gateway(f"/{ip}")
+        pods.tell(
+            world.workload("waypoint", ip, node="elsewhere", native_tunnel=True),
+            meshes.echo_service(self.vip, waypoint=gateway),
+        )
+        self.client = pods.add("client")
+        self.other = pods.add("other")
+        self.server = pods.add("server", services={f"default/{ECHO}": {}})
+        self.direct = pods.add("direct", waypoint=gateway)
+
+    async def get(self, path: str, *arguments: str, source: Pod | None = None) -> tuple[int, dict[str, object]]:
+        """Ask the service over the ambient mesh."""
+        ip = (source or self.client).ip
+        return await curl("--interface", ip, "--socks5", f"{ip}:15080", f"http://{self.vip}{path}", *arguments)
+
+
+@pytest.fixture
+async def behind(pods: Pods) -> Behind:
+    return Behind(pods)
+
+
+class TestWaypoint:
+    async def test_it_routes_requests_between_two_tunnels(self, behind: Behind, pods: Pods, tmp_path: Path) -> None:
+        headers = RequestHeaderModifier(HeaderChanges(set=(Header("x-share", "50%"),), remove=("x-secret",)))
+        route = http_route(
+            rule("=/gone", backend("nobody")),
+            rule("/api", filters=(UrlRewrite(path=PathModifier("/", replaces_prefix=True)), headers)),
+            rule("/delay", timeouts=Timeouts(request=0.1)),
+            rule("/status/503", retry=Retry(codes=(503,), attempts=2)),
+        )
+        with told(pods, tmp_path, behind.node, route) as envoy:
+            async with serving(behind.server.ip, "server") as record:
+                assert (await behind.get("/gone"))[0] == 500
+                assert (await behind.get("/hostname"))[0] == 404
+                assert (await behind.get("/delay/0.5"))[0] == 504
+                status, _seen = await behind.get("/api/anything?a=b", "-H", "x-secret: s")
+                assert status == 200
+                assert (await behind.get("/status/503"))[0] == 503
+            [call] = [one for one in record.calls() if one.path == "/anything?a=b"]
+            assert call.headers["x-share"] == "50%"
+            assert "x-secret" not in call.headers
+            assert len([one for one in record.calls() if one.path == "/status/503"]) == 3
+            cluster = f"cluster.inbound-vip|80|http|{ECHO}"
+            assert envoy.stat(f"{cluster}.upstream_rq_retry") == 2
+            assert envoy.stat(f"{cluster}.upstream_rq_timeout") == 1
+            line = await behind.server.its_proxy.line()
+            assert line["src.identity"] == "spiffe://cluster.local/ns/default/sa/waypoint"
+
+    async def test_the_clients_identity_address_and_request_decide(
+        self, behind: Behind, pods: Pods, tmp_path: Path
+    ) -> None:
+        source = Source(principals=("cluster.local/ns/default/sa/client",), ip_blocks=(Cidr.parse(behind.client.ip),))
+        allowed = policy(
+            Rule((source,), (Operation(methods=("GET",), paths=("/anything*", "/hostname")),)), service="echo"
+        )
+        with told(pods, tmp_path, behind.node, allowed) as envoy:
+            async with serving(behind.server.ip, "server"):
+                assert (await behind.get("/hostname"))[0] == 200
+                assert (await behind.get("/hostname", "-d", "a POST"))[0] == 403
+                assert (await behind.get("/headers"))[0] == 403
+                spoofed = await behind.get(
+                    "/hostname", "-H", f"x-forwarded-for: {behind.client.ip}", source=behind.other
+                )
+                assert spoofed[0] == 403
+            assert envoy.stat("rbac.allowed") >= 1
+            assert envoy.stat(f"http.inbound-vip|80|http|{ECHO}.rbac.denied") == 3
+
+    async def test_plain_connections_and_those_to_a_workload_go_through(
+        self, behind: Behind, pods: Pods, tmp_path: Path
+    ) -> None:
+        with told(pods, tmp_path, behind.node) as envoy:
+            async with TcpApp(echo, behind.server.ip, 8080), TcpApp(echo, behind.direct.ip, 8080):
+                for destination in (f"{behind.vip}:81", f"{behind.direct.ip}:8080"):
+                    async with behind.client.call(destination) as caller:
+                        await talk(caller, NO_HTTP)
+            assert envoy.stat(f"tcp.inbound-vip|81|tcp|{ECHO}.downstream_cx_total") == 1
+            assert envoy.stat("tcp.encap.downstream_cx_total") == 1
+
+    async def test_nobody_who_is_not_attached_is_served(self, behind: Behind, pods: Pods, tmp_path: Path) -> None:
+        with told(pods, tmp_path, behind.node) as envoy:
+            async with TcpApp(echo, behind.other.ip) as app:
+                pods.change("other", waypoint=world.gateway(f"/{behind.node.ip}"))  # the node proxies think it is
+                async with behind.client.call(app.authority) as caller:
+                    with pytest.raises((ConnectionError, AssertionError)):
+                        await talk(caller, NO_HTTP)
+                assert not app.connections
+            assert envoy.stat("listener.envoy_internal_main_internal.no_filter_chain_match") == 1
