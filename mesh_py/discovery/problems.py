@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+
+class FaultKind(Enum):
+    """What sort of fault it is, for those who count or look them up."""
+
+    SYNTAX = "syntax"
+    UNKNOWN_KEY = "unknown key"
+    DOUBLED_KEY = "doubled key"
+    MISSING_KEY = "missing key"
+    VALUE = "value"
+    UNKNOWN_KIND = "unknown kind"
+    VERSION = "version"
 
 
 class Problem(NamedTuple):
@@ -19,6 +32,7 @@ class Problem(NamedTuple):
     """From 1; 0 where the fault has no place."""
     what: str
     advice: str = ""
+    kind: FaultKind = FaultKind.VALUE
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file

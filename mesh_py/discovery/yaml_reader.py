@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Mapping
 from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import yaml
 
-from mesh_py.discovery.problems import ConfigError, Problem, suggest
+from mesh_py.discovery.problems import ConfigError, FaultKind, Problem, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 try:
     from yaml import CSafeLoader as _BaseLoader
@@ -52,11 +53,12 @@ class _Loader(_BaseLoader):
 class Fault(Exception):
     """A node cannot be read."""
 
-    def __init__(self, node: yaml.Node | None, what: str, advice: str = "") -> None:
+    def __init__(self, node: yaml.Node | None, what: str, advice: str = "", kind: FaultKind = FaultKind.VALUE) -> None:
         super().__init__(what)
         self.node = node
         self.what = what
         self.advice = advice
+        self.kind = kind
 
 
 class Field(NamedTuple):
@@ -90,44 +92,78 @@ def without_collection() -> Iterator[None]:
 
 def compose(text: str, file: str) -> yaml.Node:
     """The tree of a YAML (or JSON) document. Raises ConfigError: not YAML, empty, or several documents."""
-    loader = _Loader(text)
+    nodes = _composed(text, file, lambda loader: [loader.get_single_node()])
+    if nodes[0] is None:
+        raise ConfigError([Problem(file, 1, 1, "nothing to read", "an empty mesh is written 'workloads: []'")])
+    return nodes[0]
+
+
+def compose_all(text: str, file: str) -> list[yaml.Node]:
+    """The trees of all YAML documents of a text (or of one of JSON), none for empty ones. Raises ConfigError."""
+    return [node for node in _composed(text, file, _all_nodes) if node is not None and not is_null(node)]
+
+
+def _all_nodes(loader: _Loader) -> list[yaml.Node | None]:
+    nodes = []
+    while loader.check_node():
+        nodes.append(loader.get_node())
+    return nodes
+
+
+def _composed(
+    text: str, file: str, compose_with: Callable[[_Loader], list[yaml.Node | None]]
+) -> list[yaml.Node | None]:
+    """What `compose_with` gets from the text, or its tree as JSON."""
     try:
-        node = loader.get_single_node()
+        loader = _Loader(text)
+    except yaml.YAMLError as error:  # without libyaml, characters that text cannot have are found at once
+        raise ConfigError([_unplaced_problem(error, file)]) from None
+    try:
+        return compose_with(loader)
     except yaml.MarkedYAMLError as error:
         node = _compose_json(text)
         if node is None:
             raise ConfigError([_syntax_problem(error, file)]) from None
+        return [node]
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError([Problem(file, 0, 0, f"not YAML: {_first_line(error)}")]) from None
+        raise ConfigError([_unplaced_problem(error, file)]) from None
     finally:
         loader.dispose()
-    if node is None:
-        raise ConfigError([Problem(file, 1, 1, "nothing to read", "an empty mesh is written 'workloads: []'")])
-    return node
 
 
 def _compose_json(text: str) -> yaml.Node | None:
     """The tree of a JSON object that is no YAML (surrogate escapes, keys above 1,024 characters), without places."""
     try:
-        return _node(json.loads(text)) if text.lstrip().startswith("{") else None
+        return node_of(json.loads(text)) if text.lstrip().startswith("{") else None
     except (ValueError, RecursionError):
         return None
 
 
-def _node(value: object) -> yaml.Node:
-    if isinstance(value, dict):
-        return yaml.MappingNode(_MAP_TAG, [(_node(key), _node(item)) for key, item in value.items()])
-    if isinstance(value, list):
-        return yaml.SequenceNode(_LIST_TAG, [_node(item) for item in value])
+def node_of(value: object) -> yaml.Node:
+    """A tree without places of a value as JSON has it: mappings, lists, text, numbers, true, false, nothing.
+
+    A whole number may come as a float, which is all that a protobuf Struct has.
+    """
+    if isinstance(value, Mapping):
+        return yaml.MappingNode(_MAP_TAG, [(node_of(key), node_of(item)) for key, item in value.items()])
+    if isinstance(value, list | tuple):
+        return yaml.SequenceNode(_LIST_TAG, [node_of(item) for item in value])
     if isinstance(value, str):
         return yaml.ScalarNode(_TEXT_TAG, value, style='"')
-    return yaml.ScalarNode(_TEXT_TAG, json.dumps(value))
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return yaml.ScalarNode(_TEXT_TAG, json.dumps(value, default=str))
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    return Problem(file, line, column, f"not YAML: {error.problem or _first_line(error)}", error.context or "")
+    what = f"not YAML: {error.problem or _first_line(error)}"
+    return Problem(file, line, column, what, error.context or "", FaultKind.SYNTAX)
+
+
+def _unplaced_problem(error: BaseException, file: str) -> Problem:
+    return Problem(file, 0, 0, f"not YAML: {_first_line(error)}", kind=FaultKind.SYNTAX)
 
 
 def _first_line(error: BaseException) -> str:
@@ -143,9 +179,12 @@ class Reader:
 
     def note(self, fault: Fault) -> None:
         """Keep a fault as a problem of the file."""
-        mark = fault.node.start_mark if fault.node is not None else None
-        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
-        self.problems.append(Problem(self.file, line, column, fault.what, fault.advice))
+        self.problems.append(self.problem(fault))
+
+    def problem(self, fault: Fault) -> Problem:
+        """The fault with its place."""
+        line, column = line_and_column(fault.node)
+        return Problem(self.file, line, column, fault.what, fault.advice, fault.kind)
 
     def finish(self) -> None:
         """Raise ConfigError if anything was wrong."""
@@ -184,7 +223,8 @@ class Reader:
             key = str(key_node.value)
             field = schema.fields.get(key)
             if key in seen:
-                self.note(Fault(key_node, f"key {key!r} appears twice in {schema.thing}", "remove one"))
+                what = f"key {key!r} appears twice in {schema.thing}"
+                self.note(Fault(key_node, what, "remove one", FaultKind.DOUBLED_KEY))
             elif field is None:
                 self._note_unknown(key_node, key, schema)
             elif field.required or not is_null(value_node):
@@ -197,12 +237,19 @@ class Reader:
 
     def _note_unknown(self, node: yaml.Node, key: str, schema: Schema) -> None:
         if schema.strict:
-            self.note(Fault(node, f"unknown key {key!r} in {schema.thing}", suggest(key, schema.fields)))
+            advice = suggest(key, schema.fields)
+            self.note(Fault(node, f"unknown key {key!r} in {schema.thing}", advice, FaultKind.UNKNOWN_KEY))
 
     def _note_missing(self, node: yaml.Node, seen: set[str], schema: Schema) -> None:
         for key, field in schema.fields.items():
             if field.required and key not in seen and isinstance(node, yaml.MappingNode):
-                self.note(Fault(node, f"{schema.thing} has no {key!r}", "add it"))
+                self.note(Fault(node, f"{schema.thing} has no {key!r}", "add it", FaultKind.MISSING_KEY))
+
+
+def line_and_column(node: yaml.Node | None) -> tuple[int, int]:
+    """Where a node begins, counted from 1; zeros where it was not written in a file."""
+    mark = node.start_mark if node is not None else None
+    return (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
 
 
 def pairs(node: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
@@ -298,7 +345,7 @@ def map_of(
         for key_node, value_node in pairs(node):
             key = decode_key(key_node)
             if key in found:
-                raise Fault(key_node, f"key {key_node.value!r} appears twice", "remove one")
+                raise Fault(key_node, f"key {key_node.value!r} appears twice", "remove one", FaultKind.DOUBLED_KEY)
             found[key] = decode_value(value_node)
         return found
 

@@ -49,7 +49,7 @@ class Metadata:
     """Whether a `deletionTimestamp` is set: the object is on its way out."""
     owner: Owner | None = None
     order: int = 0
-    """Position among everything that was read with it; stands in for age."""
+    """Position in its file; with the file's name it stands in for age."""
     place: Place = field(default=NO_PLACE, compare=False)
 
     @property
@@ -58,6 +58,6 @@ class Metadata:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
     @property
-    def age(self) -> tuple[bool, str, int, str]:
-        """Sorts the oldest first: by timestamp; what has none is younger, in the order of the files."""
-        return not self.creation_timestamp, self.creation_timestamp, self.order, self.key
+    def age(self) -> tuple[bool, str, str, int, str]:
+        """Sorts the oldest first: by timestamp; what has none is younger, by file and by position in it."""
+        return not self.creation_timestamp, self.creation_timestamp, self.place.file, self.order, self.key

@@ -86,7 +86,7 @@ class ServiceEntry:
     metadata: Metadata
     hosts: tuple[str, ...] = ()
     addresses: tuple[Cidr, ...] = ()
-    """Virtual addresses or blocks, written or assigned (`status.addresses`)."""
+    """Virtual addresses or blocks, for every one of the hosts."""
     ports: tuple[EntryPort, ...] = ()
     location: Location = Location.EXTERNAL
     resolution: Resolution = Resolution.NONE
@@ -96,3 +96,5 @@ class ServiceEntry:
     export_to: tuple[str, ...] = ()
     """Namespaces that see it: `*` (as when empty), `.` its own, or names."""
     subject_alt_names: tuple[str, ...] = ()
+    assigned_addresses: Mapping[str, tuple[Cidr, ...]] = field(default_factory=dict)
+    """Virtual addresses by host where none are written: by `status.addresses`, or by us."""
