@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from istiod_py.ambient.context import Context
     from istiod_py.ambient.notices import Notice
     from istiod_py.ambient.waypoints import Waypoint
-    from mesh_py.manifests.metadata import Labels, Metadata
+    from mesh_py.manifests.metadata import Age, Labels, Metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class ServiceFacts:
         return self.kind == core.Service.kind
 
     @property
-    def rank(self) -> tuple[bool, tuple[bool, str, int, str]]:
+    def rank(self) -> tuple[bool, Age]:
         """Sorts first what wins over others of the same host name."""
         return not self.is_kubernetes, self.metadata.age
 

@@ -26,6 +26,9 @@ class Place(NamedTuple):
 
 NO_PLACE = Place()
 
+Age = tuple[bool, str, str, int, str]
+"""What objects are sorted by, oldest first."""
+
 
 class Owner(NamedTuple):
     """The controller of an object, `metadata.ownerReferences`: a ReplicaSet of a Pod, say."""
@@ -58,6 +61,6 @@ class Metadata:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
     @property
-    def age(self) -> tuple[bool, str, str, int, str]:
+    def age(self) -> Age:
         """Sorts the oldest first: by timestamp; what has none is younger, by file and by position in it."""
         return not self.creation_timestamp, self.creation_timestamp, self.place.file, self.order, self.key

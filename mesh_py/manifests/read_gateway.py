@@ -15,6 +15,7 @@ from mesh_py.manifests.decoders import (
 from mesh_py.manifests.gateway import AllowedRoutes, Gateway, GatewayAddressValue, Granted, Listener, ReferenceGrant
 from mesh_py.manifests.kinds import Kind, KindName, Parts, part, required_part
 from mesh_py.manifests.references import GATEWAY_GROUP
+from mesh_py.model.address import parse_ip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,6 +122,11 @@ def _listener(**fields: Any) -> Listener:
 
 
 def _address(value: str, type: str = "IPAddress") -> GatewayAddressValue:
+    if type == "IPAddress":
+        try:
+            value = parse_ip(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is no IP address", "write type: Hostname if it is a name") from None
     return GatewayAddressValue(type, value)
 
 

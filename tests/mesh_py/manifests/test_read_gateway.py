@@ -124,3 +124,10 @@ def test_a_grant_of_nothing_is_a_fault() -> None:
         "4:14: an empty list grants nothing; add an entry",
         "4:22: an empty list grants nothing; add an entry",
     ]
+
+
+def test_an_address_that_is_a_name_must_say_so() -> None:
+    text = WAYPOINT.replace("type: Hostname, ", "")
+    assert faults(text) == [
+        "8:15: 'waypoint.shop.svc.cluster.local' is no IP address; write type: Hostname if it is a name"
+    ]
