@@ -46,6 +46,18 @@ class CertificateSource(Protocol):
         """A value that changes when `load` would give something else."""
 
 
+class RemoteSource(Protocol):
+    """Has the certificate of an identity signed elsewhere, which takes its time."""
+
+    async def fetch(self, identity: SpiffeId) -> Credentials:
+        """A fresh certificate.
+
+        Raises:
+            HboneError: there is none to be had; the text says why. Its `is_outage`, where it is true, says that the
+                authority could not be reached, so that others who failed may try again once one has succeeded.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class FileTriple:
     """One certificate for whoever asks: dedicated mode, where there is one workload (`WORKLOAD_CERT_CHAIN`, ...).

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from mesh_py.rpc.errors import EndpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from mesh_py.rpc.bearer import BearerToken
     from mesh_py.rpc.roots import Roots
@@ -85,17 +85,18 @@ class Endpoint:
         fresh = dict(self.headers)
         if self.token is not None:
             fresh["authorization"] = f"Bearer {self.token.read()}"
-            fresh["clusterid"] = self.cluster_id
+            if self.cluster_id:
+                fresh["clusterid"] = self.cluster_id
         return fresh
 
 
 def header_settings(prefix: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """The headers that variables such as `XDS_HEADER_<name>` ask for, names in lower case.
+    """The headers that variables such as `XDS_HEADER_<name>` ask for, names in lower case; an empty one asks nothing.
 
     Raises:
         EndpointError: a name or value cannot be sent in a header; begins with the variable's name.
     """
-    asked = ((name, value) for name, value in settings.items() if name.startswith(prefix) and name != prefix)
+    asked = ((name, value) for name, value in settings.items() if name.startswith(prefix) and value.strip())
     return dict(_header(name, name.removeprefix(prefix).lower(), value) for name, value in asked)
 
 
@@ -108,15 +109,14 @@ def is_loopback_host(host: str) -> bool:
 
 
 def _header(variable: str, name: str, value: str) -> tuple[str, str]:
-    if not _is_printable(name) or not set(name) <= _NAME_CHARACTERS or name.endswith("-bin"):
+    if not name or not set(name) <= _NAME_CHARACTERS or name.endswith("-bin"):
         raise EndpointError(f"{variable}: {name!r} is no name for a header: letters, digits, '-', '_' and '.'")
-    if not _is_printable(value):
+    if name in _TAKEN or name.startswith("grpc-"):
+        raise EndpointError(f"{variable}: the header {name!r} belongs to gRPC itself")
+    if not all(" " <= character <= "~" for character in value):
         raise EndpointError(f"{variable}: the value holds what a header cannot carry: printable ASCII only")
     return name, value.strip()
 
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
-
-
-def _is_printable(text: Iterable[str]) -> bool:
-    return all(" " <= character <= "~" for character in text)
+_TAKEN = frozenset({"te", "content-type", "user-agent"})

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 
 from mesh_py.rpc.errors import RootsError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 SYSTEM: Final = "SYSTEM"
 DEFAULT: Final = "./var/run/secrets/istio/root-cert.pem"
@@ -48,6 +51,16 @@ class Roots:
         except ValueError as error:
             what = "the text" if _PEM_MARK in self.setting else self.setting
             raise RootsError(f"{self.variable}: {what} holds no PEM certificate ({error})") from error
+
+    def stamp(self) -> Hashable:
+        """A value that changes when `read` would give something else."""
+        if self.is_system or _PEM_MARK in self.setting:
+            return None
+        try:
+            found = Path(self.setting).stat()
+        except OSError:
+            return "missing"
+        return (found.st_mtime_ns, found.st_ino, found.st_dev, found.st_size)
 
     def _missing(self, error: OSError) -> str:
         advice = f"mount it there, or set {self.variable} to another path, to {SYSTEM}, or to the PEM text itself"

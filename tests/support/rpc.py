@@ -121,7 +121,7 @@ class GrpcioTalk(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no
 @contextlib.contextmanager
 def grpcio_server(*handlers: Any, address: str, credentials: Any | None = None, port: int = 0) -> Iterator[int]:
     """grpcio's own server with these handlers; gives its port."""
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=[("grpc.so_reuseport", 0)])
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=32), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers(handlers)
     where = f"{address}:{port}"
     port = server.add_insecure_port(where) if credentials is None else server.add_secure_port(where, credentials)

@@ -51,7 +51,7 @@ def test_what_is_no_address(text, problem):
 
 
 def test_headers_come_from_variables():
-    environ = {"XDS_HEADER_X-Tenant": "blue", "XDS_HEADER_Other": " red ", "CA_HEADER_x": "no", "XDS_HEADER_": "no"}
+    environ = {"XDS_HEADER_X-Tenant": "blue", "XDS_HEADER_Other": " red ", "CA_HEADER_x": "no", "XDS_HEADER_y": " "}
     assert header_settings("XDS_HEADER_", environ) == {"x-tenant": "blue", "other": "red"}
 
 
@@ -61,6 +61,9 @@ def test_headers_come_from_variables():
         ("XDS_HEADER_a b", "v", "XDS_HEADER_a b: 'a b' is no name for a header"),
         ("XDS_HEADER_:path", "v", "XDS_HEADER_:path: ':path' is no name for a header"),
         ("XDS_HEADER_x-bin", "v", "XDS_HEADER_x-bin: 'x-bin' is no name for a header"),
+        ("XDS_HEADER_", "v", "XDS_HEADER_: '' is no name for a header"),
+        ("XDS_HEADER_Te", "v", "XDS_HEADER_Te: the header 'te' belongs to gRPC itself"),
+        ("XDS_HEADER_grpc-timeout", "v", "XDS_HEADER_grpc-timeout: the header 'grpc-timeout' belongs to gRPC"),
         ("XDS_HEADER_a", "one\ntwo", "XDS_HEADER_a: the value holds what a header cannot carry"),
         ("XDS_HEADER_a", "ä", "XDS_HEADER_a: the value holds what a header cannot carry"),
     ],

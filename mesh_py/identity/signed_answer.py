@@ -1,0 +1,52 @@
+"""What an authority answers, as credentials, if it is what was asked for (hbone-controlplane 3.1)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hbone_py.errors import TlsConfigError
+from hbone_py.tls.credentials import Credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hbone_py.identity import SpiffeId
+
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
+_LARGEST = 1 << 20
+"""Characters of a whole answer; a mesh's roots have some thousands."""
+
+
+def credentials_of(chain: Sequence[str], key_pem: bytes, wanted: SpiffeId | None) -> Credentials:
+    """The leaf, the intermediates one by one, and last the roots, which may be several.
+
+    Args:
+        wanted: the identity the leaf must name first; None takes what the authority says that we are.
+
+    Raises:
+        TlsConfigError: anything else came.
+    """
+    if not chain:
+        raise TlsConfigError("the authority's answer is empty: no certificate in it")
+    if len(chain) == 1:
+        raise TlsConfigError("the authority's answer has one element: a certificate without roots to trust")
+    if sum(map(len, chain)) > _LARGEST:
+        raise TlsConfigError(f"the authority's answer is larger than {_LARGEST} characters")
+    *shown, roots = chain
+    leaf_first = "".join(_first(pem, number) for number, pem in enumerate(shown, 1))
+    try:
+        credentials = Credentials(leaf_first.encode(), key_pem, roots.encode())
+    except TlsConfigError as error:
+        raise TlsConfigError(f"the authority's answer: {error}") from error
+    if wanted is not None and credentials.identity != wanted:
+        raise TlsConfigError(f"the authority's answer names {credentials.identity or 'nobody'}, not {wanted}")
+    return credentials
+
+
+def _first(pem: str, number: int) -> str:
+    """The first certificate of an element: what follows it there is passed over, as the real ztunnel does."""
+    found = _CERTIFICATE.search(pem)
+    if found is None:
+        raise TlsConfigError(f"the authority's answer: element {number} is no PEM certificate")
+    return found.group().rstrip() + "\n"
