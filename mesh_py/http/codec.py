@@ -68,6 +68,9 @@ class Codec(Protocol):
     def drain(self) -> None:
         """Finish what is under way, take nothing new, then close: `connection: close`, GOAWAY."""
 
+    def new_period(self) -> None:
+        """Call it every minute or so: floods are counted within a period."""
+
 
 class ServerCodec(Codec, Protocol):
     """Towards a client."""

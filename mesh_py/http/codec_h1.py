@@ -26,6 +26,7 @@ from mesh_py.http.h1_head import Framing
 from mesh_py.http.h1_write import write_request, write_response
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest, HttpResponse, accepts_tunnel, has_no_body
+from mesh_py.http.websocket import add_accept
 
 if TYPE_CHECKING:
     from mesh_py.http.limits import Limits
@@ -77,6 +78,7 @@ class H1Server(H1Connection):
             return
         if request.is_tunnel and accepts_tunnel(response.status, request) and not ended:
             response.headers.drop("content-length")
+            add_accept(request, response)
             self._out.append(write_response(response, Framing.NONE, protocol=request.protocol))
             self._start_tunnel()
             self._go_on()

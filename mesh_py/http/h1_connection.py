@@ -82,6 +82,9 @@ class H1Connection:
     def consumed(self, stream: int, credit: int) -> None:
         """Nothing: over HTTP/1 the socket is the window."""
 
+    def new_period(self) -> None:
+        """Nothing: HTTP/1 has no frames to flood with."""
+
     def send_data(self, stream: int, data: bytes) -> int:
         """A piece of the body, taken whole."""
         if stream == self._stream and self._writer is not None:

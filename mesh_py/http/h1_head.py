@@ -15,6 +15,7 @@ import httptools
 from mesh_py.http.errors import BadMessage, HeadTooLarge, LineTooLong, VersionNotSupported
 from mesh_py.http.headers import Field, Headers
 from mesh_py.http.messages import HttpRequest, HttpResponse, Version, has_no_body
+from mesh_py.http.targets import is_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,6 @@ _OF_THE_CONNECTION = frozenset(
     {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te", "host", "http2-settings"}
 )
 _READ_BY_US = _OF_THE_CONNECTION | {"content-length"}
-_BODY_IS_NO_SUCH = frozenset("/?*")
 
 
 def known_name(raw: bytes) -> str:
@@ -295,21 +295,18 @@ def _request(method: str, target: bytes, version: Version, facts: _Facts) -> Htt
     if not hosts and version == "HTTP/1.1":
         raise BadMessage("HTTP/1.1 without a Host field")
     host = hosts[0] if hosts else ""
-    if host and not _HOST_CHARACTERS.issuperset(host):
+    if not is_host(host):
         raise BadMessage(f"a Host field that names no host: {host!r}")
     text = target.decode("ascii")
     scheme, authority, path = _target(method, text, host)
     return HttpRequest(method, path, authority, Headers(facts.fields), scheme, version, _protocol(method, facts))
 
 
-_HOST_CHARACTERS = frozenset(
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" + "-._~%!$&'()*+,;=" + ":[]"
-)
-
-
 def _target(method: str, target: str, host: str) -> tuple[str, str, str]:
     """Scheme, authority and path of the four request targets (RFC 9112 3.2)."""
     if method == "CONNECT":
+        if not is_host(target):
+            raise BadMessage(f"CONNECT to what is no host: {target!r}")
         if host and host.lower() != target.lower() and host.lower() != target.rpartition(":")[0].lower():
             raise BadMessage(f"CONNECT to {target} with Host {host}")
         return "http", target, ""
@@ -332,7 +329,7 @@ def _absolute(target: str, host: str) -> tuple[str, str, str]:
     ends = [index for index in (rest.find("/"), rest.find("?")) if index >= 0]
     end = min(ends, default=len(rest))
     authority, path = rest[:end], rest[end:]
-    if not authority or not _HOST_CHARACTERS.issuperset(authority):
+    if not authority or not is_host(authority):
         raise BadMessage(f"a request target without a proper host: {target!r}")
     if host and host.lower() != authority.lower():
         # RFC 9112 3.2.2 lets the target win; whoever sends two names hopes that somebody reads the other one.

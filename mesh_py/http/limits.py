@@ -26,6 +26,8 @@ class Limits:
     interims: int = 32
     """1xx responses before one response."""
     resets: int = 200
-    """Streams an HTTP/2 client may reset early, beyond those answered in full (rapid reset)."""
+    """Requests that an HTTP/2 client may take back in one period before they are answered (rapid reset)."""
     control_frames: int = 1000
-    """PING, SETTINGS, PRIORITY and empty DATA frames in a row without a new request or data between them."""
+    """PING, SETTINGS, PRIORITY, WINDOW_UPDATE and empty DATA frames in one period with no request or data between."""
+    frame_size: int = 16 * 1024
+    """Largest HTTP/2 frame we take (RFC 9113 allows no less)."""

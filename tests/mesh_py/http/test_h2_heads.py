@@ -1,0 +1,65 @@
+"""HTTP/2 fields to messages and back. What is refused is in test_codec_h2, seen from the wire."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh_py.http.errors import UnwritableMessage
+from mesh_py.http.h2_heads import read_request, read_response, read_trailers, write_request, write_response
+from mesh_py.http.headers import Headers
+from mesh_py.http.limits import Limits
+from mesh_py.http.messages import HttpRequest, HttpResponse
+
+LIMITS = Limits()
+
+
+def raw(**pseudo: str) -> list[tuple[bytes, bytes]]:
+    return [(f":{name}".encode(), value.encode()) for name, value in pseudo.items()]
+
+
+GET = raw(method="GET", scheme="https", path="/", authority="web")
+
+
+def test_host_stands_in_for_the_authority() -> None:
+    request = read_request([*GET[:3], (b"host", b"web")], LIMITS)
+    assert (request.authority, request.headers.fields) == ("web", [])
+
+
+def test_cookies_are_joined() -> None:
+    request = read_request([*GET, (b"cookie", b"a=1"), (b"x", b"y"), (b"cookie", b"b=2")], LIMITS)
+    assert request.headers.fields == [("x", "y"), ("cookie", "a=1; b=2")]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        HttpRequest("GET", "/a?b", "web", Headers([("te", "trailers")]), "https", "HTTP/2"),
+        HttpRequest("OPTIONS", "*", "web", Headers(), "http", "HTTP/2"),
+        HttpRequest("CONNECT", "", "db:1", Headers(), "http", "HTTP/2"),
+        HttpRequest("GET", "/chat", "web", Headers(), "https", "HTTP/2", "websocket"),
+    ],
+    ids=["GET", "star", "CONNECT", "websocket"],
+)
+def test_there_and_back(request_: HttpRequest) -> None:
+    assert read_request(write_request(request_), LIMITS) == request_
+
+
+def test_a_response_there_and_back() -> None:
+    response = HttpResponse(404, Headers([("x", "\xe9")]), "HTTP/2")
+    assert read_response(write_response(response), LIMITS) == response
+
+
+def test_the_connections_fields_are_not_written() -> None:
+    headers = Headers(
+        [("connection", "x"), ("transfer-encoding", "chunked"), ("te", "gzip"), ("host", "y"), ("a", "b")]
+    )
+    assert write_response(HttpResponse(200, headers)) == [(b":status", b"200"), (b"a", b"b")]
+
+
+def test_a_name_that_is_no_ascii_is_not_written() -> None:
+    with pytest.raises(UnwritableMessage):
+        write_response(HttpResponse(200, Headers([("\xe9", "x")])))
+
+
+def test_trailers() -> None:
+    assert read_trailers([(b"grpc-status", b"0")], LIMITS) == Headers([("grpc-status", "0")])
