@@ -67,6 +67,7 @@ def pod_workload(pod: Pod, context: Context, surroundings: Surroundings) -> tupl
         application_tunnel=around.application_tunnel,
         services=_served(pod, surroundings.services_of_pod(pod)),
         authorization_policies=around.policies,
+        mutual_tls=data_plane is DataPlane.SIDECAR and surroundings.takes_mutual_tls(metadata),
         status=HealthStatus.HEALTHY if pod.ready and not metadata.is_deleted else HealthStatus.UNHEALTHY,
     )
     return workload, data_plane

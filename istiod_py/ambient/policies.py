@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from istiod_py.ambient.notices import Notice
     from istiod_py.ambient.waypoints import Waypoint
     from mesh_py.manifests.metadata import Labels
+    from mesh_py.manifests.security import MutualTls
 
 _ALLOW_WAYPOINT = "istio_allow_waypoint"
 
@@ -51,6 +52,10 @@ class Policies:
         """Names of the policies that a workload lists; `waypoints` are those in front of it and its services."""
         selecting = {*self._selecting.selecting(namespace, labels), *self._selecting.selecting(self._root, labels)}
         return (*sorted(selecting), *self._peer(namespace, labels), *self._allowing(waypoints))
+
+    def peer_mode(self, namespace: str, labels: Labels) -> MutualTls:
+        """What a workload asks of its peers, on ports that have no mode of their own."""
+        return self._modes.levels(namespace, labels).resolve().mode
 
     def _peer(self, namespace: str, labels: Labels) -> tuple[str, ...]:
         key = (namespace, frozenset(labels.items()))

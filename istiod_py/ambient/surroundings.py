@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from istiod_py.ambient.selection import Selectors
+from mesh_py.manifests.security import MutualTls
 from mesh_py.model.address import NamespacedHostname
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Surroundings:
         waypoints = [choice.waypoint, *(facts.waypoint for facts in behind)]
         names = self._policies.listed_by(metadata.namespace, labels, [one for one in waypoints if one is not None])
         return Around(choice.waypoint, own.binding if own else None, own is not None, names)
+
+    def takes_mutual_tls(self, metadata: Metadata) -> bool:
+        """Whether a sidecar in front of this workload takes mutual TLS: unless PeerAuthentication switches it off."""
+        return self._policies.peer_mode(metadata.namespace, metadata.labels) is not MutualTls.DISABLE
 
     def selecting(self, namespace: str, labels: Labels) -> tuple[ServiceFacts, ...]:
         """The services whose selectors select a workload."""

@@ -85,6 +85,7 @@ def dump_workload(workload: Workload) -> Json:
         "locality": None if workload.locality == NOWHERE else workload.locality._asdict(),
         "services": [str(key) for key in workload.services],
         "capacity": workload.capacity,
+        "mutualTls": workload.mutual_tls,
     }
     return {key: value for key, value in dumped.items() if key in _ALWAYS_ON_WORKLOADS or value}
 

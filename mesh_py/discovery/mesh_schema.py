@@ -154,6 +154,7 @@ class MeshSchema:
             "authorizationPolicies": Field(texts, "authorization_policies"),
             "status": Field(choice(HealthStatus), "status"),
             "capacity": Field(weight, "capacity"),
+            "mutualTls": Field(boolean, "mutual_tls"),
         }
 
     def _service_fields(self) -> dict[str, Field]:

@@ -195,6 +195,9 @@ class Workload:
     status: HealthStatus = HealthStatus.HEALTHY
     capacity: int = 1
     """Weight in load balancing; 0 is never chosen."""
+    mutual_tls: bool = False
+    """A proxy of its own takes Istio's mutual TLS on its ports: what a sidecar does that calls it. Ours; ztunnel's
+    protocol does not know it."""
     identity: SpiffeId = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -106,6 +106,7 @@ def workload_of(message: workload_pb2.Workload) -> Workload:
         authorization_policies=tuple(map(shared, message.authorization_policies)),
         status=_known(words.STATUSES, message.status, "status"),
         capacity=message.capacity.value if message.HasField("capacity") else 1,
+        mutual_tls=any(extension.name == words.MUTUAL_TLS for extension in message.extensions),
     )
 
 

@@ -96,6 +96,7 @@ def workload_message(workload: Workload) -> workload_pb2.Workload:
         services={str(key): _port_list(ports) for key, ports in workload.services.items()},
         authorization_policies=workload.authorization_policies,
         status=_number(words.STATUSES, workload.status),
+        extensions=[workload_pb2.Extension(name=words.MUTUAL_TLS)] if workload.mutual_tls else (),
     )
     if workload.capacity != 1:
         message.capacity.value = workload.capacity

@@ -26,6 +26,9 @@ DEFAULT_TRUST_DOMAIN = "cluster.local"
 DEFAULT_SERVICE_ACCOUNT = "default"
 DEFAULT_CLUSTER = "Kubernetes"
 
+MUTUAL_TLS = "hbone.mesh.v1.MutualTls"
+"""Name of our extension of a workload: its sidecar takes Istio's mutual TLS. Who does not know it passes it over."""
+
 PROTOCOLS = {wds.TunnelProtocol.NONE: Protocol.TCP, wds.TunnelProtocol.HBONE: Protocol.HBONE}
 NETWORK_MODES = {
     wds.NetworkMode.STANDARD: NetworkMode.STANDARD,

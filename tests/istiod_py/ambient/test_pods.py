@@ -13,9 +13,10 @@ from mesh_py.manifests.mesh_config import MeshConfig
 from mesh_py.manifests.metadata import Metadata, Owner
 from mesh_py.model.address import NamespacedHostname
 from mesh_py.model.workload import HealthStatus, Locality, NetworkMode, Protocol
-from tests.istiod_py.ambient.folder import AMBIENT, mesh, meta, namespace, pod, service, the_pod
+from tests.istiod_py.ambient.folder import AMBIENT, mesh, meta, namespace, peers, pod, service, the_pod
 
 WEB = {"app": "web"}
+INJECTED = {"sidecar.istio.io/inject": "true"}
 WEB_KEY = NamespacedHostname("shop", "web.shop.svc.cluster.local")
 
 
@@ -70,6 +71,20 @@ def test_how_a_pod_is_reached(labels: dict[str, str], expected: tuple[Protocol, 
     told = mesh(pod(labels=labels))
     one = the_pod(told)
     assert (one.protocol, one.native_tunnel, told.data_planes[one.uid]) == expected
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param([pod()], False, id="no sidecar"),
+        pytest.param([AMBIENT, pod()], False, id="ambient"),
+        pytest.param([pod(labels=INJECTED)], True, id="a sidecar"),
+        pytest.param([pod(labels=INJECTED), peers(mode="STRICT")], True, id="a strict one"),
+        pytest.param([pod(labels=INJECTED), peers(mode="DISABLE")], False, id="one that is told not to"),
+    ],
+)
+def test_a_sidecar_takes_mutual_tls(objects: list[Any], expected: bool) -> None:
+    assert the_pod(mesh(*objects)).mutual_tls is expected
 
 
 def test_a_pod_on_the_hosts_network() -> None:

@@ -64,6 +64,7 @@ services: {shop/cart.shop.svc: {80: 8080, 443: 0}}
 authorizationPolicies: [shop/only-web]
 status: Unhealthy
 capacity: 5
+mutualTls: true
 """
 
 SERVICE = """
@@ -142,6 +143,7 @@ def test_every_key_of_a_workload() -> None:
         authorization_policies=("shop/only-web",),
         status=HealthStatus.UNHEALTHY,
         capacity=5,
+        mutual_tls=True,
     )
     assert not defaults_in(found)
 
@@ -208,7 +210,7 @@ def defaults_in(found: object) -> set[str]:
             "policy", "name: x", ["'namespace'", "'scope'", "'action'", "'rules'", "'dryRun'"], id="policy: required"
         ),
         pytest.param("gateway", "{}", ["'destination'", "'hboneMtlsPort'"], id="gateway: required"),
-        pytest.param("workload", WORKLOAD + "port: 1", ["f:27:1: unknown key 'port' in workload"], id="unknown key"),
+        pytest.param("workload", WORKLOAD + "port: 1", ["f:28:1: unknown key 'port' in workload"], id="unknown key"),
         pytest.param(
             "workload",
             WORKLOAD.replace("region: r", "regoin: r"),

@@ -105,6 +105,8 @@ WORKLOAD_FIELDS = [
     ("workload_type: JOB", "workload_type", "job"),
     ("workload_type: 99", "workload_type", "deployment"),
     ('workload_name: "w"', "workload_name", "w"),
+    ("", "mutual_tls", False),
+    ('extensions { name: "hbone.mesh.v1.MutualTls" }', "mutual_tls", True),
     ("", "native_tunnel", False),
     ("native_tunnel: true", "native_tunnel", True),
     ("", "application_tunnel", None),

@@ -93,6 +93,7 @@ workloads = st.builds(
     authorization_policies=lists(words),
     status=st.sampled_from(HealthStatus),
     capacity=weights,
+    mutual_tls=st.booleans(),
 )
 services = st.builds(
     Service,
