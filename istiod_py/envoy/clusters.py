@@ -13,7 +13,7 @@ from mesh_py.model.workload import AppProtocol
 if TYPE_CHECKING:
     from istiod_py.envoy.extension import Json
     from istiod_py.envoy.form import Form
-    from istiod_py.envoy.mesh import Mesh
+    from istiod_py.envoy.mesh import EnvoyMesh
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.model.workload import Service
 
@@ -29,7 +29,7 @@ _ALPN = {
 }
 
 
-def outbound_cluster(mesh: Mesh, node: EnvoyNode, form: Form, service: Service, port: int) -> Json:
+def outbound_cluster(mesh: EnvoyMesh, node: EnvoyNode, form: Form, service: Service, port: int) -> Json:
     """The cluster of a service's port for its clients: the endpoint's metadata picks one of three sockets."""
     protocol = mesh.protocol(service, port)
     return {
@@ -47,7 +47,7 @@ def outbound_cluster(mesh: Mesh, node: EnvoyNode, form: Form, service: Service, 
     }
 
 
-def service_cluster(mesh: Mesh, form: Form, service: Service, port: int, name: str) -> Json:
+def service_cluster(mesh: EnvoyMesh, form: Form, service: Service, port: int, name: str) -> Json:
     """A waypoint's cluster for a service's port: every tunnel starts in an internal listener."""
     return {
         **_by_eds(name),
@@ -95,7 +95,7 @@ def http_options(protocol: AppProtocol) -> Json:
     return {"typed_extension_protocol_options": options}
 
 
-def _to_sidecars(mesh: Mesh, node: EnvoyNode, service: Service, port: int, protocol: AppProtocol) -> Json:
+def _to_sidecars(mesh: EnvoyMesh, node: EnvoyNode, service: Service, port: int, protocol: AppProtocol) -> Json:
     expected = {
         mesh.identity(place.workload)
         for place in mesh.places(service, port)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from istiod_py.envoy.form import Form
-    from istiod_py.envoy.mesh import Mesh, Place
+    from istiod_py.envoy.mesh import EnvoyMesh, Place
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.model.workload import Locality, Workload
 
@@ -35,7 +35,7 @@ class Way(Enum):
     PLAIN = "plain"
 
 
-def way_to(mesh: Mesh, node: EnvoyNode, workload: Workload) -> Way:
+def way_to(mesh: EnvoyMesh, node: EnvoyNode, workload: Workload) -> Way:
     """How `node` reaches a workload as a client of it."""
     if mesh.has_sidecar(workload):
         return Way.SIDECAR
@@ -44,7 +44,7 @@ def way_to(mesh: Mesh, node: EnvoyNode, workload: Workload) -> Way:
     return Way.PLAIN
 
 
-def load_assignment(mesh: Mesh, node: EnvoyNode, form: Form, cluster: str, places: Sequence[Place]) -> Json:
+def load_assignment(mesh: EnvoyMesh, node: EnvoyNode, form: Form, cluster: str, places: Sequence[Place]) -> Json:
     """The endpoints of a cluster of the outbound kind."""
     return _assignment(cluster, [(place, _client_endpoint(mesh, node, form, place)) for place in places])
 
@@ -54,7 +54,7 @@ def tunnel_assignment(form: Form, cluster: str, places: Sequence[Place]) -> Json
     return _assignment(cluster, [(place, _behind_waypoint(form, place)) for place in places])
 
 
-def _client_endpoint(mesh: Mesh, node: EnvoyNode, form: Form, place: Place) -> Json:
+def _client_endpoint(mesh: EnvoyMesh, node: EnvoyNode, form: Form, place: Place) -> Json:
     match way_to(mesh, node, place.workload):
         case Way.TUNNEL:
             return _tunnelled(form, place, _waypoint_on_the_way(mesh, form, place), TUNNEL_MATCH)
@@ -64,7 +64,7 @@ def _client_endpoint(mesh: Mesh, node: EnvoyNode, form: Form, place: Place) -> J
             return _plain(place, {})
 
 
-def _waypoint_on_the_way(mesh: Mesh, form: Form, place: Place) -> Place | None:
+def _waypoint_on_the_way(mesh: EnvoyMesh, form: Form, place: Place) -> Place | None:
     gateway = place.workload.waypoint
     return mesh.waypoint_place(gateway) if gateway is not None and form.sends_to_waypoints() else None
 

@@ -13,7 +13,7 @@ from istiod_py.envoy.names import CONNECT_AUTHORITY, HBONE_PORT, LOCAL_PRINCIPAL
 from mesh_py.model.address import format_address
 
 if TYPE_CHECKING:
-    from istiod_py.envoy.mesh import Mesh, Place
+    from istiod_py.envoy.mesh import EnvoyMesh, Place
     from istiod_py.envoy.node import EnvoyNode
 
 ORIGINAL_DST_FILTER: Json = extension(ORIGINAL_DST, "envoy.extensions.filters.listener.original_dst.v3.OriginalDst")
@@ -37,7 +37,7 @@ class Form(Protocol):
     def destination_filter_inside(self) -> Json:
         """The same for `main_internal`, which gets the facts of a received CONNECT."""
 
-    def tunneling(self, mesh: Mesh, node: EnvoyNode) -> Json:
+    def tunneling(self, mesh: EnvoyMesh, node: EnvoyNode) -> Json:
         """What the CONNECT asks for, and its headers."""
 
     def dialling(self) -> Json:
@@ -71,7 +71,7 @@ class Today:
     def destination_filter_inside(self) -> Json:
         return ORIGINAL_DST_FILTER
 
-    def tunneling(self, mesh: Mesh, node: EnvoyNode) -> Json:
+    def tunneling(self, mesh: EnvoyMesh, node: EnvoyNode) -> Json:
         return {"hostname": "%DOWNSTREAM_LOCAL_ADDRESS%"}
 
     def dialling(self) -> Json:

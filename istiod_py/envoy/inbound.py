@@ -14,7 +14,6 @@ from istiod_py.envoy.connection_manager import HTTP_ALPN, connection_manager, ro
 from istiod_py.envoy.extension import Json, address_prefix, extension, socket_address
 from istiod_py.envoy.form import ORIGINAL_DST_FILTER
 from istiod_py.envoy.mesh import HTTP
-from istiod_py.envoy.mutual_tls import modes_of
 from istiod_py.envoy.outbound import HTTP_INSPECTOR, capture_filters
 from istiod_py.envoy.policies import policies_of_sidecar
 from istiod_py.envoy.rbac_rules import Judge
@@ -27,7 +26,7 @@ from mesh_py.model.workload import AppProtocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from istiod_py.envoy.mesh import Mesh
+    from istiod_py.envoy.mesh import EnvoyMesh
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.manifests.security import AuthorizationPolicy
 
@@ -36,7 +35,7 @@ TLS_INSPECTOR: Json = extension(
 )
 
 
-def application_ports(mesh: Mesh, node: EnvoyNode) -> Mapping[int, AppProtocol]:
+def application_ports(mesh: EnvoyMesh, node: EnvoyNode) -> Mapping[int, AppProtocol]:
     """The ports of the application that services lead to, and what they speak; services that disagree are sniffed."""
     workload = mesh.workload_at(node.ip)
     found: dict[int, AppProtocol] = {}
@@ -50,7 +49,7 @@ def application_ports(mesh: Mesh, node: EnvoyNode) -> Mapping[int, AppProtocol]:
     return dict(sorted(found.items()))
 
 
-def virtual_inbound(mesh: Mesh, node: EnvoyNode) -> Json:
+def virtual_inbound(mesh: EnvoyMesh, node: EnvoyNode) -> Json:
     """The listener on 15006, for what redirection brings."""
     chains: list[Json] = [
         {
@@ -59,10 +58,9 @@ def virtual_inbound(mesh: Mesh, node: EnvoyNode) -> Json:
             "filters": [tcp_proxy(names.BLACK_HOLE, names.BLACK_HOLE)],
         }
     ]
-    modes = modes_of(mesh, node.namespace, node.labels)
-    for port in _ports(mesh, node, modes.ports):
-        mode = modes.workload if port.number is None else modes.of(port.number)
-        chains += _captured_chains(mesh, port, mode)
+    peers = mesh.peer_modes.levels(node.namespace, node.labels).resolve()
+    for port in _ports(mesh, node, peers.ports):
+        chains += _captured_chains(mesh, port, peers.mode if port.number is None else peers.at(port.number))
     return {
         "name": names.VIRTUAL_INBOUND,
         "address": socket_address(node.wildcard, names.INBOUND_PORT),
@@ -74,7 +72,7 @@ def virtual_inbound(mesh: Mesh, node: EnvoyNode) -> Json:
     }
 
 
-def main_internal(mesh: Mesh, node: EnvoyNode) -> Json:
+def main_internal(mesh: EnvoyMesh, node: EnvoyNode) -> Json:
     """The internal listener for what came by a tunnel, and was meant for this pod."""
     judge = Judge(by_tunnel=True)
     own = {"prefix_ranges": [address_prefix(node.ip)]}
@@ -133,7 +131,7 @@ class _Port:
         return [*rbac.network_filters(self.policies, judge), tcp_proxy(self.cluster, self.cluster)]
 
 
-def _ports(mesh: Mesh, node: EnvoyNode, extra: Iterable[int]) -> Iterator[_Port]:
+def _ports(mesh: EnvoyMesh, node: EnvoyNode, extra: Iterable[int]) -> Iterator[_Port]:
     """The ports of services, those that `extra` names beside them, and one for all others."""
     policies = policies_of_sidecar(mesh, node)
     of_services = application_ports(mesh, node)
@@ -144,7 +142,7 @@ def _ports(mesh: Mesh, node: EnvoyNode, extra: Iterable[int]) -> Iterator[_Port]
     yield _Port(None, AppProtocol.UNKNOWN, policies)
 
 
-def _captured_chains(mesh: Mesh, port: _Port, mode: MutualTls) -> list[Json]:
+def _captured_chains(mesh: EnvoyMesh, port: _Port, mode: MutualTls) -> list[Json]:
     found = []
     judge = Judge()
     if mode is not MutualTls.DISABLE:
@@ -157,7 +155,7 @@ def _captured_chains(mesh: Mesh, port: _Port, mode: MutualTls) -> list[Json]:
     return found
 
 
-def _mutual_tls(mesh: Mesh, port: _Port, judge: Judge) -> list[Json]:
+def _mutual_tls(mesh: EnvoyMesh, port: _Port, judge: Judge) -> list[Json]:
     http_words = [word for word in MESH_ALPN if "http" in word or word == "istio-h2"]
     tcp_words = [word for word in MESH_ALPN if word not in http_words]
     if port.protocol in HTTP:
@@ -171,7 +169,7 @@ def _mutual_tls(mesh: Mesh, port: _Port, judge: Judge) -> list[Json]:
 
 
 def _tls_chain(
-    mesh: Mesh, port: _Port, filters: list[Json], offered: Sequence[str], alpn: Sequence[str], suffix: str = ""
+    mesh: EnvoyMesh, port: _Port, filters: list[Json], offered: Sequence[str], alpn: Sequence[str], suffix: str = ""
 ) -> Json:
     match = port.match | {"transport_protocol": "tls", "application_protocols": list(offered)}
     return {

@@ -11,12 +11,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from hbone_py.identity import SpiffeId
+from istiod_py.ambient.mesh import Mesh
+from istiod_py.ambient.participation import DataPlane
 from mesh_py.manifests.core import Pod
+from mesh_py.manifests.mesh_config import MeshConfig
 from mesh_py.manifests.metadata import NO_LABELS
 from mesh_py.manifests.networking import WorkloadEntry
 from mesh_py.manifests.objects import Manifests
+from mesh_py.manifests.peer_modes import PeerModes
 from mesh_py.model.address import NamespacedHostname, NetworkAddress
-from mesh_py.model.workload import AppProtocol, HealthStatus
+from mesh_py.model.workload import AppProtocol, HealthStatus, NetworkMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,8 +31,6 @@ if TYPE_CHECKING:
     from mesh_py.model.workload import Service, Workload
 
 TLS_MODE_LABEL = "security.istio.io/tlsMode"
-INJECT_LABEL = "sidecar.istio.io/inject"
-NAMESPACE_INJECT_LABEL = "istio-injection"
 
 HTTP = frozenset({AppProtocol.HTTP11, AppProtocol.HTTP2, AppProtocol.GRPC})
 """Ports that speak HTTP for certain."""
@@ -46,21 +48,33 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Mesh:
+class EnvoyMesh:
     """One state of the mesh. It never changes; what is looked up is computed once."""
 
-    workloads: Mapping[str, Workload] = field(default_factory=dict)
-    """By uid."""
-    services: Mapping[NamespacedHostname, Service] = field(default_factory=dict)
+    told: Mesh = field(default_factory=Mesh)
+    """What node proxies are told of it."""
     manifests: Manifests = field(default_factory=Manifests)
-    trust_domains: tuple[str, ...] = ("cluster.local",)
-    """The mesh's own, then its aliases."""
-    root_namespace: str = "istio-system"
+    config: MeshConfig = field(default_factory=MeshConfig)
 
-    @staticmethod
-    def of(workloads: Iterable[Workload], services: Iterable[Service], manifests: Manifests | None = None) -> Mesh:
-        """A mesh of these; of several with one name the last counts."""
-        return Mesh({one.uid: one for one in workloads}, {one.key: one for one in services}, manifests or Manifests())
+    @property
+    def trust_domains(self) -> tuple[str, ...]:
+        """Of the identities that a peer may have."""
+        return (self.config.trust_domain,)
+
+    @property
+    def workloads(self) -> Mapping[str, Workload]:
+        """By uid."""
+        return self.told.workloads
+
+    @cached_property
+    def services(self) -> Mapping[NamespacedHostname, Service]:
+        """By namespace and hostname."""
+        return {one.key: one for one in self.told.services.values()}
+
+    @cached_property
+    def peer_modes(self) -> PeerModes:
+        """What workloads ask of their peers."""
+        return PeerModes(self.manifests.peer_authentications, self.config.root_namespace)
 
     def places(self, service: Service, port: int) -> Sequence[Place]:
         """Who serves a port of a service: ready, with an address and the port, in the order of their uids."""
@@ -96,13 +110,10 @@ class Mesh:
         return str(SpiffeId.of(trust_domain, workload.namespace, workload.service_account or "default"))
 
     def has_sidecar(self, workload: Workload) -> bool:
-        """Whether a workload takes mutual TLS between sidecars: an injector's mark, or what asks one for it."""
-        labels = self.labels(workload)
-        if TLS_MODE_LABEL in labels:
-            return labels[TLS_MODE_LABEL] == "istio"
-        if INJECT_LABEL in labels:
-            return labels[INJECT_LABEL] == "true"
-        return self.manifests.namespace_labels(workload.namespace).get(NAMESPACE_INJECT_LABEL) == "enabled"
+        """Whether a workload takes mutual TLS between sidecars: the injector's mark, or that it would have been put."""
+        if (marked := self.labels(workload).get(TLS_MODE_LABEL)) is not None:
+            return marked == "istio"
+        return self.told.data_planes.get(workload.uid) is DataPlane.SIDECAR
 
     def attached(self, waypoint: EnvoyNode) -> Sequence[Service]:
         """The services whose waypoint this proxy is, by name."""
@@ -129,6 +140,8 @@ class Mesh:
         found: set[NetworkAddress | NamespacedHostname] = {NetworkAddress(network, waypoint.ip)}
         hostname = f"{waypoint.gateway_name}.{waypoint.namespace}.svc.{waypoint.dns_domain}"
         found.add(NamespacedHostname(waypoint.namespace, hostname))
+        if (known := self.told.waypoints.get(f"{waypoint.namespace}/{waypoint.gateway_name}")) is not None:
+            found.add(known.address.destination)
         for service in self.services_of(workload) if workload is not None else ():
             found.add(service.key)
             found.update(service.vips)
@@ -180,7 +193,9 @@ class Mesh:
 
     @cached_property
     def _by_ip(self) -> Mapping[IpAddress, Workload]:
-        return {ip: one for _, one in sorted(self.workloads.items()) for ip in one.workload_ips}
+        # On the host's network an address is shared, so nobody is found by it (1.2).
+        own = (one for _, one in sorted(self.workloads.items()) if one.network_mode is NetworkMode.STANDARD)
+        return {ip: one for one in own for ip in one.workload_ips}
 
     @cached_property
     def _by_name(self) -> Mapping[tuple[str, str], Service]:

@@ -1,17 +1,16 @@
-"""Which Envoy asks: its node identifier and metadata, as Istio's proxies send them [pure]."""
+"""Which Envoy asks, and what it says of itself in its node's metadata, as Istio's proxies do [pure]."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mesh_py.model.address import IpAddress, is_ipv6, parse_ip
 
-
-class NodeError(ValueError):
-    """The node of a proxy cannot be understood."""
+if TYPE_CHECKING:
+    from istiod_py.node import ProxyNode
 
 
 class ProxyType(Enum):
@@ -70,76 +69,48 @@ class EnvoyNode:
         return self.labels.get(GATEWAY_LABEL, self.name)
 
 
-def read_node(node_id: str, metadata: Mapping[str, Any]) -> EnvoyNode:
-    """Understand a node; metadata that concerns others is passed over.
-
-    Raises:
-        NodeError: not four parts, an unknown type, no IP address, or metadata of the wrong form.
-    """
-    parts = node_id.split("~")
-    if len(parts) != 4:
-        raise NodeError(f"node id {node_id!r} does not have the four parts type~ip~name.namespace~domain")
-    kind, ip, pod, domain = parts
-    name, dot, namespace = pod.rpartition(".")
-    if not dot:
-        raise NodeError(f"node id {node_id!r}: {pod!r} is not name.namespace")
+def envoy_node(node: ProxyNode) -> EnvoyNode | None:
+    """What a proxy says of itself; None if it is none of ours. Metadata that makes no sense counts as not there."""
+    try:
+        kind = ProxyType(node.kind)
+    except ValueError:
+        return None
     return EnvoyNode(
-        type=_type(kind),
-        ip=_ip(ip),
-        name=name,
-        namespace=_text(metadata, "NAMESPACE", namespace),
-        dns_domain=domain.partition(".svc.")[2] or "cluster.local",
-        labels=_labels(metadata.get("LABELS", {})),
-        service_account=_text(metadata, "SERVICE_ACCOUNT", "default"),
-        listens_on_hbone=_flag(metadata, "ENABLE_HBONE"),
-        sends_hbone=not _flag(metadata, "DISABLE_HBONE_SEND"),
-        bind_address=_text(metadata, "PROXY_BIND_ADDRESS", ""),
-        takes_proxy_protocol=_flag(metadata, "PROXY_PROTOCOL_CAPTURE"),
-        http_proxy_port=_port(metadata, "HTTP_PROXY_PORT"),
+        type=kind,
+        ip=parse_ip(node.ip),
+        name=node.name,
+        namespace=node.namespace,
+        dns_domain=node.domain.partition(".svc.")[2] or "cluster.local",
+        labels=_labels(node.metadata.get("LABELS")),
+        service_account=node.service_account or "default",
+        listens_on_hbone=_flag(node, "ENABLE_HBONE"),
+        sends_hbone=not _flag(node, "DISABLE_HBONE_SEND"),
+        bind_address=_address(node.text("PROXY_BIND_ADDRESS")),
+        takes_proxy_protocol=_flag(node, "PROXY_PROTOCOL_CAPTURE"),
+        http_proxy_port=_port(node.metadata.get("HTTP_PROXY_PORT")),
     )
 
 
-def _type(text: str) -> ProxyType:
-    try:
-        return ProxyType(text)
-    except ValueError:
-        known = ", ".join(one.value for one in ProxyType)
-        raise NodeError(f"a proxy of type {text!r} is unknown here; known are {known}") from None
-
-
-def _ip(text: str) -> IpAddress:
-    try:
-        return parse_ip(text)
-    except ValueError:
-        raise NodeError(f"{text!r} in the node id is no IP address") from None
-
-
-def _text(metadata: Mapping[str, Any], key: str, default: str) -> str:
-    value = metadata.get(key, default)
-    if not isinstance(value, str):
-        raise NodeError(f"node metadata {key} must be a string, not {value!r}")
-    return value or default
-
-
-def _flag(metadata: Mapping[str, Any], key: str) -> bool:
+def _flag(node: ProxyNode, key: str) -> bool:
     """Istio's proxies write booleans as strings, and JSON has them as such."""
-    return str(metadata.get(key, "")).lower() in ("true", "1")
+    return str(node.metadata.get(key, "")).lower() in ("true", "1")
 
 
-def _port(metadata: Mapping[str, Any], key: str) -> int | None:
-    value = metadata.get(key)
-    if value in (None, ""):
-        return None
+def _address(text: str) -> str:
     try:
-        port = int(value)
-    except (TypeError, ValueError):
-        port = 0
-    if not 0 < port < 65536:
-        raise NodeError(f"node metadata {key} must be a port, not {value!r}")
-    return port
+        return parse_ip(text) if text else ""
+    except ValueError:
+        return ""
+
+
+def _port(value: object) -> int | None:
+    """JSON numbers are floats in a protobuf Struct."""
+    try:
+        port = int(value) if isinstance(value, str | int | float) else 0
+    except ValueError:
+        return None
+    return port if 0 < port < 65536 else None
 
 
 def _labels(value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise NodeError(f"node metadata LABELS must map names to values, not be {value!r}")
-    return {str(key): str(text) for key, text in value.items()}
+    return {str(key): str(text) for key, text in value.items()} if isinstance(value, Mapping) else {}

@@ -23,7 +23,7 @@ from mesh_py.model.workload import AppProtocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from istiod_py.envoy.mesh import Mesh
+    from istiod_py.envoy.mesh import EnvoyMesh
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.model.workload import Service
 
@@ -36,7 +36,7 @@ PROXY_PROTOCOL: Json = extension(
 PASS_ON: Json = {"filters": [tcp_proxy(names.PASSTHROUGH, names.PASSTHROUGH)]}
 
 
-def outbound_listeners(mesh: Mesh, node: EnvoyNode) -> list[Json]:
+def outbound_listeners(mesh: EnvoyMesh, node: EnvoyNode) -> list[Json]:
     """All listeners for connections of the proxy's application."""
     visible = visible_services(mesh, node)
     found = [_virtual_outbound(node), *_http_listeners(mesh, visible)]
@@ -50,7 +50,7 @@ def outbound_listeners(mesh: Mesh, node: EnvoyNode) -> list[Json]:
     return found
 
 
-def outbound_routes(mesh: Mesh, node: EnvoyNode) -> dict[str, Json]:
+def outbound_routes(mesh: EnvoyMesh, node: EnvoyNode) -> dict[str, Json]:
     """All route configurations that those listeners name."""
     visible = visible_services(mesh, node)
     by_port: defaultdict[int, list[Service]] = defaultdict(list)
@@ -71,7 +71,7 @@ def outbound_routes(mesh: Mesh, node: EnvoyNode) -> dict[str, Json]:
     return found
 
 
-def visible_services(mesh: Mesh, node: EnvoyNode) -> Sequence[Service]:
+def visible_services(mesh: EnvoyMesh, node: EnvoyNode) -> Sequence[Service]:
     """The services that a client of this namespace sees, its own namespace's first: of equal names the first counts."""
     seen = [one for one in mesh.services.values() if one.is_visible_to(node.namespace)]
     return sorted(seen, key=lambda one: (one.namespace != node.namespace, not one.canonical, one.key))
@@ -101,7 +101,7 @@ def _virtual_outbound(node: EnvoyNode) -> Json:
     }
 
 
-def _http_listeners(mesh: Mesh, services: Iterable[Service]) -> list[Json]:
+def _http_listeners(mesh: EnvoyMesh, services: Iterable[Service]) -> list[Json]:
     ports = {port for service in services for port in service.ports if mesh.protocol(service, port) in HTTP}
     return [
         _sniffing_listener(names.virtual_listener("0.0.0.0", port), "0.0.0.0", port, str(port), PASS_ON)
@@ -109,7 +109,7 @@ def _http_listeners(mesh: Mesh, services: Iterable[Service]) -> list[Json]:
     ]
 
 
-def _service_listener(mesh: Mesh, service: Service, port: int, protocol: AppProtocol, address: str) -> Json:
+def _service_listener(mesh: EnvoyMesh, service: Service, port: int, protocol: AppProtocol, address: str) -> Json:
     name = names.virtual_listener(address, port)
     proxy = _to_service(mesh, service, port)
     if protocol is AppProtocol.UNKNOWN:
@@ -139,7 +139,7 @@ def _unbound(name: str, address: str, port: int) -> Json:
     }
 
 
-def _to_service(mesh: Mesh, service: Service, port: int) -> Json:
+def _to_service(mesh: EnvoyMesh, service: Service, port: int) -> Json:
     clusters = clusters_of_service(mesh, service, port, _outbound_cluster, (service.namespace,))
     name = names.outbound(port, service.hostname)
     return tcp_proxy(name, clusters[0][0]) if len(clusters) == 1 else weighted_tcp_proxy(name, clusters)
@@ -155,7 +155,7 @@ def _http_proxy(node: EnvoyNode, port: int) -> Json:
     }
 
 
-def _http_proxy_routes(mesh: Mesh, node: EnvoyNode, services: Iterable[Service]) -> Json:
+def _http_proxy_routes(mesh: EnvoyMesh, node: EnvoyNode, services: Iterable[Service]) -> Json:
     """Every HTTP service by host and port: an explicit proxy has no original destination to tell the port by."""
     hosts = [
         _host(mesh, node, service, port, with_port=True)
@@ -167,7 +167,7 @@ def _http_proxy_routes(mesh: Mesh, node: EnvoyNode, services: Iterable[Service])
 
 
 def _host(
-    mesh: Mesh, node: EnvoyNode, service: Service, port: int, *, any_domain: bool = False, with_port: bool = False
+    mesh: EnvoyMesh, node: EnvoyNode, service: Service, port: int, *, any_domain: bool = False, with_port: bool = False
 ) -> Json:
     # A route of the service's namespace is for all its clients, one of the client's for these alone.
     namespaces = (service.namespace, node.namespace)

@@ -13,25 +13,25 @@ from mesh_py.manifests.selector import has_labels
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from istiod_py.envoy.mesh import Mesh
+    from istiod_py.envoy.mesh import EnvoyMesh
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.manifests.references import TargetReference
     from mesh_py.manifests.security import AuthorizationPolicy
     from mesh_py.model.workload import Service
 
 
-def policies_of_sidecar(mesh: Mesh, node: EnvoyNode) -> Sequence[AuthorizationPolicy]:
+def policies_of_sidecar(mesh: EnvoyMesh, node: EnvoyNode) -> Sequence[AuthorizationPolicy]:
     """Those of its namespace and of the root namespace that select it."""
     return _in_order(
         one
         for one in mesh.manifests.authorization_policies
         if not one.target_refs
-        and one.metadata.namespace in (node.namespace, mesh.root_namespace)
+        and one.metadata.namespace in (node.namespace, mesh.config.root_namespace)
         and (not one.selector or has_labels(node.labels, one.selector))
     )
 
 
-def policies_of_waypoint(mesh: Mesh, node: EnvoyNode, service: Service | None) -> Sequence[AuthorizationPolicy]:
+def policies_of_waypoint(mesh: EnvoyMesh, node: EnvoyNode, service: Service | None) -> Sequence[AuthorizationPolicy]:
     """Those for all that goes through a waypoint, and those for this service of its."""
     return _in_order(
         one
@@ -41,14 +41,14 @@ def policies_of_waypoint(mesh: Mesh, node: EnvoyNode, service: Service | None) -
 
 
 def _is_meant(
-    mesh: Mesh, node: EnvoyNode, service: Service | None, policy: AuthorizationPolicy, target: TargetReference
+    mesh: EnvoyMesh, node: EnvoyNode, service: Service | None, policy: AuthorizationPolicy, target: TargetReference
 ) -> bool:
     namespace = policy.metadata.namespace
     if target.namespace not in ("", namespace):
         return False
     match target.kind:
         case "GatewayClass":
-            return target.name == WAYPOINT_CLASS and namespace == mesh.root_namespace
+            return target.name == WAYPOINT_CLASS and namespace == mesh.config.root_namespace
         case "Gateway":
             return (namespace, target.name) == (node.namespace, node.gateway_name)
         case "Service" | "ServiceEntry":

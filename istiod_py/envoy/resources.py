@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from istiod_py.envoy.extension import Json
     from istiod_py.envoy.form import Form
-    from istiod_py.envoy.mesh import Mesh
+    from istiod_py.envoy.mesh import EnvoyMesh
     from istiod_py.envoy.node import EnvoyNode
 
 Named = Mapping[str, "Json"]
@@ -49,7 +49,7 @@ class EnvoyResources(NamedTuple):
         }
 
 
-def resources_of(mesh: Mesh, node: EnvoyNode, form: Form = TODAY) -> EnvoyResources:
+def resources_of(mesh: EnvoyMesh, node: EnvoyNode, form: Form = TODAY) -> EnvoyResources:
     """What this proxy is to do in this mesh."""
     match node.type:
         case ProxyType.SIDECAR:
@@ -60,7 +60,7 @@ def resources_of(mesh: Mesh, node: EnvoyNode, form: Form = TODAY) -> EnvoyResour
             return _router(mesh, node, form)
 
 
-def _sidecar(mesh: Mesh, node: EnvoyNode, form: Form) -> EnvoyResources:
+def _sidecar(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> EnvoyResources:
     ipv6 = is_ipv6(node.ip)
     services, assignments = _client_side(mesh, node, form)
     own = [
@@ -79,7 +79,7 @@ def _sidecar(mesh: Mesh, node: EnvoyNode, form: Form) -> EnvoyResources:
     return EnvoyResources(_by_name([*services, *own]), assignments, _by_name(listeners), outbound_routes(mesh, node))
 
 
-def _waypoint(mesh: Mesh, node: EnvoyNode, form: Form) -> EnvoyResources:
+def _waypoint(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> EnvoyResources:
     waypoint = Waypoint(mesh, node, form)
     owned = list(waypoint.owned_clusters())
     own = [
@@ -103,7 +103,7 @@ def _waypoint(mesh: Mesh, node: EnvoyNode, form: Form) -> EnvoyResources:
     return EnvoyResources(_by_name([*services, *own]), client_assignments | assignments, _by_name(listeners), routes)
 
 
-def _router(mesh: Mesh, node: EnvoyNode, form: Form) -> EnvoyResources:
+def _router(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> EnvoyResources:
     services, assignments = _client_side(mesh, node, form)
     own = [clusters.black_hole_cluster(), tunnel.connect_originate_cluster(mesh, form)]
     listeners = [*gateway_listeners(mesh, node), tunnel.connect_originate_listener(mesh, node, form)]
@@ -111,7 +111,7 @@ def _router(mesh: Mesh, node: EnvoyNode, form: Form) -> EnvoyResources:
 
 
 def _client_side(
-    mesh: Mesh, node: EnvoyNode, form: Form, wanted: frozenset[str] | None = None
+    mesh: EnvoyMesh, node: EnvoyNode, form: Form, wanted: frozenset[str] | None = None
 ) -> tuple[list[Json], dict[str, Json]]:
     """Clusters and endpoints of the services it may call; of `wanted` names only, if given."""
     found, assignments = [], {}

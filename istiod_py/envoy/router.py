@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from istiod_py.envoy.extension import Json
-    from istiod_py.envoy.mesh import Mesh
+    from istiod_py.envoy.mesh import EnvoyMesh
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.manifests.gateway import Listener
     from mesh_py.manifests.routes import HTTPRoute
     from mesh_py.model.workload import Service
 
 
-def gateway_listeners(mesh: Mesh, node: EnvoyNode) -> list[Json]:
+def gateway_listeners(mesh: EnvoyMesh, node: EnvoyNode) -> list[Json]:
     """A listener for each port."""
     found = []
     for port in _http_listeners(mesh, node):
@@ -41,7 +41,7 @@ def gateway_listeners(mesh: Mesh, node: EnvoyNode) -> list[Json]:
     return found
 
 
-def gateway_routes(mesh: Mesh, node: EnvoyNode) -> dict[str, Json]:
+def gateway_routes(mesh: EnvoyMesh, node: EnvoyNode) -> dict[str, Json]:
     """A route configuration for each port: hosts of its listeners, and of the routes attached to them."""
     found = {}
     for port, listeners in _http_listeners(mesh, node).items():
@@ -60,7 +60,7 @@ def gateway_routes(mesh: Mesh, node: EnvoyNode) -> dict[str, Json]:
     return found
 
 
-def _host(mesh: Mesh, host: str, port: int, routes: Sequence[HTTPRoute]) -> Json:
+def _host(mesh: EnvoyMesh, host: str, port: int, routes: Sequence[HTTPRoute]) -> Json:
     distinct = list({route.metadata.key: route for route in routes}.values())
     distinct.sort(key=lambda route: route.metadata.age)
     return virtual_host(f"{host}:{port}", [host], routes_of(mesh, distinct, _cluster_of, grants_needed=True))
@@ -70,7 +70,7 @@ def _cluster_of(service: Service, port: int) -> str:
     return names.outbound(port, service.hostname)
 
 
-def _http_listeners(mesh: Mesh, node: EnvoyNode) -> dict[int, list[Listener]]:
+def _http_listeners(mesh: EnvoyMesh, node: EnvoyNode) -> dict[int, list[Listener]]:
     gateway = mesh.manifests.find(Gateway, node.namespace, node.gateway_name)
     found: defaultdict[int, list[Listener]] = defaultdict(list)
     for listener in gateway.listeners if gateway is not None else ():
@@ -79,7 +79,7 @@ def _http_listeners(mesh: Mesh, node: EnvoyNode) -> dict[int, list[Listener]]:
     return dict(sorted(found.items()))
 
 
-def _attached(mesh: Mesh, node: EnvoyNode, listener: Listener) -> Iterable[HTTPRoute]:
+def _attached(mesh: EnvoyMesh, node: EnvoyNode, listener: Listener) -> Iterable[HTTPRoute]:
     for route in mesh.manifests.http_routes:
         is_named = any(
             (one.kind, one.namespace, one.name) == ("Gateway", node.namespace, node.gateway_name)
@@ -91,7 +91,7 @@ def _attached(mesh: Mesh, node: EnvoyNode, listener: Listener) -> Iterable[HTTPR
             yield route
 
 
-def _may_attach(mesh: Mesh, node: EnvoyNode, listener: Listener, namespace: str) -> bool:
+def _may_attach(mesh: EnvoyMesh, node: EnvoyNode, listener: Listener, namespace: str) -> bool:
     allowed = listener.allowed_routes
     if allowed.kinds and "HTTPRoute" not in allowed.kinds:
         return False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from istiod_py.envoy.extension import Json
-    from istiod_py.envoy.mesh import Mesh
+    from istiod_py.envoy.mesh import EnvoyMesh
     from mesh_py.manifests.references import BackendReference, ParentReference
     from mesh_py.manifests.routes import HTTPRoute, HTTPRouteMatch, HTTPRouteRule
     from mesh_py.model.workload import Service
@@ -32,7 +32,7 @@ class Attached(NamedTuple):
 
 
 def routes_of_service(
-    mesh: Mesh, service: Service, port: int, cluster_of: Callable[[Service, int], str], namespaces: Iterable[str]
+    mesh: EnvoyMesh, service: Service, port: int, cluster_of: Callable[[Service, int], str], namespaces: Iterable[str]
 ) -> list[Json]:
     """The routes of a service's port, the first that matches counting.
 
@@ -45,7 +45,7 @@ def routes_of_service(
 
 
 def routes_of(
-    mesh: Mesh,
+    mesh: EnvoyMesh,
     routes: Sequence[HTTPRoute],
     cluster_of: Callable[[Service, int], str],
     *,
@@ -66,7 +66,7 @@ def routes_of(
     return [_route(mesh, one, cluster_of, grants_needed=grants_needed) for one in every]
 
 
-def attached_to_service(mesh: Mesh, service: Service, port: int, namespaces: Iterable[str]) -> list[HTTPRoute]:
+def attached_to_service(mesh: EnvoyMesh, service: Service, port: int, namespaces: Iterable[str]) -> list[HTTPRoute]:
     """The HTTPRoutes whose parent is the service or that port of it, the oldest first."""
     allowed = frozenset(namespaces)
     found = [
@@ -77,7 +77,7 @@ def attached_to_service(mesh: Mesh, service: Service, port: int, namespaces: Ite
     return sorted(found, key=lambda route: route.metadata.age)
 
 
-def backend_service(mesh: Mesh, reference: BackendReference, from_namespace: str) -> Service | None:
+def backend_service(mesh: EnvoyMesh, reference: BackendReference, from_namespace: str) -> Service | None:
     """The service behind a reference, None if there is none."""
     if reference.kind == "Hostname":
         return next((one for key, one in mesh.services.items() if key.hostname == reference.name), None)
@@ -107,7 +107,7 @@ def domains_of(service: Service, namespace: str, dns_domain: str) -> list[str]:
     return names + [f"[{vip.ip}]" if ":" in vip.ip else vip.ip for vip in service.vips]
 
 
-def _route(mesh: Mesh, one: Attached, cluster_of: Callable[[Service, int], str], *, grants_needed: bool) -> Json:
+def _route(mesh: EnvoyMesh, one: Attached, cluster_of: Callable[[Service, int], str], *, grants_needed: bool) -> Json:
     namespace = one.route.metadata.namespace
 
     def cluster(reference: BackendReference) -> str:
@@ -130,7 +130,7 @@ def is_parent(parent: ParentReference, service: Service, port: int) -> bool:
     return is_named and parent.port in (None, port)
 
 
-def _is_granted(mesh: Mesh, reference: BackendReference, from_namespace: str) -> bool:
+def _is_granted(mesh: EnvoyMesh, reference: BackendReference, from_namespace: str) -> bool:
     return reference.namespace in ("", from_namespace) or any(
         grant.metadata.namespace == reference.namespace
         and any(one.kind == "HTTPRoute" and one.namespace == from_namespace for one in grant.from_)

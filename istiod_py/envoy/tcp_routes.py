@@ -10,13 +10,13 @@ from istiod_py.envoy.routes import backend_service, is_parent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from istiod_py.envoy.mesh import Mesh
+    from istiod_py.envoy.mesh import EnvoyMesh
     from mesh_py.manifests.routes import TCPRoute, TCPRouteRule
     from mesh_py.model.workload import Service
 
 
 def clusters_of_service(
-    mesh: Mesh, service: Service, port: int, cluster_of: Callable[[Service, int], str], namespaces: Iterable[str]
+    mesh: EnvoyMesh, service: Service, port: int, cluster_of: Callable[[Service, int], str], namespaces: Iterable[str]
 ) -> list[tuple[str, int]]:
     """Clusters and their weights; the service's own where no route says otherwise. The oldest route counts."""
     allowed = frozenset(namespaces)
@@ -32,7 +32,7 @@ def clusters_of_service(
 
 
 def _clusters(
-    mesh: Mesh, route: TCPRoute, rule: TCPRouteRule, cluster_of: Callable[[Service, int], str]
+    mesh: EnvoyMesh, route: TCPRoute, rule: TCPRouteRule, cluster_of: Callable[[Service, int], str]
 ) -> list[tuple[str, int]]:
     found = []
     for one in rule.backend_refs:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from istiod_py.envoy.form import Form
-    from istiod_py.envoy.mesh import Mesh
+    from istiod_py.envoy.mesh import EnvoyMesh
     from istiod_py.envoy.node import EnvoyNode
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -27,7 +27,7 @@ MOST_STREAMS = 100
 """Istio's bound for a server of tunnels: all streams of a connection share one worker."""
 
 
-def connect_originate_listener(mesh: Mesh, node: EnvoyNode, form: Form) -> Json:
+def connect_originate_listener(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> Json:
     """Internal listener that opens a tunnel for each connection."""
     proxy = tcp_proxy(CONNECT_ORIGINATE, CONNECT_ORIGINATE, tunneling_config=form.tunneling(mesh, node))
     return {
@@ -39,7 +39,7 @@ def connect_originate_listener(mesh: Mesh, node: EnvoyNode, form: Form) -> Json:
     }
 
 
-def connect_originate_cluster(mesh: Mesh, form: Form) -> Json:
+def connect_originate_cluster(mesh: EnvoyMesh, form: Form) -> Json:
     """HTTP/2 connections for tunnels, to whom the metadata says."""
     return {
         "name": CONNECT_ORIGINATE,
@@ -55,7 +55,7 @@ def connect_originate_cluster(mesh: Mesh, form: Form) -> Json:
     }
 
 
-def connect_terminate_listener(mesh: Mesh, node: EnvoyNode, form: Form) -> Json:
+def connect_terminate_listener(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> Json:
     """Mutual TLS on 15008; each CONNECT goes to `main_internal`."""
     return {
         "name": CONNECT_TERMINATE,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from istiod_py.envoy.extension import Json
     from istiod_py.envoy.form import Form
-    from istiod_py.envoy.mesh import Mesh
+    from istiod_py.envoy.mesh import EnvoyMesh
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.manifests.security import AuthorizationPolicy
     from mesh_py.model.address import IpAddress
@@ -50,7 +50,7 @@ DIRECT_HTTP, DIRECT_TCP = "direct-http", "direct-tcp"
 class Waypoint:
     """One waypoint and what is attached to it."""
 
-    mesh: Mesh
+    mesh: EnvoyMesh
     node: EnvoyNode
     form: Form
     services: Sequence[Service] = field(init=False)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from istiod_py.envoy.mesh import Mesh
+from istiod_py.ambient.mesh import Mesh
+from istiod_py.ambient.participation import DataPlane
+from istiod_py.envoy.mesh import EnvoyMesh
 from istiod_py.envoy.node import EnvoyNode, ProxyType
+from mesh_py.manifests.mesh_config import MeshConfig
 from mesh_py.manifests.metadata import Metadata
 from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.references import BackendReference, ParentReference, TargetReference
@@ -33,13 +36,13 @@ Thing = "Workload | Service | KubernetesObject"
 ECHO = "echo.default.svc.cluster.local"
 
 
-def mesh(*things: Any, **fields: Any) -> Mesh:
-    """A mesh of workloads, services and manifests."""
-    workloads = [one for one in things if isinstance(one, Workload)]
-    services = [one for one in things if isinstance(one, Service)]
+def mesh(*things: Any, sidecars: tuple[str, ...] = (), **config: Any) -> EnvoyMesh:
+    """A mesh of workloads, services and manifests; `sidecars` are names of pods that have one."""
+    workloads = {one.uid: one for one in things if isinstance(one, Workload)}
+    services = {str(one.key): one for one in things if isinstance(one, Service)}
     manifests = Manifests.of(one for one in things if not isinstance(one, Workload | Service))
-    found = Mesh.of(workloads, services, manifests)
-    return Mesh(found.workloads, found.services, manifests, **fields)
+    planes = {uid: DataPlane.SIDECAR for uid, one in workloads.items() if one.name in sidecars}
+    return EnvoyMesh(Mesh(workloads, services, data_planes=planes), manifests, MeshConfig(**config))
 
 
 def sidecar(ip: str = "10.1.0.1", name: str = "client", **fields: Any) -> EnvoyNode:
