@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mesh_py.manifests.core import Pod
     from mesh_py.manifests.metadata import Labels
 
+SIDECAR_CONTAINER = "istio-proxy"
 NEVER_INJECTED = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
 
 
@@ -47,7 +48,7 @@ def data_plane_of(pod: Pod, namespace_labels: Labels) -> DataPlane:
 
 def has_sidecar(pod: Pod, namespace_labels: Labels) -> bool:
     """Whether the pod has a sidecar, or the injector would give it one."""
-    if SIDECAR_STATUS in pod.metadata.annotations:
+    if SIDECAR_STATUS in pod.metadata.annotations or SIDECAR_CONTAINER in pod.spec.containers:
         return True
     if pod.spec.host_network or pod.metadata.namespace in NEVER_INJECTED or GATEWAY_NAME in pod.metadata.labels:
         return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from collections.abc import Mapping
 from contextlib import contextmanager
 from enum import Enum
@@ -32,6 +33,8 @@ Choice = TypeVar("Choice", bound=Enum)
 
 _CORE_TAGS = "tag:yaml.org,2002:"
 _TEXT_TAG, _LIST_TAG, _MAP_TAG = f"{_CORE_TAGS}str", f"{_CORE_TAGS}seq", f"{_CORE_TAGS}map"
+# As JSON writes it, and small enough for the doubles of a protobuf Struct.
+_WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,14}")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -153,6 +156,25 @@ def node_of(value: object) -> yaml.Node:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return yaml.ScalarNode(_TEXT_TAG, json.dumps(value, default=str))
+
+
+def value_of(node: yaml.Node) -> Any:
+    """The value of a tree as JSON has it; `node_of` makes the same texts of it again.
+
+    Whole numbers, true, false and nothing become what they look like; everything else stays the text that was written:
+    `1.10` and `010` are not the numbers that JSON would make of them.
+    """
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): value_of(item) for key, item in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [value_of(item) for item in node.value]
+    if is_null(node):
+        return None
+    text = str(node.value)
+    is_plain = isinstance(node, yaml.ScalarNode) and not node.style
+    if is_plain and (text in ("true", "false") or _WHOLE_NUMBER.fullmatch(text)):
+        return json.loads(text)
+    return text
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:

@@ -71,6 +71,8 @@ class PodSpec:
     """Of all containers in their order, then of init containers that keep running."""
     termination_grace_period: float | None = None
     """Seconds, if written."""
+    containers: tuple[str, ...] = ()
+    """Names of the containers, in the order of `ports`."""
 
     def port_named(self, name: str, protocol: str = "TCP") -> int | None:
         """The number of a named port, or None."""

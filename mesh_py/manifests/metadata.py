@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Labels = Mapping[str, str]
 """Labels or annotations."""
@@ -37,6 +37,14 @@ class Owner(NamedTuple):
     name: str
 
 
+class Written(NamedTuple):
+    """An object as its author wrote it, for whoever passes it on."""
+
+    api_version: str
+    spec: Mapping[str, Any]
+    """As JSON has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """The `metadata` of an object."""
@@ -54,6 +62,8 @@ class Metadata:
     order: int = 0
     """Position in its file; with the file's name it stands in for age."""
     place: Place = field(default=NO_PLACE, compare=False)
+    written: Written | None = field(default=None, compare=False, repr=False)
+    """Of kinds that are passed on to proxies, if the object was read and not made."""
 
     @property
     def key(self) -> str:

@@ -196,7 +196,11 @@ class CoreKinds:
         container_port = self._reader.record(ContainerPort, Schema("container port", _CONTAINER_PORT))
         container = Schema(
             "container",
-            {"ports": Field(self._reader.each(container_port), "ports"), "restartPolicy": Field(scalar, "restart")},
+            {
+                "name": Field(scalar, "name"),
+                "ports": Field(self._reader.each(container_port), "ports"),
+                "restartPolicy": Field(scalar, "restart"),
+            },
             strict=False,
         )
         containers = self._reader.each(lambda item: self._reader.fields(item, container))
@@ -287,6 +291,7 @@ def _pod_spec(
         service_account_name=service_account_name or service_account or "default",
         node_name=node_name,
         host_network=host_network,
+        containers=tuple(container.get("name", "") for container in running),
         ports=tuple(one for container in running for one in container.get("ports", ())),
         termination_grace_period=grace_period,
     )

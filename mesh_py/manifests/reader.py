@@ -7,7 +7,7 @@ passed over with a warning, so that a folder may hold all of an application.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
@@ -24,11 +24,13 @@ from mesh_py.discovery.yaml_reader import (
     node_of,
     scalar,
     sequence,
+    value_of,
     without_collection,
 )
 from mesh_py.manifests import read_core, read_gateway, read_networking, read_routes, read_security
 from mesh_py.manifests.decoders import ManifestReader, MetadataDecoder, entry, near
 from mesh_py.manifests.expansion import refuse_expansion
+from mesh_py.manifests.metadata import Written
 from mesh_py.manifests.read_core import CoreKinds
 from mesh_py.manifests.read_gateway import GatewayKinds
 from mesh_py.manifests.read_networking import NetworkingKinds
@@ -50,6 +52,12 @@ KINDS: Mapping[str, KindName] = {
     **read_routes.KINDS,
 }
 """Every kind that is read, by its name."""
+
+PASSED_ON = frozenset(
+    {"AuthorizationPolicy", "Gateway", "GRPCRoute", "HTTPRoute", "PeerAuthentication", "ReferenceGrant"}
+    | {"RequestAuthentication", "Service", "ServiceEntry", "TCPRoute"}
+)
+"""Kinds that a control plane passes on to proxies: their objects know what was written."""
 
 _LOCAL_KEYS = ("workloads", "services", "policies")
 _OLD_GROUPS = {"extensions": "apps"}
@@ -191,6 +199,8 @@ class ObjectReader:
             place=self._reader.place(node),
             order=len(self.found),
         )
+        if metadata is not None and kind in PASSED_ON:
+            metadata = replace(metadata, written=Written(version, value_of(entry(node, "spec") or node_of({}))))
         made = self._make(node, kind, metadata)
         if made is not None:
             self.found.append(made)

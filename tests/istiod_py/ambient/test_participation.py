@@ -45,6 +45,10 @@ def test_which_proxy_a_pod_has(
     assert data_plane_of(pod(labels=labels, annotations=annotations), namespace_labels) is expected
 
 
+def test_a_container_of_its_name_is_a_sidecar() -> None:
+    assert data_plane_of(pod(containers=("web", "istio-proxy")), AMBIENT) is SIDECAR
+
+
 @pytest.mark.parametrize("namespace_labels", [AMBIENT, INJECTED])
 def test_a_pod_on_the_hosts_network_has_none(namespace_labels: dict[str, str]) -> None:
     assert data_plane_of(pod(host_network=True), namespace_labels) is NONE

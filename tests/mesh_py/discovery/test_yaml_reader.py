@@ -20,11 +20,13 @@ from mesh_py.discovery.yaml_reader import (
     integer,
     list_of,
     map_of,
+    node_of,
     pairs,
     parsed,
     port,
     scalar,
     sequence,
+    value_of,
 )
 
 if TYPE_CHECKING:
@@ -165,3 +167,25 @@ def test_nothing_wrong_raises_nothing() -> None:
     reader = Reader("f")
     reader.finish()
     assert reader.problems == []
+
+
+# Values, for whoever passes on what was written.
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("a: {b: [1, x]}", {"a": {"b": [1, "x"]}}, id="nested"),
+        pytest.param("[true, false, ~, null]", [True, False, None, None], id="words"),
+        pytest.param("[0, -5, 80]", [0, -5, 80], id="whole numbers"),
+        pytest.param("[1.10, 010, 1e3, 0x1F, +1]", ["1.10", "010", "1e3", "0x1F", "+1"], id="other numbers"),
+        pytest.param("['80', \"true\", 'null', '']", ["80", "true", "null", ""], id="in quotes"),
+        pytest.param("[yes, on, 2026-01-01]", ["yes", "on", "2026-01-01"], id="what YAML 1.1 changed"),
+        pytest.param("{80: x}", {"80": "x"}, id="keys are text"),
+        pytest.param("[12345678901234567890]", ["12345678901234567890"], id="too long for a double"),
+    ],
+)
+def test_the_value_of_a_tree(text: str, expected: object) -> None:
+    found = value_of(compose(text, "f"))
+    assert found == expected
+    assert value_of(node_of(found)) == found

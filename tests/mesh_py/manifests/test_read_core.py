@@ -37,7 +37,9 @@ SHOP = Metadata("web", "shop")
             "spec:\n  serviceAccountName: w\n  nodeName: n1\n  hostNetwork: true\n  terminationGracePeriodSeconds: 5\n"
             "  containers: [{name: a, ports: [{containerPort: '80', name: http}]}, {ports: [{containerPort: 53, "
             "protocol: UDP}]}]",
-            Pod(SHOP, PodSpec("w", "n1", True, (ContainerPort(80, "http"), ContainerPort(53, "", "UDP")), 5)),
+            Pod(
+                SHOP, PodSpec("w", "n1", True, (ContainerPort(80, "http"), ContainerPort(53, "", "UDP")), 5, ("a", ""))
+            ),
             id="what concerns a mesh",
         ),
         pytest.param("spec: {serviceAccount: old, containers: []}", Pod(SHOP, PodSpec("old")), id="the old key"),

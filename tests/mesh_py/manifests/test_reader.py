@@ -16,7 +16,7 @@ from mesh_py.discovery.problems import ConfigError
 from mesh_py.discovery.yaml_reader import compose, pairs, sequence
 from mesh_py.manifests.core import Namespace, Pod, Service
 from mesh_py.manifests.decoders import ManifestReader
-from mesh_py.manifests.metadata import Place
+from mesh_py.manifests.metadata import Place, Written
 from mesh_py.manifests.reader import KINDS, FileContents, read_manifests, read_mapping, read_nodes, scan
 from mesh_py.manifests.security import AuthorizationPolicy
 from tests.support.manifests import faults, warnings
@@ -52,6 +52,19 @@ def names(contents: FileContents) -> list[str]:
 )
 def test_what_a_file_may_hold(text: str, expected: list[str]) -> None:
     assert names(read_manifests(text, "f")) == expected
+
+
+def test_an_object_that_is_passed_on_knows_what_was_written() -> None:
+    text = "apiVersion: security.istio.io/v1beta1\nkind: PeerAuthentication\nmetadata: {name: p}\n"
+    [first] = read_manifests(
+        text + "spec: {selector: {matchLabels: {v: 1.10}}, portLevelMtls: {80: {mode: STRICT}}}", "f"
+    ).objects
+    spec = {"selector": {"matchLabels": {"v": "1.10"}}, "portLevelMtls": {"80": {"mode": "STRICT"}}}
+    assert first.metadata.written == Written("security.istio.io/v1beta1", spec)
+    [empty] = read_manifests(text, "f").objects
+    assert empty.metadata.written == Written("security.istio.io/v1beta1", {})
+    [other] = read_manifests(NAMESPACE, "f").objects
+    assert other.metadata.written is None
 
 
 def test_objects_know_their_place_and_their_order() -> None:
