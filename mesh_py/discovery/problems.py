@@ -41,10 +41,10 @@ class Problem(NamedTuple):
 
 
 class ConfigError(ValueError):
-    """A configuration text cannot be used. Its text is one line per problem, in the order of the file."""
+    """A configuration text cannot be used. Its text is one line per problem, in the order of files and lines."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+        self.problems = tuple(sorted(problems, key=lambda problem: problem[:3]))
         super().__init__("\n".join(map(str, self.problems)))
 
 
