@@ -20,6 +20,7 @@ from istiod_py.envoy.connection_manager import (
     tcp_proxy,
     weighted_tcp_proxy,
 )
+from istiod_py.envoy.form import KEEP_DESTINATION
 from istiod_py.envoy.matchers import by_destination, by_port, by_protocol, chain
 from istiod_py.envoy.mesh import HTTP
 from istiod_py.envoy.outbound import HTTP_INSPECTOR
@@ -66,7 +67,7 @@ class Waypoint:
             "name": names.MAIN_INTERNAL,
             "internal_listener": {},
             "traffic_direction": "INBOUND",
-            "listener_filters": [self.form.destination_filter(), HTTP_INSPECTOR],
+            "listener_filters": [self.form.destination_filter_inside(), HTTP_INSPECTOR],
             "listener_filters_timeout": "5s",
             "continue_on_listener_filters_timeout": True,
             "filter_chains": [*chains, *self._direct_chains()],
@@ -78,7 +79,7 @@ class Waypoint:
         found = {}
         for service, port in self._ports():
             if self._speaks_http(service, port):
-                name = names.inbound_vip(port, "http", service.hostname)
+                name = self.chain_name(service, port, "http")
                 found[name] = self._configuration(name, service, port)
         return found
 
@@ -86,22 +87,23 @@ class Waypoint:
         """The waypoint's own clusters: their names, each with the service's port it is for."""
         for service, port in self._ports():
             if self._speaks_http(service, port):
-                yield names.inbound_vip(port, "http", service.hostname), service, port
+                yield self.chain_name(service, port, "http"), service, port
             if self._speaks_tcp(service, port):
-                yield names.inbound_vip(port, "tcp", service.hostname), service, port
+                yield self.chain_name(service, port, "tcp"), service, port
 
     def cluster_of(self, service: Service, port: int) -> str:
         """The cluster that requests for a service's port go to: the waypoint's own, or that of any client."""
         if any(one.key == service.key for one in self.services) and self._speaks_http(service, port):
-            return names.inbound_vip(port, "http", service.hostname)
+            return self.chain_name(service, port, "http")
         return names.outbound(port, service.hostname)
 
-    def _chain(self, service: Service, port: int, protocol: str) -> str:
+    def chain_name(self, service: Service, port: int, protocol: str) -> str:
+        """The name of a service's chain, cluster and routes."""
         return self.form.service_chain(port, protocol, service.hostname)
 
     def _tcp_cluster_of(self, service: Service, port: int) -> str:
         if any(one.key == service.key for one in self.services) and self._speaks_tcp(service, port):
-            return names.inbound_vip(port, "tcp", service.hostname)
+            return self.chain_name(service, port, "tcp")
         return names.outbound(port, service.hostname)
 
     def _ports(self) -> Iterator[tuple[Service, int]]:
@@ -122,11 +124,11 @@ class Waypoint:
         policies = policies_of_waypoint(self.mesh, self.node, service)
         for port in service.ports:
             if self._speaks_http(service, port):
-                name = names.inbound_vip(port, "http", service.hostname)
+                name = self.chain_name(service, port, "http")
                 manager = connection_manager(name, routed_by(name), rbac.http_filters(policies, JUDGE))
-                yield {"name": self._chain(service, port, "http"), "filters": [manager]}
+                yield {"name": name, "filters": [manager]}
             if self._speaks_tcp(service, port):
-                name = names.inbound_vip(port, "tcp", service.hostname)
+                name = self.chain_name(service, port, "tcp")
                 yield {
                     "name": name,
                     "filters": [*rbac.network_filters(policies, JUDGE), self._tcp(service, port, name)],
@@ -151,18 +153,14 @@ class Waypoint:
             {
                 "name": DIRECT_HTTP,
                 "filters": [
-                    self.form.keep_destination(),
+                    KEEP_DESTINATION,
                     connection_manager(DIRECT_HTTP, routing, rbac.http_filters(policies, JUDGE)),
                 ],
             },
         ]
 
     def _direct_tcp(self, policies: Sequence[AuthorizationPolicy]) -> list[Json]:
-        return [
-            self.form.keep_destination(),
-            *rbac.network_filters(policies, JUDGE),
-            tcp_proxy(names.ENCAP, names.ENCAP),
-        ]
+        return [KEEP_DESTINATION, *rbac.network_filters(policies, JUDGE), tcp_proxy(names.ENCAP, names.ENCAP)]
 
     def _matcher(self) -> Json:
         rows: list[tuple[Sequence[IpAddress], Json]] = [
@@ -175,7 +173,7 @@ class Waypoint:
         return by_destination(rows)
 
     def _match(self, service: Service, port: int) -> Json:
-        http, tcp = (chain(self._chain(service, port, kind)) for kind in ("http", "tcp"))
+        http, tcp = (chain(self.chain_name(service, port, kind)) for kind in ("http", "tcp"))
         match self.mesh.protocol(service, port):
             case AppProtocol.UNKNOWN:
                 return by_protocol(http, tcp)

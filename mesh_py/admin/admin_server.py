@@ -56,11 +56,11 @@ def serve_admin(sockets: Sequence[socket.socket], surface: AdminSurface) -> Abst
         "/healthz/ready": admin.ready,
         "/debug/pprof/profile": admin.profile,
     }
-    return serve_http(sockets, routes, middlewares=[_loopback_only])
+    return serve_http(sockets, routes, middlewares=[local_requests_only])
 
 
 @web.middleware
-async def _loopback_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def local_requests_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """See `loopback_only`: the listener keeps other machines out, this keeps web pages out."""
     if not is_meant_for_us(request.headers.get("Host"), request.headers.get("Origin")):
         return text(403, "this port answers requests for localhost only\n")
@@ -100,7 +100,7 @@ class _Admin:
 
     async def config_dump(self, _: web.Request) -> web.Response:
         dump = await self._surface.config_dump()
-        body = await asyncio.to_thread(_pretty, dump)
+        body = await asyncio.to_thread(pretty_json, dump)
         return web.Response(body=body, content_type="application/json")
 
     async def logging(self, request: web.Request) -> web.Response:
@@ -161,7 +161,8 @@ def _profile_request(request: web.Request) -> tuple[ProfileRequest, str]:
     return ProfileRequest(seconds, frequency), form
 
 
-def _pretty(value: Any) -> bytes:
+def pretty_json(value: Any) -> bytes:
+    """JSON for people, and for tools all the same."""
     return msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2) + b"\n"
 
 

@@ -70,10 +70,10 @@ class SettingsGroup(click.Group):
         self.format_commands(ctx, formatter)
 
 
-def settings_options(table: SettingsTable) -> Callable[[Decorated], Decorated]:
-    """Let a command take every flag of a table, and `--config`."""
+def settings_options(table: SettingsTable, file_flag: str = "--config") -> Callable[[Decorated], Decorated]:
+    """Let a command take every flag of a table, and a file of settings."""
     file = click.option(
-        "--config",
+        file_flag,
         "config_file",
         type=click.Path(path_type=Path),
         help="Settings from a YAML file: names as in brackets.",

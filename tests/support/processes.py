@@ -50,6 +50,11 @@ class PeerProcess:
         return self._process.poll() is None
 
     @property
+    def status(self) -> int | None:
+        """Its exit status, None while it runs."""
+        return self._process.poll()
+
+    @property
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
