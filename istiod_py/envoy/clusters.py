@@ -32,14 +32,17 @@ _ALPN = {
 def outbound_cluster(mesh: EnvoyMesh, node: EnvoyNode, form: Form, service: Service, port: int) -> Json:
     """The cluster of a service's port for its clients: the endpoint's metadata picks one of three sockets."""
     protocol = mesh.protocol(service, port)
+    name = names.outbound(port, service.hostname)
+    if service.is_passthrough:
+        return _original_destination(name) | http_options(protocol)
     return {
-        **_by_eds(names.outbound(port, service.hostname)),
+        **_by_eds(name),
         "transport_socket_matches": [
             {"name": "hbone", "match": TUNNEL_MATCH, "transport_socket": internal_upstream(form.passed_on)},
             {
                 "name": "tlsMode-istio",
                 "match": SIDECAR_MATCH,
-                "transport_socket": _to_sidecars(mesh, node, service, port, protocol),
+                "transport_socket": _to_sidecars(mesh, node, form, service, port, protocol),
             },
             {"name": "tlsMode-disabled", "match": {}, "transport_socket": RAW},
         ],
@@ -95,11 +98,13 @@ def http_options(protocol: AppProtocol) -> Json:
     return {"typed_extension_protocol_options": options}
 
 
-def _to_sidecars(mesh: EnvoyMesh, node: EnvoyNode, service: Service, port: int, protocol: AppProtocol) -> Json:
+def _to_sidecars(
+    mesh: EnvoyMesh, node: EnvoyNode, form: Form, service: Service, port: int, protocol: AppProtocol
+) -> Json:
     expected = {
         mesh.identity(place.workload)
         for place in mesh.places(service, port)
-        if way_to(mesh, node, place.workload) is Way.SIDECAR
+        if way_to(mesh, node, form, place.workload) is Way.SIDECAR
     }
     return sidecar_client(
         names.server_name(port, service.hostname),

@@ -35,11 +35,11 @@ class Way(Enum):
     PLAIN = "plain"
 
 
-def way_to(mesh: EnvoyMesh, node: EnvoyNode, workload: Workload) -> Way:
+def way_to(mesh: EnvoyMesh, node: EnvoyNode, form: Form, workload: Workload) -> Way:
     """How `node` reaches a workload as a client of it."""
     if mesh.has_sidecar(workload):
         return Way.SIDECAR
-    if workload.protocol is Protocol.HBONE and node.sends_hbone:
+    if workload.protocol is Protocol.HBONE and form.sends_hbone(node):
         return Way.TUNNEL
     return Way.PLAIN
 
@@ -55,7 +55,7 @@ def tunnel_assignment(form: Form, cluster: str, places: Sequence[Place]) -> Json
 
 
 def _client_endpoint(mesh: EnvoyMesh, node: EnvoyNode, form: Form, place: Place) -> Json:
-    match way_to(mesh, node, place.workload):
+    match way_to(mesh, node, form, place.workload):
         case Way.TUNNEL:
             return _tunnelled(form, place, _waypoint_on_the_way(mesh, form, place), TUNNEL_MATCH)
         case Way.SIDECAR:
@@ -66,7 +66,7 @@ def _client_endpoint(mesh: EnvoyMesh, node: EnvoyNode, form: Form, place: Place)
 
 def _waypoint_on_the_way(mesh: EnvoyMesh, form: Form, place: Place) -> Place | None:
     gateway = place.workload.waypoint
-    return mesh.waypoint_place(gateway) if gateway is not None and form.sends_to_waypoints() else None
+    return mesh.waypoint_place(gateway) if gateway is not None and form.sends_to_waypoints else None
 
 
 def _behind_waypoint(form: Form, place: Place) -> Json:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from istiod_py.envoy import names, rbac
 from istiod_py.envoy.connection_manager import HTTP_ALPN, connection_manager, routed_inline, tcp_proxy
 from istiod_py.envoy.extension import Json, address_prefix, extension, socket_address
-from istiod_py.envoy.form import ORIGINAL_DST_FILTER
 from istiod_py.envoy.mesh import HTTP
 from istiod_py.envoy.outbound import HTTP_INSPECTOR, capture_filters
 from istiod_py.envoy.policies import policies_of_sidecar
@@ -26,6 +25,7 @@ from mesh_py.model.workload import AppProtocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from istiod_py.envoy.form import Form
     from istiod_py.envoy.mesh import EnvoyMesh
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.manifests.security import AuthorizationPolicy
@@ -72,7 +72,7 @@ def virtual_inbound(mesh: EnvoyMesh, node: EnvoyNode) -> Json:
     }
 
 
-def main_internal(mesh: EnvoyMesh, node: EnvoyNode) -> Json:
+def main_internal(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> Json:
     """The internal listener for what came by a tunnel, and was meant for this pod."""
     judge = Judge(by_tunnel=True)
     own = {"prefix_ranges": [address_prefix(node.ip)]}
@@ -81,7 +81,7 @@ def main_internal(mesh: EnvoyMesh, node: EnvoyNode) -> Json:
         "name": names.MAIN_INTERNAL,
         "internal_listener": {},
         "traffic_direction": "INBOUND",
-        "listener_filters": [ORIGINAL_DST_FILTER, HTTP_INSPECTOR],
+        "listener_filters": [form.destination_filter(), HTTP_INSPECTOR],
         "listener_filters_timeout": "5s",
         "continue_on_listener_filters_timeout": True,
         "filter_chains": chains,

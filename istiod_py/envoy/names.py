@@ -32,11 +32,15 @@ ROOTS_SECRET = "ROOTCA"
 OUTBOUND_PORT = 15001
 INBOUND_PORT = 15006
 HBONE_PORT = 15008
+OWN_PORTS = frozenset({OUTBOUND_PORT, INBOUND_PORT, HBONE_PORT})
+"""A sidecar listens on these on every address, so no listener for a service's port may."""
 
 PEER_PRINCIPAL = "io.istio.peer_principal"
 """Filter state: the SPIFFE URI of the client at the other end of the tunnel."""
 TUNNEL_CLIENT = "envoy.filters.listener.original_dst.remote_ip"
 """Filter state: the address of that client."""
+TUNNEL_DESTINATION = "envoy.filters.listener.original_dst.local_ip"
+"""Filter state: what the tunnel is for."""
 LOCAL_PRINCIPAL = "io.istio.local_principal"
 CONNECT_AUTHORITY = "io.istio.connect_authority"
 ORIGINAL_DST = "envoy.filters.listener.original_dst"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from istiod_py.envoy import names
 from istiod_py.envoy.connection_manager import HTTP_ALPN, connection_manager, routed_by, tcp_proxy, weighted_tcp_proxy
 from istiod_py.envoy.extension import Json, extension, socket_address
-from istiod_py.envoy.form import ORIGINAL_DST_FILTER
+from istiod_py.envoy.form_today import ORIGINAL_DST_FILTER
 from istiod_py.envoy.mesh import HTTP
 from istiod_py.envoy.route_actions import default_route
 from istiod_py.envoy.routes import domains_of, routes_of_service, virtual_host
@@ -59,7 +59,8 @@ def outbound_routes(mesh: EnvoyMesh, node: EnvoyNode) -> dict[str, Json]:
         for port in service.ports:
             protocol = mesh.protocol(service, port)
             if protocol in HTTP:
-                by_port[port].append(service)
+                if port not in names.OWN_PORTS:
+                    by_port[port].append(service)
             elif protocol is AppProtocol.UNKNOWN:
                 name = _sniffed_route(service, port)
                 found[name] = _configuration(name, [_host(mesh, node, service, port, any_domain=True)])
@@ -105,7 +106,7 @@ def _http_listeners(mesh: EnvoyMesh, services: Iterable[Service]) -> list[Json]:
     ports = {port for service in services for port in service.ports if mesh.protocol(service, port) in HTTP}
     return [
         _sniffing_listener(names.virtual_listener("0.0.0.0", port), "0.0.0.0", port, str(port), PASS_ON)
-        for port in sorted(ports)
+        for port in sorted(ports - names.OWN_PORTS)
     ]
 
 

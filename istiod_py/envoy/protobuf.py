@@ -48,6 +48,7 @@ _EXTENSIONS = (
     "envoy.extensions.upstreams.http.v3.http_protocol_options_pb2",
     "google.protobuf.wrappers_pb2",
     "xds.type.matcher.v3.ip_pb2",
+    "xds.type.v3.typed_struct_pb2",
 )
 """Types that our resources pack into others. Parsing finds them once they are imported."""
 

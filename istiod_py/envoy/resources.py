@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from istiod_py.envoy import clusters, endpoints, names, tunnel
-from istiod_py.envoy.form import TODAY
+from istiod_py.envoy.form_today import TODAY
 from istiod_py.envoy.inbound import application_ports, main_internal, virtual_inbound
 from istiod_py.envoy.node import ProxyType
 from istiod_py.envoy.outbound import outbound_listeners, outbound_routes, visible_services
@@ -70,12 +70,12 @@ def _sidecar(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> EnvoyResources:
         *(clusters.inbound_cluster(port, kind, ipv6=ipv6) for port, kind in application_ports(mesh, node).items()),
     ]
     listeners = [*outbound_listeners(mesh, node), virtual_inbound(mesh, node)]
-    if node.sends_hbone:
+    if form.sends_hbone(node):
         own.append(tunnel.connect_originate_cluster(mesh, form))
         listeners.append(tunnel.connect_originate_listener(mesh, node, form))
     if node.listens_on_hbone:
         own.append(tunnel.main_internal_cluster())
-        listeners += [tunnel.connect_terminate_listener(mesh, node, form), main_internal(mesh, node)]
+        listeners += [tunnel.connect_terminate_listener(mesh, node, form), main_internal(mesh, node, form)]
     return EnvoyResources(_by_name([*services, *own]), assignments, _by_name(listeners), outbound_routes(mesh, node))
 
 
@@ -118,9 +118,12 @@ def _client_side(
     for service in visible_services(mesh, node):
         for port in service.ports:
             name = names.outbound(port, service.hostname)
-            if name not in assignments and (wanted is None or name in wanted):
-                found.append(clusters.outbound_cluster(mesh, node, form, service, port))
-                assignments[name] = endpoints.load_assignment(mesh, node, form, name, mesh.places(service, port))
+            if wanted is None or name in wanted:
+                cluster = clusters.outbound_cluster(mesh, node, form, service, port)
+                found.append(cluster)
+                if cluster["type"] == "EDS":
+                    places = mesh.places(service, port)
+                    assignments[name] = endpoints.load_assignment(mesh, node, form, name, places)
     return found, assignments
 
 
@@ -138,4 +141,8 @@ def _clusters_named(value: object) -> Iterator[str]:
 
 
 def _by_name(resources: Iterable[Json]) -> dict[str, Json]:
-    return {one["name"]: one for one in resources}
+    """Of several that want one name, two services on one address say, the first has it."""
+    found: dict[str, Json] = {}
+    for one in resources:
+        found.setdefault(one["name"], one)
+    return found

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from istiod_py.envoy.node import EnvoyNode
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-IDLE_SECONDS = 3600
 MOST_STREAMS = 100
 """Istio's bound for a server of tunnels: all streams of a connection share one worker."""
 
@@ -46,12 +45,9 @@ def connect_originate_cluster(mesh: EnvoyMesh, form: Form) -> Json:
         "type": "ORIGINAL_DST",
         "lb_policy": "CLUSTER_PROVIDED",
         "connect_timeout": "2s",
-        "cleanup_interval": "60s",
-        **form.dialling(),
+        **form.originate_fields(),
         "transport_socket": tunnel_client(mesh.trust_domains),
-        "typed_extension_protocol_options": http2_options(
-            {"allow_connect": True}, common_http_protocol_options={"idle_timeout": f"{IDLE_SECONDS}s"}
-        ),
+        "typed_extension_protocol_options": http2_options({"allow_connect": True}, **form.originate_options()),
     }
 
 
@@ -66,7 +62,7 @@ def connect_terminate_listener(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> 
             {
                 "name": "default",
                 "transport_socket": tunnel_server(mesh.trust_domains),
-                "filters": [_terminate_manager(form)],
+                "filters": [*form.terminate_network_filters(), _terminate_manager(form)],
             }
         ],
     }
@@ -127,11 +123,11 @@ def _terminate_manager(form: Form) -> Json:
             "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}],
         },
     }
-    virtual_host = {"name": "default", "domains": ["*"], "routes": [route]}
+    virtual_host = {"name": "default", "domains": ["*"], "routes": [route], **form.terminate_host_fields()}
     return connection_manager(
         CONNECT_TERMINATE,
         routed_inline({"name": "default", "validate_clusters": False, "virtual_hosts": [virtual_host]}),
-        form.tunnel_facts(),
+        form.terminate_http_filters(),
         codec_type="HTTP2",
         upgrade_configs=[{"upgrade_type": "CONNECT"}],
         http2_protocol_options={

@@ -20,7 +20,6 @@ from istiod_py.envoy.connection_manager import (
     tcp_proxy,
     weighted_tcp_proxy,
 )
-from istiod_py.envoy.form import KEEP_DESTINATION
 from istiod_py.envoy.matchers import by_destination, by_port, by_protocol, chain
 from istiod_py.envoy.mesh import HTTP
 from istiod_py.envoy.outbound import HTTP_INSPECTOR
@@ -67,7 +66,7 @@ class Waypoint:
             "name": names.MAIN_INTERNAL,
             "internal_listener": {},
             "traffic_direction": "INBOUND",
-            "listener_filters": [self.form.destination_filter_inside(), HTTP_INSPECTOR],
+            "listener_filters": [self.form.destination_filter(), HTTP_INSPECTOR],
             "listener_filters_timeout": "5s",
             "continue_on_listener_filters_timeout": True,
             "filter_chains": [*chains, *self._direct_chains()],
@@ -79,7 +78,7 @@ class Waypoint:
         found = {}
         for service, port in self._ports():
             if self._speaks_http(service, port):
-                name = self.chain_name(service, port, "http")
+                name = names.inbound_vip(port, "http", service.hostname)
                 found[name] = self._configuration(name, service, port)
         return found
 
@@ -87,23 +86,22 @@ class Waypoint:
         """The waypoint's own clusters: their names, each with the service's port it is for."""
         for service, port in self._ports():
             if self._speaks_http(service, port):
-                yield self.chain_name(service, port, "http"), service, port
+                yield names.inbound_vip(port, "http", service.hostname), service, port
             if self._speaks_tcp(service, port):
-                yield self.chain_name(service, port, "tcp"), service, port
+                yield names.inbound_vip(port, "tcp", service.hostname), service, port
 
     def cluster_of(self, service: Service, port: int) -> str:
         """The cluster that requests for a service's port go to: the waypoint's own, or that of any client."""
         if any(one.key == service.key for one in self.services) and self._speaks_http(service, port):
-            return self.chain_name(service, port, "http")
+            return names.inbound_vip(port, "http", service.hostname)
         return names.outbound(port, service.hostname)
 
-    def chain_name(self, service: Service, port: int, protocol: str) -> str:
-        """The name of a service's chain, cluster and routes."""
+    def _chain(self, service: Service, port: int, protocol: str) -> str:
         return self.form.service_chain(port, protocol, service.hostname)
 
     def _tcp_cluster_of(self, service: Service, port: int) -> str:
         if any(one.key == service.key for one in self.services) and self._speaks_tcp(service, port):
-            return self.chain_name(service, port, "tcp")
+            return names.inbound_vip(port, "tcp", service.hostname)
         return names.outbound(port, service.hostname)
 
     def _ports(self) -> Iterator[tuple[Service, int]]:
@@ -124,11 +122,11 @@ class Waypoint:
         policies = policies_of_waypoint(self.mesh, self.node, service)
         for port in service.ports:
             if self._speaks_http(service, port):
-                name = self.chain_name(service, port, "http")
+                name = names.inbound_vip(port, "http", service.hostname)
                 manager = connection_manager(name, routed_by(name), rbac.http_filters(policies, JUDGE))
-                yield {"name": name, "filters": [manager]}
+                yield {"name": self._chain(service, port, "http"), "filters": [manager]}
             if self._speaks_tcp(service, port):
-                name = self.chain_name(service, port, "tcp")
+                name = names.inbound_vip(port, "tcp", service.hostname)
                 yield {
                     "name": name,
                     "filters": [*rbac.network_filters(policies, JUDGE), self._tcp(service, port, name)],
@@ -153,14 +151,18 @@ class Waypoint:
             {
                 "name": DIRECT_HTTP,
                 "filters": [
-                    KEEP_DESTINATION,
+                    self.form.keep_destination(),
                     connection_manager(DIRECT_HTTP, routing, rbac.http_filters(policies, JUDGE)),
                 ],
             },
         ]
 
     def _direct_tcp(self, policies: Sequence[AuthorizationPolicy]) -> list[Json]:
-        return [KEEP_DESTINATION, *rbac.network_filters(policies, JUDGE), tcp_proxy(names.ENCAP, names.ENCAP)]
+        return [
+            self.form.keep_destination(),
+            *rbac.network_filters(policies, JUDGE),
+            tcp_proxy(names.ENCAP, names.ENCAP),
+        ]
 
     def _matcher(self) -> Json:
         rows: list[tuple[Sequence[IpAddress], Json]] = [
@@ -173,7 +175,7 @@ class Waypoint:
         return by_destination(rows)
 
     def _match(self, service: Service, port: int) -> Json:
-        http, tcp = (chain(self.chain_name(service, port, kind)) for kind in ("http", "tcp"))
+        http, tcp = (chain(self._chain(service, port, kind)) for kind in ("http", "tcp"))
         match self.mesh.protocol(service, port):
             case AppProtocol.UNKNOWN:
                 return by_protocol(http, tcp)

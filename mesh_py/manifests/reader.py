@@ -55,7 +55,7 @@ KINDS: Mapping[str, KindName] = {
 
 PASSED_ON = frozenset(
     {"AuthorizationPolicy", "Gateway", "GRPCRoute", "HTTPRoute", "PeerAuthentication", "ReferenceGrant"}
-    | {"RequestAuthentication", "Service", "ServiceEntry", "TCPRoute"}
+    | {"RequestAuthentication", "Service", "ServiceEntry", "TCPRoute", "WorkloadEntry"}
 )
 """Kinds that a control plane passes on to proxies: their objects know what was written."""
 
