@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from istiod_py.ambient.vocabulary import GATEWAY_NAME
 from mesh_py.manifests import core, networking
 from mesh_py.manifests.gateway import WAYPOINT_CLASS, Gateway
 from mesh_py.manifests.metadata import NO_LABELS
@@ -45,6 +46,14 @@ class ProxyConfigs:
         self._told = told
         self._names = names
         self._peer_modes = PeerModes(manifests.peer_authentications, names.root_namespace)
+
+    def of_proxy(self, kind: str, namespace: str, name: str) -> ProxyConfig | None:
+        """What a proxy is told that calls itself a `waypoint`, by the name of its pod or Gateway, or a `sidecar`."""
+        if kind != "waypoint":
+            return self.of_sidecar(namespace, name)
+        pod = self._manifests.find(core.Pod, namespace, name)
+        gateway = pod.metadata.labels.get(GATEWAY_NAME) if pod is not None else None
+        return self.of_waypoint(namespace, gateway or name)
 
     def of_sidecar(self, namespace: str, name: str) -> ProxyConfig | None:
         """What the sidecar of a pod or machine is told; None if there is no such workload."""

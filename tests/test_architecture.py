@@ -43,6 +43,7 @@ IMPURE_MODULES = frozenset(
     | {"threading", "multiprocessing", "concurrent", "subprocess", "signal"}
     | {"time", "random", "secrets", "os", "sys"}
 )
+PURE_PARTS_OF_ISTIOD = frozenset({"ambient", "proxy_config"})
 IMPURE_CALLS = frozenset({"open", "input", "now", "utcnow", "today"})
 # The TLS engine works over memory buffers; beside it stand the files of certificates and of the key log.
 TLS_MAY = frozenset({"ssl", "os", "open"})
@@ -81,6 +82,8 @@ def is_pure(module: str) -> bool:
             return level_of(module) < 2 and not is_front(module)
         case "mesh_py":
             return level_of(module) < LEVELS["mesh_py"]["*"]
+        case "istiod_py":
+            return part_of(module) in PURE_PARTS_OF_ISTIOD
         case _:
             return False
 

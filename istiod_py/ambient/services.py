@@ -110,14 +110,15 @@ def _entry_services(entry: networking.ServiceEntry, context: Context, notices: l
     ports = [port for port in entry.ports if port.protocol.upper() != "UDP"]
     balancer = balancing.of_service_entry(entry, context.namespace_annotations(metadata.namespace))
     for host in entry.hosts:
+        addresses = entry.addresses or entry.assigned_addresses.get(host, ())
         service = Service(
             name=metadata.name,
             namespace=metadata.namespace,
             hostname=host.lower(),
-            vips=tuple(NetworkAddress(network, block.ip) for block in entry.addresses if block.is_host),
+            vips=tuple(NetworkAddress(network, block.ip) for block in addresses if block.is_host),
             ports={port.number: port.target_port or port.number for port in ports},
             app_protocols=_protocols((port.number, port.name, port.protocol) for port in ports),
-            cidr_vips=tuple(NetworkCidr(network, block) for block in entry.addresses if not block.is_host),
+            cidr_vips=tuple(NetworkCidr(network, block) for block in addresses if not block.is_host),
             subject_alt_names=entry.subject_alt_names,
             waypoint=waypoint.address if waypoint else None,
             load_balancer=balancer,

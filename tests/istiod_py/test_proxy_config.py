@@ -131,6 +131,27 @@ def test_a_waypoint_is_told_of_its_own_gateway() -> None:
     assert [(one.kind, one.metadata.key) for one in waypoint().objects] == [("Gateway", "shop/wp")]
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "expected"),
+    [
+        pytest.param("sidecar", "web-1", "shop/web-1", id="a sidecar by its pod"),
+        pytest.param("waypoint", "wp", "shop/wp", id="a waypoint by its Gateway"),
+        pytest.param("waypoint", "wp-1", "shop/wp", id="a waypoint by its pod"),
+        pytest.param("waypoint", "web-1", None, id="a pod of no Gateway"),
+    ],
+)
+def test_a_proxy_is_known_by_what_it_calls_itself(kind: str, name: str, expected: str | None) -> None:
+    instance = dedent("""\
+        ---
+        apiVersion: v1
+        kind: Pod
+        metadata: {name: wp-1, namespace: shop, labels: {gateway.networking.k8s.io/gateway-name: wp}}
+        spec: {containers: []}
+        """)
+    found = configs(instance).of_proxy(kind, "shop", name)
+    assert (found.name if found is not None else None) == expected
+
+
 def test_a_machine_has_a_sidecar_too() -> None:
     found = sidecar(policy("p", SELECT_WEB), of="shop/vm")
     assert keys(found) == ["shop/p", "shop/vm"]

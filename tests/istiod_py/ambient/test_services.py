@@ -10,6 +10,7 @@ from istiod_py.ambient.options import AmbientOptions
 from mesh_py.manifests.core import ServicePort
 from mesh_py.manifests.mesh_config import MeshConfig
 from mesh_py.manifests.networking import EntryEndpoint, EntryPort, Resolution
+from mesh_py.model.address import Cidr
 from mesh_py.model.workload import AppProtocol, IpFamilies, Visibility
 from tests.istiod_py.ambient.folder import codes, entry, mesh, namespace, pod, service, the_pod, the_service
 
@@ -74,6 +75,15 @@ def test_an_entry_is_a_service_for_each_host() -> None:
     assert [str(vip) for vip in first.vips] == ["/10.2.0.1"]
     assert [str(block) for block in first.cidr_vips] == ["/10.3.0.0/16"]
     assert (first.name, first.ports, first.app_protocols) == ("api", {443: 443}, {443: AppProtocol.TLS})
+
+
+def test_a_host_has_its_assigned_address_where_none_is_written() -> None:
+    assigned = {"a.example.com": (Cidr.parse("240.240.0.1"),)}
+    hosts = ("a.example.com", "b.example.com")
+    told = mesh(entry("api", *hosts, assigned_addresses=assigned))
+    assert [[str(vip) for vip in the_service(told, host).vips] for host in hosts] == [["/240.240.0.1"], []]
+    written = mesh(entry("api", *hosts, assigned_addresses=assigned, addresses=("10.2.0.1",)))
+    assert [[str(vip) for vip in the_service(written, host).vips] for host in hosts] == [["/10.2.0.1"]] * 2
 
 
 def test_target_ports_and_names_of_servers_of_an_entry() -> None:
