@@ -12,9 +12,12 @@ from istiod_py.envoy.mesh import EnvoyMesh
 from istiod_py.envoy.node import envoy_node
 from istiod_py.envoy.protobuf import InvalidResourceError, pack
 from istiod_py.envoy.resources import EnvoyResources, resources_of
+from istiod_py.proxy_config import ProxyConfigs
 from istiod_py.proxyless import proxyless_resources
 from istiod_py.snapshot import NOTHING, Collection, Resource
-from mesh_py.xds.types import CLUSTER, ENDPOINTS, LISTENER, ROUTE, SECRET
+from mesh_py.xds.encode import wire
+from mesh_py.xds.proxy_config import encode_proxy_config
+from mesh_py.xds.types import CLUSTER, ENDPOINTS, LISTENER, PROXY_CONFIG, ROUTE, SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from istiod_py.secrets import Secrets
     from istiod_py.world import World
     from mesh_py.manifests.mesh_config import MeshConfig
+    from mesh_py.manifests.proxy_config import ProxyConfig
 
 log = logging.getLogger("ads")
 
@@ -48,6 +52,8 @@ class Views:
         self._secrets = secrets
         self._made: weakref.WeakKeyDictionary[Client, _Made] = weakref.WeakKeyDictionary()
         self._envoy_mesh: tuple[int, EnvoyMesh] = (-1, EnvoyMesh())
+        self._made_configs: weakref.WeakKeyDictionary[Client, _Made] = weakref.WeakKeyDictionary()
+        self._configs: tuple[int, ProxyConfigs] | None = None
 
     def collection(self, type_url: str, client: Client) -> Collection:
         """All of a type that this client may see."""
@@ -56,9 +62,29 @@ class Views:
             return shared
         if type_url == SECRET:
             return self._secrets_of(client)
+        if type_url == PROXY_CONFIG:
+            return self._proxy_config(world, client)
         if type_url in ENVOY_TYPES:
             return self._envoy(world, client).get(type_url, NOTHING)
         return NOTHING
+
+    def _proxy_config(self, world: World, client: Client) -> Collection:
+        """One resource at most: the proxy's own."""
+        made = self._made_configs.setdefault(client, _Made())
+        if made.number != world.number:
+            made.number = world.number
+            node = client.node
+            config = self._configs_of(world).of_proxy(node.kind, node.namespace, node.name)
+            before = made.by_type.get(PROXY_CONFIG, NOTHING)
+            fresh = Collection([] if config is None else [proxy_config_resource(config)])
+            made.by_type[PROXY_CONFIG] = fresh if fresh.changes_since(before) else before
+        return made.by_type[PROXY_CONFIG]
+
+    def _configs_of(self, world: World) -> ProxyConfigs:
+        """The same for all our proxies in one state."""
+        if self._configs is None or self._configs[0] != world.number:
+            self._configs = (world.number, ProxyConfigs(world.manifests, world.mesh, self._config))
+        return self._configs[1]
 
     def _secrets_of(self, client: Client) -> Collection:
         """A private key goes to nobody who has not proven to be its owner."""
@@ -92,6 +118,11 @@ class Views:
         if self._envoy_mesh[0] != world.number:
             self._envoy_mesh = (world.number, EnvoyMesh(world.mesh, world.manifests, self._config))
         return self._envoy_mesh[1]
+
+
+def proxy_config_resource(config: ProxyConfig) -> Resource:
+    """What one of our own proxies is told."""
+    return Resource(config.name, wire(encode_proxy_config(config)))
 
 
 def _collections(resources: EnvoyResources, old: Mapping[str, Collection]) -> dict[str, Collection]:

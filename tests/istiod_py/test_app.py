@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 
-from mesh_py.xds.types import ADDRESS, AUTHORIZATION, SECRET
+from mesh_py.xds.proxy_config import decode_proxy_config
+from mesh_py.xds.types import ADDRESS, AUTHORIZATION, PROXY_CONFIG, SECRET
 from tests.support.discovery import SIDECAR_ID, GrpcioProxy, names, node_of
 from tests.support.istiod import Istiod, start_istiod
 from tests.support.processes import eventually, loopback_address
@@ -34,6 +35,12 @@ apiVersion: v1
 kind: Service
 metadata: {name: cart, namespace: shop}
 spec: {clusterIP: 10.96.0.1, selector: {app: cart}, ports: [{port: 80, targetPort: 8080}]}
+"""
+POLICY = """
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: readers, namespace: shop}
+spec: {selector: {matchLabels: {app: cart}}, rules: [{to: [{operation: {methods: [GET]}}]}]}
 """
 CART_NAME, SERVICE_NAME = "Kubernetes//Pod/shop/cart-1", "shop/cart.shop.svc.cluster.local"
 
@@ -108,6 +115,26 @@ async def test_secrets_go_to_whoever_has_proven_its_identity_alone(
         answer = await stream.acknowledges()
         assert names(answer) == found
         assert set(answer.removed_resources) == {"default", "ROOTCA"} - found
+
+
+async def test_a_sidecar_of_ours_is_told_what_concerns_it(istiod: Istiod, joined: GrpcioProxy) -> None:
+    stream = joined.delta(PROXY_CONFIG, istiod.token("shop/cart"))
+    await stream.says(node=node_of(SIDECAR_ID))
+    assert kinds(await stream.acknowledges()) == ["Pod"]
+    policy = istiod.folder / "policy.yaml"
+    policy.write_text(POLICY)
+    assert kinds(await stream.acknowledges()) == ["AuthorizationPolicy", "Pod"]
+    (istiod.folder / "service.yaml").write_text(SERVICE)  # is nothing to it
+    policy.unlink()
+    assert kinds(await stream.acknowledges()) == ["Pod"]
+    (istiod.folder / "service.yaml").unlink()
+
+
+def kinds(answer: Any) -> list[str]:
+    """The kinds of manifests in the one resource of an answer."""
+    [resource] = answer.resources
+    assert resource.name == "shop/cart-1"
+    return [one.kind for one in decode_proxy_config(resource.resource.value, resource.name).objects]
 
 
 async def test_pages_tell_who_is_connected(istiod: Istiod, joined: GrpcioProxy) -> None:
