@@ -1,0 +1,262 @@
+"""The real Envoy takes all it has from a running control plane: listeners, routes, clusters, endpoints, secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from istiod_py.envoy.bootstrap import ClientCertificate, ControlPlane, TokenFile, bootstrap
+from lab_py.apps import httpbin
+from lab_py.apps.caller_record import CallerRecord
+from tests.interop.callers import talk
+from tests.istiod_py.envoy import meshes
+from tests.istiod_py.envoy.meshes import ECHO, curl
+from tests.support import world
+from tests.support.envoy import run_envoy
+from tests.support.istiod import Istiod, start_istiod
+from tests.support.istiod_root import IstiodRoot
+from tests.support.pods import Pod, Pods
+from tests.support.processes import eventually, loopback_address
+from tests.support.tcp_apps import TcpApp, echo
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from istiod_py.envoy.node import EnvoyNode
+    from tests.support.envoy import Envoy
+
+pytestmark = pytest.mark.interop
+
+NAMESPACE = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: default, labels: {istio.io/dataplane-mode: ambient}}
+"""
+POD = """---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, namespace: default, labels: {labels}}}
+spec: {{serviceAccountName: {name}, nodeName: {name}, containers: [{{name: app}}]}}
+status: {{podIP: {ip}}}
+"""
+SERVICE = """---
+apiVersion: v1
+kind: Service
+metadata: {{name: echo, namespace: default, labels: {labels}}}
+spec: {{clusterIP: {vip}, selector: {{app: echo}}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}
+"""
+GATEWAY = """---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: waypoint, namespace: default}
+spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
+"""
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: echo, namespace: default}}
+spec:
+  parentRefs: [{{group: "", kind: Service, name: echo}}]
+  rules:
+  - matches: [{{headers: [{{name: x-version, value: "{version}", type: RegularExpression}}]}}]
+    backendRefs: [{{name: echo, port: 80}}]
+"""
+POLICY = """
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: nobody, namespace: default}
+spec: {targetRefs: [{group: "", kind: Service, name: echo}]}
+"""
+NO_RE2 = "v1(?=x)"
+"""Fine for us, and nothing that Envoy's regular expressions can do."""
+
+
+class Joined:
+    """A folder that is served, Envoys that join, and pods with node proxies of ours, under one authority."""
+
+    istiod: Istiod
+
+    def __init__(self, folder: Path, pods: Pods, processes: contextlib.ExitStack) -> None:
+        self.folder = folder
+        self.pods = pods
+        self.vip = loopback_address()
+        self._processes = processes
+        self._mesh = folder / "mesh"
+        self._mesh.mkdir()
+
+    def write(self, name: str, text: str) -> None:
+        """A file of the folder, from now on."""
+        (self._mesh / f"{name}.yaml").write_text(text)
+
+    def serve(self, *rows: str) -> None:
+        """Start the control plane, with these pods and services."""
+        self.write("mesh", NAMESPACE + "".join(rows))
+        self._start(loopback_address())
+
+    def serve_again(self) -> None:
+        """Start it again where it was."""
+        self._start(self.istiod.address)
+
+    def _start(self, address: str) -> None:
+        process = start_istiod(self._mesh, self.folder / "state", address)
+        self.istiod = self._processes.enter_context(process)
+        self.istiod.wait_ready()
+
+    def envoy(self, node: EnvoyNode, *, certificate: bool = False) -> AbstractContextManager[Envoy]:
+        """An Envoy with nothing but a bootstrap."""
+        proof: TokenFile | ClientCertificate
+        if certificate:
+            files = self.pods.authority.of(node.service_account)
+            proof = ClientCertificate(str(files.chain), str(files.key))
+        else:
+            token = self.folder / f"{node.name}.token"
+            token.write_text(self.istiod.token(f"default/{node.service_account}"))
+            proof = TokenFile(str(token))
+        where = ControlPlane(self.istiod.address, 15012, str(self.istiod.roots), proof)
+        config = self.folder / f"{node.name}.json"
+        config.write_text(json.dumps(bootstrap(node, where)))
+        return run_envoy("mesh", node.ip, config, {"ADMIN_PORT": "15000"})
+
+
+@pytest.fixture
+async def joined(tmp_path: Path) -> AsyncIterator[Joined]:
+    root = IstiodRoot(tmp_path / "files", tmp_path / "state" / "ca")
+    async with Pods(root) as pods:
+        with contextlib.ExitStack() as processes:
+            yield Joined(tmp_path, pods, processes)
+
+
+def row(name: str, ip: str, **labels: str) -> str:
+    """A pod of the folder."""
+    return POD.format(name=name, ip=ip, labels=json.dumps(labels))
+
+
+def of_pod(pod: Pod, **labels: str) -> str:
+    return row(pod.name, pod.ip, **labels)
+
+
+def a_sidecar(joined: Joined) -> tuple[EnvoyNode, str]:
+    """`sleep`, whose sidecar takes tunnels too, and its row in the folder."""
+    ip = loopback_address()
+    joined.pods.tell(world.workload("sleep", ip, node="sleep", native_tunnel=True))
+    labels = {"app": "sleep", "sidecar.istio.io/inject": "true"}
+    node = meshes.sidecar(
+        ip,
+        "sleep",
+        service_account="sleep",
+        labels=labels,
+        bind_address=ip,
+        http_proxy_port=15007,
+        takes_proxy_protocol=True,
+        listens_on_hbone=True,
+    )
+    return node, row("sleep", ip, **labels, **{"networking.istio.io/tunnel": "http"})
+
+
+async def ask(node: EnvoyNode, *arguments: str) -> int:
+    """The status of a request by the sidecar's application."""
+    status, _ = await curl("-x", f"http://{node.ip}:15007", f"http://{ECHO}/hostname", *arguments)
+    return status
+
+
+@pytest.mark.parametrize("certificate", [False, True], ids=["by token", "by certificate"])
+async def test_a_sidecar_joins_and_carries_traffic_both_ways(joined: Joined, certificate: bool) -> None:
+    server, friend = joined.pods.add("echo"), joined.pods.add("friend")
+    node, sleep = a_sidecar(joined)
+    joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"))
+    with joined.envoy(node, certificate=certificate) as envoy:
+        async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
+            await eventually(lambda: envoy.stat("listener_manager.workers_started") == 1, "started")
+            assert await ask(node) == 200
+        async with TcpApp(echo, node.ip) as app, friend.call(app.authority) as caller:
+            await talk(caller, b"\0 and back \0")
+        source = (await server.its_proxy.line())["src.identity"]
+        assert source == "spiffe://cluster.local/ns/default/sa/sleep"
+        for kind in ("cluster_manager.cds", "listener_manager.lds", "sds.default", "sds.ROOTCA"):
+            assert envoy.stat(f"{kind}.update_success") == 1
+            assert envoy.stat(f"{kind}.update_rejected") == 0
+        assert envoy.stat("cluster.connect_originate.ssl.handshake") == 1
+        assert envoy.stat("http.connect_terminate.downstream_cx_http2_total") == 1
+        assert envoy.stat("control_plane.connected_state") == 1
+
+
+async def test_an_edit_reaches_it_and_a_broken_one_leaves_what_was(joined: Joined) -> None:
+    server = joined.pods.add("echo")
+    node, sleep = a_sidecar(joined)
+    joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"))
+    routes = "http.outbound_http_proxy.rds.http_proxy"
+    with joined.envoy(node) as envoy:
+        async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
+            await eventually(lambda: envoy.stat(f"{routes}.update_success") == 1, "routes")
+            joined.write("route", ROUTE.format(version="v1"))
+            await eventually(lambda: envoy.stat(f"{routes}.update_success") == 2, "the edit")
+            assert (await ask(node), await ask(node, "-H", "x-version: v1")) == (404, 200)
+
+            refused = joined.istiod.count("pilot_total_xds_rejects", "rds")
+            joined.write("route", ROUTE.format(version=NO_RE2))
+            await eventually(lambda: envoy.stat(f"{routes}.update_rejected") == 1, "a refusal")
+            await eventually(lambda: joined.istiod.count("pilot_total_xds_rejects", "rds") > refused, "counted")
+            assert "NACK rds from sleep.default" in joined.istiod.process.output
+            assert "invalid perl operator" in joined.istiod.process.output
+            assert (await ask(node), await ask(node, "-H", "x-version: v1")) == (404, 200)
+
+            joined.write("route", ROUTE.format(version="v2"))
+            await eventually(lambda: envoy.stat(f"{routes}.update_success") == 3, "the repair")
+            assert (await ask(node, "-H", "x-version: v1"), await ask(node, "-H", "x-version: v2")) == (404, 200)
+        # Of all that, clusters and listeners have heard nothing.
+        assert envoy.stat("cluster_manager.cds.update_success") == 1
+        assert envoy.stat("listener_manager.lds.update_success") == 1
+
+
+async def test_without_a_control_plane_it_goes_on_and_then_hears_what_it_missed(joined: Joined) -> None:
+    server = joined.pods.add("echo")
+    node, sleep = a_sidecar(joined)
+    joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"))
+    with joined.envoy(node) as envoy:
+        async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
+            await eventually(lambda: envoy.stat("listener_manager.workers_started") == 1, "started")
+            joined.istiod.process.stop()
+            await eventually(lambda: envoy.stat("control_plane.connected_state") == 0, "alone")
+            assert await ask(node) == 200
+            joined.write("route", ROUTE.format(version="v1"))
+            joined.serve_again()
+            await eventually(lambda: envoy.stat("control_plane.connected_state") == 1, "joined again")
+            await eventually(lambda: envoy.stat("http.outbound_http_proxy.rds.http_proxy.config_reload") == 2, "news")
+            assert (await ask(node), await ask(node, "-H", "x-version: v1")) == (404, 200)
+        # What it said it had was not sent again.
+        assert envoy.stat("cluster_manager.cluster_added") == envoy.stat("cluster_manager.active_clusters")
+        assert envoy.stat("cluster_manager.cluster_modified") == 0
+
+
+async def test_a_waypoint_joins_between_two_node_proxies(joined: Joined) -> None:
+    ip = loopback_address()
+    node = meshes.waypoint(ip, service_account="waypoint", bind_address=ip)
+    joined.pods.tell(
+        world.workload("waypoint", ip, node="elsewhere", native_tunnel=True),
+        meshes.echo_service(joined.vip, waypoint=world.gateway(f"/{ip}")),
+    )
+    client, server = joined.pods.add("client"), joined.pods.add("echo", services={f"default/{ECHO}": {}})
+    joined.serve(
+        row("waypoint", ip, **{"gateway.networking.k8s.io/gateway-name": "waypoint"}),
+        of_pod(client),
+        of_pod(server, app="echo"),
+        SERVICE.format(vip=joined.vip, labels='{"istio.io/use-waypoint": "waypoint"}'),
+        GATEWAY,
+    )
+    call = ("--interface", client.ip, "--socks5", f"{client.ip}:15080", f"http://{joined.vip}/hostname")
+    with joined.envoy(node) as envoy:
+        async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
+            await eventually(lambda: envoy.stat("listener_manager.workers_started") == 1, "started")
+            assert await curl(*call) == (200, {"hostname": "echo"})
+            joined.write("policy", POLICY)
+            await eventually(lambda: envoy.stat("listener_manager.lds.update_success") == 2, "the policy")
+            status, _ = await curl(*call)
+            assert status == 403
+        assert envoy.stat(f"http.inbound-vip|80|http|{ECHO}.rbac.denied") == 1
+        line = await server.its_proxy.line()
+        assert line["src.identity"] == "spiffe://cluster.local/ns/default/sa/waypoint"
