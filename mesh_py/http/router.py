@@ -1,0 +1,252 @@
+"""Where a request goes: HTTPRoutes and GRPCRoutes compiled once, asked for every request [pure].
+
+`RouteTable` holds the routes of one parent: a port of a Service, a listener of a Gateway. `route` answers `Forward`,
+which says where and how, or `Respond`, which is an answer of the route's own; no match raises NoRoute, a backend that
+is none InvalidBackend. Chance comes in as an argument.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from mesh_py.http.cors import mark_response, preflight
+from mesh_py.http.errors import InvalidBackend, NoRoute
+from mesh_py.http.regex_syntax import UnsupportedRegex
+from mesh_py.http.retry import RetryPolicy
+from mesh_py.http.route_changes import change_headers, redirect, rewrite
+from mesh_py.http.route_index import PathIndex, host_rank, is_of_host
+from mesh_py.http.route_match import compile_match
+from mesh_py.manifests.route_filters import (
+    Cors,
+    ExtensionFilter,
+    ExternalAuth,
+    RequestHeaderModifier,
+    RequestMirror,
+    RequestRedirect,
+    ResponseHeaderModifier,
+    RouteFilter,
+    UrlRewrite,
+)
+from mesh_py.manifests.routes import NO_TIMEOUTS, GRPCRoute, HTTPRoute, HTTPRouteRule, Timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mesh_py.http.messages import HttpRequest, HttpResponse
+    from mesh_py.manifests.references import BackendReference
+    from mesh_py.manifests.routes import GRPCRouteRule, PathMatch, SessionPersistence, WeightedBackend
+    from mesh_py.model.route import Random
+
+AnyRoute = HTTPRoute | GRPCRoute
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Send the request to a backend. Call `prepare` once, before the first try; `finish` on the response."""
+
+    rule: RouteRule
+    match: PathMatch
+    backend: BackendReference
+    filters: tuple[RouteFilter, ...]
+    """The rule's, then the backend's."""
+    mirrors: tuple[BackendReference, ...]
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """Limits in seconds; zero and None: none."""
+        return self.rule.timeouts
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """What is tried again."""
+        return self.rule.retry
+
+    @property
+    def session(self) -> SessionPersistence | None:
+        """How clients are kept with an endpoint."""
+        return self.rule.session
+
+    @property
+    def authorizer(self) -> ExternalAuth | None:
+        """Whom to ask first."""
+        return next((one for one in self.filters if isinstance(one, ExternalAuth)), None)
+
+    def prepare(self, request: HttpRequest) -> None:
+        """Change the request as the filters say."""
+        for one in self.filters:
+            if isinstance(one, RequestHeaderModifier):
+                change_headers(request.headers, one.changes)
+            elif isinstance(one, UrlRewrite):
+                rewrite(request, one, self.match)
+
+    def finish(self, request: HttpRequest, response: HttpResponse) -> None:
+        """Change the response as the filters say."""
+        for one in self.filters:
+            if isinstance(one, ResponseHeaderModifier):
+                change_headers(response.headers, one.changes)
+            elif isinstance(one, Cors):
+                mark_response(request, response, one)
+
+
+class Respond(NamedTuple):
+    """Answer without asking anybody."""
+
+    response: HttpResponse
+    rule: RouteRule
+
+
+Decision = Forward | Respond
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """One rule of a route, ready for use."""
+
+    name: str
+    """`namespace/route` and the rule's name or number: for logs."""
+    filters: tuple[RouteFilter, ...]
+    backends: tuple[WeightedBackend, ...]
+    sums: tuple[int, ...]
+    timeouts: Timeouts
+    retry: RetryPolicy
+    session: SessionPersistence | None
+    answers: bool = field(init=False)
+    """Whether some filter may answer by itself."""
+
+    def __post_init__(self) -> None:
+        kinds = (RequestRedirect, Cors, ExtensionFilter)
+        object.__setattr__(self, "answers", any(isinstance(one, kinds) for one in self.filters))
+
+    def choose(self, random: Random) -> WeightedBackend:
+        """A backend in proportion to weight.
+
+        Raises:
+            InvalidBackend: there is none, or none with any weight.
+        """
+        sums = self.sums
+        if not sums or not sums[-1]:
+            raise InvalidBackend(f"route {self.name} has no backend")
+        if len(sums) == 1:
+            return self.backends[0]
+        return self.backends[bisect_right(sums, int(random() * sums[-1]))]
+
+
+class RouteTable:
+    """The routes of one parent. `problems` says which matches cannot be used and never match."""
+
+    def __init__(self, routes: Iterable[AnyRoute], *, by_hostname: bool = False) -> None:
+        """Compile `routes`; `by_hostname` for a Gateway's, whose hostnames count (a Service's are ignored)."""
+        self.problems: list[str] = []
+        self._empty = True
+        by_host: dict[str, PathIndex[RouteRule]] = {}
+        for route in sorted(routes, key=_age):
+            self._empty = False
+            for host in (route.hostnames if by_hostname else ()) or ("",):
+                self._add(route, by_host.setdefault(host.lower(), PathIndex()))
+        self._by_host = sorted(by_host.items(), key=lambda pair: host_rank(pair[0]))
+        for _, index in self._by_host:
+            index.close()
+
+    def _add(self, route: AnyRoute, index: PathIndex[RouteRule]) -> None:
+        rules: Sequence[HTTPRouteRule | GRPCRouteRule] = route.rules
+        for number, rule in enumerate(rules):
+            compiled = _compile_rule(route, number, rule)
+            for match in rule.matches:
+                try:
+                    index.add(compile_match(match), compiled)
+                except UnsupportedRegex as error:
+                    self.problems.append(f"{compiled.name}: {error}")
+
+    def __bool__(self) -> bool:
+        """Whether any route is attached: without one, requests are forwarded plainly."""
+        return not self._empty
+
+    def find(self, request: HttpRequest) -> tuple[RouteRule, PathMatch] | None:
+        """The rule for a request, and how it matched the path. The more specific hostname is asked first."""
+        for host, index in self._by_host:
+            if not host or is_of_host(request.authority, host):
+                found = index.find(request)
+                if found is not None:
+                    return found
+        return None
+
+    def route(self, request: HttpRequest, random: Random, port: int = 80) -> Decision:
+        """What to do with a request that came in at `port`.
+
+        Raises:
+            NoRoute: nothing matches.
+            InvalidBackend: the rule has no backend, or a filter that nobody knows.
+        """
+        found = self.find(request)
+        if found is None:
+            raise NoRoute(f"no route matches {request.method} {request.authority}{request.path}")
+        rule, match = found
+        if rule.answers:
+            response = _own_answer(rule, request, match, port)
+            if response is not None:
+                return Respond(response, rule)
+        chosen = rule.choose(random)
+        filters = rule.filters + chosen.filters if chosen.filters else rule.filters
+        mirrors = _mirrors(filters, random) if filters else ()
+        return Forward(rule, match, chosen.backend_ref, filters, mirrors)
+
+
+def _age(route: AnyRoute) -> tuple[object, ...]:
+    """The oldest first, then by name (Gateway API)."""
+    metadata = route.metadata
+    return (not metadata.creation_timestamp, metadata.creation_timestamp, metadata.key)
+
+
+def _compile_rule(route: AnyRoute, number: int, rule: HTTPRouteRule | GRPCRouteRule) -> RouteRule:
+    timeouts, retry = (rule.timeouts, rule.retry) if isinstance(rule, HTTPRouteRule) else (NO_TIMEOUTS, None)
+    return RouteRule(
+        f"{route.metadata.key}/{rule.name or number}",
+        rule.filters,
+        rule.backend_refs,
+        tuple(accumulate(backend.weight for backend in rule.backend_refs)),
+        timeouts,
+        RetryPolicy.of(retry),
+        rule.session_persistence,
+    )
+
+
+def _own_answer(rule: RouteRule, request: HttpRequest, match: PathMatch, port: int) -> HttpResponse | None:
+    for one in rule.filters:
+        if isinstance(one, ExtensionFilter):
+            raise InvalidBackend(f"route {rule.name} has a filter of the unknown kind {one.group}/{one.kind}")
+        if isinstance(one, Cors) and (answer := preflight(request, one)) is not None:
+            return answer
+        if isinstance(one, RequestRedirect):
+            return redirect(request, one, match, port)
+    return None
+
+
+def _mirrors(filters: Sequence[RouteFilter], random: Random) -> tuple[BackendReference, ...]:
+    mirrors = [one for one in filters if isinstance(one, RequestMirror)]
+    return tuple(one.backend_ref for one in mirrors if one.fraction >= 1 or random() < one.fraction)
+
+
+# Which routes a parent has ----------------------------------------------------------
+
+
+def routes_of_service(
+    routes: Iterable[AnyRoute], namespace: str, name: str, port: int, namespaces: frozenset[str] | None = None
+) -> list[AnyRoute]:
+    """The routes attached to a port of a Service.
+
+    `namespaces` are those whose routes count: for a waypoint the service's and its own, for a sidecar the service's
+    and its client's. None: all.
+    """
+    return [
+        route
+        for route in routes
+        if (namespaces is None or route.metadata.namespace in namespaces)
+        and any(
+            (parent.kind, parent.group, parent.namespace, parent.name) == ("Service", "", namespace, name)
+            and parent.port in (None, port)
+            for parent in route.parent_refs
+        )
+    ]
