@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 import istiod_py
+from hbone_py.identity import SpiffeId
 from istiod_py.ambient.build import build
 from istiod_py.ambient.participation import DataPlane
 from istiod_py.proxy_config import ProxyConfigs
+from istiod_py.registry import Registry, RegistrySettings
+from mesh_py.discovery.resolve import resolve
 from mesh_py.discovery.state import MeshState
 from mesh_py.manifests.mesh_config import MeshConfig
-from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.reader import scan
-from mesh_py.model.workload import Protocol
-from mesh_py.xds.encode import wire
+from mesh_py.policy.match import ConnectionFacts
+from mesh_py.policy.rbac import authorize
+from mesh_py.xds.decode import decode_address, decode_authorization
+from mesh_py.xds.encode import encode_authorization, encode_service, encode_workload, wire
 from mesh_py.xds.proxy_config import decode_proxy_config, encode_proxy_config
+from tests.support.world import address, ip, one_line
 
 if TYPE_CHECKING:
     from istiod_py.ambient.mesh import Mesh
+    from mesh_py.manifests.objects import Manifests
+    from mesh_py.model.workload import Service, Workload
 
 EXAMPLES = Path(istiod_py.__file__).parent / "examples"
 FOLDERS = sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir())
@@ -29,9 +36,7 @@ NODE, SIDECAR, NONE = DataPlane.NODE, DataPlane.SIDECAR, DataPlane.NONE
 
 
 def manifests(folder: str) -> Manifests:
-    contents = [scan(file.read_text(), file.name) for file in sorted((EXAMPLES / folder).glob("*.yaml"))]
-    assert [str(problem) for one in contents for problem in (*one.faults, *one.warnings)] == []
-    return Manifests.of(found for one in contents for found in one.objects)
+    return Registry.load(RegistrySettings(EXAMPLES / folder)).manifests
 
 
 def told(folder: str) -> Mesh:
@@ -47,6 +52,8 @@ def test_the_readme_lists_every_folder() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_nothing_is_wrong_with_them(folder: str) -> None:
+    contents = [scan(file.read_text(), file.name) for file in sorted((EXAMPLES / folder).glob("*.yaml"))]
+    assert [str(problem) for one in contents for problem in (*one.faults, *one.warnings)] == []
     assert [str(one) for one in told(folder).notices] == []
 
 
@@ -71,15 +78,68 @@ def test_who_has_which_proxy(folder: str, expected: dict[str, DataPlane]) -> Non
     assert {uid.rpartition("/")[2]: plane for uid, plane in told(folder).data_planes.items()} == expected
 
 
-def test_the_waypoint_is_found_and_takes_hbone() -> None:
-    mesh = told("waypoint")
-    state = MeshState()
-    state.replace(mesh.workloads.values(), mesh.services.values(), mesh.policies.values())
-    httpbin = mesh.services["default/httpbin.default.svc.cluster.local"]
-    assert httpbin.waypoint is not None
-    found = state.find_destination(httpbin.waypoint.destination)
-    assert list(found.endpoints) == ["Kubernetes//Pod/default/waypoint"]  # type: ignore[union-attr]
-    assert mesh.workloads["Kubernetes//Pod/default/waypoint"].protocol is Protocol.HBONE
+# What a node proxy does with what it is told: through the bytes, to its decisions.
+
+
+def node_proxy(folder: str) -> MeshState:
+    """A node proxy that was sent everything."""
+    mesh, state = told(folder), MeshState()
+    for workload in mesh.workloads.values():
+        state.upsert_workload(cast("Workload", decode_address(wire(encode_workload(workload)))))
+    for service in mesh.services.values():
+        state.upsert_service(cast("Service", decode_address(wire(encode_service(service)))))
+    for policy in mesh.policies.values():
+        state.upsert_policy(decode_authorization(wire(encode_authorization(policy))))
+    return state
+
+
+def named(state: MeshState, name: str) -> Workload:
+    namespace = "legacy" if name == "web" else "default"
+    found = state.workloads.by_uid.get(f"Kubernetes//Pod/{namespace}/{name}")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("folder", "source", "destination", "expected"),
+    [
+        ("ambient", "sleep", "127.0.96.1:8000", "127.0.2.1:8080 via 127.0.2.1:15008 to httpbin"),
+        ("ambient", "sleep", "127.0.2.1:8080", "127.0.2.1:8080 via 127.0.2.1:15008 to httpbin"),
+        ("ambient", "sleep", "127.9.9.9:80", "tcp to 127.9.9.9:80"),
+        ("waypoint", "sleep", "127.0.96.1:8000", "127.0.96.1:8000 via 127.0.3.1:15008 to waypoint"),
+        ("waypoint", "sleep", "127.0.2.1:8080", "127.0.2.1:8080 via 127.0.2.1:15008 to httpbin"),
+        ("sidecar", "sleep", "127.0.96.1:8000", "127.0.2.1:8080 via 127.0.2.1:15008 to httpbin"),
+        ("sidecar", "sleep", "127.0.96.4:80", "tcp to 127.0.4.1:8080"),
+    ],
+)
+def test_where_connections_go(folder: str, source: str, destination: str, expected: str) -> None:
+    state = node_proxy(folder)
+    client = named(state, source)
+    route = resolve(state, client, client.workload_ips[0], address(destination), random=lambda: 0.0)
+    assert one_line(route).partition(";")[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("folder", "client", "server", "allowed"),
+    [
+        ("ambient", "default/sleep", "httpbin", True),
+        ("ambient", "default/other", "httpbin", False),
+        ("ambient", None, "httpbin", False),
+        ("ambient", None, "sleep", False),
+        ("waypoint", "default/waypoint", "httpbin", True),
+        ("waypoint", "default/sleep", "httpbin", False),
+        ("waypoint", "default/sleep", "waypoint", True),
+        ("sidecar", "legacy/web", "httpbin", True),
+        ("sidecar", "default/sleep", "httpbin", True),
+        ("sidecar", None, "web", True),
+    ],
+)
+def test_who_is_let_in(folder: str, client: str | None, server: str, allowed: bool) -> None:
+    state = node_proxy(folder)
+    workload = named(state, server)
+    identity = SpiffeId("cluster.local", *client.split("/")) if client else None
+    facts = ConnectionFacts(ip("127.0.1.1"), workload.workload_ips[0], 8080, identity)
+    assert authorize(state.policies.applicable(workload), facts).allowed is allowed
 
 
 @pytest.mark.parametrize(
