@@ -18,10 +18,9 @@ from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.tcp import show
 from mesh_py.admin.readiness import Readiness
 from mesh_py.discovery.state import MeshState
+from mesh_py.identity.choice import open_certificates
 from mesh_py.identity.local_ca import LocalCa
 from mesh_py.identity.revocation import CrlError, RevocationFile
-from mesh_py.identity.sources import choose_source
-from mesh_py.identity.store import CertificateStore
 from mesh_py.process.background import background
 from mesh_py.process.listening import StartError, bind_all, bind_datagrams
 from mesh_py.process.mesh_source import MeshSource
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from mesh_py.identity.sources import CertificateSource
+    from mesh_py.identity.certificates import Certificates
     from ztunnel_py.config import Settings
     from ztunnel_py.context import ProxyContext
     from ztunnel_py.dns_proxy import DnsServer
@@ -70,7 +69,7 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
     logs = Logs(sink, filter=settings.log_filter, json=settings.log_json)
     stop, now = asyncio.Event(), asyncio.Event()
     source = MeshSource.load(settings.mesh) if stubs is None else stubs.source
-    store = CertificateStore(_certificate_source(settings), settings.tls, _utc_now)
+    store = _certificates(settings)
     revoked = _revoked(settings)
     reuse = worker is not None
     addresses = [data_addresses(settings), dns_addresses(settings), stubs.addresses() if stubs else ()]
@@ -142,12 +141,14 @@ async def _drain(plane: DataPlane, seconds: float, now: asyncio.Event) -> None:
         impatience.cancel()
 
 
-def _certificate_source(settings: Settings) -> CertificateSource:
-    return choose_source(
+def _certificates(settings: Settings) -> Certificates:
+    return open_certificates(
         settings.certificates,
+        settings.tls,
         _utc_now,
         fake_ca=lambda: LocalCa.open(settings.fake_ca_folder, _utc_now()),
         embedded_ca=LocalCa.throw_away(_utc_now()) if settings.stub_backends else None,
+        mark=settings.socket_options.mark,
     )
 
 

@@ -17,6 +17,8 @@ from mesh_py.identity.local_ca import user_folder
 from mesh_py.identity.sources import CertificateSettings
 from mesh_py.process.memory_limit import memory_limit
 from mesh_py.process.mesh_source import MeshPlace
+from mesh_py.settings import control_plane
+from mesh_py.settings.control_plane import endpoint
 from mesh_py.settings.kinds import WorkloadInfo, is_loopback
 from mesh_py.settings.source import SettingsError, from_environment, from_flags
 from ztunnel_py import settings_table as table
@@ -27,6 +29,7 @@ from ztunnel_py.stub_settings import with_stub_defaults
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mesh_py.identity.ca_client import CaSettings
     from mesh_py.settings.source import Given, Values
     from mesh_py.telemetry.log_filter import LogFilter
 
@@ -110,6 +113,7 @@ class Settings:
     state_wait: float
     """How long a connection waits for a workload that is not known yet."""
     policy_wait: float
+    certificate_wait: float
     """How long for a policy that is named but not known, before it is refused."""
     drain_deadline: float
     """How long open connections may take when the process ends (hbone-dataplane 6.2)."""
@@ -165,7 +169,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         trust_domain=values[table.TRUST_DOMAIN],
         **_mesh_source(values),
         stub_backends=values[table.STUB_BACKENDS],
-        certificates=_certificates(values, mode),
+        certificates=_certificates(values, mode, environ),
         fake_ca_folder=values[table.FAKE_CA_DIR] or user_folder(environ),
         bind=bind,
         local_bind=local_bind,
@@ -190,6 +194,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         preserve_source=values[table.ENABLE_ORIG_SRC],
         state_wait=values[table.STATE_WAIT],
         policy_wait=values[table.POLICY_WAIT],
+        certificate_wait=values[table.CERTIFICATE_WAIT],
         drain_deadline=_drain_deadline(values),
         workers=values[table.WORKERS].on(len(os.sched_getaffinity(0))),
         log_filter=values[table.RUST_LOG],
@@ -232,9 +237,9 @@ def _mesh_source(values: Values) -> dict[str, Any]:
     return {"local_xds_path": path, "local_xds": text, "watch_file": values[table.LOCAL_XDS_WATCH]}
 
 
-def _certificates(values: Values, mode: Mode) -> CertificateSettings:
+def _certificates(values: Values, mode: Mode, environ: Mapping[str, str]) -> CertificateSettings:
     return CertificateSettings(
-        ca_address=values[table.CA_ADDRESS],
+        ca=_authority(values, mode, environ),
         cert_chain=values[table.WORKLOAD_CERT_CHAIN],
         key=values[table.WORKLOAD_KEY],
         root_cert=values[table.WORKLOAD_ROOT_CERT],
@@ -243,6 +248,17 @@ def _certificates(values: Values, mode: Mode) -> CertificateSettings:
         is_dedicated=mode is Mode.DEDICATED,
         lifetime=datetime.timedelta(seconds=values[table.SECRET_TTL]),
     )
+
+
+def _authority(values: Values, mode: Mode, environ: Mapping[str, str]) -> CaSettings | None:
+    """A node's proxy asks in its workloads' names, a dedicated one in its own (hbone-controlplane 3.1)."""
+    found = endpoint(control_plane.CA, values, environ, values[table.CLUSTER_ID])
+    if found is None:
+        return None
+    from mesh_py.identity.ca_client import CaSettings
+
+    lifetime = datetime.timedelta(seconds=int(max(1, values[table.SECRET_TTL])))
+    return CaSettings(found, lifetime, impersonates=mode is not Mode.DEDICATED)
 
 
 def _addresses(values: Values) -> tuple[str | None, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hbone_py.aio.tcp import SocketAddress
     from hbone_py.aio.wheel import Timer
     from mesh_py.discovery.state import MeshState
-    from mesh_py.identity.store import CertificateStore
+    from mesh_py.identity.certificates import Certificates
     from mesh_py.model.workload import Workload
     from mesh_py.telemetry.access_log import AccessLog
     from mesh_py.telemetry.facts import Parties
@@ -47,7 +47,7 @@ class ProxyContext:
     reactor: Reactor
     settings: Settings
     state: MeshState
-    certificates: CertificateStore
+    certificates: Certificates
     metrics: Metrics
     access: AccessLog
     parties: Parties

@@ -13,6 +13,7 @@ from mesh_py.admin.config_dump import Json, workload_entry
 from mesh_py.process.listening import StartError
 from mesh_py.telemetry.facts import Parties
 from ztunnel_py.capture import ProxyProtocolCapture
+from ztunnel_py.certificate_keeper import keep_certificates
 from ztunnel_py.context import ProxyContext
 from ztunnel_py.inbound import Inbound, has_unsent
 from ztunnel_py.inbound_passthrough import InboundPassthrough
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mesh_py.discovery.state import MeshState
+    from mesh_py.identity.certificates import Certificates
     from mesh_py.identity.revocation import RevocationFile
-    from mesh_py.identity.store import CertificateStore
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
     from ztunnel_py.config import Settings
@@ -52,7 +53,7 @@ class DataPlane:
         settings: Settings,
         sockets: Mapping[str, socket.socket],
         state: MeshState,
-        certificates: CertificateStore,
+        certificates: Certificates,
         logs: Logs,
         metrics: Metrics,
         *,
@@ -98,6 +99,7 @@ class DataPlane:
         revocation = self.context.revocation
         async with asyncio.TaskGroup() as group:
             group.create_task(self.outbound.names.serve())
+            group.create_task(keep_certificates(self.context))
             if revocation is not None:
                 group.create_task(revocation.file.watch(revocation.recheck))
 

@@ -8,6 +8,8 @@ from hbone_py.aio.tcp import Listener, SocketAddress, canonical, show, unacknowl
 from hbone_py.aio.transport import TcpTransport
 from hbone_py.errors import HboneError, TlsError, TlsTimeout
 from hbone_py.tls.verify import verify_inbound
+from mesh_py.identity.certificates import CertificatePending
+from ztunnel_py.certificate_wait import wait_for_certificate
 from ztunnel_py.held import Held
 from ztunnel_py.inbound_tunnel import InboundPlan, InboundTunnel
 from ztunnel_py.peers import make_peer
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from hbone_py import events as ev
     from hbone_py.aio.peer import Peer
-    from mesh_py.identity.store import Contexts
+    from mesh_py.identity.certificates import Contexts
     from ztunnel_py.context import ProxyContext
 
 _PLANS_A_PEER = 64
@@ -63,6 +65,9 @@ class Inbound:
     def _serve(self, sock: socket.socket, client: SocketAddress, local: SocketAddress) -> None:
         try:
             contexts = self._contexts(local)
+        except CertificatePending as pending:
+            self._wait(sock, client, local, pending)
+            return
         except HboneError as error:
             self._refuse(sock, client, local, error)
             return
@@ -71,6 +76,18 @@ class Inbound:
         self.peers.add(owner)
         self.context.metrics.traffic.sockets.destination += 1
         owner.peer.start()
+
+    def _wait(
+        self, sock: socket.socket, client: SocketAddress, local: SocketAddress, pending: CertificatePending
+    ) -> None:
+        """Nobody can be answered in the workload's name before its certificate is here."""
+        held = Held(self.context.connections, lambda error: self._refuse(sock, client, local, error))
+        wait_for_certificate(
+            self.context,
+            pending.identity,
+            lambda: held.go_on(lambda: self._serve(sock, client, local)),
+            lambda error: held.go_on(lambda: self._refuse(sock, client, local, error)),
+        )
 
     def _refuse(self, sock: socket.socket, client: SocketAddress, local: SocketAddress, error: HboneError) -> None:
         sock.close()

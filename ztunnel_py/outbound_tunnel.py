@@ -18,7 +18,9 @@ from hbone_py.errors import (
     TunnelRefused,
 )
 from hbone_py.header_blocks import connect_block, literal
+from mesh_py.identity.certificates import CertificatePending
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
+from ztunnel_py.certificate_wait import CertificateFirst
 from ztunnel_py.connections import SilentDriver
 from ztunnel_py.context import baggage_of
 from ztunnel_py.outbound_connection import OutboundConnection
@@ -161,7 +163,21 @@ class TunnelConnection(SilentDriver, OutboundConnection):
             self._pool.request(key, self._dial, self._ask, self.failed)
 
     def _dial(self, owner: PeerOwner) -> Attempt:
-        """Begin a connection to the next hop. Raises CertificateUnavailable when we have nothing to show there."""
+        """Begin a connection to the next hop, once our certificate is here.
+
+        Raises CertificateUnavailable when there is none to be had.
+        """
+        try:
+            return self._dial_now(owner)
+        except CertificatePending as pending:
+            return CertificateFirst(
+                self.context,
+                pending.identity,
+                lambda: self._dial_now(owner),
+                lambda error: owner.peer_closed(None, error),  # type: ignore[arg-type]
+            )
+
+    def _dial_now(self, owner: PeerOwner) -> Attempt:
         context, plan = self.context, self._plan
         settings = context.settings
         make = peer_maker(context, plan.source, plan.expect, owner)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from hbone_py.aio.owners import IdentityCheck, PeerOwner
     from hbone_py.aio.transport import Transport
     from hbone_py.identity import SpiffeId
-    from mesh_py.identity.store import Contexts
+    from mesh_py.identity.certificates import Contexts
     from mesh_py.telemetry.facts import Reporter
     from ztunnel_py.context import ProxyContext
 

@@ -6,6 +6,7 @@ real ztunnel's wherever the meaning is the same (hbone-dataplane 9, hbone-contro
 
 from __future__ import annotations
 
+from mesh_py.settings.control_plane import AUTH_TOKEN, CA
 from mesh_py.settings.kinds import (
     ADDRESS,
     BOOLEAN,
@@ -79,7 +80,7 @@ FAKE_CA_DIR = unset(
     "FAKE_CA_DIR", PATH, "Where that authority is kept.", note="$XDG_STATE_HOME/hbone-mesh/ca", theirs="in memory"
 )
 SECRET_TTL = setting("SECRET_TTL", POSITIVE_TIME, 86_400.0, "Lifetime of certificates we sign or ask for.")
-CA_ADDRESS = setting("CA_ADDRESS", TEXT, "", "A certificate authority: not built yet; files win.", theirs="istiod")
+CA_ADDRESS, CA_ROOT_CA, ALT_CA_HOSTNAME = CA.all
 
 # Where it listens
 PROXY_BIND_ADDRESS = unset(
@@ -183,6 +184,8 @@ REPLY_DEADLINE = setting("REPLY_DEADLINE", POSITIVE_TIME, 30.0, "The answer to a
 STATE_WAIT = setting("STATE_WAIT", POSITIVE_TIME, 5.0, "For a workload that is not known yet.")
 POLICY_WAIT = setting("POLICY_WAIT", POSITIVE_TIME, 5.0, "For a policy that is named but not known; then deny.",
                       theirs="0s, and allow")
+CERTIFICATE_WAIT = setting("CERTIFICATE_WAIT", POSITIVE_TIME, 10.0, "For a certificate that is being signed elsewhere.",
+                           theirs="none")
 CONNECTION_TERMINATION_DEADLINE = unset(
     "CONNECTION_TERMINATION_DEADLINE", POSITIVE_TIME, "Open connections may take so long when we end.",
     flag="--drain-deadline", note="from the next one, else 5s",
@@ -205,8 +208,8 @@ TABLE = SettingsTable({
     ),
     "What it knows of the mesh": (LOCAL_XDS_PATH, LOCAL_XDS, LOCAL_XDS_WATCH, STUB_BACKENDS, XDS_ADDRESS),
     "Certificates (the first that is set, in this order: CA, files, folder, fake CA)": (
-        CA_ADDRESS, WORKLOAD_CERT_CHAIN, WORKLOAD_KEY, WORKLOAD_ROOT_CERT, WORKLOAD_CERT_DIR, FAKE_CA, FAKE_CA_DIR,
-        SECRET_TTL,
+        CA_ADDRESS, CA_ROOT_CA, ALT_CA_HOSTNAME, AUTH_TOKEN, SECRET_TTL, WORKLOAD_CERT_CHAIN, WORKLOAD_KEY,
+        WORKLOAD_ROOT_CERT, WORKLOAD_CERT_DIR, FAKE_CA, FAKE_CA_DIR,
     ),
     "Where it listens": (
         PROXY_BIND_ADDRESS, PROXY_LOCAL_ADDRESS, OUTBOUND_PORT, PLAINTEXT_PORT, INBOUND_PORT, SOCKS5_PORT, ADMIN_PORT,
@@ -224,7 +227,7 @@ TABLE = SettingsTable({
         USER_TIMEOUT_ENABLED,
     ),
     "Deadlines": (
-        CONNECT_DEADLINE, TLS_DEADLINE, SETTINGS_DEADLINE, REPLY_DEADLINE, STATE_WAIT, POLICY_WAIT,
+        CONNECT_DEADLINE, TLS_DEADLINE, SETTINGS_DEADLINE, REPLY_DEADLINE, STATE_WAIT, POLICY_WAIT, CERTIFICATE_WAIT,
         CONNECTION_TERMINATION_DEADLINE, TERMINATION_GRACE_PERIOD,
     ),
     "What it tells": (RUST_LOG, LOG_FORMAT, AUTHZ_INFO),

@@ -126,13 +126,18 @@ class Surfaces:
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
-    """Settings as JSON can hold them."""
-    return {field.name: _simple(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+    """Settings as JSON can hold them; without what no `repr` shows either: tokens."""
+    return _fields(settings)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    shown = (field.name for field in dataclasses.fields(value) if field.repr)
+    return {name: _simple(getattr(value, name)) for name in shown}
 
 
 def _simple(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _simple(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return _fields(value)
     if isinstance(value, tuple | list):
         return [_simple(one) for one in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -109,14 +109,17 @@ class RemoteStore(Certificates):
         super().forget(identity)
 
     async def watch(self) -> None:
-        """See `Certificates.watch`."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                self._woken.clear()
-                while len(self._under_way) < AT_ONCE and (entry := self._next()) is not None:
-                    self._under_way[entry.identity] = entry
-                    group.create_task(self._fetch(entry), name=f"certificate of {entry.identity}")
-                await self._sleep()
+        """See `Certificates.watch`. With it ends the source."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    self._woken.clear()
+                    while len(self._under_way) < AT_ONCE and (entry := self._next()) is not None:
+                        self._under_way[entry.identity] = entry
+                        group.create_task(self._fetch(entry), name=f"certificate of {entry.identity}")
+                    await self._sleep()
+        finally:
+            self._source.close()
 
     def look_again(self) -> None:
         """The clock was set: what is due may be due earlier."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hbone_py.identity import SpiffeId
+    from mesh_py.identity.ca_client import CaSettings
     from mesh_py.identity.local_ca import LocalCa
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,9 @@ class RemoteSource(Protocol):
             HboneError: there is none to be had; the text says why. Its `is_outage`, where it is true, says that the
                 authority could not be reached, so that others who failed may try again once one has succeeded.
         """
+
+    def close(self) -> None:
+        """Nobody will ask any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,8 @@ class OwnAuthority:
 class CertificateSettings:
     """What the environment says of certificates; a field per variable, in the order they count."""
 
-    ca_address: str = ""
+    ca: CaSettings | None = None
+    """An authority elsewhere (`CA_ADDRESS`, ...)."""
     cert_chain: Path | None = None
     key: Path | None = None
     root_cert: Path | None = None
@@ -149,15 +154,13 @@ def choose_source(
     fake_ca: Callable[[], LocalCa],
     embedded_ca: LocalCa | None = None,
 ) -> CertificateSource:
-    """The first that is set: CA address, files, folder, fake CA, embedded default.
+    """The first that is set of those that are at hand: files, folder, fake CA, embedded default.
 
     :param fake_ca: opens the authority that `FAKE_CA` shares among processes; called only if it is the choice.
     :param embedded_ca: the throw-away authority of an embedded world, None elsewhere.
     :raises TlsConfigError: none is set, one is half set, or files that are read once for all cannot be used.
     """
     files = _files(settings)
-    if settings.ca_address:
-        _warn_of_ca_address(settings.ca_address, instead=files)
     if files is not None:
         return files
     if settings.fake_ca:
@@ -167,8 +170,8 @@ def choose_source(
     if embedded_ca is not None:
         return OwnAuthority(embedded_ca, clock, settings.lifetime)
     raise TlsConfigError(
-        "no certificates: set WORKLOAD_CERT_CHAIN, WORKLOAD_KEY and WORKLOAD_ROOT_CERT (dedicated mode), "
-        "or WORKLOAD_CERT_DIR, or, to try out, FAKE_CA=true"
+        "no certificates: set CA_ADDRESS, or WORKLOAD_CERT_CHAIN, WORKLOAD_KEY and WORKLOAD_ROOT_CERT "
+        "(dedicated mode), or WORKLOAD_CERT_DIR, or, to try out, FAKE_CA=true"
     )
 
 
@@ -203,15 +206,6 @@ def _triple(settings: CertificateSettings) -> FileTriple | None:
     paths = [path for path in given.values() if path is not None]
     Credentials.from_files(*paths)  # what is wrong is told at the start
     return FileTriple(*paths)
-
-
-def _warn_of_ca_address(address: str, *, instead: CertificateSource | None) -> None:
-    if instead is None:
-        raise TlsConfigError(
-            f"CA_ADDRESS={address}: asking a certificate authority is not supported yet; "
-            "set certificate files, or CA_ADDRESS= for none"
-        )
-    log.warning("CA_ADDRESS=%s: asking a certificate authority is not supported yet; the files are used", address)
 
 
 def _opened(fake_ca: Callable[[], LocalCa]) -> LocalCa:

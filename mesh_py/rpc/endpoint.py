@@ -68,7 +68,7 @@ class Endpoint:
     token: BearerToken | None = None
     cluster_id: str = ""
     """Told beside the token, and only with it (`CLUSTER_ID`)."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """More metadata for every call; names in lower case (`header_settings`)."""
 
     @property

@@ -27,6 +27,7 @@ from hbone_py.aio.wheel import TimerWheel
 from hbone_py.tls.context import TlsSettings
 from hbone_py.tls.credentials import Credentials
 from mesh_py.discovery.state import MeshState
+from mesh_py.identity.remote_store import RemoteStore
 from mesh_py.identity.revocation import RevocationFile
 from mesh_py.identity.store import CertificateStore
 from mesh_py.model.address import IpAddress, parse_ip
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from hbone_py.identity import SpiffeId
+    from mesh_py.identity.certificates import Certificates
     from mesh_py.telemetry.logs import Logs
     from tests.support.certificates import CertificateFiles, TestRoot
 
@@ -95,15 +97,40 @@ class Authority:
 
 
 @dataclass
+class RemoteAuthority:
+    """The same by a call that takes its time (a `RemoteSource`): answers wait for `gate`."""
+
+    signer: Authority
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: list[str] = field(default_factory=list)
+    """Service accounts, in order."""
+
+    async def fetch(self, identity: SpiffeId) -> Credentials:
+        self.asked.append(identity.service_account)
+        await self.gate.wait()
+        return self.signer.load(identity)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+@dataclass
 class Proxy:
     """One node proxy's data plane, and all it says of itself."""
 
     plane: DataPlane
     state: MeshState
     metrics: Metrics
-    certificates: CertificateStore
+    certificates: Certificates
     lines: list[str]
     """The access log."""
+
+    async def refresh(self) -> None:
+        """Look at once for certificates that have changed or are due."""
+        if isinstance(self.certificates, CertificateStore):
+            await self.certificates.refresh()
+        elif isinstance(self.certificates, RemoteStore):
+            self.certificates.look_again()
 
     def logged(self, message: str = "connection complete") -> list[dict[str, str]]:
         """The fields of all lines with that message."""
@@ -181,6 +208,8 @@ class Pods:
 
     def __init__(self, root: TestRoot) -> None:
         self.authority = Authority(root)
+        self.remote: RemoteAuthority | None = None
+        """What proxies that are added from now on ask for certificates, instead of `authority`."""
         self.pods: list[Pod] = []
         self.names: dict[str, tuple[str, ...]] = {}
         """What the proxies' resolver knows; nothing else can be looked up."""
@@ -261,6 +290,13 @@ class Pods:
             raise OSError(0, "no such name")
         return tuple(map(parse_ip, self.names[hostname]))
 
+    def _certificates(self) -> Certificates:
+        if self.remote is None:
+            return CertificateStore(self.authority, TlsSettings(), self._now)
+        store = RemoteStore(self.remote, TlsSettings(), self._now)
+        self._tasks.append(self._background.create_task(store.watch()))
+        return store
+
     def _proxy(self, pod: Pod, environment: dict[str, str], *, may_grow: bool = False) -> Proxy:
         settings = from_env(
             {
@@ -281,9 +317,7 @@ class Pods:
         metrics = Metrics("test")
         state = MeshState(settings.network, settings.node)
         _tell(state, self.objects)
-        store = CertificateStore(
-            self.authority, TlsSettings(), lambda: datetime.datetime.now(datetime.UTC) + self.later
-        )
+        store = self._certificates()
         sockets = bind_all(data_addresses(settings), settings.socket_options, kept_alive=KEPT_ALIVE)
         logs = cast("Logs", SimpleNamespace(access=access))
         revoked = None if settings.crl_path is None else RevocationFile(settings.crl_path)

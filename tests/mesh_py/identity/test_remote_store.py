@@ -61,6 +61,10 @@ class Authority:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.at_once = self.most_at_once = 0
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
 
     async def fetch(self, identity: SpiffeId) -> Credentials:
         self.asked.append(identity.service_account)
@@ -200,6 +204,14 @@ async def test_what_is_here_is_not_fetched_ahead_again(world):
     await world.store.fetch(CART)
     world.store.prefetch(CART)
     assert await world.idle() == ["cart"]
+
+
+async def test_with_the_watch_ends_the_source():
+    world = World()
+    async with world.running():
+        await world.store.fetch(CART)
+        assert not world.authority.is_closed
+    assert world.authority.is_closed
 
 
 # Renewing it ------------------------------------------------------------------------------------------------------

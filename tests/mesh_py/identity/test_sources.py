@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import logging
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -65,7 +64,6 @@ def no_authority() -> LocalCa:
 def everything(triple: FileTriple, folder: Path) -> CertificateSettings:
     """All that can be set; the tests take away what comes first."""
     return CertificateSettings(
-        ca_address="https://istiod.istio-system.svc:15012",
         cert_chain=triple.cert_chain,
         key=triple.key,
         root_cert=triple.root_cert,
@@ -77,11 +75,10 @@ def everything(triple: FileTriple, folder: Path) -> CertificateSettings:
 
 
 def test_the_first_that_is_set_wins(everything, triple, folder, authority, caplog):
-    settings = replace(everything, ca_address="")
     embedded = LocalCa.throw_away(NOW)
-    assert choose_source(settings, clock, fake_ca=no_authority, embedded_ca=embedded) == triple
+    assert choose_source(everything, clock, fake_ca=no_authority, embedded_ca=embedded) == triple
 
-    settings = replace(settings, cert_chain=None, key=None, root_cert=None)
+    settings = replace(everything, cert_chain=None, key=None, root_cert=None)
     assert choose_source(settings, clock, fake_ca=no_authority, embedded_ca=embedded) == CertificateFolder(folder)
 
     settings = replace(settings, cert_dir=None)
@@ -94,23 +91,7 @@ def test_the_first_that_is_set_wins(everything, triple, folder, authority, caplo
     chosen = choose_source(settings, clock, fake_ca=no_authority, embedded_ca=embedded)
     assert chosen == OwnAuthority(embedded, clock, HOUR)
 
-    with pytest.raises(TlsConfigError, match=r"^no certificates: set WORKLOAD_CERT_CHAIN"):
-        choose_source(settings, clock, fake_ca=no_authority)
-
-
-@pytest.mark.parametrize("with_triple", [True, False])
-def test_a_ca_address_falls_back_on_files_and_says_so(everything, triple, folder, with_triple, caplog):
-    settings = everything if with_triple else replace(everything, cert_chain=None, key=None, root_cert=None)
-    with caplog.at_level(logging.WARNING):
-        chosen = choose_source(settings, clock, fake_ca=no_authority)
-    assert chosen == (triple if with_triple else CertificateFolder(folder))
-    assert "CA_ADDRESS=https://istiod.istio-system.svc:15012: asking" in caplog.text
-    assert "the files are used" in caplog.text
-
-
-def test_a_ca_address_alone_is_refused_and_never_replaced_by_a_fake(everything):
-    settings = CertificateSettings(ca_address="istiod:15012", fake_ca=True)
-    with pytest.raises(TlsConfigError, match=r"^CA_ADDRESS=istiod:15012: asking a certificate authority is not"):
+    with pytest.raises(TlsConfigError, match=r"^no certificates: set CA_ADDRESS, or WORKLOAD_CERT_CHAIN"):
         choose_source(settings, clock, fake_ca=no_authority)
 
 

@@ -230,7 +230,7 @@ async def test_a_renewed_certificate_is_used_and_breaks_nothing(pods: Pods) -> N
         await talk(old, b"hello")
         for pod in (sleep, server):
             pods.authority.renew(pod.name)
-            await pod.its_proxy.certificates.refresh()
+            await pod.its_proxy.refresh()
         await talk(old, b"still here")
         pods.change("sleep", workload_ips=(sleep.ip, other := loopback_address()))
         async with sleep.call(app.authority, source=other) as new:

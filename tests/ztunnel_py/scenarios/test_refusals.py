@@ -280,6 +280,6 @@ async def test_one_failure_is_not_held_against_the_next(pods: Pods) -> None:
             await read_to_end(caller)
         pods.authority.refuses.clear()
         pods.authority.versions["server"] = 1
-        await server.its_proxy.certificates.refresh()
+        await server.its_proxy.refresh()
         async with sleep.call(app.authority) as caller:
             await talk(caller, b"hello")
