@@ -1,0 +1,67 @@
+"""How much one backend may be asked at once: Envoy's circuit breakers [pure]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mesh_py.http.errors import UpstreamOverflow
+
+NO_LIMIT = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitLimits:
+    """DestinationRule's `connectionPool`. Istio sets none of them by itself."""
+
+    max_connections: int = NO_LIMIT
+    max_pending: int = NO_LIMIT
+    """Requests that wait for a connection."""
+    max_requests: int = NO_LIMIT
+    """Requests under way, waiting ones included."""
+    max_retries: int = NO_LIMIT
+    """Retries under way."""
+
+
+NO_LIMITS = CircuitLimits()
+
+
+class Circuit:
+    """What is under way at one backend. Everything that was taken has to be given back."""
+
+    __slots__ = ("connections", "limits", "overflows", "pending", "requests", "retries")
+
+    def __init__(self, limits: CircuitLimits = NO_LIMITS) -> None:
+        self.limits = limits
+        self.connections = 0
+        self.pending = 0
+        self.requests = 0
+        self.retries = 0
+        self.overflows = 0
+        """Refused so far, for the statistics."""
+
+    def take_request(self) -> None:
+        """One more request. Raises UpstreamOverflow."""
+        self._check(self.requests, self.limits.max_requests, "requests")
+        self.requests += 1
+
+    def take_pending(self) -> None:
+        """One more request waits for a connection. Raises UpstreamOverflow."""
+        self._check(self.pending, self.limits.max_pending, "waiting requests")
+        self.pending += 1
+
+    def may_connect(self) -> bool:
+        """Whether one more connection may be opened; else a request waits for one that is there."""
+        return self.connections < self.limits.max_connections
+
+    def take_retry(self) -> bool:
+        """One more retry, if there is room: without, the failure stands."""
+        if self.retries >= self.limits.max_retries:
+            self.overflows += 1
+            return False
+        self.retries += 1
+        return True
+
+    def _check(self, count: int, most: int, what: str) -> None:
+        if count >= most:
+            self.overflows += 1
+            raise UpstreamOverflow(f"no more than {most} {what} at once")

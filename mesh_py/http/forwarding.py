@@ -1,0 +1,160 @@
+"""What a proxy writes into requests and responses about itself and the client, as Envoy and Istio do [pure].
+
+Nothing here decides: the values (an id, a time, who the peer proved to be) come in as arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mesh_py.http.messages import HttpRequest, HttpResponse
+
+XFCC = "x-forwarded-client-cert"
+# Envoy's own knobs and reports, which nobody outside the mesh may send (its `internal` headers).
+_INTERNAL = frozenset(
+    {
+        "x-envoy-attempt-count",
+        "x-envoy-decorator-operation",
+        "x-envoy-expected-rq-timeout-ms",
+        "x-envoy-external-address",
+        "x-envoy-internal",
+        "x-envoy-ip-tags",
+        "x-envoy-max-retries",
+        "x-envoy-original-host",
+        "x-envoy-original-path",
+        "x-envoy-retry-on",
+        "x-envoy-retry-grpc-on",
+        "x-envoy-upstream-alt-stat-name",
+        "x-envoy-upstream-rq-per-try-timeout-ms",
+        "x-envoy-upstream-rq-timeout-ms",
+    }
+)
+
+
+def remove_internal(request: HttpRequest) -> None:
+    """Take away what only the mesh may say, from a request that comes from outside it."""
+    headers = request.headers
+    if any(name.startswith("x-envoy-") for name, _ in headers.fields):
+        headers.drop(*_INTERNAL)
+
+
+def mark_request(request: HttpRequest, request_id: str, client_ip: str | None = None) -> None:
+    """Fill in what every request in a mesh has: `x-request-id` and `x-forwarded-proto` unless they came along.
+
+    `client_ip` joins `x-forwarded-for`; Istio's sidecars and waypoints give none, its gateways do.
+    """
+    headers = request.headers
+    if "x-request-id" not in headers:
+        headers.add("x-request-id", request_id)
+    if "x-forwarded-proto" not in headers:
+        headers.add("x-forwarded-proto", request.scheme)
+    if client_ip is not None:
+        headers.append("x-forwarded-for", client_ip)
+
+
+def remote_address(request: HttpRequest, peer_ip: str, trusted_hops: int = 0) -> str:
+    """The client's address: of `x-forwarded-for` so many trusted hops from its end, else the peer's."""
+    if trusted_hops:
+        listed = [part.strip() for part in (request.headers.joined("x-forwarded-for") or "").split(",") if part.strip()]
+        if len(listed) >= trusted_hops:
+            return listed[-trusted_hops]
+    return peer_ip
+
+
+# Responses ----------------------------------------------------------------------
+
+
+class ServerHeader(Enum):
+    """What becomes of the `server` field (Envoy's `server_header_transformation`)."""
+
+    OVERWRITE = "OVERWRITE"
+    APPEND_IF_ABSENT = "APPEND_IF_ABSENT"
+    PASS_THROUGH = "PASS_THROUGH"
+
+
+def mark_response(
+    response: HttpResponse,
+    *,
+    server: str = "istio-envoy",
+    rule: ServerHeader = ServerHeader.OVERWRITE,
+    date: str = "",
+    service_time: float | None = None,
+    via: str = "",
+) -> None:
+    """Fill in `server`, `date` (RFC 9110 5.6.7, unless there), the seconds upstream took, and `via` if there is one."""
+    headers = response.headers
+    if rule is ServerHeader.OVERWRITE or (rule is ServerHeader.APPEND_IF_ABSENT and "server" not in headers):
+        headers.set("server", server)
+    if date and "date" not in headers:
+        headers.add("date", date)
+    if service_time is not None:
+        headers.set("x-envoy-upstream-service-time", str(int(service_time * 1000)))
+    if via:
+        headers.append("via", via)
+
+
+# The client's certificate --------------------------------------------------------
+
+
+class ClientCertRule(Enum):
+    """What becomes of `x-forwarded-client-cert` (Envoy's `forward_client_cert_details`)."""
+
+    SANITIZE = "SANITIZE"
+    """Never passed on. Envoy's default, and a waypoint's inside."""
+    FORWARD_ONLY = "FORWARD_ONLY"
+    """Passed on where the peer showed a certificate."""
+    APPEND_FORWARD = "APPEND_FORWARD"
+    """The peer's added behind what came. A sidecar's inbound."""
+    SANITIZE_SET = "SANITIZE_SET"
+    """The peer's alone. A gateway's."""
+    ALWAYS_FORWARD_ONLY = "ALWAYS_FORWARD_ONLY"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCert:
+    """Who is at both ends of a mutual TLS connection."""
+
+    uri: str = ""
+    """The client's SPIFFE id."""
+    by: str = ""
+    """Ours, which the client saw."""
+    hash: str = ""
+    """SHA-256 of the client's certificate, hexadecimal."""
+    subject: str | None = None
+    """None: not told. Empty is told."""
+    dns: tuple[str, ...] = ()
+
+    def element(self) -> str:
+        """One element of the header, its keys in Envoy's order."""
+        parts = [f"By={_quoted(self.by)}"] if self.by else []
+        if self.hash:
+            parts.append(f"Hash={self.hash}")
+        if self.subject is not None:
+            parts.append(f'Subject="{_escaped(self.subject)}"')
+        parts.append(f"URI={_quoted(self.uri)}")
+        return ";".join([*parts, *(f"DNS={_quoted(name)}" for name in self.dns)])
+
+
+def forward_client_cert(request: HttpRequest, rule: ClientCertRule, cert: ClientCert | None) -> None:
+    """Apply the rule; `cert` is None where the peer showed no certificate, and then nothing it says is believed."""
+    headers = request.headers
+    if rule is ClientCertRule.ALWAYS_FORWARD_ONLY:
+        return
+    if rule is ClientCertRule.SANITIZE or cert is None:
+        headers.drop(XFCC)
+    elif rule is ClientCertRule.SANITIZE_SET:
+        headers.set(XFCC, cert.element())
+    elif rule is ClientCertRule.APPEND_FORWARD:
+        headers.append(XFCC, cert.element())
+
+
+def _quoted(value: str) -> str:
+    """In quotes where a character would end the value."""
+    return f'"{_escaped(value)}"' if any(character in value for character in ',;="') else value
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
