@@ -1,4 +1,4 @@
-"""A control plane's certificates and clients of grpcio; conversations over sockets are held on both event loops."""
+"""A control plane's certificates and clients of grpcio; conversations in one process are held on both event loops."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from tests.support.processes import loopback_address
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+OTHER_PROCESSES = {"test_app.py", "test_proxyless.py"}
+"""There the loop under test is another one than the test's."""
+
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"asyncio": loops["asyncio"]} if item.path.name in OTHER_PROCESSES else loops
 
 
 @pytest.fixture(scope="session")
