@@ -37,6 +37,8 @@ Examples:
   python -m istiod_py token istio-system/ztunnel --node node-a    a token, to be AUTH_TOKEN
   python -m istiod_py token shop/cart --ttl 10m > cart.token
   python -m istiod_py root-cert                     what to trust (XDS_ROOT_CA, CA_ROOT_CA)
+  python -m istiod_py --config mesh/ envoy-bootstrap default/sleep --out sleep/    for a real Envoy
+  python -m istiod_py --config mesh/ envoy-resources default/sleep    what it will be told
   curl http://127.0.0.1:15014/debug                 who is connected, what is served, what is wrong
 
 \b
@@ -109,6 +111,48 @@ def root_cert(outer: dict[str, Any], /, **parameters: Any) -> int:
     from istiod_py.command_token import print_roots
 
     return print_roots(layers_of(TABLE, merged(outer, parameters)))
+
+
+@cli.command("envoy-bootstrap", help="Write what a pod's real Envoy starts with: its place, its token, who we are.")
+@click.argument("pod", metavar="NAMESPACE/POD")
+@click.option("--out", type=click.Path(file_okay=False), required=True, metavar="DIR", help="Where the files go.")
+@click.option("--control-plane", metavar="HOST:PORT", help="Where we are reached. (default: --bind, port 15012)")
+@click.option("--token-file", metavar="FILE", help="Its bearer token. (default: one is made, for 12 hours)")
+@click.option("--certificate", metavar="FILE", help="In place of a token: its certificate chain ...")
+@click.option("--key", metavar="FILE", help="... and the private key.")
+@settings_options(TABLE, SETTINGS_FLAG)
+@click.pass_obj
+def envoy_bootstrap(
+    outer: dict[str, Any],
+    /,
+    pod: str,
+    out: str,
+    control_plane: str | None,
+    token_file: str | None,
+    certificate: str | None,
+    key: str | None,
+    **parameters: Any,
+) -> int:
+    """See command_envoy.write_bootstrap."""
+    from pathlib import Path
+
+    from istiod_py.command_envoy import Proof, write_bootstrap
+
+    layers = layers_of(TABLE, merged(outer, parameters))
+    return write_bootstrap(layers, pod, Path(out), Proof(token_file, certificate, key), control_plane)
+
+
+@cli.command("envoy-resources", help="Print all that a pod's Envoy would be told, but for its certificates.")
+@click.argument("pod", metavar="NAMESPACE/POD")
+@click.option("--form", type=click.Choice(["today", "1.18"]), default="today", show_default=True, help="Whose form.")
+@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+@settings_options(TABLE, SETTINGS_FLAG)
+@click.pass_obj
+def envoy_resources(outer: dict[str, Any], /, pod: str, form: str, output: str, **parameters: Any) -> int:
+    """See command_envoy.print_resources."""
+    from istiod_py.command_envoy import print_resources
+
+    return print_resources(layers_of(TABLE, merged(outer, parameters)), pod, form, output)
 
 
 @cli.group(help="Look at settings without starting anything.")

@@ -10,11 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from istiod_py.ambient.build import build
-from istiod_py.envoy.form_118 import RELEASE_1_18
-from istiod_py.envoy.form_today import TODAY
+from istiod_py.command_envoy import FORMS, as_yaml
 from istiod_py.envoy.mesh import EnvoyMesh
 from istiod_py.envoy.node import EnvoyNode, ProxyType
 from istiod_py.envoy.resources import resources_of
@@ -23,7 +20,6 @@ from mesh_py.manifests.reader import read_manifests
 from mesh_py.model.address import parse_ip
 
 if TYPE_CHECKING:
-    from istiod_py.envoy.form import Form
     from istiod_py.envoy.resources import EnvoyResources
 
 FOLDER = Path(__file__).parent / "golden"
@@ -36,7 +32,6 @@ NODES = {
     "waypoint": EnvoyNode(ProxyType.WAYPOINT, parse_ip("10.1.0.9"), "waypoint", "default"),
     "router": EnvoyNode(ProxyType.ROUTER, parse_ip("10.1.0.8"), "ingress", "default"),
 }
-FORMS: dict[str, Form] = {"today": TODAY, "1.18": RELEASE_1_18}
 CASES = [("sidecar", "today"), ("waypoint", "today"), ("router", "today"), ("sidecar", "1.18"), ("waypoint", "1.18")]
 
 
@@ -53,20 +48,12 @@ def golden_resources(node: str, form: str) -> EnvoyResources:
 
 def golden_text(node: str, form: str) -> str:
     """The same as the golden file has it."""
-    told = golden_resources(node, form)._asdict()
-    return yaml.dump({kind: dict(named) for kind, named in told.items()}, Dumper=_Plain, sort_keys=False, width=120)
+    return as_yaml(golden_resources(node, form))
 
 
 def golden_file(node: str, form: str) -> Path:
     """Where it lies."""
     return FOLDER / f"{node}-{form}.yaml"
-
-
-class _Plain(yaml.SafeDumper):
-    """Without anchors: what is there twice is written twice."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
 
 
 if __name__ == "__main__":
