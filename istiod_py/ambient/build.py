@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from istiod_py.ambient import targets
 from istiod_py.ambient.context import Context
 from istiod_py.ambient.entries import endpoint_workloads, entry_workload
 from istiod_py.ambient.local_objects import add_local_objects
@@ -41,7 +40,7 @@ def build(manifests: Manifests, options: AmbientOptions = DEFAULTS) -> Mesh:
     workloads = {one.uid: one for one in _workloads(context, surroundings, data_planes, notices)}
     told_services = {str(facts.service.key): facts.service for facts in services}
     told_policies = dict(policies.by_key)
-    notices += [*policies.notices, *surroundings.notices, *targets.notices(context, services)]
+    notices += [*policies.notices, *surroundings.notices]
     notices += add_local_objects(
         manifests.local_configs, workloads, told_services, told_policies, context.mesh.trust_domain
     )
