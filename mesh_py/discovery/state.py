@@ -32,6 +32,14 @@ class Changed(NamedTuple):
     policies: int = 0
 
 
+class Told(NamedTuple):
+    """Whom one source of the mesh has spoken of, by key: where there are several, each replaces its own only."""
+
+    workloads: frozenset[str] = frozenset()
+    services: frozenset[NamespacedHostname] = frozenset()
+    policies: frozenset[str] = frozenset()
+
+
 class MeshState:
     """The mesh as one proxy knows it.
 
@@ -119,14 +127,26 @@ class MeshState:
             self._changed()
 
     def replace(
-        self, workloads: Iterable[Workload], services: Iterable[Service], policies: Iterable[Policy]
+        self,
+        workloads: Iterable[Workload],
+        services: Iterable[Service],
+        policies: Iterable[Policy],
+        *,
+        before: Told | None = None,
     ) -> Changed:
-        """Make these the whole mesh, touching only what differs."""
+        """Make these the whole mesh, touching only what differs.
+
+        With `before`, what its source said last, only those are replaced, and the rest stays.
+        """
+        if before is None:
+            before = Told(
+                frozenset(self.workloads.by_uid), frozenset(self.services.by_key), frozenset(self.policies.keys())
+            )
         with self.batch():
             return Changed(
-                self._replace_workloads({w.uid: w for w in workloads}),
-                self._replace_services({s.key: s for s in services}),
-                self._replace_policies({p.key: p for p in policies}),
+                self._replace_workloads({w.uid: w for w in workloads}, before.workloads),
+                self._replace_services({s.key: s for s in services}, before.services),
+                self._replace_policies({p.key: p for p in policies}, before.policies),
             )
 
     @contextmanager
@@ -190,8 +210,8 @@ class MeshState:
             for callback in tuple(self._watchers):
                 callback()
 
-    def _replace_workloads(self, new: dict[str, Workload]) -> int:
-        gone = [uid for uid in self.workloads.by_uid if uid not in new]
+    def _replace_workloads(self, new: dict[str, Workload], before: frozenset[str]) -> int:
+        gone = before - new.keys()
         fresh = [w for w in new.values() if self.workloads.by_uid.get(w.uid) != w]
         for uid in gone:
             self.remove_workload(uid)
@@ -199,9 +219,9 @@ class MeshState:
             self.upsert_workload(workload)
         return len(gone) + len(fresh)
 
-    def _replace_services(self, new: dict[NamespacedHostname, Service]) -> int:
+    def _replace_services(self, new: dict[NamespacedHostname, Service], before: frozenset[NamespacedHostname]) -> int:
         known = self.services.by_key
-        gone = [key for key in known if key not in new]
+        gone = before - new.keys()
         fresh = [s for s in new.values() if s.key not in known or known[s.key].service != s]
         for key in gone:
             self.remove_service(key)
@@ -209,8 +229,8 @@ class MeshState:
             self.upsert_service(service)
         return len(gone) + len(fresh)
 
-    def _replace_policies(self, new: dict[str, Policy]) -> int:
-        gone = [key for key in self.policies.keys() if key not in new]  # noqa: SIM118 - not a dict
+    def _replace_policies(self, new: dict[str, Policy], before: frozenset[str]) -> int:
+        gone = before - new.keys()
         fresh = [policy for key, policy in new.items() if self.policies.get(key) != policy]
         for key in gone:
             self.remove_policy(key)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mesh_py.discovery.local_file import LocalConfig, read_local_config
 from mesh_py.discovery.problems import ConfigError
+from mesh_py.discovery.state import Told
 from mesh_py.process.listening import StartError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class MeshSource:
     _trust_domain: str
     _stamp: object = None
     _change: Change | None = None
+    _told: Told = field(default_factory=Told)
 
     @staticmethod
     def load(place: MeshPlace, change: Change | None = None) -> MeshSource:
@@ -73,8 +75,17 @@ class MeshSource:
         return source
 
     def apply(self, state: MeshState) -> None:
-        """Make `state` what the description says, touching only what differs."""
-        changed = state.replace(self.config.workloads, self.config.services, self.config.policies)
+        """Bring what the description says into `state`, touching only what differs from its last version.
+
+        What others have brought there, such as a control plane, stays; of one name the last word counts.
+        """
+        config = self.config
+        changed = state.replace(config.workloads, config.services, config.policies, before=self._told)
+        self._told = Told(
+            frozenset(workload.uid for workload in config.workloads),
+            frozenset(service.key for service in config.services),
+            frozenset(policy.key for policy in config.policies),
+        )
         log.info(
             "mesh: %d workloads, %d services, %d policies changed",
             changed.workloads,

@@ -15,6 +15,7 @@ from mesh_py.process import mesh_source
 from mesh_py.process.listening import StartError
 from mesh_py.process.mesh_source import MeshPlace, MeshSource
 from tests.support.processes import eventually
+from tests.support.world import workload
 from tests.support.ztunnel import Pod, mesh_yaml
 
 if TYPE_CHECKING:
@@ -64,6 +65,15 @@ def test_a_text_is_read_as_a_file_is() -> None:
     source, state = MeshSource.load(place(None, ONE)), MeshState()
     source.apply(state)
     assert names(state) == {"one"}
+
+
+async def test_what_others_have_brought_stays(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with followed(file, monkeypatch) as state:
+        state.upsert_workload(workload("theirs"))
+        edit(file, TWO)
+        await eventually(lambda: names(state) == {"one", "two", "theirs"}, "the edit is taken over")
+        edit(file, ONE)
+        await eventually(lambda: names(state) == {"one", "theirs"}, "the edit is undone")
 
 
 async def test_an_edit_takes_effect(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

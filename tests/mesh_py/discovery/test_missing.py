@@ -1,0 +1,101 @@
+"""Names to ask for, by what the mesh knows already."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh_py.discovery.inbound import parse_authority
+from mesh_py.discovery.missing import missing_for_inbound, missing_for_outbound
+from mesh_py.model.workload import WeightedWaypoint
+from tests.support.world import endpoint, gateway, ip, mesh, service, workload
+
+SOURCE = workload("client", "10.0.0.1")
+SERVICE_WAYPOINT = service("wp.example.com", namespace="infra")
+
+
+@pytest.mark.parametrize(
+    ("known", "names"),
+    [
+        pytest.param([], ["east/10.9.9.9"], id="a stranger"),
+        pytest.param([workload("w", "10.9.9.9", network="east")], [], id="a workload"),
+        pytest.param([workload("w", "10.9.9.9")], ["east/10.9.9.9"], id="a workload of another network"),
+        pytest.param([service("h", "east/10.9.9.9")], [], id="a service"),
+        pytest.param(
+            [workload("w", "10.9.9.9", network="east", waypoint=gateway("east/10.0.0.8"))],
+            ["east/10.0.0.8"],
+            id="a workload's waypoint, by address",
+        ),
+        pytest.param(
+            [service("h", "east/10.9.9.9", waypoint=gateway("infra/wp.example.com"))],
+            ["infra/wp.example.com"],
+            id="a service's waypoint, by name",
+        ),
+        pytest.param(
+            [service("h", "east/10.9.9.9", waypoint=gateway("infra/wp.example.com")), SERVICE_WAYPOINT],
+            [],
+            id="a waypoint that is known",
+        ),
+        pytest.param(
+            [
+                service(
+                    "h",
+                    "east/10.9.9.9",
+                    waypoint=gateway("infra/b"),
+                    weighted_waypoints=(
+                        WeightedWaypoint(gateway("infra/a"), 1),
+                        WeightedWaypoint(gateway("infra/b"), 1),
+                    ),
+                )
+            ],
+            ["infra/a", "infra/b"],
+            id="weighted waypoints, each once",
+        ),
+        pytest.param(
+            [
+                service("h", "east/10.9.9.9"),
+                workload("far", network="west", network_gateway=gateway("west/1.1.1.9"), services={"default/h": {}}),
+            ],
+            ["west/1.1.1.9"],
+            id="the gateway to an endpoint",
+        ),
+        pytest.param(
+            [service("h", "east/10.9.9.9", endpoints={"uid": endpoint("uid")})], ["uid"], id="an endpoint by its uid"
+        ),
+    ],
+)
+def test_names_for_an_outbound_connection(known, names: list[str]) -> None:
+    state = mesh(SOURCE, *known, network="east")
+    assert missing_for_outbound(state, SOURCE, ip("10.9.9.9")) == tuple(names)
+
+
+def test_loopback_is_nobodys_to_ask_for() -> None:
+    assert missing_for_outbound(mesh(), SOURCE, ip("127.0.0.1")) == ()
+
+
+@pytest.mark.parametrize(
+    ("known", "authority", "names"),
+    [
+        pytest.param([], "10.0.0.1:80", ["/10.5.5.5"], id="who calls"),
+        pytest.param([workload("w", "10.5.5.5")], "10.0.0.1:80", [], id="all is known"),
+        pytest.param([workload("w", "10.5.5.5")], None, [], id="plaintext"),
+        pytest.param([workload("w", "10.5.5.5")], "10.96.0.1:80", ["/10.96.0.1"], id="an address that is not ours"),
+        pytest.param(
+            [workload("w", "10.5.5.5"), service("h", "10.96.0.1", waypoint=gateway("infra/wp"))],
+            "10.96.0.1:80",
+            ["infra/wp"],
+            id="whose waypoint we may be",
+        ),
+        pytest.param(
+            [workload("w", "10.5.5.5")],
+            "reviews.shop.svc.cluster.local:80",
+            ["shop/reviews.shop.svc.cluster.local"],
+            id="a service of Kubernetes, by name",
+        ),
+        pytest.param([workload("w", "10.5.5.5")], "example.com:80", ["default/example.com"], id="another name"),
+        pytest.param([workload("w", "10.5.5.5"), service("example.com")], "example.com:80", [], id="a known name"),
+    ],
+)
+def test_names_for_an_inbound_connection(known, authority: str | None, names: list[str]) -> None:
+    asked = None if authority is None else parse_authority(authority)
+    found = missing_for_inbound(mesh(SOURCE, *known), ip("10.5.5.5"), ip("10.0.0.1"), SOURCE, asked)
+    assert found == tuple(names)
