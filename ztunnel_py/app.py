@@ -12,6 +12,7 @@ import contextlib
 import datetime
 import itertools
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hbone_py.aio.reactor import Reactor
@@ -48,11 +49,15 @@ if TYPE_CHECKING:
     from ztunnel_py.config import Settings
     from ztunnel_py.context import ProxyContext
     from ztunnel_py.dns_proxy import DnsServer
+    from ztunnel_py.following import Following
     from ztunnel_py.stub_backends import StubBackends
 
 log = logging.getLogger("app")
 
 __all__ = ["StartError", "run"]
+
+STATE_MANAGER = "state manager"
+"""What readiness waits for under ztunnel's name: that the mesh is known."""
 
 
 async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBackends | None = None) -> int:
@@ -86,18 +91,33 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
     sink.attach(asyncio.get_running_loop())
     metrics = Metrics(_version())
     metrics.count_lost_lines(lambda: sink.dropped)
-    readiness = Readiness("state manager", "proxy", *(["dns proxy"] if settings.dns else []))
+    readiness = Readiness(STATE_MANAGER, "proxy", *(["dns proxy"] if settings.dns else []))
     with stop_signals(stop, now):
         state = MeshState(settings.network, settings.node)
         source.apply(state)
-        readiness.done("state manager")
-        plane = DataPlane.start(settings, sockets, state, store, logs, metrics, revoked=revoked)
+        following = _following(settings, state, metrics)
+        plane = DataPlane.start(
+            settings,
+            sockets,
+            state,
+            store,
+            logs,
+            metrics,
+            may_grow=following is not None,
+            names=None if following is None else following.names,
+            revoked=revoked,
+        )
         readiness.done("proxy")
         surfaces = Surfaces(settings, plane, logs, metrics, readiness, source, stop, stubs)
         async with contextlib.AsyncExitStack() as stack:
             await surfaces.serve(stack, surface_sockets, worker)
             dns = await _serve_names(stack, plane.context, sockets)
             readiness.done("dns proxy")
+            if following is None:
+                readiness.done(STATE_MANAGER)
+            else:
+                known = partial(readiness.done, STATE_MANAGER)
+                await stack.enter_async_context(background(following.run(known)))
             await stack.enter_async_context(background(source.follow(state), store.watch(), plane.background()))
             for name, sock in (sockets | surface_sockets).items():
                 if not name.startswith(STUB_INBOUND):
@@ -115,6 +135,15 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
     logs.uninstall()
     sink.close()
     return 0
+
+
+def _following(settings: Settings, state: MeshState, metrics: Metrics) -> Following | None:
+    """The control plane, where there is one."""
+    if settings.discovery is None:
+        return None
+    from ztunnel_py.following import Following  # its messages are many
+
+    return Following(settings.discovery, settings.tls, state, metrics, settings.state_wait)
 
 
 async def _serve_names(

@@ -18,7 +18,8 @@ from mesh_py.identity.sources import CertificateSettings
 from mesh_py.process.memory_limit import memory_limit
 from mesh_py.process.mesh_source import MeshPlace
 from mesh_py.settings import control_plane
-from mesh_py.settings.control_plane import endpoint
+from mesh_py.settings.control_plane import XDS, endpoint
+from mesh_py.settings.discovery import XDS_ON_DEMAND, DiscoverySettings, discovery
 from mesh_py.settings.kinds import WorkloadInfo, is_loopback
 from mesh_py.settings.source import SettingsError, from_environment, from_flags
 from ztunnel_py import settings_table as table
@@ -70,6 +71,8 @@ class Settings:
     """... or this text. At most one is set."""
     watch_file: bool
     """Follow edits of the file (ztunnel never does)."""
+    discovery: DiscoverySettings | None
+    """The control plane to follow; None: there is none."""
     stub_backends: bool
     """Move the mesh onto loopback, and stand in for its applications."""
     certificates: CertificateSettings
@@ -156,9 +159,9 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
     values = with_stub_defaults(layers)
     for setting in table.TABLE.all:
         values[setting]  # every value must be readable, used or not
-    _refuse_what_is_not_built(values)
     mode = _mode(values, environ)
     bind, local_bind = _addresses(values)
+    dns = read_dns_settings(values, mode, local_bind)
     return Settings(
         mode=mode,
         node=values[table.NODE_NAME],
@@ -168,6 +171,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         cluster_domain=values[table.CLUSTER_DOMAIN],
         trust_domain=values[table.TRUST_DOMAIN],
         **_mesh_source(values),
+        discovery=_discovery(values, environ, dns),
         stub_backends=values[table.STUB_BACKENDS],
         certificates=_certificates(values, mode, environ),
         fake_ca_folder=values[table.FAKE_CA_DIR] or user_folder(environ),
@@ -178,7 +182,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         socks_as=values[table.SOCKS5_SOURCE_WORKLOAD],
         proxy_protocol_capture=_proxy_protocol(values, bind),
         ipv6=values[table.IPV6_ENABLED],
-        dns=read_dns_settings(values, mode, local_bind),
+        dns=dns,
         tls=_tls(values, environ),
         http2=_http2(values),
         deadlines=_deadlines(values),
@@ -203,13 +207,6 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
     )
 
 
-def _refuse_what_is_not_built(values: Values) -> None:
-    """What a setting promises is kept or refused, never ignored."""
-    if address := values[table.XDS_ADDRESS]:
-        where = values.origin(table.XDS_ADDRESS)
-        raise SettingsError(f"{where}: following the control plane at {address!r} is not built yet: leave it empty")
-
-
 def _mode(values: Values, environ: Mapping[str, str]) -> Mode:
     mode = values[table.PROXY_MODE]
     if mode is None and environ.get("INPOD_UDS"):
@@ -229,12 +226,29 @@ def _workload(values: Values, mode: Mode) -> WorkloadInfo | None:
 
 def _mesh_source(values: Values) -> dict[str, Any]:
     path, text = values[table.LOCAL_XDS_PATH], values[table.LOCAL_XDS]
-    if path is None and text is None:
-        raise SettingsError("no mesh: set LOCAL_XDS_PATH (a YAML file) or LOCAL_XDS (its text)")
+    if path is None and text is None and not values[XDS.address].strip():
+        raise SettingsError(
+            "no mesh: set LOCAL_XDS_PATH (a YAML file), LOCAL_XDS (its text) or XDS_ADDRESS (a control plane)"
+        )
     if path is not None and text is not None:
         both = f"{values.origin(table.LOCAL_XDS_PATH)} and {values.origin(table.LOCAL_XDS)}"
         raise SettingsError(f"{both}: only one of them can be the mesh: leave out the other")
     return {"local_xds_path": path, "local_xds": text, "watch_file": values[table.LOCAL_XDS_WATCH]}
+
+
+def _discovery(values: Values, environ: Mapping[str, str], dns: DnsSettings | None) -> DiscoverySettings | None:
+    found = discovery(
+        values, environ, "ztunnel", node_name=values[table.NODE_NAME], cluster_id=values[table.CLUSTER_ID]
+    )
+    if found is not None and values[table.STUB_BACKENDS]:
+        where = values.origin(XDS.address)
+        raise SettingsError(f"{where}: stub backends stand in for a described mesh, not for a live one: leave it empty")
+    if found is not None and found.on_demand and dns is not None:
+        where = values.origin(XDS_ON_DEMAND)
+        raise SettingsError(
+            f"{where}: DNS needs to know all names, so it cannot go with on demand: set ISTIO_META_DNS_CAPTURE=false"
+        )
+    return found
 
 
 def _certificates(values: Values, mode: Mode, environ: Mapping[str, str]) -> CertificateSettings:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mesh_py.telemetry.access_log import AccessLog
     from mesh_py.telemetry.facts import Parties
     from mesh_py.telemetry.metrics import Metrics
+    from mesh_py.xds.on_demand import OnDemand
     from ztunnel_py.config import Settings
     from ztunnel_py.revocation import RevocationGuard
 
@@ -57,6 +58,8 @@ class ProxyContext:
     """We may connect to applications with the client's own address (3.6)."""
     may_grow: bool = False
     """Discovery may still bring what is not known: then a connection waits for its workload a while (2.1, 3.2)."""
+    names: OnDemand | None = None
+    """Whom to ask for addresses, where they are known on demand only."""
     revocation: RevocationGuard | None = None
     """Who is no longer let in, where there are revocation lists."""
     verdict_level: int = field(init=False)

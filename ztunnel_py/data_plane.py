@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mesh_py.identity.revocation import RevocationFile
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
+    from mesh_py.xds.on_demand import OnDemand
     from ztunnel_py.config import Settings
 
 log = logging.getLogger("proxy")
@@ -58,11 +59,13 @@ class DataPlane:
         metrics: Metrics,
         *,
         may_grow: bool = False,
+        names: OnDemand | None = None,
         revoked: RevocationFile | None = None,
     ) -> DataPlane:
         """Serve on bound sockets: `outbound`, `inbound` (also `inbound IP`), `plaintext`, `socks5` where it is on.
 
         `may_grow` says that discovery may still bring what is not known: then connections wait for their workload.
+        `names` is whom they ask for what is known on demand only.
         `revoked` holds the revocation lists that peers are judged by.
         """
         reactor = Reactor.current()
@@ -78,6 +81,7 @@ class DataPlane:
             illegal_ports=illegal_ports(settings, sockets),
             preserves_source=_try_transparent(settings, sockets),
             may_grow=may_grow,
+            names=names,
             revocation=None if revoked is None else RevocationGuard(revoked, metrics),
         )
         outbound, inbound, passthrough = Outbound(context), Inbound(context), InboundPassthrough(context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mesh_py.settings.control_plane import XDS
 from ztunnel_py.settings_table import (
     AUTHZ_INFO,
     CA_ADDRESS,
@@ -19,7 +20,6 @@ from ztunnel_py.settings_table import (
     WORKLOAD_CERT_DIR,
     WORKLOAD_KEY,
     WORKLOAD_ROOT_CERT,
-    XDS_ADDRESS,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _MEANS_A_PROXY: tuple[Setting[Any], ...] = (
     LOCAL_XDS_PATH,
     LOCAL_XDS,
     STUB_BACKENDS,
-    XDS_ADDRESS,
+    XDS.address,
     CA_ADDRESS,
     PROXY_MODE,
     PROXY_WORKLOAD_INFO,

@@ -9,6 +9,7 @@ from hbone_py.aio.splice import Splice
 from hbone_py.aio.tcp import Listener, SocketAddress, reset
 from hbone_py.errors import HboneError
 from mesh_py.discovery.inbound import guess_service
+from mesh_py.discovery.missing import missing_for_inbound
 from mesh_py.model.address import parse_ip
 from mesh_py.model.errors import SelfCall
 from mesh_py.policy.match import ConnectionFacts as PolicyFacts
@@ -64,7 +65,10 @@ class PlainConnection(JudgedConnection):
             self._drop()
             self.refused(SelfCall())
         else:
-            self.when_workload_known(self._begin)
+            self.when_known(self._missing, self._begin)
+
+    def _missing(self, workload: Workload) -> tuple[str, ...]:
+        return missing_for_inbound(self.context.state, parse_ip(self.src[0]), parse_ip(self.dst[0]), workload)
 
     def _begin(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.relay import Relay
@@ -12,9 +13,16 @@ from hbone_py.connect import parse_forwarded_host
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
 from hbone_py.header_blocks import STATUS_200
 from hbone_py.proxy_protocol import build_preamble
-from mesh_py.discovery.inbound import find_inbound_upstream, guess_service, parse_authority, validate_destination
+from mesh_py.discovery.inbound import (
+    Authority,
+    find_inbound_upstream,
+    guess_service,
+    parse_authority,
+    validate_destination,
+)
+from mesh_py.discovery.missing import missing_for_inbound
 from mesh_py.model.address import parse_ip
-from mesh_py.model.errors import SelfCall
+from mesh_py.model.errors import BadAuthority, SelfCall
 from mesh_py.policy.match import ConnectionFacts as PolicyFacts
 from mesh_py.policy.rbac import authorize
 from mesh_py.telemetry.facts import ConnectionFacts, Party, ServiceFacts
@@ -81,9 +89,19 @@ class InboundTunnel(SilentDriver, JudgedConnection):
     def start(self, request: ConnectRequest, plans: Plans[InboundPlan]) -> None:
         """Steps 2 to 8 of 3.2: every refusal before the tunnel is a status."""
         if self.context.may_grow:
-            self.when_workload_known(lambda: self._begin(request, plans))
+            self.when_known(partial(self._missing, request), lambda: self._begin(request, plans))
         else:
             self._begin(request, plans)
+
+    def _missing(self, request: ConnectRequest, workload: Workload) -> tuple[str, ...]:
+        """What to ask for before the request can be judged; a broken one is refused without."""
+        authority: Authority | None
+        try:
+            authority = parse_authority(request.authority)
+        except BadAuthority:
+            authority = None
+        state = self.context.state
+        return missing_for_inbound(state, parse_ip(self.src[0]), parse_ip(self._local[0]), workload, authority)
 
     def _begin(self, request: ConnectRequest, plans: Plans[InboundPlan]) -> None:
         try:

@@ -7,6 +7,7 @@ what a late DENY would have stopped).
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import Connecting, SocketAddress, outgoing_socket, reset, show
@@ -14,13 +15,15 @@ from hbone_py.errors import ConnectionFailed, HboneError
 from mesh_py.model.errors import PolicyChanged, PolicyDenied
 from mesh_py.policy.explain import explain
 from mesh_py.policy.rbac import NO_ALLOW_POLICIES, authorize
+from ztunnel_py.asking import ask_for, is_asking_needed
 from ztunnel_py.connections import Connection
 from ztunnel_py.held import Held
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from mesh_py.model.workload import Workload
     from mesh_py.policy.match import ConnectionFacts as PolicyFacts
     from mesh_py.policy.rbac import PolicySet, Verdict
     from ztunnel_py.context import ProxyContext
@@ -56,6 +59,23 @@ class JudgedConnection(Connection):
             lambda: context.destination_workload(self._local) is not None,
             context.settings.state_wait,
             lambda _: held.go_on(lambda: None if self.is_closed else go_on()),
+        )
+
+    def when_known(self, missing: Callable[[Workload], Sequence[str]], go_on: Callable[[], None]) -> None:
+        """Go on once our workload is known and, on demand, what else its connection needs (hbone-controlplane 2.7)."""
+        self.when_workload_known(lambda: self._when_named(missing, go_on))
+
+    def _when_named(self, missing: Callable[[Workload], Sequence[str]], go_on: Callable[[], None]) -> None:
+        context = self.context
+        workload = context.destination_workload(self._local)
+        if context.names is None or workload is None or not is_asking_needed(context.names, partial(missing, workload)):
+            go_on()
+            return
+        held = Held(context.connections, self.cut)
+        ask_for(
+            context.names,
+            partial(missing, workload),
+            lambda: held.go_on(lambda: None if self.is_closed else go_on()),
         )
 
     def judge(self, policies: PolicySet, verdict: Verdict) -> None:

@@ -7,17 +7,20 @@ only where something must be waited for.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from hbone_py.aio.original_dst import original_destination
 from hbone_py.aio.pool import Pool
 from hbone_py.aio.tcp import Listener, SocketAddress, reset, show
 from hbone_py.errors import HboneError
+from mesh_py.discovery.missing import missing_for_outbound
 from mesh_py.discovery.resolve import resolve
 from mesh_py.model.address import is_loopback, parse_ip
 from mesh_py.model.errors import SelfCall
 from mesh_py.model.route import ByName, Direct, NestedTunnel, Tunnel
 from mesh_py.telemetry.labels import on_demand_dns_values
+from ztunnel_py.asking import ask_for, is_asking_needed
 from ztunnel_py.connections import Unexpected
 from ztunnel_py.held import Held
 from ztunnel_py.name_lookup import NameLookup
@@ -115,9 +118,20 @@ class Outbound:
         return Held(self.context.connections, lambda error: self._refuse(captured, error))
 
     def _find_way(self, captured: Captured) -> None:
+        """Where addresses are known on demand, those that are missing are asked for first."""
         source = self._find_source(captured)
         if source is None:
             raise self.context.no_source(captured.client)
+        names, destination = self.context.names, parse_ip(captured.destination[0])
+        missing = partial(missing_for_outbound, self.context.state, source, destination)
+        if names is None or not is_asking_needed(names, missing):
+            self._take_way(source, captured)
+            return
+        held = self._hold(captured)
+        go_on = partial(self._guarded, captured, lambda: self._take_way(source, captured))
+        ask_for(names, missing, lambda: held.go_on(go_on))
+
+    def _take_way(self, source: Workload, captured: Captured) -> None:
         self.dice.rolled = False
         self._follow(self._route(source, captured), source, captured)
 

@@ -6,7 +6,8 @@ real ztunnel's wherever the meaning is the same (hbone-dataplane 9, hbone-contro
 
 from __future__ import annotations
 
-from mesh_py.settings.control_plane import AUTH_TOKEN, CA
+from mesh_py.settings.control_plane import AUTH_TOKEN, CA, XDS
+from mesh_py.settings.discovery import NODE_SETTINGS, XDS_ON_DEMAND
 from mesh_py.settings.kinds import (
     ADDRESS,
     BOOLEAN,
@@ -66,7 +67,6 @@ STUB_BACKENDS = setting(
     "Try a mesh on this machine: every address moves to 127.x.y.z, its applications are stand-ins, its certificates "
     "come from a throw-away CA.",
 )
-XDS_ADDRESS = setting("XDS_ADDRESS", TEXT, "", "A control plane: not built yet, must be empty.", theirs="istiod")
 
 # Certificates
 WORKLOAD_CERT_CHAIN = unset("WORKLOAD_CERT_CHAIN", PATH, "Dedicated mode: our chain (PEM), re-read when it changes.")
@@ -206,10 +206,11 @@ TABLE = SettingsTable({
     "Whom it serves": (
         PROXY_MODE, NODE_NAME, PROXY_WORKLOAD_INFO, NETWORK, CLUSTER_ID, CLUSTER_DOMAIN, TRUST_DOMAIN,
     ),
-    "What it knows of the mesh": (LOCAL_XDS_PATH, LOCAL_XDS, LOCAL_XDS_WATCH, STUB_BACKENDS, XDS_ADDRESS),
+    "What it knows of the mesh": (LOCAL_XDS_PATH, LOCAL_XDS, LOCAL_XDS_WATCH, STUB_BACKENDS),
+    "The control plane it follows": (*XDS.all, XDS_ON_DEMAND, AUTH_TOKEN, *NODE_SETTINGS),
     "Certificates (the first that is set, in this order: CA, files, folder, fake CA)": (
-        CA_ADDRESS, CA_ROOT_CA, ALT_CA_HOSTNAME, AUTH_TOKEN, SECRET_TTL, WORKLOAD_CERT_CHAIN, WORKLOAD_KEY,
-        WORKLOAD_ROOT_CERT, WORKLOAD_CERT_DIR, FAKE_CA, FAKE_CA_DIR,
+        CA_ADDRESS, CA_ROOT_CA, ALT_CA_HOSTNAME, SECRET_TTL, WORKLOAD_CERT_CHAIN, WORKLOAD_KEY, WORKLOAD_ROOT_CERT,
+        WORKLOAD_CERT_DIR, FAKE_CA, FAKE_CA_DIR,
     ),
     "Where it listens": (
         PROXY_BIND_ADDRESS, PROXY_LOCAL_ADDRESS, OUTBOUND_PORT, PLAINTEXT_PORT, INBOUND_PORT, SOCKS5_PORT, ADMIN_PORT,

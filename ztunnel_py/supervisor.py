@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mesh_py.admin.readiness import Readiness
 from mesh_py.admin.worker_link import WorkerLinkError, ask
 from mesh_py.admin.workers import Workers
@@ -45,6 +47,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 STEADY_SECONDS = 10.0
 """A worker that lived so long is started again with the first pause."""
 _LOOK_SECONDS = 0.02
+_READY_LOOK_SECONDS = 0.1
 _SNAPSHOT_SECONDS = 5.0
 """How often the numbers of all are taken, so that a worker's death loses few."""
 
@@ -158,16 +161,17 @@ class Supervisor:
             log.error("%s (pid %d) does not answer: it is killed", path.name, child.pid)
             child.signal(signal.SIGKILL)
             return
-        self._up.add(path)
         self.workers.add(path)
         self._first_settled.set()
-        self._tell_readiness()
         log.info("%s serves (pid %d)", path.name, child.pid)
         if self._logs.filter != self._settings.log_filter:  # changed on the admin port while we run
             await self.workers.change_log_filter(str(self._logs.filter), reset=False)
+        await _until_it_is_ready(path)
+        self._up.add(path)
+        self._tell_readiness()
 
     def _tell_readiness(self) -> None:
-        """At the start all must serve; later, as long as one does."""
+        """At the start all must be ready; later, as long as one is."""
         if len(self._up) == self._settings.workers:
             self.readiness.done("workers")
         elif not self._up:
@@ -208,3 +212,14 @@ async def _until_it_answers(path: Path) -> None:
             await asyncio.sleep(_LOOK_SECONDS)
         else:
             return
+
+
+async def _until_it_is_ready(path: Path) -> None:
+    """Each worker follows the control plane for itself, and is not hurried: it may be away for long."""
+    while True:
+        try:
+            if not msgspec.msgpack.decode(await ask(path, "pending", deadline=UP_SECONDS), type=list[str]):
+                return
+        except WorkerLinkError as error:
+            log.debug("%s: %s", path.name, error)
+        await asyncio.sleep(_READY_LOOK_SECONDS)

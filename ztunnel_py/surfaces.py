@@ -118,6 +118,7 @@ class Surfaces:
         return WorkerSurface(
             snapshot=self._metrics.snapshot,
             connections=self._plane.workload_state,
+            pending=lambda: self._readiness.pending,
             config_dump=self.config_dump,
             change_log_filter=lambda clauses, reset: str(self._logs.change(clauses, reset=reset)),
             drain=self._stop.set,
@@ -138,6 +139,8 @@ def _fields(value: Any) -> dict[str, Any]:
 def _simple(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _fields(value)
+    if isinstance(value, dict):
+        return {str(key): _simple(one) for key, one in value.items()}
     if isinstance(value, tuple | list):
         return [_simple(one) for one in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -37,6 +37,8 @@ class WorkerSurface:
     """Its numbers now."""
     connections: Callable[[], dict[str, Json]]
     """Its part of the dump's `workloadState`."""
+    pending: Callable[[], list[str]]
+    """What it waits for before it is ready."""
     config_dump: Callable[[], Awaitable[Json]]
     """The whole dump, for the parts in which all workers are the same."""
     change_log_filter: Callable[[str, bool], str]
@@ -66,6 +68,9 @@ def serve_worker(path: Path, surface: WorkerSurface) -> AbstractAsyncContextMana
     async def connections(_: bytes) -> bytes:
         return encode(surface.connections(), enc_hook=str)
 
+    async def pending(_: bytes) -> bytes:
+        return encode(surface.pending())
+
     async def config_dump(_: bytes) -> bytes:
         return encode(await surface.config_dump(), enc_hook=str)
 
@@ -81,7 +86,7 @@ def serve_worker(path: Path, surface: WorkerSurface) -> AbstractAsyncContextMana
         wanted = msgspec.msgpack.decode(body, type=_Sampling)
         return encode(await surface.profile(ProfileRequest(wanted.seconds, wanted.frequency)))
 
-    questions = (snapshot, connections, config_dump, set_log_level, drain, profile)
+    questions = (snapshot, connections, pending, config_dump, set_log_level, drain, profile)
     return serve_questions(path, {question.__name__: question for question in questions})
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mesh_py.discovery.record import ServiceRecord
-from mesh_py.model.address import HostPort, NamespacedHostname, is_loopback
+from mesh_py.model.address import HostPort, NamespacedHostname
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def missing_for_inbound(
 
 
 def _missing_address(state: MeshState, ip: IpAddress, found: object) -> Iterator[str]:
-    if found is None and not is_loopback(ip):
+    if found is None:
         yield f"{state.network}/{ip}"
 
 

@@ -76,8 +76,10 @@ class Nodes:
 
 
 @contextlib.contextmanager
-def nodes_started(folder: Path, root: TestRoot, loop: str = "uvloop", **environment: str) -> Iterator[Nodes]:
-    """Both proxies, ready; ended with the context."""
+def nodes_started(
+    folder: Path, root: TestRoot, loop: str = "uvloop", *, until_ready: bool = True, **environment: str
+) -> Iterator[Nodes]:
+    """Both proxies, ready unless the test waits for that itself; ended with the context."""
     names = ("sleep", "server")
     addresses = {name: loopback_address() for name in names}
     files = {name: root.issue(f"{name}-{folder.name}", f"default/{name}") for name in names}
@@ -100,6 +102,6 @@ def nodes_started(folder: Path, root: TestRoot, loop: str = "uvloop", **environm
             node = made[name] = Node(name, address, [*COMMAND, "--loop", loop], own, folder / f"{name}.log")
             node.start()
             running.callback(node.stop)
-        for node in made.values():
+        for node in made.values() if until_ready else ():
             node.process.wait_until(node.is_ready, "ready", START_SECONDS)
         yield Nodes(made["sleep"], made["server"], mesh, certificates)

@@ -153,9 +153,25 @@ def test_the_fake_ca_has_its_folder(environ: dict[str, str], folder: Path) -> No
             id="one workload in node mode",
         ),
         pytest.param(
-            {"XDS_ADDRESS": "istiod:15012"},
-            "XDS_ADDRESS: following the control plane at 'istiod:15012' is not built yet: leave it empty",
-            id="control plane",
+            {"XDS_ADDRESS": "http://istiod:15010"},
+            "XDS_ADDRESS: would send the token in the clear: http:// is for loopback addresses, use https://",
+            id="control plane in the clear",
+        ),
+        pytest.param(
+            {"XDS_ADDRESS": "istiod:15012", "XDS_ON_DEMAND": "true", "ISTIO_META_DNS_CAPTURE": "true"},
+            "XDS_ON_DEMAND: DNS needs to know all names, so it cannot go with on demand: "
+            "set ISTIO_META_DNS_CAPTURE=false",
+            id="names on demand and DNS",
+        ),
+        pytest.param(
+            {"XDS_ADDRESS": "istiod:15012", "STUB_BACKENDS": "true"},
+            "XDS_ADDRESS: stub backends stand in for a described mesh, not for a live one: leave it empty",
+            id="stand-ins for a live mesh",
+        ),
+        pytest.param(
+            {"XDS_ADDRESS": "istiod:15012", "ISTIO_METAJSON_X": "nonsense"},
+            'ISTIO_METAJSON_X: Expecting value: line 1 column 1 (char 0): write JSON, such as {} or "text"',
+            id="a fact about us that is no JSON",
         ),
         pytest.param(
             {"LOCAL_XDS": "{}"},

@@ -54,7 +54,7 @@ async def main(path, opened):
         return {("main", "work"): int(request.seconds) * 1000 + request.frequency}
 
     surface = WorkerSurface(
-        metrics.snapshot, connections, config_dump, change_log_filter, drained.set, profile
+        metrics.snapshot, connections, list, config_dump, change_log_filter, drained.set, profile
     )
     async with serve_worker(path, surface):
         print("ready", flush=True)

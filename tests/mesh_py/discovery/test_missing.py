@@ -68,10 +68,6 @@ def test_names_for_an_outbound_connection(known, names: list[str]) -> None:
     assert missing_for_outbound(state, SOURCE, ip("10.9.9.9")) == tuple(names)
 
 
-def test_loopback_is_nobodys_to_ask_for() -> None:
-    assert missing_for_outbound(mesh(), SOURCE, ip("127.0.0.1")) == ()
-
-
 @pytest.mark.parametrize(
     ("known", "authority", "names"),
     [
