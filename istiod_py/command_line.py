@@ -7,6 +7,7 @@ used.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +40,7 @@ Examples:
   python -m istiod_py root-cert                     what to trust (XDS_ROOT_CA, CA_ROOT_CA)
   python -m istiod_py --config mesh/ envoy-bootstrap default/sleep --out sleep/    for a real Envoy
   python -m istiod_py --config mesh/ envoy-resources default/sleep    what it will be told
+  python -m istiod_py check mesh/                   what is wrong with the folder, and where
   curl http://127.0.0.1:15014/debug                 who is connected, what is served, what is wrong
 
 \b
@@ -84,6 +86,25 @@ def _serve(parameters: Mapping[str, Any]) -> int:
 def serve(outer: dict[str, Any], /, **parameters: Any) -> int:
     """See app.run."""
     return _serve(merged(outer, parameters))
+
+
+@cli.command(help="Check a folder of manifests: what is wrong, where, and what to do. Codes: docs/istiod-checks.md.")
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "sarif"]),
+    default="table",
+    show_default=True,
+    help="For people, for scripts, for code hosts.",
+)
+@settings_options(TABLE, SETTINGS_FLAG)
+@click.pass_obj
+def check(outer: dict[str, Any], /, folder: Path | None, output: str, **parameters: Any) -> int:
+    """See command_check.print_report."""
+    from istiod_py.command_check import print_report
+
+    return print_report(layers_of(TABLE, merged(outer, parameters)), folder, output)
 
 
 @cli.command(help="Mint a token for a service account: it is what AUTH_TOKEN holds.")

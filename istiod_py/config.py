@@ -85,7 +85,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
     state = state_folder(values, environ)
     return Settings(
         folder=_folder(values),
-        options=_options(values),
+        options=ambient_options(values),
         debounce=(values[table.DEBOUNCE_AFTER], values[table.DEBOUNCE_MAX]),
         node_accounts=frozenset(values[table.CA_TRUSTED_NODE_ACCOUNTS]),
         audiences=_audiences(values),
@@ -131,7 +131,8 @@ def _folder(values: Values) -> Path:
     return folder
 
 
-def _options(values: Values) -> AmbientOptions:
+def ambient_options(values: Values) -> AmbientOptions:
+    """The mesh's names and switches; also for commands that need nothing else."""
     mesh = MeshConfig(
         trust_domain=values[table.TRUST_DOMAIN],
         root_namespace=values[table.ROOT_NAMESPACE],

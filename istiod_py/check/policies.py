@@ -1,0 +1,71 @@
+"""Policies that match nothing, everything, or workloads that nobody guards [pure]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from istiod_py.ambient.participation import DataPlane
+from istiod_py.check import codes
+from istiod_py.check.nearest import nearest_label, text_of
+from istiod_py.check.targets import check_targets
+from mesh_py.manifests.core import Pod
+from mesh_py.manifests.security import Action, AuthorizationPolicy, RequestAuthentication
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from istiod_py.check.checked_mesh import CheckedMesh
+    from istiod_py.check.codes import Finding
+    from mesh_py.manifests.networking import WorkloadEntry
+
+
+def check(mesh: CheckedMesh) -> Iterator[Finding]:
+    """Everything about AuthorizationPolicy and RequestAuthentication."""
+    for policy in mesh.manifests.authorization_policies:
+        yield from _rules(policy)
+        yield from check_targets(policy, mesh)
+        yield from _selected(policy, mesh)
+    for authentication in mesh.manifests.request_authentications:
+        yield from check_targets(authentication, mesh)
+        yield from _selected(authentication, mesh)
+
+
+def _rules(policy: AuthorizationPolicy) -> Iterator[Finding]:
+    if policy.rules:
+        return
+    place = policy.metadata.place
+    if policy.action is Action.ALLOW:
+        what = f"{_subject(policy)} allows nothing, so it denies everything that no other policy allows"
+        yield codes.DENIES_ALL.at(place, what, "write 'rules: [{}]' to allow all; as a default to deny it is fine")
+    else:
+        what = f"{_subject(policy)} has no rules, so {policy.action.value} never happens"
+        yield codes.NEVER_MATCHES.at(place, what, "write 'rules: [{}]' to match all")
+
+
+def _selected(policy: AuthorizationPolicy | RequestAuthentication, mesh: CheckedMesh) -> Iterator[Finding]:
+    """What a selector selects, and whether it has a proxy."""
+    if policy.target_refs:
+        return
+    place, selector = policy.metadata.place, policy.selector
+    workloads = mesh.workloads_selected(policy.metadata.namespace, selector or {})
+    if not workloads:
+        if selector:
+            what = f"{_subject(policy)} selects {text_of(selector)}, which nothing in the namespace has"
+            advice = nearest_label(selector, mesh.labels_in(policy.metadata.namespace))
+            yield codes.POLICY_SELECTS_NOTHING.at(place, what, advice)
+    elif selector and all(_has_no_proxy(one, mesh) for one in workloads):
+        what = f"{_subject(policy)} selects {len(workloads)} workloads, none of which has a proxy"
+        advice = "label their namespace with istio.io/dataplane-mode: ambient"
+        yield codes.NOBODY_ENFORCES.at(place, what, advice)
+
+
+def _has_no_proxy(workload: Pod | WorkloadEntry, mesh: CheckedMesh) -> bool:
+    return (
+        isinstance(workload, Pod)
+        and mesh.data_plane(workload) is DataPlane.NONE
+        and mesh.waypoints.instance(workload.metadata) is None
+    )
+
+
+def _subject(policy: AuthorizationPolicy | RequestAuthentication) -> str:
+    return f"{policy.kind} {policy.metadata.key}"

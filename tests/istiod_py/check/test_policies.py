@@ -1,0 +1,82 @@
+"""Policies that match nothing, everything, or workloads that nobody guards."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.checks import findings
+
+POLICY = "apiVersion: security.istio.io/v1\nkind: {}\nmetadata: {{name: p, namespace: {}}}\nspec: {}\n"
+PLAIN = """\
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: plain}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: old, namespace: plain, labels: {app: old}}
+spec: {containers: []}
+"""
+
+
+def policy(spec: str, namespace: str = "shop", kind: str = "AuthorizationPolicy") -> str:
+    return POLICY.format(kind, namespace, spec)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(policy("{rules: [{}]}"), [], id="everything is allowed"),
+        pytest.param(
+            policy("{}"),
+            [
+                "1:1: warning HM301: AuthorizationPolicy shop/p allows nothing, so it denies everything that no other "
+                "policy allows; write 'rules: [{}]' to allow all; as a default to deny it is fine"
+            ],
+            id="nothing is allowed",
+        ),
+        pytest.param(
+            policy("{action: DENY}"),
+            [
+                "1:1: warning HM302: AuthorizationPolicy shop/p has no rules, so DENY never happens; "
+                "write 'rules: [{}]' to match all"
+            ],
+            id="nothing is denied",
+        ),
+        pytest.param(
+            policy("{selector: {matchLabels: {app: wbe}}, rules: [{}]}"),
+            [
+                "1:1: warning HM303: AuthorizationPolicy shop/p selects app=wbe, which nothing in the namespace has; "
+                "app: did you mean 'web'?"
+            ],
+            id="nobody is selected",
+        ),
+        pytest.param(
+            policy("{selector: {matchLabels: {app: wbe}}, jwtRules: []}", kind="RequestAuthentication"),
+            [
+                "1:1: warning HM303: RequestAuthentication shop/p selects app=wbe, which nothing in the namespace has; "
+                "app: did you mean 'web'?"
+            ],
+            id="nobody is selected for tokens",
+        ),
+        pytest.param(
+            policy("{selector: {matchLabels: {app: web}}, rules: [{}]}", namespace="istio-system"),
+            [
+                "1:1: warning HM104: AuthorizationPolicy p is in namespace istio-system, which no manifest describes; "
+                "there are shop"
+            ],
+            id="the root namespace selects in all",
+        ),
+        pytest.param(
+            policy("{selector: {matchLabels: {app: old}}, rules: [{}]}", namespace="plain") + PLAIN,
+            [
+                "1:1: warning HM317: AuthorizationPolicy plain/p selects 1 workloads, none of which has a proxy; "
+                "label their namespace with istio.io/dataplane-mode: ambient"
+            ],
+            id="nobody enforces it",
+        ),
+    ],
+)
+def test_policies(text: str, expected: list[str]) -> None:
+    assert findings(text) == expected
