@@ -31,7 +31,7 @@ KNOWN_FILTERS = (RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect,
 KNOWN_FOR_BACKEND = (RequestHeaderModifier, ResponseHeaderModifier)
 
 RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
-DEFAULT_TRIES = 2
+DEFAULT_RETRIES = 2
 _REDIRECT_CODES = {
     301: "MOVED_PERMANENTLY",
     302: "FOUND",
@@ -78,19 +78,27 @@ def header_changes(filters: Sequence[RouteFilter]) -> Json:
 
 def retry_policy(retry: Retry | None, try_timeout: float | None) -> Json:
     """When to try again: Istio's default unless the rule says otherwise."""
-    attempts = DEFAULT_TRIES if retry is None or retry.attempts is None else retry.attempts
     policy: Json = {
         "retry_on": RETRY_ON,
-        "num_retries": attempts,
+        "num_retries": DEFAULT_RETRIES,
         "retry_host_predicate": [_PREVIOUS_HOSTS],
         "host_selection_retry_max_attempts": "5",
-        "retriable_status_codes": list(retry.codes) if retry is not None and retry.codes else [503],
     }
     if try_timeout:
         policy["per_try_timeout"] = seconds(try_timeout)
-    if retry is not None and retry.backoff:
-        policy["retry_back_off"] = {"base_interval": seconds(retry.backoff)}
-    return policy
+    return policy if retry is None else policy | _asked_for(retry)
+
+
+def _asked_for(retry: Retry) -> Json:
+    """A rule that asks for retries also wants broken connections tried again (Gateway API)."""
+    found: Json = {"retry_on": f"{RETRY_ON},reset"}
+    if retry.attempts is not None:
+        found["num_retries"] = retry.attempts
+    if retry.codes:
+        found["retriable_status_codes"] = list(retry.codes)
+    if retry.backoff:
+        found["retry_back_off"] = {"base_interval": seconds(retry.backoff)}
+    return found
 
 
 def seconds(value: float) -> str:

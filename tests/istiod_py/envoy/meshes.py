@@ -9,6 +9,7 @@ from istiod_py.ambient.mesh import Mesh
 from istiod_py.ambient.participation import DataPlane
 from istiod_py.envoy.mesh import EnvoyMesh
 from istiod_py.envoy.node import EnvoyNode, ProxyType
+from mesh_py.manifests.gateway import Gateway, Listener
 from mesh_py.manifests.mesh_config import MeshConfig
 from mesh_py.manifests.metadata import Metadata
 from mesh_py.manifests.objects import Manifests
@@ -53,6 +54,23 @@ def sidecar(ip: str = "10.1.0.1", name: str = "client", **fields: Any) -> EnvoyN
 def waypoint(ip: str = "10.1.0.9", name: str = "waypoint", **fields: Any) -> EnvoyNode:
     """A waypoint in namespace `default`."""
     return EnvoyNode(ProxyType.WAYPOINT, parse_ip(ip), name, **{"namespace": "default", **fields})
+
+
+def router(ip: str = "10.1.0.8", name: str = "ingress", **fields: Any) -> EnvoyNode:
+    """An ingress gateway in namespace `default`."""
+    return EnvoyNode(ProxyType.ROUTER, parse_ip(ip), name, **{"namespace": "default", **fields})
+
+
+def gateway(*listeners: Listener, name: str = "ingress", class_name: str = "istio") -> Gateway:
+    """A gateway in namespace `default`."""
+    return Gateway(Metadata(name, "default"), class_name, listeners)
+
+
+def gateway_route(*rules: HTTPRouteRule, **fields: Any) -> HTTPRoute:
+    """Rules for the gateway `ingress` of namespace `default`."""
+    parent = ParentReference("ingress", "default", section_name=fields.pop("section_name", ""))
+    metadata = Metadata(fields.pop("name", "route"), fields.pop("namespace", "default"))
+    return HTTPRoute(metadata, (parent,), rules=rules, **fields)
 
 
 def echo_service(vip: str = "10.2.0.1", **fields: Any) -> Service:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,11 +12,13 @@ from hbone_py.errors import HboneError
 from istiod_py.envoy.resources import resources_of
 from lab_py.apps import httpbin
 from lab_py.apps.caller_record import CallerRecord
+from mesh_py.manifests.gateway import Listener
 from mesh_py.manifests.route_filters import Header, HeaderChanges, PathModifier, RequestHeaderModifier, UrlRewrite
 from mesh_py.manifests.routes import Retry, Timeouts
-from mesh_py.manifests.security import Operation, Rule, Source
-from mesh_py.model.address import Cidr
-from tests.interop.callers import talk
+from mesh_py.manifests.security import MutualTls, Operation, Rule, Source
+from mesh_py.model.address import Cidr, parse_ip
+from mesh_py.model.workload import AppProtocol, Protocol, Service
+from tests.interop.callers import dial, read_to_end, talk
 from tests.istiod_py.envoy import meshes
 from tests.istiod_py.envoy.meshes import ECHO, backend, curl, http_route, policy, rule
 from tests.support import world
@@ -23,7 +26,8 @@ from tests.support.certificates import TestRoot
 from tests.support.envoy_static import start_static_envoy
 from tests.support.pods import Pod, Pods, captured
 from tests.support.processes import loopback_address
-from tests.support.tcp_apps import TcpApp, echo
+from tests.support.redirected import forward, redirected
+from tests.support.tcp_apps import Connection, TcpApp, echo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,9 +50,11 @@ async def pods(tmp_path: Path) -> AsyncIterator[Pods]:
         yield found
 
 
-def told(pods: Pods, folder: Path, node: EnvoyNode, *manifests: object) -> AbstractContextManager[Envoy]:
+def told(
+    pods: Pods, folder: Path, node: EnvoyNode, *manifests: object, sidecars: tuple[str, ...] = ()
+) -> AbstractContextManager[Envoy]:
     """An Envoy as this proxy of the mesh that `pods` know, with these manifests beside it."""
-    resources = resources_of(meshes.mesh(*pods.objects, *manifests), node)
+    resources = resources_of(meshes.mesh(*pods.objects, *manifests, sidecars=sidecars), node)
     return start_static_envoy(folder, resources, pods.authority.of(node.name), node.ip)
 
 
@@ -120,6 +126,88 @@ class TestSidecar:
             assert envoy.stat("http.connect_terminate.downstream_rq_total") == 2
 
 
+class TestBetweenSidecars:
+    """Istio's own mutual TLS: the server tells it by ALPN, and from plaintext."""
+
+    @pytest.fixture
+    async def pair(self, pods: Pods, tmp_path: Path) -> AsyncIterator[tuple[EnvoyNode, Envoy, EnvoyNode, Envoy]]:
+        """Two sidecars; the server's is STRICT but for its plain port."""
+        protocols = {80: AppProtocol.HTTP11, 81: AppProtocol.TCP}
+        pods.tell(
+            world.service(ECHO, loopback_address(), ports={80: 8080, 81: 8081, 82: 8082}, app_protocols=protocols)
+        )
+        server = a_sidecar(pods, "server", protocol=Protocol.TCP, services={f"default/{ECHO}": {}})
+        server = dataclasses.replace(server, labels={"app": "server"}, listens_on_hbone=False)
+        client = a_sidecar(pods)
+        strict = meshes.peer_authentication(
+            "strict", selector={"app": "server"}, mtls=MutualTls.STRICT, port_level_mtls={8082: MutualTls.PERMISSIVE}
+        )
+        with (
+            told(pods, tmp_path, server, strict, sidecars=("server",)) as its_envoy,
+            told(pods, tmp_path, client, strict, sidecars=("server",)) as envoy,
+        ):
+            yield client, envoy, server, its_envoy
+
+    async def test_requests_are_encrypted_and_say_who_sent_them(
+        self, pair: tuple[EnvoyNode, Envoy, EnvoyNode, Envoy]
+    ) -> None:
+        client, envoy, server, its_envoy = pair
+        async with redirected(answer_with_the_head, server.ip, 8080):
+            status, seen = await curl("-x", f"http://{client.ip}:{HTTP_PROXY_PORT}", f"http://{ECHO}/")
+        assert status == 200
+        assert "URI=spiffe://cluster.local/ns/default/sa/client" in seen["text"]
+        assert envoy.stat(f"cluster.outbound|80||{ECHO}.tlsMode-istio.total_match_count") == 1
+        assert envoy.stat(f"cluster.outbound|80||{ECHO}.ssl.handshake") == 1
+        assert its_envoy.stat("http.inbound_0.0.0.0_8080.downstream_cx_ssl_total") == 1
+
+    async def test_so_are_plain_connections(self, pair: tuple[EnvoyNode, Envoy, EnvoyNode, Envoy], pods: Pods) -> None:
+        client, envoy, server, its_envoy = pair
+        [vip] = next(one for one in pods.objects if isinstance(one, Service)).vips
+        async with (
+            redirected(echo, server.ip, 8081),
+            captured((client.ip, 15001), client.ip, f"{vip.ip}:81") as caller,
+        ):
+            await talk(caller, NO_HTTP)
+        assert envoy.stat(f"cluster.outbound|81||{ECHO}.ssl.handshake") == 1
+        assert its_envoy.stat("tcp.inbound|8081||.downstream_cx_total") == 1
+
+    async def test_plaintext_is_let_in_where_it_may_be(self, pair: tuple[EnvoyNode, Envoy, EnvoyNode, Envoy]) -> None:
+        _, _, server, its_envoy = pair
+        async with redirected(echo, server.ip, 8081), redirected(echo, server.ip, 8082):
+            async with dial(server.ip, 8082) as caller:
+                await talk(caller, NO_HTTP)
+            async with dial(server.ip, 8081) as caller:
+                await caller.send(NO_HTTP)
+                assert (await read_to_end(caller)).data == b""
+        assert its_envoy.stat("no_filter_chain_match") == 1
+
+    async def test_a_server_that_is_somebody_else_gets_nothing(
+        self, pair: tuple[EnvoyNode, Envoy, EnvoyNode, Envoy], pods: Pods, tmp_path: Path
+    ) -> None:
+        client, envoy, server, _ = pair
+        pods.authority.files["server"] = pods.authority.of("impostor")
+        # The same pod, whose sidecar shows another account's certificate.
+        node = dataclasses.replace(server, ip=parse_ip(loopback_address()))
+        node = dataclasses.replace(node, bind_address=node.ip)
+        with told(pods, tmp_path, node, sidecars=("server",)):
+
+            async def to_the_impostor(connection: Connection) -> None:
+                await forward(connection, node.ip, (server.ip, 8080))
+
+            async with TcpApp(to_the_impostor, server.ip, 8080):
+                status, _ = await curl("-x", f"http://{client.ip}:{HTTP_PROXY_PORT}", f"http://{ECHO}/")
+        assert status == 503
+        assert envoy.stat(f"cluster.outbound|80||{ECHO}.ssl.fail_verify_san") >= 1
+
+
+async def answer_with_the_head(connection: Connection) -> None:
+    """Answer requests with what they look like here."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += await connection.receive()
+    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(head), head))
+
+
 async def captured_request(proxy: str, destination: str) -> str:
     """The body of the answer to a request that redirection brought to a sidecar."""
     async with captured((proxy, 15001), proxy, destination) as caller:
@@ -157,6 +245,29 @@ class Behind:
 @pytest.fixture
 async def behind(pods: Pods) -> Behind:
     return Behind(pods)
+
+
+class TestGateway:
+    async def test_hosts_are_routed_to_ambient_pods(self, pods: Pods, tmp_path: Path) -> None:
+        pods.tell(meshes.echo_service(loopback_address()))
+        server = pods.add("server", services={f"default/{ECHO}": {}})
+        ip = loopback_address()
+        node = meshes.router(ip, bind_address=ip)
+        pods.tell(world.workload("ingress", ip, node="elsewhere"))
+        gateway = meshes.gateway(Listener("http", 8000, "HTTP", "*.example.org"))
+        route = meshes.gateway_route(rule("/hostname"), hostnames=("echo.example.org",))
+        with told(pods, tmp_path, node, gateway, route) as envoy:
+            async with serving(server.ip, "server"):
+                for host, path, status in (
+                    ("echo.example.org", "/hostname", 200),
+                    ("echo.example.org:8000", "/hostname", 200),
+                    ("echo.example.org", "/ip", 404),
+                    ("other.example.org", "/hostname", 404),
+                ):
+                    found, _ = await curl("-H", f"Host: {host}", f"http://{ip}:8000{path}")
+                    assert (host, path, found) == (host, path, status)
+            assert envoy.stat("tcp.connect_originate.downstream_cx_total") == 1
+        assert (await server.its_proxy.line())["src.identity"] == "spiffe://cluster.local/ns/default/sa/ingress"
 
 
 class TestWaypoint:
