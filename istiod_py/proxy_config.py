@@ -163,7 +163,8 @@ class ProxyConfigs:
         """The services that go through a waypoint, by the objects they are made from."""
         known = self._told.waypoints.get(waypoint)
         for service in self._told.services.values() if known is not None else ():
-            if known is not None and service.waypoint == known.address:
+            addresses = {service.waypoint, *(one.destination for one in service.weighted_waypoints)}
+            if known is not None and known.address in addresses:
                 is_kubernetes = service.hostname == self._names.hostname(service.name, service.namespace)
                 yield _SERVICES[0] if is_kubernetes else _SERVICES[1], service.namespace, service.name
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from istiod_py.ambient.context import Context
     from istiod_py.ambient.notices import Notice
-    from istiod_py.ambient.waypoints import Waypoint
+    from istiod_py.ambient.waypoints import Choice, Waypoint
     from mesh_py.manifests.metadata import Age, Labels, Metadata
 
 
@@ -46,7 +46,8 @@ class ServiceFacts:
     ports: tuple[ServicePort, ...]
     selector: Labels
     """Of the workloads behind it; empty if none are selected."""
-    waypoint: Waypoint | None = None
+    waypoints: tuple[Waypoint, ...] = ()
+    """Those that connections to the service may go through."""
 
     @property
     def is_kubernetes(self) -> bool:
@@ -74,7 +75,7 @@ def _kubernetes_service(service: core.Service, context: Context, notices: list[N
     metadata = service.metadata
     if service.type == "ExternalName":
         return  # its name leads to another name, which DNS knows
-    waypoint = _waypoint(service.kind, metadata, context, notices)
+    choice = _waypoint(service.kind, metadata, context, notices)
     ports = [port for port in service.ports if port.protocol == "TCP"]
     yield ServiceFacts(
         Service(
@@ -84,7 +85,8 @@ def _kubernetes_service(service: core.Service, context: Context, notices: list[N
             vips=tuple(NetworkAddress(context.mesh.network, ip) for ip in service.cluster_ips),
             ports={port.port: port.target_port if isinstance(port.target_port, int) else 0 for port in ports},
             app_protocols=_protocols((port.port, port.name, port.app_protocol) for port in ports),
-            waypoint=waypoint.address if waypoint else None,
+            waypoint=choice.waypoint.address if choice.waypoint else None,
+            weighted_waypoints=choice.weighted,
             load_balancer=balancing.of_service(service, context.namespace_annotations(metadata.namespace)),
             ip_families=_families(service.ip_families),
         ),
@@ -92,20 +94,20 @@ def _kubernetes_service(service: core.Service, context: Context, notices: list[N
         metadata,
         tuple(ServicePort(port.port, port.name, port.target_port or port.port) for port in ports),
         service.selector,
-        waypoint,
+        choice.waypoints,
     )
 
 
-def _waypoint(kind: str, metadata: Metadata, context: Context, notices: list[Notice]) -> Waypoint | None:
+def _waypoint(kind: str, metadata: Metadata, context: Context, notices: list[Notice]) -> Choice:
     choice = context.waypoints.of_service(kind, metadata)
     if choice.problem is not None:
         notices.append(choice.problem)
-    return choice.waypoint
+    return choice
 
 
 def _entry_services(entry: networking.ServiceEntry, context: Context, notices: list[Notice]) -> Iterator[ServiceFacts]:
     metadata, network = entry.metadata, context.mesh.network
-    waypoint = _waypoint(entry.kind, metadata, context, notices)
+    choice = _waypoint(entry.kind, metadata, context, notices)
     visibility = _visibility(entry, notices)
     ports = [port for port in entry.ports if port.protocol.upper() != "UDP"]
     balancer = balancing.of_service_entry(entry, context.namespace_annotations(metadata.namespace))
@@ -120,12 +122,13 @@ def _entry_services(entry: networking.ServiceEntry, context: Context, notices: l
             app_protocols=_protocols((port.number, port.name, port.protocol) for port in ports),
             cidr_vips=tuple(NetworkCidr(network, block) for block in addresses if not block.is_host),
             subject_alt_names=entry.subject_alt_names,
-            waypoint=waypoint.address if waypoint else None,
+            waypoint=choice.waypoint.address if choice.waypoint else None,
+            weighted_waypoints=choice.weighted,
             load_balancer=balancer,
             visibility=visibility,
         )
         targets = tuple(ServicePort(port.number, port.name, port.target_port or port.number) for port in ports)
-        yield ServiceFacts(service, entry.kind, metadata, targets, entry.workload_selector or {}, waypoint)
+        yield ServiceFacts(service, entry.kind, metadata, targets, entry.workload_selector or {}, choice.waypoints)
 
 
 def _protocols(ports: Iterable[tuple[int, str, str]]) -> dict[int, AppProtocol]:

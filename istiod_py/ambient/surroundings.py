@@ -54,8 +54,8 @@ class Surroundings:
         if choice.problem is not None:
             self.notices.append(choice.problem)
         behind = self.selecting(metadata.namespace, labels) if services is None else services
-        waypoints = [choice.waypoint, *(facts.waypoint for facts in behind)]
-        names = self._policies.listed_by(metadata.namespace, labels, [one for one in waypoints if one is not None])
+        waypoints = [*choice.waypoints, *(waypoint for facts in behind for waypoint in facts.waypoints)]
+        names = self._policies.listed_by(metadata.namespace, labels, waypoints)
         return Around(choice.waypoint, own.binding if own else None, own is not None, names)
 
     def takes_mutual_tls(self, metadata: Metadata) -> bool:

@@ -11,26 +11,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from istiod_py.ambient.notices import Notice, notice
+from istiod_py.ambient import waypoint_remarks as remarks
 from istiod_py.ambient.vocabulary import (
+    CANARY_WEIGHT,
     GATEWAY_MANAGED,
     GATEWAY_NAME,
     HBONE_PORT,
     INBOUND_BINDING,
     MANAGED_EAST_WEST,
     MANAGED_WAYPOINT,
+    USE_CANARY,
+    USE_CANARY_NAMESPACE,
     USE_WAYPOINT,
     USE_WAYPOINT_NAMESPACE,
 )
-from mesh_py.manifests.core import Service, ServicePort
+from istiod_py.ambient.waypoint_remarks import Subject
+from mesh_py.manifests.core import Namespace, Service, ServicePort
 from mesh_py.manifests.gateway import HBONE_PROTOCOL, WAYPOINT_CLASS, AllowedRoutes
 from mesh_py.manifests.metadata import NO_LABELS, Metadata
 from mesh_py.model.address import GatewayAddress, NamespacedHostname, NetworkAddress, parse_ip
-from mesh_py.model.workload import ApplicationTunnel, TunnelProtocol
+from mesh_py.model.workload import ApplicationTunnel, TunnelProtocol, WeightedWaypoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from istiod_py.ambient.notices import Notice
     from mesh_py.manifests.gateway import Gateway, Listener
     from mesh_py.manifests.mesh_config import MeshConfig
     from mesh_py.manifests.metadata import Labels
@@ -74,11 +79,37 @@ class Waypoint:
         return namespace == self.namespace
 
 
+class Canary(NamedTuple):
+    """A second waypoint that takes a share of the connections."""
+
+    waypoint: Waypoint
+    percent: int
+
+
 class Choice(NamedTuple):
     """The waypoint that an object asks for, and what is wrong with the wish."""
 
     waypoint: Waypoint | None = None
     problem: Notice | None = None
+    canary: Canary | None = None
+    """For services only."""
+
+    @property
+    def waypoints(self) -> tuple[Waypoint, ...]:
+        """All that connections may go through."""
+        both = (self.waypoint, self.canary.waypoint if self.canary else None)
+        return tuple(one for one in both if one is not None)
+
+    @property
+    def weighted(self) -> tuple[WeightedWaypoint, ...]:
+        """Both with their shares; nothing where there is one only."""
+        if self.waypoint is None or self.canary is None:
+            return ()
+        percent = self.canary.percent
+        return (
+            WeightedWaypoint(self.waypoint.address, 100 - percent),
+            WeightedWaypoint(self.canary.waypoint.address, percent),
+        )
 
 
 class Waypoints:
@@ -94,7 +125,8 @@ class Waypoints:
         is_front = metadata.key in self.by_key or self.instance(metadata) is not None
         if is_front or metadata.labels.get(GATEWAY_MANAGED) in _MANAGED:
             return Choice()
-        return self._choose(kind, metadata, metadata.labels, "service")
+        choice = self._choose(kind, metadata, metadata.labels, "service")
+        return choice if choice.waypoint is None else self._with_canary(choice, kind, metadata)
 
     def of_workload(self, kind: str, metadata: Metadata, labels: Labels) -> Choice:
         """The waypoint in front of a workload itself; a waypoint's own pods have none."""
@@ -108,29 +140,61 @@ class Waypoints:
         return self.by_key.get(f"{metadata.namespace}/{name}") if name else None
 
     def _choose(self, kind: str, metadata: Metadata, labels: Labels, traffic: str) -> Choice:
-        namespace = metadata.namespace
-        namespace_labels = self._manifests.namespace_labels(namespace)
+        """By the object's own label, else by its namespace's, which then is the one to be told what is wrong."""
         is_own = USE_WAYPOINT in labels
-        key = asked_for(labels if is_own else namespace_labels, namespace)
+        source = None if is_own else self._manifests.find(Namespace, "", metadata.namespace)
+        wish = labels if is_own else source.metadata.labels if source is not None else NO_LABELS
+        key = asked_for(wish, metadata.namespace)
         if key is None:
             return Choice()
+        who = Subject(kind, metadata) if source is None else Subject(source.kind, source.metadata)
+        choice = self._allowed(key, who, metadata.namespace, traffic)
+        # A namespace's waypoint for services is no waypoint for its pods, and nobody meant it to be.
+        is_meant = is_own or choice.problem is None or choice.problem.code != remarks.OTHER_TRAFFIC
+        return choice if is_meant else Choice()
+
+    def _allowed(self, key: str, who: Subject, namespace: str, traffic: str) -> Choice:
         waypoint = self.by_key.get(key)
         if waypoint is None:
-            return Choice(None, _unknown(kind, metadata, key))
-        if not waypoint.admits(namespace, namespace_labels):
-            return Choice(None, _denied(kind, metadata, key))
-        if waypoint.is_for(traffic):
-            return Choice(waypoint)
-        # A namespace's waypoint for services is no waypoint for its pods, and nobody meant it to be.
-        return Choice(None, _other_traffic(kind, metadata, waypoint, traffic) if is_own else None)
+            return Choice(None, remarks.unknown(who, key))
+        if not waypoint.admits(namespace, self._manifests.namespace_labels(namespace)):
+            return Choice(None, remarks.denied(who, key, namespace))
+        if not waypoint.is_for(traffic):
+            return Choice(None, remarks.other_traffic(who, waypoint, traffic))
+        return Choice(waypoint)
+
+    def _with_canary(self, choice: Choice, kind: str, metadata: Metadata) -> Choice:
+        """Add the second waypoint that the object asks for, or its namespace if the first is the namespace's wish."""
+        levels = [Subject(kind, metadata)]
+        namespace = self._manifests.find(Namespace, "", metadata.namespace)
+        if USE_WAYPOINT not in metadata.labels and namespace is not None:
+            levels.append(Subject(namespace.kind, namespace.metadata))
+        who = next((one for one in levels if USE_CANARY in one.metadata.labels), levels[0])
+        key = asked_for(who.metadata.labels, metadata.namespace, USE_CANARY, USE_CANARY_NAMESPACE)
+        if key is None:
+            return choice
+        weights = (one.metadata.annotations.get(CANARY_WEIGHT) for one in levels)
+        percent = _percent(next((weight for weight in weights if weight is not None), "0"))
+        if percent is None or choice.waypoint is None or key == choice.waypoint.key:
+            return choice._replace(problem=remarks.useless_canary(who, key))
+        second = self._allowed(key, who, metadata.namespace, "service")
+        if second.waypoint is None:
+            return choice._replace(problem=second.problem)
+        return choice._replace(canary=Canary(second.waypoint, percent))
 
 
-def asked_for(labels: Labels, namespace: str) -> str | None:
+def _percent(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and int(text) <= 100 else None
+
+
+def asked_for(
+    labels: Labels, namespace: str, key: str = USE_WAYPOINT, namespace_key: str = USE_WAYPOINT_NAMESPACE
+) -> str | None:
     """`namespace/name` of the waypoint that labels ask for; None for no wish and for the word `none`."""
-    name = labels.get(USE_WAYPOINT)
+    name = labels.get(key)
     if not name or name == "none":
         return None
-    return f"{labels.get(USE_WAYPOINT_NAMESPACE, namespace)}/{name}"
+    return f"{labels.get(namespace_key, namespace)}/{name}"
 
 
 def waypoint_services(manifests: Manifests) -> Iterator[Service]:
@@ -219,18 +283,3 @@ def _allowed(listeners: Iterable[Listener], binding: ApplicationTunnel | None) -
     hbone = (one for one in listeners if one.protocol == HBONE_PROTOCOL and one.port == HBONE_PORT)
     listener = next(bound, None) or next(hbone, None)
     return listener.allowed_routes if listener is not None else AllowedRoutes()
-
-
-def _unknown(kind: str, metadata: Metadata, key: str) -> Notice:
-    what = f"waypoint {key} is not there, so traffic does not go through it"
-    return notice(kind, metadata, "waypoint-unknown", what, "write a Gateway of that name, or mend the label")
-
-
-def _denied(kind: str, metadata: Metadata, key: str) -> Notice:
-    what = f"waypoint {key} does not take traffic of namespace {metadata.namespace}"
-    return notice(kind, metadata, "waypoint-denied", what, "allow the namespace in allowedRoutes of its HBONE listener")
-
-
-def _other_traffic(kind: str, metadata: Metadata, waypoint: Waypoint, traffic: str) -> Notice:
-    what = f"waypoint {waypoint.key} is for {waypoint.takes}, not for {traffic} traffic"
-    return notice(kind, metadata, "waypoint-traffic", what, "change its label istio.io/waypoint-for")

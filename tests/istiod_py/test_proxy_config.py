@@ -263,6 +263,27 @@ def test_who_is_told_of_a_route(text: str, web: bool, sleep: bool, wp: bool) -> 
     assert bool(keys(waypoint(text), *kinds)) is wp
 
 
+def test_a_second_waypoint_of_a_service_is_told_what_the_first_is() -> None:
+    second = WORLD.partition("kind: Gateway")[2].replace("name: wp", "name: second")
+    gateway = f"---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway{second}"
+    shared = gateway + dedent("""\
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata:
+          name: both
+          namespace: shop
+          labels: {istio.io/use-waypoint: wp, istio.io/use-waypoint-canary: second}
+        spec: {selector: {app: web}, clusterIP: 10.96.0.3, ports: [{port: 80}]}
+        """)
+    to_both = route("r", 'group: "", kind: Service, name: both, namespace: shop')
+    found = configs(shared, to_both)
+    for name in ("wp", "second"):
+        config = found.of_waypoint("shop", name)
+        assert config is not None
+        assert keys(config, "HTTPRoute") == ["shop/r"]
+
+
 def test_services_come_with_the_routes_and_policies_that_name_them() -> None:
     assert keys(sidecar(route("r", TO_WEB)), "Service", "ServiceEntry") == ["shop/web"]
     assert keys(waypoint(route("r", TO_WEB), route("s", TO_API)), "Service", "ServiceEntry") == ["shop/web", "shop/api"]

@@ -87,6 +87,13 @@ def test_a_waypoint_of_the_workload_itself_is_let_through_too() -> None:
     assert the_pod(told, "alone").authorization_policies == (ALLOW,)
 
 
+def test_a_second_waypoint_is_let_through_too() -> None:
+    second = pod("second-1", labels={"gateway.networking.k8s.io/gateway-name": "second"}, service_account_name="second")
+    split = service(labels={"istio.io/use-waypoint": "wp", "istio.io/use-waypoint-canary": "second"})
+    told = mesh(waypoint(), waypoint("second"), *INSTANCES, second, split, pod(labels=WEB), options=ALLOWING)
+    assert the_pod(told).authorization_policies == ("shop/istio_allow_waypoint_shop_second", ALLOW)
+
+
 def test_a_waypoint_without_pods_lets_nobody_through() -> None:
     told = mesh(BEHIND, waypoint(), service(), pod(labels=WEB), options=ALLOWING)
     assert told.policies == {}

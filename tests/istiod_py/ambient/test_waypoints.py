@@ -10,7 +10,7 @@ from istiod_py.ambient.waypoints import read_binding
 from mesh_py.manifests.gateway import Gateway, GatewayAddressValue
 from mesh_py.manifests.selector import LabelSelector
 from mesh_py.model.address import GatewayAddress, NamespacedHostname, NetworkAddress, parse_ip
-from mesh_py.model.workload import ApplicationTunnel, Protocol, TunnelProtocol
+from mesh_py.model.workload import ApplicationTunnel, Protocol, TunnelProtocol, WeightedWaypoint
 from tests.istiod_py.ambient.folder import (
     AMBIENT,
     codes,
@@ -176,6 +176,49 @@ def test_a_waypoint_that_is_not_there_is_told_by_everyone_who_asks_for_it() -> N
     told = mesh(service(labels={USE: "gone"}), pod(labels={USE: "gone"}))
     assert codes(told) == ["waypoint-unknown"] * 2
     assert the_service(told).waypoint is None
+
+
+def test_a_namespace_that_asks_for_a_missing_waypoint_is_told_once() -> None:
+    told = mesh(namespace(labels={USE: "gone"}), service(), pod(), pod("web-2", "10.1.0.2"))
+    assert [one.subject for one in told.notices] == ["Namespace shop"]
+
+
+# Two waypoints of a service.
+
+CANARY, WEIGHT = f"{USE}-canary", f"{USE}-canary-weight"
+SECOND = by_name("second.shop.svc.cluster.local")
+
+
+@pytest.mark.parametrize(
+    ("own", "inherited", "expected", "remarks"),
+    [
+        pytest.param([{USE: "wp", CANARY: "second"}, {WEIGHT: "25"}], [{}, {}], (75, 25), [], id="asked for"),
+        pytest.param([{USE: "wp", CANARY: "second"}, {}], [{}, {}], (100, 0), [], id="without a weight"),
+        pytest.param([{USE: "wp"}, {WEIGHT: "25"}], [{}, {}], None, [], id="a weight of nothing"),
+        pytest.param([{USE: "wp", CANARY: "none"}, {}], [{}, {}], None, [], id="none"),
+        pytest.param([{}, {}], [{USE: "wp", CANARY: "second"}, {WEIGHT: "25"}], (75, 25), [], id="by the namespace"),
+        pytest.param([{}, {WEIGHT: "50"}], [{USE: "wp", CANARY: "second"}, {WEIGHT: "25"}], (50, 50), [],
+                     id="its own weight"),
+        pytest.param([{USE: "wp"}, {}], [{USE: "wp", CANARY: "second"}, {WEIGHT: "25"}], None, [],
+                     id="nothing inherited by its own waypoint"),
+        pytest.param([{CANARY: "second"}, {WEIGHT: "25"}], [{}, {}], None, [], id="beside no waypoint"),
+        pytest.param([{USE: "wp", CANARY: "wp"}, {}], [{}, {}], None, ["waypoint-canary"], id="twice the same"),
+        pytest.param([{USE: "wp", CANARY: "second"}, {WEIGHT: "101"}], [{}, {}], None, ["waypoint-canary"],
+                     id="more than all"),
+        pytest.param([{USE: "wp", CANARY: "gone"}, {}], [{}, {}], None, ["waypoint-unknown"], id="not there"),
+    ],
+)  # fmt: skip
+def test_a_share_may_go_through_a_second_waypoint(
+    own: list[dict[str, str]], inherited: list[dict[str, str]], expected: tuple[int, int] | None, remarks: list[str]
+) -> None:
+    made = service(labels=own[0], annotations=own[1])
+    told = mesh(namespace(labels=inherited[0], annotations=inherited[1]), waypoint(), waypoint("second"), made)
+    shares = the_service(told).weighted_waypoints
+    if expected is None:
+        assert shares == ()
+    else:
+        assert shares == (WeightedWaypoint(WP, expected[0]), WeightedWaypoint(SECOND, expected[1]))
+    assert codes(told) == remarks
 
 
 # Who never has one.
