@@ -61,13 +61,24 @@ class Publisher:
         self._changed.set()
 
     def publish(self) -> None:
-        """Make a state of what there is now, and wake whoever may lack it."""
+        """Make a state of what there is now, before anybody is served."""
+        began = time.monotonic()
+        self._take(self._made(), began, time.monotonic() - began)
+
+    async def _publish(self) -> None:
+        """The same beside the loop: a large mesh takes a while, and proxies are not to wait for it."""
         began = time.monotonic()
         since, self._changed_at = self._changed_at or began, 0.0
+        world = await asyncio.to_thread(self._made)
+        self._take(world, since, time.monotonic() - began)
+
+    def _made(self) -> World:
         manifests = self._manifests()
-        self.world = self.world.after(manifests, build(manifests, self._options))
-        self.pushed_at = since
-        took = time.monotonic() - began
+        return self.world.after(manifests, build(manifests, self._options))
+
+    def _take(self, world: World, since: float, took: float) -> None:
+        """Serve another state, and wake whoever may lack it."""
+        self.world, self.pushed_at = world, since
         self._count(took)
         mesh = self.world.mesh
         counts = {"workloads": len(mesh.workloads), "services": len(mesh.services), "policies": len(mesh.policies)}
@@ -80,7 +91,7 @@ class Publisher:
             await self._changed.wait()
             await self._settle()
             try:
-                self.publish()
+                await self._publish()
             except Exception:  # the next change must find somebody who follows
                 self._metrics.internal_errors.increase()
                 log.exception("! the state stays as it is: unexpected error")

@@ -63,6 +63,8 @@ class Registry:
         self._read: Mapping[str, Stamp] = {}
         self._seen: Look = Look({})
         self._restless_since: float | None = None
+        self._cost = 0.0
+        """Seconds of the last look, without what was read after it."""
         self._subscribers: list[Subscriber] = []
 
     @staticmethod
@@ -96,15 +98,13 @@ class Registry:
     async def follow(self) -> None:
         """Take over edits until cancelled."""
         while True:
-            started = time.monotonic()
             try:
                 is_new = await asyncio.to_thread(self.look)
                 if is_new:
                     self._publish()
             except Exception:  # the next edit must find somebody who follows
                 log.exception("! %s: unexpected error", self._settings.folder)
-            cost = time.monotonic() - started
-            await asyncio.sleep(max(self._settings.look_every, 20 * cost))
+            await asyncio.sleep(max(self._settings.look_every, 20 * self._cost))
 
     def look(self, now: float | None = None) -> bool:
         """Look at the folder once, and take over what has settled. Whether other manifests are served now.
@@ -113,10 +113,12 @@ class Registry:
             now: seconds of a monotonic clock; the real one if None.
         """
         now = time.monotonic() if now is None else now
+        started = time.monotonic()
         try:
             seen = folder.look(self._settings.folder, self._settings.limits)
         except FolderError as error:
             return self._keep(error)
+        self._cost = time.monotonic() - started
         before, self._seen = self._seen, seen
         return self._settle(before, seen, now)
 
