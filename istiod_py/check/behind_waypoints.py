@@ -41,19 +41,11 @@ def _policy(policy: AuthorizationPolicy, mesh: CheckedMesh) -> Iterator[Finding]
 
 def _waypoints_in_front(policy: AuthorizationPolicy, mesh: CheckedMesh) -> Sequence[Waypoint]:
     """Waypoints of services and workloads that the policy covers, each once."""
-    covered = {
-        one.metadata.key
-        for one in mesh.workloads_selected(policy.metadata.namespace, policy.selector or {})
-        if isinstance(one, Pod) and mesh.waypoints.instance(one.metadata) is None
-    }
     found: dict[str, Waypoint] = {}
-    for service in mesh.manifests.services:
-        waypoint = mesh.waypoint_of(service) if service.selector else None
-        if waypoint is not None and waypoint.service_accounts and waypoint.key not in found:
-            pods = mesh.manifests.pods_selected(service.metadata.namespace, service.selector)
-            if any(pod.metadata.key in covered for pod in pods):
-                found[waypoint.key] = waypoint
-    return list(found.values())
+    for one in mesh.workloads_selected(policy.metadata.namespace, policy.selector or {}):
+        if isinstance(one, Pod) and mesh.waypoints.instance(one.metadata) is None:
+            found |= mesh.waypoints_in_front.get(one.metadata.key, {})
+    return [waypoint for waypoint in found.values() if waypoint.service_accounts]
 
 
 def _names_callers(source: Source) -> bool:

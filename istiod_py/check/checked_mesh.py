@@ -82,6 +82,17 @@ class CheckedMesh:
         return data_plane_of(pod, self.manifests.namespace_labels(pod.metadata.namespace))
 
     @cached_property
+    def waypoints_in_front(self) -> Mapping[str, dict[str, Waypoint]]:
+        """The waypoints of services in front of each pod: by the pod's key, then by their own."""
+        found: dict[str, dict[str, Waypoint]] = {}
+        for service in self.manifests.services:
+            waypoints = self.waypoints.of_service(service.kind, service.metadata).waypoints if service.selector else ()
+            if waypoints:
+                for pod in self.manifests.pods_selected(service.metadata.namespace, service.selector):
+                    found.setdefault(pod.metadata.key, {}).update((one.key, one) for one in waypoints)
+        return found
+
+    @cached_property
     def has_sidecars(self) -> bool:
         """Whether any pod has a sidecar."""
         return any(self.data_plane(pod) is DataPlane.SIDECAR for pod in self.manifests.pods)

@@ -93,6 +93,7 @@ PASSED_OVER = _warning("HM009", "A kind that does not concern the mesh; it is pa
 LIKELY_SLIP = _warning("HM010", "Something is passed over that looks like a slip of the pen.")
 NOT_TEXT = _warning("HM011", "A label or annotation whose value is a number or a boolean; Kubernetes refuses it.")
 LOCAL_CONFIG = _warning("HM012", "Something in a file of ztunnel's own format that is allowed and probably not meant.")
+UNSUPPORTED = _warning("HM013", "A kind that concerns the mesh and is not supported; it is passed over.")
 
 DUPLICATE = _error("HM101", "Two objects of one kind and name; the second is left out.")
 DUPLICATE_IP = _error("HM102", "Two workloads with one IP address: traffic reaches one of them.")
@@ -156,6 +157,7 @@ WAYPOINT_WITHOUT_PODS = _warning("HM504", "A waypoint without pods: connections 
 WAYPOINT_WITHOUT_LISTENER = _error("HM505", "A waypoint without its listener (protocol HBONE, port 15008).")
 UNKNOWN_WORD = _warning("HM506", "A label of the mesh with a value that nobody understands.")
 WAYPOINT_UNUSED = _warning("HM507", "A waypoint that nothing asks for.")
+CANARY = _warning("HM508", "A canary waypoint that cannot take a share.")
 
 # fmt: on
 

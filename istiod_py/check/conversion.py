@@ -24,6 +24,7 @@ CODE_OF_NOTICE: Mapping[str, Code] = {
     "policy-without-effect": codes.RULE_DEAD,
     "service-duplicate": codes.DUPLICATE_HOST,
     "service-visibility": codes.VISIBILITY,
+    "waypoint-canary": codes.CANARY,
     "waypoint-denied": codes.WAYPOINT_SHUT,
     "waypoint-traffic": codes.OTHER_TRAFFIC,
     "waypoint-unknown": codes.NO_WAYPOINT,

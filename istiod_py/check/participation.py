@@ -74,7 +74,7 @@ def _asked_for(mesh: CheckedMesh) -> set[str]:
     found: set[str] = set()
     for one in mesh.manifests.all():
         namespace = one.metadata.namespace or one.metadata.name
-        key = asked_for(one.metadata.labels, namespace)
-        if key is not None:
-            found.add(key)
+        labels = one.metadata.labels
+        canary = asked_for(labels, namespace, vocabulary.USE_CANARY, vocabulary.USE_CANARY_NAMESPACE)
+        found.update(key for key in (asked_for(labels, namespace), canary) if key is not None)
     return found

@@ -26,6 +26,7 @@ _FAULTS = {
 }
 _WARNINGS = {
     FaultKind.UNKNOWN_KIND: codes.PASSED_OVER,
+    FaultKind.UNSUPPORTED: codes.UNSUPPORTED,
     FaultKind.UNKNOWN_KEY: codes.LIKELY_SLIP,
     FaultKind.VALUE: codes.NOT_TEXT,
 }

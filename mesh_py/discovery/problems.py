@@ -19,6 +19,7 @@ class FaultKind(Enum):
     MISSING_KEY = "missing key"
     VALUE = "value"
     UNKNOWN_KIND = "unknown kind"
+    UNSUPPORTED = "unsupported kind"
     VERSION = "version"
 
 

@@ -61,6 +61,8 @@ PASSED_ON = frozenset(
 
 _LOCAL_KEYS = ("workloads", "services", "policies")
 _OLD_GROUPS = {"extensions": "apps"}
+_OTHER_WORKLOADS = ("StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob")
+_MESH_GROUPS = (".istio.io", "gateway.networking.k8s.io")
 _HEAD = ("apiVersion", "kind", "metadata")
 
 
@@ -256,6 +258,9 @@ class ObjectReader:
         if advice:
             what = f"unknown apiVersion {version!r} of {kind}"
             raise Fault(entry(node, "apiVersion"), what, advice, FaultKind.VERSION)
+        if group.endswith(_MESH_GROUPS):
+            self._reader.warn(_passed_over(node, kind, version))
+            return False
         what = f"{version} {kind} is no kind of ours ({current} is); passed over"
         self._reader.warn(Fault(entry(node, "apiVersion"), what, kind=FaultKind.UNKNOWN_KIND))
         return False
@@ -266,8 +271,19 @@ class ObjectReader:
         advice = near(kind, siblings)
         if advice:
             raise Fault(entry(node, "kind"), f"unknown kind {kind!r}", advice, FaultKind.UNKNOWN_KIND)
-        what = f"{version} {kind} does not concern the mesh; passed over"
-        self._reader.warn(Fault(entry(node, "kind"), what, kind=FaultKind.UNKNOWN_KIND))
+        self._reader.warn(_passed_over(node, kind, version))
+
+
+def _passed_over(node: yaml.Node, kind: str, version: str) -> Fault:
+    """The warning about a kind that is not read: one that means nothing to a mesh, or one that we do not support."""
+    where, group = entry(node, "kind"), version.rpartition("/")[0]
+    if kind in _OTHER_WORKLOADS:
+        what = f"{version} {kind} is passed over: only Deployments are given their pods"
+        return Fault(where, what, "write its pods, or a Deployment", FaultKind.UNSUPPORTED)
+    if group.endswith(_MESH_GROUPS):
+        what = f"{version} {kind} is not supported; passed over"
+        return Fault(where, what, "the mesh behaves as if it was not there", FaultKind.UNSUPPORTED)
+    return Fault(where, f"{version} {kind} does not concern the mesh; passed over", kind=FaultKind.UNKNOWN_KIND)
 
 
 def _api_version(known: KindName) -> str:

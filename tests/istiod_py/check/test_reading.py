@@ -23,6 +23,11 @@ NAMESPACE = "apiVersion: v1\nkind: Namespace\n"
         pytest.param("apiVersion: v2\nkind: Namespace\nmetadata: {name: a}", "error HM007", id="a version"),
         pytest.param("apiVersion: v1\nkind: Secret\nmetadata: {name: a}", "warning HM009", id="a foreign kind"),
         pytest.param(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}",
+            "warning HM013",
+            id="a kind that is not supported",
+        ),
+        pytest.param(
             "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: shop}\nspec: {containers: [], hostNetwrk: true}",
             "warning HM010",
             id="a key of a pod",
@@ -41,4 +46,4 @@ def test_codes_of_reading(text: str, code: str) -> None:
 
 
 def test_every_sort_of_fault_has_a_code() -> None:
-    assert set(_FAULTS) == set(FaultKind)
+    assert set(_FAULTS) == set(FaultKind) - {FaultKind.UNSUPPORTED}

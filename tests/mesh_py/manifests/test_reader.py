@@ -184,8 +184,27 @@ def test_everything_that_is_wrong_is_told_at_once_and_the_rest_is_read() -> None
         ),
         pytest.param(
             "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a}\nspec: {}",
-            ["1:13: networking.istio.io/v1 Gateway is no kind of ours (gateway.networking.k8s.io/v1 is); passed over"],
+            [
+                "2:7: networking.istio.io/v1 Gateway is not supported; passed over; "
+                "the mesh behaves as if it was not there"
+            ],
             id="Istio's own Gateway",
+        ),
+        pytest.param(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {}",
+            [
+                "2:7: networking.istio.io/v1 VirtualService is not supported; passed over; "
+                "the mesh behaves as if it was not there"
+            ],
+            id="a kind of Istio's that is not read",
+        ),
+        pytest.param(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nspec: {}",
+            [
+                "2:7: apps/v1 StatefulSet is passed over: only Deployments are given their pods; "
+                "write its pods, or a Deployment"
+            ],
+            id="another sort of workload",
         ),
         pytest.param(
             "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, labels: {version: 1, on: true, half: 0.5, v: v1}}",
