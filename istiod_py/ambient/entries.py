@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from istiod_py.ambient import port_maps
 from istiod_py.ambient.notices import Notice, Severity, notice
-from istiod_py.ambient.participation import speaks_hbone
+from istiod_py.ambient.participation import has_tls_proxy, speaks_hbone
 from istiod_py.ambient.pods import POD_TYPE, canonical
 from istiod_py.ambient.vocabulary import REDIRECTION
 from mesh_py.manifests.networking import EntryEndpoint, Resolution
@@ -39,6 +39,7 @@ class _Subject:
     metadata: Metadata
     labels: Labels
     workload_name: str
+    takes_mutual_tls: bool
 
 
 def entry_workload(entry: WorkloadEntry, context: Context, surroundings: Surroundings) -> Workload:
@@ -47,7 +48,8 @@ def entry_workload(entry: WorkloadEntry, context: Context, surroundings: Surroun
     uid = f"{context.mesh.cluster_id}/networking.istio.io/WorkloadEntry/{metadata.namespace}/{metadata.name}"
     around = surroundings.of(entry.kind, metadata, labels)
     services = surroundings.selecting(metadata.namespace, labels)
-    subject = _Subject(uid, metadata, labels, metadata.name)
+    mutual_tls = has_tls_proxy(labels) and surroundings.takes_mutual_tls(metadata.namespace, labels)
+    subject = _Subject(uid, metadata, labels, metadata.name, mutual_tls)
     return _workload(subject, entry.spec, around, services, context)
 
 
@@ -111,7 +113,9 @@ def _endpoint(
     waypoint = surroundings.of(entry.kind, metadata, endpoint.labels, services)
     around = surroundings.of(entry.kind, metadata, metadata.labels, services)
     around = around._replace(waypoint=waypoint.waypoint)
-    return _workload(_Subject(uid, metadata, metadata.labels, metadata.name), endpoint, around, services, context)
+    mutual_tls = has_tls_proxy(endpoint.labels)
+    subject = _Subject(uid, metadata, metadata.labels, metadata.name, mutual_tls)
+    return _workload(subject, endpoint, around, services, context)
 
 
 def _workload(
@@ -143,6 +147,7 @@ def _workload(
         locality=endpoint.locality,
         native_tunnel=native,
         application_tunnel=around.application_tunnel,
+        mutual_tls=subject.takes_mutual_tls,
         services={facts.service.key: port_maps.of_entry(facts, endpoint.ports) for facts in services},
         authorization_policies=around.policies,
         capacity=endpoint.weight or 1,

@@ -18,6 +18,7 @@ from istiod_py.ambient.vocabulary import (
     REVISION,
     SIDECAR_INJECT,
     SIDECAR_STATUS,
+    TLS_MODE,
     TUNNEL,
 )
 
@@ -75,6 +76,12 @@ def is_redirected(pod: Pod, namespace_labels: Labels) -> bool:
         mode = namespace_labels.get(DATAPLANE_MODE)
     opted_out = pod.metadata.annotations.get(REDIRECTION) == "disabled" or pod.spec.host_network
     return mode == "ambient" and not opted_out
+
+
+def has_tls_proxy(labels: Labels, data_plane: DataPlane = DataPlane.NONE) -> bool:
+    """Whether Istio's mutual TLS is spoken in front of a workload: by the injector's mark, else by its sidecar."""
+    mark = labels.get(TLS_MODE)
+    return data_plane is DataPlane.SIDECAR if mark is None else mark == "istio"
 
 
 def speaks_hbone(labels: Labels) -> bool:

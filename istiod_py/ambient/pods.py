@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from istiod_py.ambient import port_maps
-from istiod_py.ambient.participation import DataPlane, data_plane_of, speaks_hbone
+from istiod_py.ambient.participation import DataPlane, data_plane_of, has_tls_proxy, speaks_hbone
 from istiod_py.ambient.vocabulary import CANONICAL_NAMES, CANONICAL_REVISIONS, NETWORK
 from mesh_py.manifests.core import REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL
 from mesh_py.model.workload import HealthStatus, Locality, NetworkMode, Protocol, Workload
@@ -67,7 +67,8 @@ def pod_workload(pod: Pod, context: Context, surroundings: Surroundings) -> tupl
         application_tunnel=around.application_tunnel,
         services=_served(pod, surroundings.services_of_pod(pod)),
         authorization_policies=around.policies,
-        mutual_tls=data_plane is DataPlane.SIDECAR and surroundings.takes_mutual_tls(metadata),
+        mutual_tls=has_tls_proxy(metadata.labels, data_plane)
+        and surroundings.takes_mutual_tls(metadata.namespace, metadata.labels),
         status=HealthStatus.HEALTHY if pod.ready and not metadata.is_deleted else HealthStatus.UNHEALTHY,
     )
     return workload, data_plane

@@ -58,9 +58,9 @@ class Surroundings:
         names = self._policies.listed_by(metadata.namespace, labels, waypoints)
         return Around(choice.waypoint, own.binding if own else None, own is not None, names)
 
-    def takes_mutual_tls(self, metadata: Metadata) -> bool:
-        """Whether a sidecar in front of this workload takes mutual TLS: unless PeerAuthentication switches it off."""
-        return self._policies.peer_mode(metadata.namespace, metadata.labels) is not MutualTls.DISABLE
+    def takes_mutual_tls(self, namespace: str, labels: Labels) -> bool:
+        """Whether a sidecar in front of a workload takes mutual TLS: unless PeerAuthentication switches it off."""
+        return self._policies.peer_mode(namespace, labels) is not MutualTls.DISABLE
 
     def selecting(self, namespace: str, labels: Labels) -> tuple[ServiceFacts, ...]:
         """The services whose selectors select a workload."""

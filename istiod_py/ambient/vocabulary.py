@@ -9,6 +9,7 @@ TUNNEL = "networking.istio.io/tunnel"
 INJECTION = "istio-injection"
 REVISION = "istio.io/rev"
 SIDECAR_INJECT = "sidecar.istio.io/inject"
+TLS_MODE = "security.istio.io/tlsMode"
 SIDECAR_STATUS = "sidecar.istio.io/status"
 
 # Waypoints and gateways.

@@ -16,6 +16,7 @@ from tests.istiod_py.ambient.folder import (
     entry,
     machine,
     mesh,
+    peers,
     pod,
     service,
     the_pod,
@@ -24,7 +25,9 @@ from tests.istiod_py.ambient.folder import (
 
 if TYPE_CHECKING:
     from istiod_py.ambient.mesh import Mesh
+    from mesh_py.manifests.objects import KubernetesObject
 
+TLS = {"security.istio.io/tlsMode": "istio"}
 API = NamespacedHostname("shop", "api.example.com")
 WEB = NamespacedHostname("shop", "web.shop.svc.cluster.local")
 
@@ -67,6 +70,17 @@ def test_a_machine_may_be_known_by_name() -> None:
 def test_a_machine_that_takes_hbone_says_so(made: object, native: bool) -> None:
     one = the_machine(mesh(made))  # type: ignore[arg-type]
     assert (one.protocol, one.native_tunnel) == (Protocol.HBONE, native)
+
+
+@pytest.mark.parametrize(("more", "expected"), [((), True), ((peers(mode="DISABLE"),), False)], ids=["", "DISABLE"])
+def test_a_machine_with_a_sidecar_says_so(more: tuple[KubernetesObject, ...], expected: bool) -> None:
+    assert the_machine(mesh(machine(labels=TLS), *more)).mutual_tls is expected
+    assert not the_machine(mesh(machine(), *more)).mutual_tls
+
+
+def test_an_endpoint_with_a_sidecar_says_so() -> None:
+    told = mesh(entry(endpoints=(EntryEndpoint("10.2.0.1", labels=TLS), EntryEndpoint("10.2.0.2"))))
+    assert [one.mutual_tls for one in told.workloads.values()] == [True, False]
 
 
 def test_services_and_entries_select_machines_and_pods() -> None:

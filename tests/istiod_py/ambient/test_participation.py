@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from istiod_py.ambient.participation import DataPlane, data_plane_of, speaks_hbone
+from istiod_py.ambient.participation import DataPlane, data_plane_of, has_tls_proxy, speaks_hbone
 from tests.istiod_py.ambient.folder import pod
 
 MODE, INJECT, STATUS = "istio.io/dataplane-mode", "sidecar.istio.io/inject", "sidecar.istio.io/status"
@@ -63,3 +63,17 @@ def test_the_systems_own_namespaces_are_never_injected() -> None:
 def test_a_label_says_that_a_workload_takes_hbone_itself(value: str, expected: bool) -> None:
     assert speaks_hbone({"networking.istio.io/tunnel": value}) is expected
     assert not speaks_hbone({})
+
+
+@pytest.mark.parametrize(
+    ("mark", "plane", "expected"),
+    [
+        (None, SIDECAR, True),
+        (None, NODE, False),
+        ("istio", NONE, True),
+        ("disabled", SIDECAR, False),
+    ],
+)
+def test_who_speaks_mutual_tls(mark: str | None, plane: DataPlane, expected: bool) -> None:
+    labels = {} if mark is None else {"security.istio.io/tlsMode": mark}
+    assert has_tls_proxy(labels, plane) is expected
