@@ -13,7 +13,7 @@ from tests.support.ztunnel import Pod, lay_out_certificates, mesh_yaml
 from tests.ztunnel_py.worlds import CLEAN, COMMAND, START_SECONDS, ProxyProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -77,9 +77,18 @@ class Nodes:
 
 @contextlib.contextmanager
 def nodes_started(
-    folder: Path, root: TestRoot, loop: str = "uvloop", *, until_ready: bool = True, **environment: str
+    folder: Path,
+    root: TestRoot,
+    loop: str = "uvloop",
+    *,
+    until_ready: bool = True,
+    own: Mapping[str, Mapping[str, str]] | None = None,
+    **environment: str,
 ) -> Iterator[Nodes]:
-    """Both proxies, ready unless the test waits for that itself; ended with the context."""
+    """Both proxies, ready unless the test waits for that itself; ended with the context.
+
+    `own` is what only the one of that name is told.
+    """
     names = ("sleep", "server")
     addresses = {name: loopback_address() for name in names}
     files = {name: root.issue(f"{name}-{folder.name}", f"default/{name}") for name in names}
@@ -98,8 +107,8 @@ def nodes_started(
     made = {}
     with contextlib.ExitStack() as running:
         for name, address in addresses.items():
-            own = told | {"NODE_NAME": name, "PROXY_BIND_ADDRESS": address}
-            node = made[name] = Node(name, address, [*COMMAND, "--loop", loop], own, folder / f"{name}.log")
+            its = told | {"NODE_NAME": name, "PROXY_BIND_ADDRESS": address} | dict((own or {}).get(name, {}))
+            node = made[name] = Node(name, address, [*COMMAND, "--loop", loop], its, folder / f"{name}.log")
             node.start()
             running.callback(node.stop)
         for node in made.values() if until_ready else ():

@@ -113,7 +113,7 @@ async def following(
 ) -> AsyncIterator[World]:
     """Both proxies, with their streams open and nothing told yet."""
     told = control_plane.told(folder) | environment
-    with nodes_started(folder, root, until_ready=False, **told) as nodes:
+    with nodes_started(folder, root, until_ready=False, own=None, **told) as nodes:
         for number in (1, 2):
             await eventually(lambda: len(judge.streams) >= number, "joined", START_SECONDS)  # noqa: B023
         yield World(nodes, judge.streams[:2])
