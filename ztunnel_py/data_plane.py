@@ -23,7 +23,7 @@ from ztunnel_py.socks5 import Socks5
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mesh_py.discovery.state import MeshState
     from mesh_py.identity.certificates import Certificates
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mesh_py.telemetry.metrics import Metrics
     from mesh_py.xds.on_demand import OnDemand
     from ztunnel_py.config import Settings
+    from ztunnel_py.connections import Connections
 
 log = logging.getLogger("proxy")
 
@@ -95,7 +96,7 @@ class DataPlane:
         if "socks5" in sockets:
             listeners.append(Socks5(context, outbound).listen(sockets["socks5"]))
         metrics.before_snapshot(context.connections.settle)
-        state.watch(context.connections.recheck)
+        state.watch(_recheck(state, context.connections))
         return DataPlane(context, outbound, inbound, passthrough, listeners)
 
     async def background(self) -> None:
@@ -161,6 +162,19 @@ class DataPlane:
             for workload in context.state.workloads
             if context.state.is_local(workload)
         }
+
+
+def _recheck(state: MeshState, connections: Connections) -> Callable[[], None]:
+    """Judge all connections again after a change, if it was one that may alter a verdict."""
+    judged = state.verdict_version
+
+    def changed() -> None:
+        nonlocal judged
+        if state.verdict_version != judged:
+            judged = state.verdict_version
+            connections.recheck()
+
+    return changed
 
 
 def illegal_ports(settings: Settings, sockets: Mapping[str, socket.socket]) -> frozenset[int]:

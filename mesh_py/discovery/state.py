@@ -56,6 +56,7 @@ class MeshState:
         self.workloads = WorkloadIndex()
         self.services = ServiceIndex()
         self.policies = PolicyStore()
+        self._local_changes = 0
         self._watchers: list[Callable[[], None]] = []
         self._batches = 0
         self._dirty = False
@@ -65,6 +66,7 @@ class MeshState:
     def upsert_workload(self, workload: Workload) -> None:
         """Add a workload or replace the one with its uid, and its place behind services with it."""
         old = self.workloads.remove(workload.uid)
+        self._local_changes += self.is_local(workload) or (old is not None and self.is_local(old))
         for key in old.services if old else ():
             if key not in workload.services:
                 self.services.detach(key, workload.uid)
@@ -79,6 +81,7 @@ class MeshState:
         old = self.workloads.remove(uid)
         if old is None:
             return False
+        self._local_changes += self.is_local(old)
         for key in old.services:
             self.services.detach(key, uid)
         self.services.workload_changed(uid)
@@ -164,6 +167,11 @@ class MeshState:
         """Call `callback` after every change (or batch), until the returned function is called."""
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
+
+    @property
+    def verdict_version(self) -> tuple[int, int]:
+        """Differs whenever verdicts about connections to our workloads may: most changes of a mesh are elsewhere."""
+        return self.policies.version, self._local_changes
 
     # Lookups
 

@@ -31,7 +31,7 @@ DecodedT = TypeVar("DecodedT")
 
 log = logging.getLogger("xds")
 
-SLICE_SECONDS = 0.005
+SLICE_SECONDS = 0.002
 """How long decoding runs before others get their turn."""
 APPLIED_AT_ONCE = 5_000
 """Changes made without a pause: some 30 ms."""

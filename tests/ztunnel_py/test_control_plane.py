@@ -96,10 +96,10 @@ class Joined:
             )
 
 
-def started(joined: Joined, name: str, base: Path) -> Node:
-    """A node proxy that knows nothing but where its control plane is."""
+def started(joined: Joined, name: str, base: Path, account: str = "istio-system/ztunnel", **own: str) -> Node:
+    """A proxy that knows nothing but who it is and where its control plane is; by default that of a node."""
     token = base / f"{name}.token"
-    token.write_text(joined.istiod.token("istio-system/ztunnel", "--node", name))
+    token.write_text(joined.istiod.token(account, "--node", name))
     address = loopback_address()
     environment = {
         **CLEAN,
@@ -108,13 +108,14 @@ def started(joined: Joined, name: str, base: Path) -> Node:
         "PROXY_BIND_ADDRESS": address,
         "PROXY_PROTOCOL_CAPTURE": "true",
         "POD_NAME": f"ztunnel-{name}",
-        "POD_NAMESPACE": "istio-system",
+        "POD_NAMESPACE": account.partition("/")[0],
         "INSTANCE_IP": address,
         "XDS_ADDRESS": joined.istiod.url,
         "XDS_ROOT_CA": str(joined.istiod.roots),
         "CA_ADDRESS": joined.istiod.url,
         "CA_ROOT_CA": str(joined.istiod.roots),
         "AUTH_TOKEN": str(token),
+        **own,
     }
     node = Node(name, address, [*COMMAND], environment, base / f"{name}.log")
     node.start()
@@ -206,6 +207,42 @@ async def test_a_call_by_the_services_address_goes_through_a_tunnel(joined: Join
     assert [(one["identity"], one["state"]) for one in held] == [
         ("spiffe://cluster.local/ns/shop/sa/server", "Available")
     ]
+
+
+async def test_a_proxy_of_one_workload_joins_as_that_workload(joined: Joined, app: TcpApp, tmp_path: Path) -> None:
+    own = {"PROXY_MODE": "dedicated", "PROXY_WORKLOAD_INFO": "shop/solo/solo", "POD_NAME": "solo"}
+    solo = started(joined, "solo", tmp_path, "shop/solo", **own)
+    try:
+        joined.write("solo", pod("solo", solo.address, node="solo", app="solo"))
+        await eventually(solo.is_ready, "ready", START_SECONDS)
+        async with captured((solo.address, 15001), solo.address, f"{joined.vip}:80") as caller:
+            await talk(caller, b"hello")
+        await eventually(lambda: "spiffe://cluster.local/ns/shop/sa/solo" in joined.nodes["server"].log, "logged")
+    finally:
+        solo.stop()
+        joined.remove("solo")
+
+
+async def test_a_proxy_that_asks_knows_what_it_has_needed(joined: Joined, app: TcpApp, tmp_path: Path) -> None:
+    asker = started(joined, "asker", tmp_path, XDS_ON_DEMAND="true")
+    try:
+        joined.write("asker", pod("asker", asker.address, node="asker", app="asker"))
+        await eventually(asker.is_ready, "ready", START_SECONDS)
+        for _ in range(2):
+            async with captured((asker.address, 15001), asker.address, f"{joined.vip}:80") as caller:
+                await talk(caller, b"hello")
+        await eventually(lambda: "spiffe://cluster.local/ns/shop/sa/asker" in joined.nodes["server"].log, "logged")
+        async with (
+            TcpApp(echo, loopback_address()) as stranger,
+            captured((asker.address, 15001), asker.address, stranger.authority) as caller,
+        ):
+            await talk(caller, b"hello, stranger")
+        known = json.loads(await asyncio.to_thread(asker.get, "/config_dump"))
+        assert {one["name"] for one in known["workloads"]} == {"asker", "server"}
+        assert {one["name"] for one in known["services"]} == {"server"}
+    finally:
+        asker.stop()
+        joined.remove("asker")
 
 
 async def test_the_folder_is_edited_while_traffic_flows(joined: Joined, app: TcpApp) -> None:

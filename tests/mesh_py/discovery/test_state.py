@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from mesh_py.discovery.record import ServiceRecord
-from mesh_py.discovery.state import Changed, MeshState
+from mesh_py.discovery.state import Changed, MeshState, Told
 from mesh_py.model.address import NamespacedHostname, NetworkAddress
 from mesh_py.model.authorization import Action, Policy, Scope
 from mesh_py.model.workload import (
@@ -261,3 +261,42 @@ class TestChanges:
         assert state.replace([], [service("example.com")], []) == Changed(1, 1, 0)
         assert state.replace([], [], []) == Changed(0, 1, 0)
         assert (len(state.workloads), len(state.services)) == (0, 0)
+
+    def test_one_of_several_sources_replaces_its_own_only(self) -> None:
+        state = mesh(A, FRONT, POLICY)
+        mine = Told(frozenset({B.uid}), frozenset(), frozenset())
+        assert state.replace([B], [], [], before=Told()) == Changed(1, 0, 0)
+        assert state.replace([], [], [], before=mine) == Changed(1, 0, 0)
+        assert list(state.workloads) == [A]
+        assert (len(state.services), len(state.policies)) == (1, 1)
+
+    def test_policies_that_are_expected_are_missed_by_everybody_until_they_are_known(self) -> None:
+        state = mesh(A)
+        state.expect_policies("theirs")
+        assert state.policies.applicable(A).missing == ("theirs",)
+        version = state.version
+        state.policies_known()
+        assert state.policies.applicable(A).missing == ()
+        assert state.version == version + 1
+        state.policies_known()
+        assert state.version == version + 1
+
+    @pytest.mark.parametrize(
+        ("change", "matters"),
+        [
+            pytest.param(lambda state: state.upsert_policy(POLICY), True, id="a policy"),
+            pytest.param(lambda state: state.upsert_workload(workload("n")), True, id="a new workload of ours"),
+            pytest.param(lambda state: state.upsert_workload(A), True, id="a workload of ours, changed"),
+            pytest.param(
+                lambda state: state.upsert_workload(workload("a", node="other")), True, id="a workload that left us"
+            ),
+            pytest.param(lambda state: state.remove_workload(A.uid), True, id="a workload of ours, gone"),
+            pytest.param(lambda state: state.upsert_workload(workload("n", node="other")), False, id="of another node"),
+            pytest.param(lambda state: state.upsert_service(FRONT), False, id="a service"),
+        ],
+    )
+    def test_which_changes_may_alter_verdicts(self, change, matters: bool) -> None:
+        state = mesh(A, node="node-a")
+        before = state.verdict_version
+        change(state)
+        assert (state.verdict_version != before) is matters
