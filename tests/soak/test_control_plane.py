@@ -1,0 +1,87 @@
+"""A control plane for minutes: certificates of 20 seconds rotate under load, edits and restarts come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.interop.callers import talk
+from tests.istiod_py.joined import SERVICE, JoinedMesh, logged, mesh_on
+from tests.support.processes import eventually
+from tests.support.tcp_apps import TcpApp, echo
+from tests.ztunnel_py.worlds import START_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
+
+SECONDS = 120.0
+LIFETIME = 20.0
+CALLERS = 8
+ISSUED = "citadel_server_success_cert_issuance_count"
+
+
+async def in_turn(mesh: JoinedMesh, app: TcpApp, until: float) -> int:
+    """New connections, one after the other; how many."""
+    count = 0
+    while time.monotonic() < until:
+        async with mesh.call(app.authority) as caller:
+            await talk(caller, b"hello")
+        count += 1
+        await asyncio.sleep(0.02)
+    return count
+
+
+async def under_load(mesh: JoinedMesh, beside: Callable[[float], Coroutine[None, None, None]]) -> int:
+    """Load for SECONDS with something happening beside it; how many connections were made. None may fail."""
+    until = time.monotonic() + SECONDS
+    async with TcpApp(echo, mesh.server.address) as app, mesh.call(app.authority) as kept:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(beside(until))
+            callers = [group.create_task(in_turn(mesh, app, until)) for _ in range(CALLERS)]
+        await talk(kept, b"still here")
+    assert [one for one in logged(mesh.server) + logged(mesh.sleep) if "error" in one] == []
+    return sum(caller.result() for caller in callers)
+
+
+async def test_short_certificates_rotate_for_two_minutes_and_no_connection_fails(tmp_path: Path) -> None:
+    async def nothing(_: float) -> None:
+        return None
+
+    with mesh_on(tmp_path) as mesh, mesh.controlled() as istiod:
+        for node in mesh.nodes.values():
+            mesh.start_node(node, SECRET_TTL=f"{LIFETIME:.0f}s")
+        await mesh.ready()
+        connections = await under_load(mesh, nothing)
+        assert connections > SECONDS
+        # Each of the two identities, renewed at half of what remains on receipt.
+        assert istiod.count(ISSUED, "true") >= 2 * SECONDS / (LIFETIME / 2) * 0.8
+
+
+async def test_edits_and_restarts_for_two_minutes_and_no_connection_fails(tmp_path: Path) -> None:
+    with mesh_on(tmp_path) as mesh:
+        with mesh.controlled():
+            for node in mesh.nodes.values():
+                mesh.start_node(node)
+            await mesh.ready()
+            async with TcpApp(echo, mesh.server.address) as app, mesh.call(app.authority) as caller:
+                await talk(caller, b"both have certificates")
+
+        async def coming_and_going(until: float) -> None:
+            number = 0
+            while time.monotonic() < until:
+                with mesh.controlled() as istiod:
+                    for _ in range(5):
+                        number += 1
+                        mesh.write("service.yaml", SERVICE.format(vip=f"10.9.9.{number % 250}", port=8080))
+                        wanted = f"10.9.9.{number % 250}"
+                        await eventually(lambda: wanted in mesh.sleep.get("/config_dump"), "known", START_SECONDS)  # noqa: B023
+                    istiod.process.kill()
+
+        assert await under_load(mesh, coming_and_going) > SECONDS
+        assert mesh.starts > 5
