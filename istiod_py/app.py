@@ -158,7 +158,7 @@ def _keys(settings: Settings) -> tuple[TokenKey, FolderAuthority]:
 
 def _registry(settings: Settings) -> Registry:
     try:
-        return Registry.load(RegistrySettings(settings.folder, settings.mesh.trust_domain))
+        return Registry.load(RegistrySettings(settings.folder, settings.mesh.trust_domain, settings.ranges))
     except FolderError as error:
         raise StartError(str(error)) from error
 

@@ -11,7 +11,7 @@ import click
 from istiod_py import settings_table as table
 from istiod_py.check.folder_check import CheckOptions, check_folder
 from istiod_py.check.report_forms import FORMS
-from istiod_py.config import ambient_options
+from istiod_py.config import address_ranges, ambient_options
 from istiod_py.folder import FolderError
 from mesh_py.settings.source import SettingsError, Values
 
@@ -33,7 +33,7 @@ def print_report(layers: Sequence[Mapping[str, Given]], folder: Path | None, for
     if folder is None:
         raise SettingsError("no folder: say which one to check, as in: check mesh/")
     try:
-        report = check_folder(folder, CheckOptions(ambient_options(values)))
+        report = check_folder(folder, CheckOptions(ambient_options(values), address_ranges(values)))
     except FolderError as error:
         raise SettingsError(str(error)) from None
     click.echo(FORMS[form](report, coloured=_is_coloured()), nl=False, color=_is_coloured() or None)

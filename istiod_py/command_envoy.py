@@ -99,7 +99,7 @@ class _WithoutAnchors(yaml.SafeDumper):
 
 def _manifests(settings: Settings) -> Manifests:
     try:
-        return Registry.load(RegistrySettings(settings.folder, settings.mesh.trust_domain)).manifests
+        return Registry.load(RegistrySettings(settings.folder, settings.mesh.trust_domain, settings.ranges)).manifests
     except (FolderError, ConfigError) as error:
         raise SettingsError(str(error)) from error
 

@@ -10,6 +10,7 @@ from hbone_py import TlsSettings
 from istiod_py import settings_table as table
 from istiod_py.ambient.options import AmbientOptions
 from mesh_py.identity.local_ca import user_folder
+from mesh_py.manifests.addresses import AddressRanges
 from mesh_py.manifests.mesh_config import MeshConfig
 from mesh_py.settings.kinds import is_loopback
 from mesh_py.settings.source import SettingsError, Values
@@ -32,6 +33,8 @@ class Settings:
     folder: Path
     """The manifests."""
     options: AmbientOptions
+    ranges: AddressRanges
+    """Where addresses come from that manifests do not name."""
     debounce: tuple[float, float]
     """Quiet for so long, or at last after so long."""
 
@@ -86,6 +89,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
     return Settings(
         folder=_folder(values),
         options=ambient_options(values),
+        ranges=address_ranges(values),
         debounce=(values[table.DEBOUNCE_AFTER], values[table.DEBOUNCE_MAX]),
         node_accounts=frozenset(values[table.CA_TRUSTED_NODE_ACCOUNTS]),
         audiences=_audiences(values),
@@ -141,6 +145,11 @@ def ambient_options(values: Values) -> AmbientOptions:
         network=values[table.NETWORK],
     )
     return AmbientOptions(mesh, send_dry_run=values[table.DRY_RUN], allow_waypoints=values[table.ALLOW_WAYPOINTS])
+
+
+def address_ranges(values: Values) -> AddressRanges:
+    """Where addresses come from; also for commands that need nothing else."""
+    return AddressRanges(values[table.POD_CIDR], values[table.SERVICE_CIDR], values[table.SERVICE_ENTRY_CIDR])
 
 
 def _audiences(values: Values) -> tuple[str, ...]:

@@ -104,7 +104,12 @@ class Registry:
                     self._publish()
             except Exception:  # the next edit must find somebody who follows
                 log.exception("! %s: unexpected error", self._settings.folder)
-            await asyncio.sleep(max(self._settings.look_every, 20 * self._cost))
+            await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        """Seconds until the next look: soon while something is settling, so that an edit need not wait twice."""
+        is_settling = self._restless_since is not None
+        return max(self._settings.look_every, (4 if is_settling else 20) * self._cost)
 
     def look(self, now: float | None = None) -> bool:
         """Look at the folder once, and take over what has settled. Whether other manifests are served now.

@@ -5,6 +5,7 @@ docs/control-plane.md comes from this table, too.
 
 from __future__ import annotations
 
+from mesh_py.model.address import Cidr
 from mesh_py.settings.kinds import ADDRESS, BOOLEAN, NAME, PATH, PORT, POSITIVE_TIME, TEXT, Kind, choice, whole
 from mesh_py.settings.setting import SettingsTable, setting, unset
 from mesh_py.telemetry.log_filter import DEFAULT_FILTER, LogFilter
@@ -27,12 +28,23 @@ def _accounts(text: str) -> tuple[str, ...]:
     return accounts
 
 
+def _block(text: str) -> Cidr:
+    problem = "is not a block of addresses, such as 10.244.0.0/14"
+    if "/" not in text:
+        raise ValueError(problem)
+    try:
+        return Cidr.parse(text)
+    except ValueError:
+        raise ValueError(problem) from None
+
+
 def _write_list(names: tuple[str, ...]) -> str:
     return ",".join(names)
 
 
 NAMES = Kind(_names, "NAME,...", _write_list)
 ACCOUNTS = Kind(_accounts, "NS/SA,...", _write_list)
+BLOCK = Kind(_block, "CIDR")
 
 # A table is read by its lines: one setting, one or two of them.
 # fmt: off
@@ -51,6 +63,11 @@ DRY_RUN = setting(
 ALLOW_WAYPOINTS = setting(
     "PILOT_AUTO_ALLOW_WAYPOINT_POLICY", BOOLEAN, False, "Let every waypoint reach what is behind it.",
     flag="--allow-waypoints",
+)
+POD_CIDR = setting("POD_CIDR", BLOCK, Cidr.parse("10.244.0.0/14"), "Addresses for pods that have none.")
+SERVICE_CIDR = setting("SERVICE_CIDR", BLOCK, Cidr.parse("10.96.0.0/12"), "For services that have none.")
+SERVICE_ENTRY_CIDR = setting(
+    "SERVICE_ENTRY_CIDR", BLOCK, Cidr.parse("240.240.0.0/16"), "For hosts of ServiceEntries that have none.",
 )
 DEBOUNCE_AFTER = setting("PILOT_DEBOUNCE_AFTER", POSITIVE_TIME, 0.1, "Push when it was quiet for so long ...")
 DEBOUNCE_MAX = setting("PILOT_DEBOUNCE_MAX", POSITIVE_TIME, 10.0, "... or after this, however busy it is.")
@@ -116,7 +133,7 @@ LOG_FORMAT = setting("LOG_FORMAT", Kind(choice("plain", "json"), "plain|json"), 
 TABLE = SettingsTable({
     "The mesh": (
         CONFIG_DIR, CLUSTER_ID, NETWORK, TRUST_DOMAIN, CLUSTER_DOMAIN, ROOT_NAMESPACE, DRY_RUN, ALLOW_WAYPOINTS,
-        DEBOUNCE_AFTER, DEBOUNCE_MAX,
+        POD_CIDR, SERVICE_CIDR, SERVICE_ENTRY_CIDR, DEBOUNCE_AFTER, DEBOUNCE_MAX,
     ),
     "Who may come in": (CA_TRUSTED_NODE_ACCOUNTS, TOKEN_AUDIENCES, IDENTITY_CHECK),
     "Certificates": (STATE_DIR, CA_DIR, CA_INTERMEDIATE, DEFAULT_TTL, MAX_TTL, DNS_NAMES),

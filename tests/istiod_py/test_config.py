@@ -61,6 +61,11 @@ def test_names_of_the_mesh(tmp_path: Path) -> None:
     assert (mesh.trust_domain, mesh.cluster_id, mesh.cluster_domain, mesh.root_namespace) == ("td", "east", "c.d", "r")
 
 
+def test_addresses_may_come_from_elsewhere(tmp_path: Path) -> None:
+    given = settings(tmp_path, POD_CIDR="127.64.0.0/10", SERVICE_CIDR="fd00::/64")
+    assert (str(given.ranges.pods), str(given.ranges.services)) == ("127.64.0.0/10", "fd00::/64")
+
+
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
@@ -69,6 +74,8 @@ def test_names_of_the_mesh(tmp_path: Path) -> None:
         pytest.param({"PROXY_LOCAL_ADDRESS": "192.0.2.1"}, "PROXY_LOCAL_ADDRESS: .* no loopback", id="debug for all"),
         pytest.param({"TOKEN_AUDIENCES": ","}, "TOKEN_AUDIENCES: name at least one", id="no audience"),
         pytest.param({"CA_TRUSTED_NODE_ACCOUNTS": "x"}, "CA_TRUSTED_NODE_ACCOUNTS: 'x' is not", id="no account"),
+        pytest.param({"POD_CIDR": "10.0.0.0"}, "POD_CIDR: '10.0.0.0' is not a block", id="no block"),
+        pytest.param({"POD_CIDR": "10.0.0.0/33"}, "POD_CIDR: '10.0.0.0/33' is not a block", id="no such block"),
         pytest.param({"MAX_WORKLOAD_CERT_TTL": "long"}, "MAX_WORKLOAD_CERT_TTL: 'long' is not", id="no time"),
     ],
 )

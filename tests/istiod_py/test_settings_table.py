@@ -10,6 +10,7 @@ import pytest
 from istiod_py import settings_table as table
 from istiod_py.settings_table import TABLE
 from istiod_py.tokens import AUDIENCE
+from mesh_py.manifests.addresses import AddressRanges
 from mesh_py.rpc.server import ServerLimits
 from mesh_py.settings.page import settings_page
 from tests.support.source_tree import ROOT
@@ -39,6 +40,11 @@ def test_a_default_can_be_written_and_read(setting: Setting[object]) -> None:
 def test_defaults_that_are_said_elsewhere_too_are_the_same() -> None:
     assert table.TOKEN_AUDIENCES.default == (AUDIENCE,)
     assert table.CONNECTION_AGE.default == ServerLimits().age
+    assert (table.POD_CIDR.default, table.SERVICE_CIDR.default, table.SERVICE_ENTRY_CIDR.default) == (
+        AddressRanges().pods,
+        AddressRanges().services,
+        AddressRanges().hosts,
+    )
     assert table.MOST_CONNECTIONS.default == ServerLimits().connections
 
 
