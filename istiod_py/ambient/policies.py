@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from istiod_py.ambient import authorization, peer_authentication
-from istiod_py.ambient.selection import Selectors
+from istiod_py.ambient.selection import Likenesses, Selectors
 from mesh_py.manifests.peer_modes import PeerModes
 from mesh_py.model.authorization import Action, Match, MatchKind, Policy, Scope, StringMatch
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from istiod_py.ambient.context import Context
     from istiod_py.ambient.notices import Notice
+    from istiod_py.ambient.selection import Likeness
     from istiod_py.ambient.waypoints import Waypoint
     from mesh_py.manifests.metadata import Labels
     from mesh_py.manifests.security import MutualTls
@@ -31,8 +32,10 @@ class Policies:
     def __init__(self, context: Context) -> None:
         manifests, options = context.manifests, context.options
         self._root = context.mesh.root_namespace
-        self._modes = PeerModes(manifests.peer_authentications, self._root)
-        self._peer_names: dict[tuple[str, frozenset[tuple[str, str]]], tuple[str, ...]] = {}
+        peers = manifests.peer_authentications
+        self._modes = PeerModes(peers, self._root)
+        self._likenesses = Likenesses((one.metadata.namespace, one.selector or {}) for one in peers)
+        self._peer_names: dict[Likeness, tuple[str, ...]] = {}
         written = [(one, authorization.convert(one, options)) for one in manifests.authorization_policies]
         self._selecting = Selectors(
             (one.metadata.namespace, one.selector or {}, converted.policy.key)
@@ -41,9 +44,9 @@ class Policies:
         )
         self._allowed = _allow_waypoints(context) if options.allow_waypoints else {}
         self.notices: list[Notice] = [remark for _, converted in written for remark in converted.notices]
-        self.notices += peer_authentication.notices(manifests.peer_authentications, self._modes)
+        self.notices += peer_authentication.notices(peers, self._modes)
         found = [converted.policy for _, converted in written if converted.policy is not None]
-        found += peer_authentication.policies(manifests.peer_authentications, self._modes)
+        found += peer_authentication.policies(peers, self._modes)
         found += self._allowed.values()
         self.by_key: Mapping[str, Policy] = {policy.key: policy for policy in found}
         """Every policy by its resource name."""
@@ -58,7 +61,7 @@ class Policies:
         return self._modes.levels(namespace, labels).resolve().mode
 
     def _peer(self, namespace: str, labels: Labels) -> tuple[str, ...]:
-        key = (namespace, frozenset(labels.items()))
+        key = self._likenesses.of(namespace, labels)
         names = self._peer_names.get(key)
         if names is None:
             levels = self._modes.levels(namespace, labels)

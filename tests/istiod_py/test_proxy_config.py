@@ -232,6 +232,9 @@ def test_peer_authentication_in_force_one_of_each_level() -> None:
             True,
             id="its class",
         ),
+        pytest.param(
+            policy("p", 'targetRefs: [{group: "", kind: Service, name: web, namespace: front}]'), False, id="elsewhere"
+        ),
         pytest.param(policy("p", SELECT_WEB), False, id="a selector"),
         pytest.param(policy("p"), False, id="its namespace"),
     ],

@@ -5,10 +5,19 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from istiod_py.ambient.selection import Selectors
+from istiod_py.ambient.selection import Likenesses, Selectors
 
 LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("12"))
 NAMESPACES = st.sampled_from(("x", "y"))
+
+
+def test_workloads_are_alike_by_the_labels_that_selectors_look_at() -> None:
+    likenesses = Likenesses([("x", {"app": "web"}), ("x", {"tier": "db"}), ("y", {"pod": "1"})])
+    first = likenesses.of("x", {"app": "web", "pod": "1"})
+    assert first == likenesses.of("x", {"app": "web", "pod": "2"})
+    assert first != likenesses.of("x", {"app": "web", "tier": "db"})
+    assert first != likenesses.of("y", {"app": "web", "pod": "1"})
+    assert likenesses.of("z", {"app": "web"}) == likenesses.of("z", {})
 
 
 @given(st.lists(st.tuples(NAMESPACES, LABELS)), st.lists(st.tuples(NAMESPACES, LABELS)))

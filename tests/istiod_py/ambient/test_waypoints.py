@@ -60,6 +60,11 @@ WP = by_name()
             id="of another class, with an address",
         ),
         pytest.param(waypoint(gateway_class_name="istio"), None, id="of another class, without one"),
+        pytest.param(
+            waypoint(gateway_class_name="mine", status_addresses=(GatewayAddressValue("NamedAddress", "x"),)),
+            None,
+            id="of another class, with an address of some other kind",
+        ),
     ],
 )
 def test_where_a_waypoint_is(gateway: Gateway, expected: GatewayAddress | None) -> None:
