@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mesh_py.process.children import Child, start_child
 from mesh_py.process.console import Console
 from mesh_py.process.listening import StartError
 from mesh_py.process.port_holder import why_not
 from mesh_py.process.run_loop import started
 from mesh_py.process.signals import stop_signals
 from mesh_py.process.waiting import any_of
-from ztunnel_py.children import Child, start_child
 from ztunnel_py.config import Ports
 from ztunnel_py.world import APPLICATION_PORT, DNS_PORT, Node, World, WorldFiles, lay_out
 

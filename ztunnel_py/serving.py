@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mesh_py.process.children import WORKER_SOCKET
 from mesh_py.process.file_limit import raise_file_limit
 from mesh_py.process.port_holder import why_not
 from mesh_py.process.run_loop import started
 from mesh_py.settings.source import SettingsError
-from ztunnel_py.children import WORKER_SOCKET
 from ztunnel_py.embedded_default import is_embedded, passed_on
 
 if TYPE_CHECKING:

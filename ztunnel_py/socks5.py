@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import random
 from enum import Enum, auto
-from ipaddress import ip_address
-from struct import unpack_from
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import Listener, SocketAddress, show
-from hbone_py.proxy_protocol import PreambleError
+from mesh_py.capture.socks_messages import (
+    HOST_UNREACHABLE,
+    NO_AUTHENTICATION,
+    SUCCEEDED,
+    SocksError,
+    read_methods,
+    read_request,
+    refusal,
+)
 from mesh_py.discovery.dns_names import NameRules, look_up
 from mesh_py.model.address import parse_ip
 from ztunnel_py.capture import Greeting
@@ -25,62 +31,10 @@ if TYPE_CHECKING:
     from ztunnel_py.context import ProxyContext
     from ztunnel_py.outbound import Outbound
 
-_VERSION = 5
-_NO_AUTHENTICATION = b"\x05\x00"
-_SUCCEEDED = b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
-GENERAL_FAILURE, HOST_UNREACHABLE, COMMAND_NOT_SUPPORTED = 1, 4, 7
-
-
-class SocksError(PreambleError):
-    """The client cannot be served; `code` is the reply it gets."""
-
-    def __init__(self, message: str, code: int = COMMAND_NOT_SUPPORTED) -> None:
-        super().__init__(message)
-        self.code = code
-
 
 class _Stage(Enum):
     METHODS = auto()
     REQUEST = auto()
-
-
-def read_methods(seen: bytes) -> int | None:
-    """Length of a complete method offer, None when more is needed. Raises SocksError."""
-    if seen[0] != _VERSION:
-        raise SocksError(f"SOCKS version {seen[0]}")
-    if len(seen) < 2 or len(seen) < 2 + seen[1]:
-        return None
-    if 0 not in seen[2 : 2 + seen[1]]:
-        raise SocksError("the client does not offer to do without authentication")
-    return 2 + seen[1]
-
-
-def read_request(seen: bytes) -> tuple[int, str, int] | None:
-    """(length, host or ip, port) of a complete CONNECT request, None when more is needed. Raises SocksError."""
-    if len(seen) < 5:
-        return None
-    version, command, _, kind, length = seen[:5]
-    if version != _VERSION or command != 1:
-        raise SocksError(f"SOCKS command {command}")
-    if kind == 1:
-        start, size = 4, 4
-    elif kind == 4:
-        start, size = 4, 16
-    elif kind == 3:
-        start, size = 5, length
-    else:
-        raise SocksError(f"SOCKS address type {kind}")
-    if len(seen) < start + size + 2:
-        return None
-    raw = seen[start : start + size]
-    (port,) = unpack_from(">H", seen, start + size)
-    if kind != 3:
-        return start + size + 2, str(ip_address(raw)), port
-    try:
-        host = raw.decode("ascii")
-    except UnicodeDecodeError:
-        raise SocksError("a SOCKS host name that is not ASCII") from None
-    return start + size + 2, host.lower().removesuffix("."), port
 
 
 class Socks5:
@@ -115,7 +69,7 @@ class SocksClient:
         try:
             return self._step(seen)
         except SocksError as error:
-            self._sock.send(bytes((_VERSION, error.code)) + _SUCCEEDED[2:])
+            self._sock.send(refusal(error.code))
             raise
 
     def _step(self, seen: bytes) -> tuple[int, bool]:
@@ -123,7 +77,7 @@ class SocksClient:
             taken = read_methods(seen)
             if taken is None:
                 return 0, False
-            self._sock.send(_NO_AUTHENTICATION)
+            self._sock.send(NO_AUTHENTICATION)
             self._stage = _Stage.REQUEST
             return taken, False
         request = read_request(seen)
@@ -132,7 +86,7 @@ class SocksClient:
         taken, host, port = request
         self._asked = f"{host}:{port}"
         self._destination = self._locate(host), port
-        self._sock.send(_SUCCEEDED)
+        self._sock.send(SUCCEEDED)
         return taken, True
 
     def _locate(self, host: str) -> str:

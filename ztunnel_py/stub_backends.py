@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 from mesh_py.discovery.loopback_map import LoopbackMap
 from mesh_py.discovery.remap import home_network, remapped
 from mesh_py.discovery.stub_places import HBONE_PORT, Place, Trial, places, trial
+from mesh_py.process.children import start_child
 from mesh_py.process.console import Console
 from mesh_py.process.listening import StartError
 from mesh_py.process.mesh_source import MeshSource
 from mesh_py.process.port_holder import why_not
 from mesh_py.process.waiting import any_of
 from ztunnel_py.app import run
-from ztunnel_py.children import start_child
 from ztunnel_py.listening import STUB_INBOUND
 from ztunnel_py.stub_banner import banner
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from mesh_py.discovery.local_file import LocalConfig
-    from ztunnel_py.children import Child
+    from mesh_py.process.children import Child
     from ztunnel_py.config import Settings
 
 log = logging.getLogger("stubs")

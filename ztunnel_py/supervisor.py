@@ -24,13 +24,13 @@ import msgspec
 from mesh_py.admin.readiness import Readiness
 from mesh_py.admin.worker_link import WorkerLinkError, ask
 from mesh_py.admin.workers import Workers
+from mesh_py.process.children import WORKER_SOCKET, Child, start_child
 from mesh_py.process.listening import bind_all
 from mesh_py.process.signals import stop_signals
 from mesh_py.process.waiting import any_of
 from mesh_py.telemetry.log_sink import LogSink
 from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.snapshot import Snapshot
-from ztunnel_py.children import WORKER_SOCKET, Child, start_child
 from ztunnel_py.listening import surface_addresses
 from ztunnel_py.supervisor_surfaces import SupervisorSurfaces
 

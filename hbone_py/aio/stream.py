@@ -15,6 +15,8 @@ from hbone_py.aio.tcp import reset
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamEnded, StreamReset, TunnelRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hbone_py import events as ev
     from hbone_py.aio.client import Connection
     from hbone_py.aio.peer import Peer
@@ -73,6 +75,8 @@ class TcpStream:
         self._reactor = reactor
         self._error: HboneError | None = None
         self._has_ended = False
+        self.on_room: Callable[[], None] | None = None
+        """Called when there is room again (`send_now`)."""
         self._is_closing = False  # nothing comes behind what is there
         self._readable = Waiter()
         self._writable = Waiter()
@@ -104,6 +108,17 @@ class TcpStream:
                 await self._writable.wait()
             except OSError as error:
                 raise self._broken(error) from error
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """How much of it found room at once; `on_room` tells when the rest may. Raises as `send`."""
+        if self._has_ended:
+            raise StreamEnded("the stream takes no more data")
+        try:
+            return self.sock.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise self._broken(error) from error
 
     async def peek(self, more_than: int = 0, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """What has arrived, left where it is, once that is more than `more_than` bytes; less at the end.
@@ -171,6 +186,8 @@ class TcpStream:
             self._readable.wake()
         if mask & (WRITABLE | CLOSING):
             self._writable.wake()
+            if self.on_room is not None:
+                self.on_room()
 
     def on_again(self) -> None:
         """Never asked for."""
@@ -185,6 +202,8 @@ class TunnelStream:
         """Client: what came with the 200."""
         self.carrier: Connection | None = None
         """A connection of the tunnel's own, which closes with it."""
+        self.on_room: Callable[[], None] | None = None
+        """Called when there is room again (`send_now`)."""
         self._stream = stream
         self._error: HboneError | None = None
         self._readable = Waiter()
@@ -218,6 +237,19 @@ class TunnelStream:
         self.peer.reactor.touch(self.peer)
         return piece
 
+    async def peek(self, more_than: int = 0, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """What has arrived, left in the window, once that is more than `more_than` bytes; less at the end."""
+        stream = self._stream
+        while stream.unread <= more_than and stream.remote_open:
+            if self._error:
+                raise self._error
+            await self._readable.wait()
+        return b"".join(stream.held)[:max_bytes]
+
+    def release(self) -> tuple[Peer, Stream]:
+        """Give the tunnel to somebody else, who takes it over at once, with what it holds."""
+        return self.peer, self._stream
+
     async def send(self, data: bytes | memoryview) -> None:
         """Raises StreamEnded after `send_eof`, StreamReset or ConnectionLost when the tunnel is gone."""
         view = memoryview(data)
@@ -236,6 +268,22 @@ class TunnelStream:
                 await asyncio.sleep(0)  # let the batch be written before more is queued
             else:
                 await self._writable.wait()
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """How much of it found room at once; `on_room` tells when the rest may. Raises as `send`."""
+        peer, stream = self.peer, self._stream
+        if self._error:
+            raise self._error
+        if not stream.local_open:
+            raise StreamEnded(f"stream {stream.stream_id} takes no more data")
+        if peer.is_stalled:
+            peer.wait_writable(self)
+            return 0
+        count = peer.engine.send(stream, data)
+        if count < len(data):
+            peer.engine.sendable(stream)  # asks to be told when the window opens
+        peer.reactor.touch(peer)
+        return count
 
     async def send_eof(self) -> None:
         """END_STREAM."""
@@ -310,3 +358,5 @@ class TunnelStream:
     def tunnel_writable(self) -> None:
         """Room again."""
         self._writable.wake()
+        if self.on_room is not None:
+            self.on_room()

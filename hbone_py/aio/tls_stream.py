@@ -20,7 +20,7 @@ from hbone_py.tls.verify import identities_of_der
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hbone_py.aio.owners import IdentityCheck
     from hbone_py.identity import SpiffeId
@@ -54,6 +54,8 @@ class TlsStream:
         self.tls = TlsEngine(context)
         self.identities: tuple[SpiffeId, ...] = ()
         """The peer's SPIFFE identities."""
+        self.on_room: Callable[[], None] | None = None
+        """Called when there is room again (`send_now`)."""
         self._reactor = reactor
         self._unsent = b""
         self._held = b""
@@ -125,6 +127,17 @@ class TlsStream:
         piece, self._held = self._held[:max_bytes], self._held[max_bytes:]
         return piece
 
+    async def peek(self, more_than: int = 0, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """What has arrived, left for `receive`, once that is more than `more_than` bytes; less at the end."""
+        while len(self._held) <= more_than and not self.tls.peer_closed:
+            if self._error is not None:
+                raise self._error
+            if self._may_hold_more:
+                self._take(self.tls.read_into(self._reactor.plaintext_in))
+            else:
+                await self._receive_records()
+        return self._held[:max_bytes]
+
     async def _receive_records(self) -> None:
         reactor, tls = self._reactor, self.tls
         count = await self._read_ciphertext()
@@ -142,7 +155,7 @@ class TlsStream:
 
     def _take(self, count: int) -> None:
         plaintext = self._reactor.plaintext_in
-        self._held = bytes(plaintext.view[:count])
+        self._held += plaintext.view[:count]
         self._may_hold_more = count == plaintext.size
 
     async def send(self, data: bytes | memoryview) -> None:
@@ -156,6 +169,25 @@ class TlsStream:
         for start in range(0, len(view), _PIECE):
             self.tls.write(view[start : start + _PIECE])
             await self._flush()
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """How much of it was encrypted, which found room or soon will; `on_room` tells when the rest may go.
+
+        Raises as `send`.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._has_ended:
+            raise StreamEnded("the stream takes no more data")
+        view = memoryview(data)
+        taken = 0
+        self._flush_what_goes()
+        while taken < len(view) and not self._unsent and self._error is None:
+            piece = view[taken : taken + _PIECE]
+            self.tls.write(piece)
+            taken += len(piece)
+            self._flush_what_goes()
+        return taken
 
     async def send_close_notify(self) -> None:
         """Say that we write no more. A TLS 1.3 peer may go on writing, as Envoy does; others close (RFC 8446 6.1)."""
@@ -240,6 +272,9 @@ class TlsStream:
             self._readable.wake()
         if mask & (WRITABLE | CLOSING):
             self._writable.wake()
+            self._flush_what_goes()
+            if self.on_room is not None and not self._unsent:
+                self.on_room()
 
     def on_again(self) -> None:
         """Never asked for."""

@@ -18,7 +18,7 @@ from mesh_py.telemetry.log_filter import LogFilterError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from mesh_py.admin.http_server import Handler
@@ -45,8 +45,10 @@ class AdminSurface:
     component: str = "ztunnel"
 
 
-def serve_admin(sockets: Sequence[socket.socket], surface: AdminSurface) -> AbstractAsyncContextManager[HttpServer]:
-    """Serve the admin surface on sockets bound to loopback addresses."""
+def serve_admin(
+    sockets: Sequence[socket.socket], surface: AdminSurface, more: Mapping[str, Handler] | None = None
+) -> AbstractAsyncContextManager[HttpServer]:
+    """Serve the admin surface on sockets bound to loopback addresses; `more` are a role's own pages."""
     admin = _Admin(surface)
     routes: dict[str, Handler] = {
         "/": admin.index,
@@ -55,6 +57,7 @@ def serve_admin(sockets: Sequence[socket.socket], surface: AdminSurface) -> Abst
         "/quitquitquit": admin.quit,
         "/healthz/ready": admin.ready,
         "/debug/pprof/profile": admin.profile,
+        **(more or {}),
     }
     return serve_http(sockets, routes, middlewares=[local_requests_only])
 

@@ -8,8 +8,8 @@ count for inbound traffic too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hbone_py.identity import InvalidSpiffeIdError, SpiffeId
 from mesh_py.discovery.config_dump import is_config_dump, read_config_dump
@@ -17,7 +17,7 @@ from mesh_py.discovery.mesh_schema import MeshSchema
 from mesh_py.discovery.yaml_reader import Fault, Field, Reader, Schema, compose, sequence, without_collection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
     import yaml
 
@@ -36,41 +36,55 @@ class LocalConfig:
     policies: tuple[Policy, ...] = ()
     warnings: tuple[str, ...] = ()
     """What is allowed and probably not meant, one line each."""
+    further: Mapping[str, Any] = field(default_factory=dict)
+    """What a role's further keys say, by key, as their decoders gave it."""
 
 
-def read_local_config(text: str, file: str, *, trust_domain: str = "") -> LocalConfig:
+def read_local_config(
+    text: str,
+    file: str,
+    *,
+    trust_domain: str = "",
+    reader: Reader | None = None,
+    further: Mapping[str, Callable[[yaml.Node], Any]] | None = None,
+) -> LocalConfig:
     """Read the text of a file: LocalConfig, or a config dump if its keys are those of one.
 
     Args:
         file: its name, for messages.
         trust_domain: fills in for workloads that name none. ztunnel leaves those without (`spiffe:///ns/...`).
+        reader: collects the faults; None: one of its own.
+        further: decoders of keys that a role knows beside ztunnel's own.
 
     Raises:
         ConfigError: everything that is wrong with it, each with line, column and advice.
     """
     with without_collection():
-        config = _read(text, file)
+        config = _read(text, reader or Reader(file), further or {})
     filled = (w if w.trust_domain else replace(w, trust_domain=trust_domain) for w in config.workloads)
     workloads = tuple(filled) if trust_domain else config.workloads
     return replace(config, workloads=workloads, warnings=tuple(_warnings(file, config)))
 
 
-def _read(text: str, file: str) -> LocalConfig:
-    node = compose(text, file)
-    reader = Reader(file)
-    config = LocalConfig(*read_config_dump(reader, node)) if is_config_dump(node) else _read_lists(reader, node)
+def _read(text: str, reader: Reader, further: Mapping[str, Callable[[yaml.Node], Any]]) -> LocalConfig:
+    node = compose(text, reader.file)
+    is_dump = is_config_dump(node)
+    config = LocalConfig(*read_config_dump(reader, node)) if is_dump else _read_lists(reader, node, further)
     reader.finish()
     return config
 
 
-def _read_lists(reader: Reader, node: yaml.Node) -> LocalConfig:
+def _read_lists(reader: Reader, node: yaml.Node, further: Mapping[str, Callable[[yaml.Node], Any]]) -> LocalConfig:
     mesh = MeshSchema(reader)
     lists = {
         "workloads": Field(_unique(reader, mesh.workload, lambda w: w.uid, "workload uid"), "workloads"),
         "services": Field(_unique(reader, mesh.service, lambda s: s.key, "service"), "services"),
         "policies": Field(_unique(reader, mesh.policy, lambda p: p.key, "policy"), "policies"),
     }
-    return LocalConfig(**reader.fields(node, Schema("the file", lists)))
+    own = {key: Field(decode, key) for key, decode in further.items()}
+    found = reader.fields(node, Schema("the file", {**lists, **own}))
+    more = {key: found.pop(key) for key in own if key in found}
+    return LocalConfig(**found, further=more)
 
 
 def _unique(

@@ -29,6 +29,7 @@ from mesh_py.http.messages import HttpRequest, HttpResponse, accepts_tunnel, has
 from mesh_py.http.websocket import add_accept
 
 if TYPE_CHECKING:
+    from mesh_py.http.errors import HttpError
     from mesh_py.http.limits import Limits
 
 
@@ -53,6 +54,16 @@ class H1Server(H1Connection):
         elif not self._heads.is_idle and not self.is_closing:
             self._events.append(ConnectionFailed(DownstreamGone("the connection ended inside a request's head")))
         self._held = b""
+        self.is_closing = True
+
+    @property
+    def is_in_head(self) -> bool:
+        """Whether a request's head has begun and is not complete."""
+        return self._request is None and not self._heads.is_idle
+
+    def give_up(self, error: HttpError) -> None:
+        """The head did not come in time: say so, and close."""
+        self._out.append(_error_answer(error))
         self.is_closing = True
 
     def drain(self) -> None:
@@ -271,7 +282,7 @@ def _number(length: str) -> int:
     return int(length)
 
 
-def _error_answer(error: BadMessage) -> bytes:
+def _error_answer(error: HttpError) -> bytes:
     text = error.text.encode("latin-1", "replace")
     headers = Headers([("content-type", "text/plain"), ("content-length", str(len(text)))])
     return write_response(HttpResponse(error.answer, headers), Framing.NONE, "close") + text

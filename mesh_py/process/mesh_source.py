@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mesh_py.discovery.local_file import LocalConfig, read_local_config
 from mesh_py.discovery.problems import ConfigError
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
     Change = Callable[[LocalConfig], LocalConfig]
     """What becomes of a description that was read."""
+
+
+class Read(Protocol):
+    """Reads the text of a file. Raises ConfigError."""
+
+    def __call__(self, text: str, file: str, *, trust_domain: str) -> LocalConfig:
+        """See `read_local_config`."""
+
 
 log = logging.getLogger("state")
 
@@ -39,6 +47,8 @@ class MeshPlace:
     """Of workloads that name none."""
     is_followed: bool = True
     """Whether edits of the file take effect."""
+    read: Read = read_local_config
+    """How its text is read: a role may know further keys."""
 
 
 @dataclass(slots=True)
@@ -47,7 +57,7 @@ class MeshSource:
 
     config: LocalConfig
     _path: Path | None
-    _trust_domain: str
+    _place: MeshPlace
     _stamp: object = None
     _change: Change | None = None
     _told: Told = field(default_factory=Told)
@@ -62,13 +72,13 @@ class MeshSource:
         """
         path = place.path
         if path is None:
-            config = read_local_config(place.text or "{}", "LOCAL_XDS", trust_domain=place.trust_domain)
-            source = MeshSource(config, None, place.trust_domain, None, change)
+            config = place.read(place.text or "{}", "LOCAL_XDS", trust_domain=place.trust_domain)
+            source = MeshSource(config, None, place, None, change)
         else:
             stamp = _stamp_of(path)
-            config = read_local_config(_read(path), str(path), trust_domain=place.trust_domain)
+            config = place.read(_read(path), str(path), trust_domain=place.trust_domain)
             followed = path if place.is_followed else None
-            source = MeshSource(config, followed, place.trust_domain, stamp, change)
+            source = MeshSource(config, followed, place, stamp, change)
         source._take(config)
         for warning in config.warnings:
             log.warning("%s", warning)
@@ -109,7 +119,8 @@ class MeshSource:
 
     def _reload(self, path: Path, state: MeshState) -> None:
         try:
-            self._take(read_local_config(_read(path), str(path), trust_domain=self._trust_domain))
+            place = self._place
+            self._take(place.read(_read(path), str(path), trust_domain=place.trust_domain))
             self.apply(state)
         except (StartError, ConfigError) as error:
             for line in str(error).splitlines():

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from tests.support.certificates import CertificateFiles
 
-Role = Literal["server", "client", "mesh"]
-"""`server` and `client` are templates of ours; `mesh` is whatever configuration the control plane gives."""
+Role = Literal["server", "client", "mesh", "sidecar_outbound", "sidecar_inbound"]
+"""Templates of ours; `mesh` is whatever configuration the control plane gives."""
 TEMPLATES = Path(__file__).parent / "envoy"
 DEFAULTS = {
     "TRUST_DOMAIN": TRUST_DOMAIN,
@@ -38,6 +38,13 @@ DEFAULTS = {
     "STREAM_WINDOW": str(16 << 20),
     "CONNECTION_WINDOW": str(24 << 20),
     "MAX_STREAMS": "1024",
+    # Istio sidecars.
+    "HTTP_PORT": "15101",
+    "H2_PORT": "15102",
+    "TCP_PORT": "15103",
+    "POD_PORT": "8080",
+    "PEER_PORT": "8080",
+    "HOST": "httpbin.default.svc.cluster.local",
 }
 FLAGS = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "warning", "--file-flush-interval-msec", "20"]
 
@@ -84,7 +91,7 @@ class Envoy:
 
     def access_log(self) -> list[str]:
         """The lines of tunnels that have ended, oldest first."""
-        return re.findall(r"^(?:tunnel|captured) .*$", self.process.output, re.MULTILINE)
+        return re.findall(r"^(?:tunnel|captured|inbound|outbound) .*$", self.process.output, re.MULTILINE)
 
     async def logged(self, words: str) -> str:
         """The first line of an ended tunnel with `words` in it, awaited: lines are written a little late."""

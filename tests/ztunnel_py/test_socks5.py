@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mesh_py.capture.socks_messages import (
+    COMMAND_NOT_SUPPORTED,
+    HOST_UNREACHABLE,
+    SocksError,
+    read_methods,
+    read_request,
+)
 from tests.interop.callers import read_exactly, read_to_end, talk
 from tests.support import world
 from tests.support.pods import SOCKS, dialled
 from tests.support.processes import eventually, loopback_address
 from tests.support.tcp_apps import echo
-from ztunnel_py.socks5 import COMMAND_NOT_SUPPORTED, HOST_UNREACHABLE, SocksError, read_methods, read_request
 
 if TYPE_CHECKING:
     from tests.support.pods import Pods

@@ -142,7 +142,7 @@ async def test_a_bug_of_ours_does_not_end_the_following(
 ) -> None:
     async with followed(file, monkeypatch) as state:
         with monkeypatch.context() as patch:
-            patch.setattr(mesh_source, "read_local_config", None)
+            patch.setattr(mesh_source, "_read", None)
             edit(file, TWO)
             await eventually(lambda: "unexpected error" in caplog.text, "reported")
         edit(file, TWO + "\n")

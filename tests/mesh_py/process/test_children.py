@@ -6,7 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from ztunnel_py.children import Child, start_child
+from mesh_py.process.children import Child, start_child
 
 if TYPE_CHECKING:
     import pytest

@@ -1,0 +1,158 @@
+"""Connections to servers, kept for the next call that goes the same way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hbone_py.errors import HboneError
+from mesh_py.exchange.upstream import Upstream
+from mesh_py.http.codec_h2 import H2Client
+from mesh_py.http.errors import HttpError, UpstreamFailure, UpstreamOverflow
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+    from hbone_py.aio.wheel import Timer, TimerWheel
+    from mesh_py.exchange.wire import WireStream
+    from mesh_py.http.codec import ClientCodec
+
+    Dial = Callable[[], Awaitable[tuple[WireStream, ClientCodec]]]
+    """Connects. Raises HboneError, HttpError among them."""
+
+STREAMS = 100
+"""Calls side by side on one HTTP/2 connection: what servers of a mesh allow before they have said so."""
+
+
+@dataclass(slots=True)
+class PoolLimits:
+    """What one destination may cost (a DestinationRule's connectionPool)."""
+
+    connections: int = 1024
+    """Connections at once."""
+    waiting: int = 1024
+    """Calls that wait for a connection."""
+    calls_per_connection: int = 0
+    """After so many a connection is replaced; 0: never."""
+    idle: float = 90.0
+    """Seconds until an unused connection closes: before most servers do."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """All connections of one way."""
+
+    limits: PoolLimits
+    connections: list[Upstream] = field(default_factory=list)
+    dialling: int = 0
+    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    timers: dict[Upstream, Timer] = field(default_factory=dict)
+
+    def wake(self) -> None:
+        """Somebody who waits may look again."""
+        while self.waiting:
+            waiter = self.waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+
+class Pool:
+    """Connections by key. `serve` is their parent."""
+
+    def __init__(self, wheel: TimerWheel) -> None:
+        self._wheel = wheel
+        self._places: dict[Hashable, _Place] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def serve(self) -> None:
+        """The parent of every connection's reading; until cancelled."""
+        async with asyncio.TaskGroup() as self._tasks:
+            await asyncio.get_running_loop().create_future()
+
+    def __len__(self) -> int:
+        return sum(len(place.connections) for place in self._places.values())
+
+    async def lease(self, key: Hashable, dial: Dial, limits: PoolLimits, *, multiplexed: bool) -> Upstream:
+        """A connection that takes one more call: call `open` on it before anything else is awaited.
+
+        Raises UpstreamOverflow at a limit, UpstreamFailure when there is no connecting, and what `dial` raises.
+        """
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = _Place(limits)
+        while True:
+            for connection in place.connections:
+                if connection.can_open and (connection.is_idle or len(connection.calls) < STREAMS):
+                    return connection
+            is_full = len(place.connections) + place.dialling >= limits.connections
+            if is_full or (multiplexed and place.dialling):
+                await self._wait(place)
+            else:
+                return await self._connect(key, place, dial)
+
+    async def _wait(self, place: _Place) -> None:
+        if len(place.waiting) >= place.limits.waiting:
+            raise UpstreamOverflow("too many calls wait for a connection")
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        place.waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                place.wake()  # the turn was ours and we do not take it
+            raise
+
+    async def _connect(self, key: Hashable, place: _Place, dial: Dial) -> Upstream:
+        assert self._tasks is not None, "the pool is not served"
+        place.dialling += 1
+        try:
+            stream, codec = await dial()
+        except HttpError:
+            raise
+        except HboneError as error:
+            raise UpstreamFailure(str(error)) from error
+        finally:
+            place.dialling -= 1
+            self._wake_all(place)
+            self._tidy(key, place)
+        connection = Upstream(stream, codec, lambda one: self._changed(key, place, one))
+        place.connections.append(connection)
+        self._places[key] = place
+        self._tasks.create_task(connection.run(), name=f"upstream {key}")
+        return connection
+
+    def _wake_all(self, place: _Place) -> None:
+        for _ in range(len(place.waiting)):
+            place.wake()
+
+    def _changed(self, key: Hashable, place: _Place, connection: Upstream) -> None:
+        if (timer := place.timers.pop(connection, None)) is not None:
+            timer.cancel()
+        if connection.is_closed:
+            if connection in place.connections:
+                place.connections.remove(connection)
+        elif connection.is_idle:
+            worn = place.limits.calls_per_connection
+            if worn and connection.served >= worn:
+                connection.close()
+                return
+            place.timers[connection] = self._wheel.after(place.limits.idle, connection.close)
+        if place.waiting:
+            if isinstance(connection.codec, H2Client):
+                self._wake_all(place)
+            else:
+                place.wake()
+        self._tidy(key, place)
+
+    def _tidy(self, key: Hashable, place: _Place) -> None:
+        if not place.connections and not place.dialling and not place.waiting and self._places.get(key) is place:
+            del self._places[key]
+
+    def close(self) -> None:
+        """Every connection ends once its calls have."""
+        for place in list(self._places.values()):
+            for connection in list(place.connections):
+                connection.close()

@@ -1,0 +1,102 @@
+"""A stream and a codec joined: bytes become events, and what the codec says goes out in its order.
+
+Nobody waits in order to write. What the kernel does not take at once is kept, and sent when there is room; who has
+more to say looks at `has_room` first. So a task that is cancelled never leaves half a frame behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from hbone_py.aio.stream import RECEIVE_SIZE
+from hbone_py.errors import HboneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mesh_py.http.codec import Codec
+
+BACKLOG = 256 * 1024
+"""Bytes that may wait for the peer before bodies stop."""
+MOST_BACKLOG = 4 * 1024 * 1024
+"""With this much waiting the peer asks and never reads: the connection ends."""
+
+
+class WireStream(Protocol):
+    """What HTTP runs over: TCP, TLS or a tunnel."""
+
+    on_room: Callable[[], None] | None
+    """Called when there is room again after `send_now` took less than it was given."""
+
+    async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """See `ByteStream`."""
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """How much of it found room at once. Raises HboneError when nothing ever will."""
+
+    async def aclose(self) -> None:
+        """See `ByteStream`."""
+
+    def abort(self) -> None:
+        """See `ByteStream`."""
+
+
+class Wire:
+    """One connection's bytes. `codec` is driven by whoever has the events; then `touch`."""
+
+    def __init__(self, stream: WireStream, codec: Codec) -> None:
+        self.stream, self.codec = stream, codec
+        self.is_broken = False
+        """Nothing can be written any more."""
+        self._backlog = b""
+        self._drained = asyncio.Event()
+        self._drained.set()
+        stream.on_room = self.touch
+
+    @property
+    def has_room(self) -> bool:
+        """Whether bodies may go on."""
+        return len(self._backlog) < BACKLOG or self.is_broken
+
+    def touch(self) -> None:
+        """The codec may have said something: send it."""
+        if out := self.codec.data_to_send():
+            self._backlog += b"".join(out)
+        if self._backlog:
+            self._send()
+
+    def _send(self) -> None:
+        try:
+            taken = self.stream.send_now(self._backlog)
+        except HboneError:
+            self._give_up()
+            return
+        self._backlog = self._backlog[taken:]
+        if len(self._backlog) > MOST_BACKLOG:
+            self.abort()
+        elif self.has_room:
+            self._drained.set()
+        else:
+            self._drained.clear()
+
+    def _give_up(self) -> None:
+        self.is_broken = True
+        self._backlog = b""
+        self._drained.set()
+
+    async def room(self) -> None:
+        """Wait until bodies may go on."""
+        if not self.has_room:
+            await self._drained.wait()
+
+    async def flushed(self) -> None:
+        """Wait until the kernel has everything."""
+        while self._backlog and not self.is_broken:
+            self._drained.clear()
+            await self._drained.wait()
+
+    def abort(self) -> None:
+        """End it at once, by a reset."""
+        self._give_up()
+        self.stream.abort()

@@ -1,0 +1,62 @@
+"""The mesh as a proxy of layer 7 reads it from a file: LocalConfig with two further keys [pure].
+
+manifests:    Kubernetes objects: routes and policies, as a cluster holds them
+labels:       labels of workloads by namespace/name, for the selectors of those policies
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mesh_py.discovery.local_file import LocalConfig, read_local_config
+from mesh_py.discovery.yaml_reader import Fault, map_of, scalar, sequence
+from mesh_py.manifests.decoders import ManifestReader
+from mesh_py.manifests.metadata import NO_LABELS, Labels
+from mesh_py.manifests.objects import Manifests
+from mesh_py.manifests.reader import read_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import yaml
+
+    from mesh_py.manifests.objects import KubernetesObject
+
+
+class Further(NamedTuple):
+    """What the further keys say."""
+
+    manifests: Manifests = Manifests()
+    labels: Mapping[str, Labels] = {}
+
+    def labels_of(self, namespace: str, name: str) -> Labels:
+        """The labels of a workload; none where nothing is written."""
+        return self.labels.get(f"{namespace}/{name}", NO_LABELS)
+
+
+def further_of(config: LocalConfig) -> Further:
+    """What a file that `read_proxy_file` has read says beside the mesh."""
+    return Further(Manifests.of(config.further.get("manifests", ())), config.further.get("labels", {}))
+
+
+def read_proxy_file(text: str, file: str, *, trust_domain: str = "") -> LocalConfig:
+    """Read the text of a file. Raises ConfigError, as `read_local_config`."""
+    reader = ManifestReader(file)
+
+    def manifests(node: yaml.Node) -> tuple[KubernetesObject, ...]:
+        return read_nodes(reader, sequence(node))
+
+    return read_local_config(
+        text,
+        file,
+        trust_domain=trust_domain,
+        reader=reader,
+        further={"manifests": manifests, "labels": map_of(_workload_name, reader.labels)},
+    )
+
+
+def _workload_name(node: yaml.Node) -> str:
+    text = scalar(node)
+    if len(parts := text.split("/")) != 2 or not all(parts):
+        raise Fault(node, f"{text!r} is not namespace/name", "write such as default/httpbin")
+    return text

@@ -1,0 +1,143 @@
+"""The data plane: the listeners and what serves them, started together and drained together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hbone_py.aio.pool import Pool as PeerPool
+from hbone_py.aio.reactor import Reactor
+from hbone_py.aio.tcp import Listener
+from mesh_py.exchange.pool import Pool as HttpPool
+from mesh_py.telemetry.requests import RequestTelemetry
+from sidecar_py.capture import ProxyProtocol, Socks5
+from sidecar_py.clusters import Clusters
+from sidecar_py.context import SidecarContext
+from sidecar_py.inbound import Inbound
+from sidecar_py.inbound_hbone import InboundHbone
+from sidecar_py.inbound_rules import InboundRules
+from sidecar_py.istio_tls import IstioTls
+from sidecar_py.listening import CAPTURED
+from sidecar_py.outbound import Outbound
+from sidecar_py.serving_connections import Connections
+from sidecar_py.ways import WayRules
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+
+    from mesh_py.discovery.state import MeshState
+    from mesh_py.identity.certificates import Certificates
+    from mesh_py.telemetry.logs import Logs
+    from mesh_py.telemetry.metrics import Metrics
+    from sidecar_py.config import Settings
+    from sidecar_py.directory import Directory
+
+
+@dataclass(slots=True)
+class DataPlane:
+    """The listeners and what serves them."""
+
+    context: SidecarContext
+    connections: Connections
+    clusters: Clusters
+    rules: InboundRules
+    outbound: Outbound
+    inbound: Inbound
+    hbone: InboundHbone
+    listeners: dict[str, Listener]
+
+    @staticmethod
+    def start(
+        settings: Settings,
+        sockets: Mapping[str, socket.socket],
+        state: MeshState,
+        directory: Directory,
+        certificates: Certificates,
+        logs: Logs,
+        write: Callable[[str], None],
+        metrics: Metrics,
+    ) -> DataPlane:
+        """Serve on bound sockets, by name as in `listening`. `write` takes lines for the log."""
+        reactor = Reactor.current()
+        reactor.ledger.set_limit(settings.unread_budget)
+        context = SidecarContext(
+            reactor=reactor,
+            settings=settings,
+            state=state,
+            directory=directory,
+            certificates=certificates,
+            istio_tls=IstioTls(settings.tls),
+            peers=PeerPool(reactor, idle=settings.pool_idle),
+            http=HttpPool(reactor.wheel),
+            metrics=metrics,
+            access=logs.access,
+            requests=RequestTelemetry(metrics, logs.access, write, json=settings.log_json),
+            own_ports=_own_ports(sockets),
+        )
+        connections = Connections(reactor, settings.max_connections)
+        form = WayRules(settings.waypoint_form, settings.prefers_hbone)
+        clusters = Clusters(state, form, context.dice.random)
+        rules = InboundRules(state, directory, settings.root_namespace, settings.inbound_mtls)
+        outbound = Outbound(context, connections, clusters)
+        inbound = Inbound(context, connections, rules)
+        hbone = InboundHbone(inbound)
+        plane = DataPlane(context, connections, clusters, rules, outbound, inbound, hbone, {})
+        plane._listen(sockets)
+        return plane
+
+    def _listen(self, sockets: Mapping[str, socket.socket]) -> None:
+        context, connections = self.context, self.connections
+        for name, sock in sockets.items():
+            match name:
+                case "outbound" if context.settings.proxy_protocol_capture:
+                    capture = ProxyProtocol(context, connections, self.outbound.take, "source")
+                    self.listeners[name] = capture.listen(sock)
+                case "plaintext" if context.settings.proxy_protocol_capture:
+                    capture = ProxyProtocol(context, connections, self.inbound.take, "destination")
+                    self.listeners[name] = capture.listen(sock)
+                case "outbound":
+                    self.listeners[name] = Listener(context.reactor, sock, self.outbound.accepted)
+                case "inbound":
+                    self.listeners[name] = self.hbone.listen(sock)
+                case "socks5":
+                    self.listeners[name] = Socks5(context, connections, self.outbound.take).listen(sock)
+                case _:  # 15006, and the application's own ports
+                    self.listeners[name] = Listener(context.reactor, sock, self.inbound.accepted)
+
+    async def background(self) -> None:
+        """The parents of all that is under way, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.connections.serve(), name="connections")
+            group.create_task(self.context.http.serve(), name="upstreams")
+
+    async def drain(self, seconds: float) -> bool:
+        """Stop accepting at once, let connections end, cut what is left; True if none was cut."""
+        begun = time.monotonic()
+        for listener in self.listeners.values():
+            listener.close()
+        self.hbone.drain()
+        clean = await self.connections.drain(seconds)
+        deadline = begun + seconds
+        while self.hbone.peers and time.monotonic() < deadline:  # noqa: ASYNC110 - farewells tell nobody
+            await asyncio.sleep(0.05)
+        self.close()
+        return clean
+
+    async def cut(self) -> None:
+        """End everything now."""
+        await self.connections.cut()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of kept connections."""
+        self.context.http.close()
+        self.context.peers.close()
+        self.hbone.close()
+
+
+def _own_ports(sockets: Mapping[str, socket.socket]) -> frozenset[int]:
+    """The proxy's own ports; not those where it stands in the application's place."""
+    return frozenset(sock.getsockname()[1] for name, sock in sockets.items() if not name.startswith(CAPTURED))

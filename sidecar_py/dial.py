@@ -1,0 +1,149 @@
+"""Connecting on a way that was decided: TCP, Istio's mutual TLS, an HBONE tunnel in a shared connection."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from hbone_py.aio.client import Dial, expecting
+from hbone_py.aio.dialling import connect_tcp
+from hbone_py.aio.peer import Peer
+from hbone_py.aio.stream import TcpStream, TunnelStream
+from hbone_py.aio.tls_stream import TlsStream, shake_hands
+from hbone_py.errors import ConnectionClosing, ConnectReplyTimeout, ErrorCode, StreamReset
+from hbone_py.header_blocks import connect_block, literal
+from mesh_py.telemetry.own_baggage import baggage_of
+from sidecar_py import istio_tls
+from sidecar_py.ways import Hbone, MutualTls, Plain
+
+if TYPE_CHECKING:
+    import socket
+
+    from hbone_py.aio.owners import PeerOwner
+    from hbone_py.aio.pool import Attempt
+    from hbone_py.aio.tcp import SocketAddress
+    from hbone_py.aio.transport import Transport
+    from hbone_py.errors import HboneError
+    from mesh_py.identity.certificates import Contexts
+    from sidecar_py.context import SidecarContext
+    from sidecar_py.ways import Way
+
+AnyStream = TcpStream | TlsStream | TunnelStream
+
+_TRIES = 2
+"""How often a tunnel is asked for where the peer says that it has not looked at the request (RFC 9113 8.7)."""
+
+
+class Alpn(NamedTuple):
+    """What a client of Istio's mutual TLS offers for what it is going to say."""
+
+    protocols: tuple[bytes, ...]
+
+
+FOR_HTTP1, FOR_HTTP2, FOR_TCP = Alpn(istio_tls.HTTP1), Alpn(istio_tls.HTTP2), Alpn(istio_tls.TCP)
+
+
+async def connect(context: SidecarContext, way: Way, alpn: Alpn) -> AnyStream:
+    """A stream to the other end. Raises HboneError."""
+    match way:
+        case Plain(address):
+            return TcpStream(context.reactor, await connect_socket(context, address))
+        case MutualTls():
+            return await _mutual_tls(context, way, alpn)
+        case Hbone():
+            return await open_tunnel(context, way)
+
+
+async def connect_socket(context: SidecarContext, address: SocketAddress, source: str | None = None) -> socket.socket:
+    """Plain TCP, from our pod's address unless `source` says otherwise."""
+    settings = context.settings
+    own = source or context.source_address(address[0])
+    return await connect_tcp(address, settings.socket_options, settings.deadlines.connect, own)
+
+
+async def _mutual_tls(context: SidecarContext, way: MutualTls, alpn: Alpn) -> TlsStream:
+    sides = context.istio_tls.sides(await context.contexts())
+    sock = await connect_socket(context, way.address)
+    return await shake_hands(
+        sock,
+        sides.client,
+        check=expecting(way.expect),
+        seconds=context.settings.deadlines.tls,
+        server_name=way.server_name,
+        alpn=alpn.protocols,
+    )
+
+
+async def open_tunnel(context: SidecarContext, way: Hbone) -> TunnelStream:
+    """A tunnel, in a connection that is shared with others who go the same way."""
+    baggage = literal(b"baggage", str(baggage_of(context.workload)).encode())
+    block = connect_block(way.authority.encode("ascii"), baggage)
+    tries = 0
+    while True:
+        tries += 1
+        peer = await _peer(context, way)
+        try:
+            return await _ask(context, peer, way, block)
+        except (ConnectionClosing, StreamReset) as error:
+            refused = isinstance(error, ConnectionClosing) or error.code == ErrorCode.REFUSED_STREAM
+            if not refused or tries >= _TRIES:
+                raise
+
+
+async def _ask(context: SidecarContext, peer: Peer, way: Hbone, block: bytes) -> TunnelStream:
+    tunnel = TunnelStream(peer, peer.engine.open_tunnel(block))
+    peer.reactor.touch(peer)
+    try:
+        async with asyncio.timeout(context.settings.deadlines.reply):
+            await tunnel.opened()
+    except TimeoutError as error:
+        tunnel.abort(ErrorCode.CANCEL)
+        raise ConnectReplyTimeout(f"no answer to CONNECT {way.authority} in time") from error
+    except BaseException:
+        tunnel.abort(ErrorCode.CANCEL)
+        raise
+    return tunnel
+
+
+async def _peer(context: SidecarContext, way: Hbone) -> Peer:
+    """A connection with room, connecting if need be."""
+    key = (way.next_hop, way.expect)
+    peer = context.peers.checkout(key)
+    if peer is not None:
+        return peer
+    contexts = await context.contexts()
+    found: asyncio.Future[Peer] = asyncio.get_running_loop().create_future()
+
+    def ready(one: Peer) -> None:
+        if not found.done():
+            found.set_result(one)
+
+    def failed(error: HboneError) -> None:
+        if not found.done():
+            found.set_exception(error)
+
+    context.peers.request(key, lambda owner: _dial(context, way, contexts, owner), ready, failed)
+    return await found
+
+
+def _dial(context: SidecarContext, way: Hbone, contexts: Contexts, owner: PeerOwner) -> Attempt:
+    settings = context.settings
+
+    def make(transport: Transport) -> Peer:
+        return Peer(
+            context.reactor,
+            transport,
+            contexts.client,
+            owner,
+            check=expecting(way.expect),
+            config=settings.http2,
+            deadlines=settings.deadlines,
+        )
+
+    def failed(error: HboneError) -> None:
+        owner.peer_closed(None, error)  # type: ignore[arg-type]
+
+    dial = Dial(context.reactor, make, failed)
+    source = context.source_address(way.next_hop[0])
+    dial.start(way.next_hop, settings.socket_options, settings.deadlines.connect, source)
+    return dial

@@ -1,0 +1,141 @@
+"""What the mesh says of a destination: its service, its routes, what is spoken there [pure].
+
+Everything that is worked out here is kept until the mesh, or the manifests beside it, change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mesh_py.http.router import AnyRoute, RouteTable, routes_of_service
+from mesh_py.manifests.proxy_file import Further
+from mesh_py.model.workload import AppProtocol
+
+if TYPE_CHECKING:
+    from mesh_py.discovery.record import ServiceRecord
+    from mesh_py.discovery.state import MeshState
+    from mesh_py.manifests.references import BackendReference
+    from mesh_py.model.address import SocketAddress
+    from mesh_py.model.workload import Workload
+
+NO_ROUTES = RouteTable(())
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a client means: a port of a service, a workload by its own address, or somebody the mesh does not know."""
+
+    address: SocketAddress
+    """As the client dialled it."""
+    record: ServiceRecord | None = None
+    workload: Workload | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that was dialled: a service's port, or a workload's."""
+        return self.address[1]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the mesh knows it."""
+        return self.record is not None or self.workload is not None
+
+    @property
+    def app_protocol(self) -> AppProtocol:
+        """What the service says is spoken there."""
+        if self.record is None:
+            return AppProtocol.UNKNOWN
+        return self.record.service.app_protocols.get(self.port, AppProtocol.UNKNOWN)
+
+
+class Directory:
+    """Lookups for one source, our workload."""
+
+    def __init__(self, state: MeshState, cluster_domain: str) -> None:
+        self._state = state
+        self._domain = cluster_domain
+        self._further = Further()
+        self._version = -1
+        self._routes: dict[tuple[str, str, int], RouteTable] = {}
+        self._hosts: dict[str, ServiceRecord] = {}
+
+    @property
+    def further(self) -> Further:
+        """The manifests and labels beside the mesh."""
+        return self._further
+
+    def take(self, further: Further) -> None:
+        """Manifests and labels have been read anew."""
+        self._further = further
+        self._version = -1
+
+    def destination(self, source: Workload, address: SocketAddress) -> Destination:
+        """Who has that address."""
+        state = self._state
+        ip, port = address
+        record = state.services.at(state.network, ip, source.namespace)
+        if record is not None:
+            return Destination((ip, port), record)
+        return Destination((ip, port), None, state.workloads.at(state.network, ip))
+
+    def by_host(self, source: Workload, authority: str, near: Destination) -> Destination:
+        """Whom a request's Host means, on the port that was dialled; `near` where it names nobody we know there."""
+        host = host_of(authority)
+        record = self._records(source).get(host)
+        if record is None or near.port not in record.service.ports:
+            return near
+        return Destination(near.address, record) if record is not near.record else near
+
+    def backend(self, source: Workload, reference: BackendReference) -> ServiceRecord | None:
+        """The service that a route's backend names."""
+        if reference.kind == "Hostname":
+            return self._records(source).get(reference.name)
+        name = f"{reference.name}.{reference.namespace}.svc.{self._domain}"
+        return self._records(source).get(name)
+
+    def routes(self, source: Workload, record: ServiceRecord, port: int) -> RouteTable:
+        """The routes attached to a service's port, its own namespace's and the client's."""
+        self._refresh()
+        service = record.service
+        key = (service.namespace, service.name, port)
+        table = self._routes.get(key)
+        if table is None:
+            manifests = self._further.manifests
+            namespaces = frozenset((service.namespace, source.namespace))
+            routes: list[AnyRoute] = [*manifests.http_routes, *manifests.grpc_routes]
+            attached = routes_of_service(routes, service.namespace, service.name, port, namespaces)
+            table = self._routes[key] = RouteTable(attached) if attached else NO_ROUTES
+        return table
+
+    def _records(self, source: Workload) -> dict[str, ServiceRecord]:
+        """Every visible service by each of its names."""
+        self._refresh()
+        if not self._hosts:
+            for record in self._state.services.by_key.values():
+                if record.service.is_visible_to(source.namespace):
+                    for name in self._names(record, source.namespace):
+                        self._hosts.setdefault(name, record)
+        return self._hosts
+
+    def _names(self, record: ServiceRecord, namespace: str) -> list[str]:
+        service = record.service
+        names = [service.hostname.lower()]
+        if service.hostname == f"{service.name}.{service.namespace}.svc.{self._domain}":
+            names += [f"{service.name}.{service.namespace}.svc", f"{service.name}.{service.namespace}"]
+            if service.namespace == namespace:
+                names.append(service.name)
+        return names
+
+    def _refresh(self) -> None:
+        if self._version != self._state.version:
+            self._version = self._state.version
+            self._routes.clear()
+            self._hosts.clear()
+
+
+def host_of(authority: str) -> str:
+    """The host of an authority, lower case, without its port."""
+    if authority.startswith("["):
+        return authority[: authority.find("]") + 1].lower()
+    return authority.partition(":")[0].lower().removesuffix(".")

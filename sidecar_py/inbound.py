@@ -1,0 +1,201 @@
+"""15006: connections to the application. TLS or plain is told by the first bytes; mutual TLS ends here, or is demanded;
+what is inside is HTTP or bytes; policies judge; the application sees 127.0.0.6 (red. section b)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hbone_py.aio.original_dst import original_destination
+from hbone_py.aio.stream import TcpStream
+from hbone_py.aio.tcp import show
+from hbone_py.aio.tls_stream import shake_hands
+from hbone_py.errors import HboneError
+from hbone_py.tls.verify import verify_inbound
+from mesh_py.discovery.inbound import guess_service
+from mesh_py.exchange.downstream import Downstream
+from mesh_py.http.codec_h1 import H1Server
+from mesh_py.http.codec_h2 import H2Server
+from mesh_py.http.detect import Detection, Protocol
+from mesh_py.manifests.security import MutualTls
+from mesh_py.model.address import parse_ip
+from mesh_py.model.errors import SelfCall
+from sidecar_py.detection import detect_protocol
+from sidecar_py.dial import connect_socket
+from sidecar_py.inbound_http import InboundHttp
+from sidecar_py.istio_tls import is_istio
+from sidecar_py.opaque import carry
+from sidecar_py.tcp_telemetry import TcpConnection
+
+if TYPE_CHECKING:
+    import socket
+
+    from hbone_py.aio.stream import TunnelStream
+    from hbone_py.aio.tls_stream import TlsStream
+    from hbone_py.identity import SpiffeId
+    from mesh_py.model.address import SocketAddress
+    from mesh_py.model.workload import Service
+    from sidecar_py.context import SidecarContext
+    from sidecar_py.inbound_rules import InboundRules
+    from sidecar_py.serving_connections import Connections
+
+    AnyStream = TcpStream | TlsStream | TunnelStream
+
+log = logging.getLogger("proxy")
+
+LOOPBACK_SOURCE = "127.0.0.6"
+"""Whom the application sees: redirection lets connections from here pass."""
+
+
+class PlaintextRefused(HboneError):
+    """PeerAuthentication demands mutual TLS, and this is none."""
+
+    flag = "-"
+    blame = "policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as far as it is proved, and what it called."""
+
+    client: SocketAddress
+    local: SocketAddress
+    """The application's address and port that were dialled."""
+    identity: SpiffeId | None = None
+    leaf: bytes = b""
+    """The certificate that proved it, DER; empty where there was none, or where a tunnel brought the identity."""
+    server_name: str = ""
+
+    @property
+    def is_mutual_tls(self) -> bool:
+        """Whether the caller proved who it is."""
+        return self.identity is not None
+
+
+class Inbound:
+    """Serves connections to the application."""
+
+    def __init__(self, context: SidecarContext, connections: Connections, rules: InboundRules) -> None:
+        self.context, self.connections, self.rules = context, connections, rules
+
+    def accepted(self, sock: socket.socket, client: tuple[str, int]) -> None:
+        """A connection that redirection brought."""
+        destination, _ = original_destination(sock)
+        self.take(sock, client, destination)
+
+    def take(self, sock: socket.socket, client: tuple[str, int], destination: tuple[str, int]) -> None:
+        """Serve a connection whose destination is known."""
+        local = (parse_ip(destination[0]), destination[1])
+        caller = Caller((parse_ip(client[0]), client[1]), local)
+        self.connections.begin(sock, lambda stream: self._serve(stream, caller))
+
+    async def _serve(self, stream: TcpStream, caller: Caller) -> None:
+        try:
+            if caller.local[1] in self.context.own_ports:
+                raise SelfCall
+            spoken = await detect_protocol(stream, self.context.settings.patience.detection)
+            found, caller, spoken = await self._opened(stream, caller, spoken)
+        except HboneError as error:
+            stream.abort()
+            self.context.access.failed("destination", show(caller.client), show(caller.local), str(error))
+            return
+        await self.serve_inside(found, caller, spoken)
+
+    async def _opened(
+        self, stream: TcpStream, caller: Caller, spoken: Detection
+    ) -> tuple[AnyStream, Caller, Detection]:
+        """Mutual TLS ended, where it is spoken to us; what is inside, and from whom. Raises PlaintextRefused."""
+        context = self.context
+        mode = self.rules.mode(context.workload, caller.local[1])
+        offered = () if spoken.hello is None else spoken.hello.alpn
+        is_for_us = spoken.protocol is Protocol.TLS and (mode is MutualTls.STRICT or is_istio(offered))
+        if mode is MutualTls.DISABLE or not is_for_us:
+            if mode is MutualTls.STRICT:
+                raise PlaintextRefused(f"port {caller.local[1]} takes mutual TLS only (PeerAuthentication STRICT)")
+            return stream, caller, spoken
+        contexts = await context.contexts()
+        own = contexts.credentials.identity
+        trust_domain = None if own is None else own.trust_domain
+        tls = await shake_hands(
+            stream.release(),
+            context.istio_tls.sides(contexts).server,
+            check=lambda found: verify_inbound(found, trust_domain),
+            seconds=context.settings.deadlines.tls,
+        )
+        proved = Caller(caller.client, caller.local, tls.identity, tls.tls.peer_leaf_der, tls.tls.server_name)
+        return tls, proved, await self._inside(tls, offered)
+
+    async def _inside(self, tls: TlsStream, offered: tuple[str, ...]) -> Detection:
+        """What Istio's ALPN says is inside, else what the first bytes say."""
+        if "istio-h2" in offered:
+            return Detection(Protocol.HTTP2)
+        if "istio-http/1.1" in offered or "istio-http/1.0" in offered:
+            return Detection(Protocol.HTTP1)
+        if "istio-peer-exchange" in offered:
+            return Detection(Protocol.UNKNOWN)
+        return await detect_protocol(tls, self.context.settings.patience.detection)
+
+    # Behind TLS, or without it, or out of a tunnel ----------------------------------------------------------
+
+    async def serve_inside(self, stream: AnyStream, caller: Caller, spoken: Detection) -> None:
+        """HTTP request by request, anything else as bytes."""
+        if spoken.protocol in (Protocol.HTTP1, Protocol.HTTP2):
+            await self.serve_http(stream, caller, spoken.protocol)
+        else:
+            await self._serve_bytes(stream, caller)
+
+    async def serve_http(self, stream: AnyStream, caller: Caller, protocol: Protocol) -> None:
+        """Requests, each judged by itself."""
+        context = self.context
+        handler = InboundHttp(self, caller)
+        scheme = "https" if caller.leaf else "http"
+        codec = H2Server() if protocol is Protocol.HTTP2 else H1Server(scheme=scheme)
+        downstream = Downstream(stream, codec, handler.handle, context.reactor.wheel, context.settings.patience)
+        with self.connections.draining(downstream):
+            await downstream.serve()
+
+    async def _serve_bytes(self, stream: AnyStream, caller: Caller) -> None:
+        connection = self.begin_bytes(caller)
+        try:
+            self.judge(caller)
+            upstream = await self.connect_application(caller.local)
+        except HboneError as error:
+            stream.abort()
+            connection.failed(caller.local, error)
+            return
+        connection.closed(await carry(self.context.reactor, stream, upstream))
+
+    def begin_bytes(self, caller: Caller) -> TcpConnection:
+        """Count and log a connection of bytes."""
+        context = self.context
+        connection = TcpConnection(context, "destination", caller.client)
+        connection.opened(
+            context.state.workloads.at(context.state.network, caller.client[0]),
+            self.service_at(caller.local[1]),
+            mutual_tls=caller.is_mutual_tls,
+            principal=caller.identity,
+            there=caller.local,
+        )
+        return connection
+
+    def judge(self, caller: Caller) -> None:
+        """Raise PolicyDenied, AuthorizerDenied, unless the connection may come in."""
+        self.rules.judge_connection(self.context.workload, caller.client, caller.local, caller.identity)
+
+    def service_at(self, port: int, host: str | None = None) -> Service | None:
+        """The service a caller meant by a port of ours."""
+        context = self.context
+        services = [record.service for record in context.state.services_of(context.workload)]
+        return guess_service(services, context.workload, port, host)
+
+    def application(self, local: SocketAddress) -> SocketAddress:
+        """Where the application listens that was dialled as `local`."""
+        wanted = self.context.settings.app_address
+        return (local[0] if wanted is None else parse_ip(wanted), local[1])
+
+    async def connect_application(self, local: SocketAddress) -> TcpStream:
+        """TCP to the application. Raises ConnectionFailed, ConnectTimeout."""
+        address = self.application(local)
+        source = LOOPBACK_SOURCE if ":" not in address[0] else None
+        return TcpStream(self.context.reactor, await connect_socket(self.context, address, source))

@@ -1,0 +1,112 @@
+"""What is asked of who calls the application: mutual TLS by port, and policies [pure]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mesh_py.http.errors import AuthorizerDenied
+from mesh_py.http.http_rbac import HttpPolicies
+from mesh_py.http.messages import HttpRequest
+from mesh_py.http.rbac_facts import RequestFacts
+from mesh_py.manifests.peer_modes import PeerMode, PeerModes
+from mesh_py.manifests.security import MutualTls
+from mesh_py.manifests.selector import has_labels
+from mesh_py.model.errors import PolicyDenied
+from mesh_py.policy.match import ConnectionFacts as PolicyFacts
+from mesh_py.policy.rbac import authorize
+
+if TYPE_CHECKING:
+    from hbone_py.identity import SpiffeId
+    from mesh_py.discovery.state import MeshState
+    from mesh_py.manifests.proxy_file import Further
+    from mesh_py.manifests.security import AuthorizationPolicy
+    from mesh_py.model.address import SocketAddress
+    from mesh_py.model.workload import Workload
+    from sidecar_py.directory import Directory
+
+NO_REQUEST = HttpRequest("", "", "")
+"""What a connection of bytes asks for."""
+
+
+class InboundRules:
+    """Those of one workload; worked out anew when the mesh or the manifests change."""
+
+    def __init__(self, state: MeshState, directory: Directory, root_namespace: str, fallback: str) -> None:
+        self._state, self._directory, self._root = state, directory, root_namespace
+        self._fallback = MutualTls(fallback)
+        self._further: Further | None = None
+        self._workload: Workload | None = None
+        self._mode = PeerMode(self._fallback)
+        self._for_requests = HttpPolicies(())
+        self._for_bytes = HttpPolicies((), http=False)
+
+    @property
+    def problems(self) -> list[str]:
+        """What the policies ask that cannot be judged as written; it is judged so that nobody gets in by it."""
+        return self._for_requests.problems
+
+    def mode(self, workload: Workload, port: int) -> MutualTls:
+        """STRICT, PERMISSIVE or DISABLE, for a port of the workload."""
+        self._refresh(workload)
+        return self._mode.at(port)
+
+    def judge_connection(
+        self, workload: Workload, client: SocketAddress, local: SocketAddress, identity: SpiffeId | None
+    ) -> None:
+        """What the policies of layer 4 say, and what AuthorizationPolicies say to a connection of bytes.
+
+        Raises PolicyDenied, AuthorizerDenied.
+        """
+        self._refresh(workload)
+        self.judge_layer_4(workload, client, local, identity)
+        facts = RequestFacts(NO_REQUEST, client[0], local[0], local[1], identity)
+        verdict = self._for_bytes.judge(facts)
+        if not verdict.allowed:
+            raise PolicyDenied(verdict.details)
+        _refuse_unasked(verdict.ask)
+
+    def judge_request(self, workload: Workload, facts: RequestFacts) -> None:
+        """What all policies say to a request. Raises PolicyDenied, AccessDenied, AuthorizerDenied."""
+        self._refresh(workload)
+        local = (facts.destination_ip, facts.destination_port)
+        self.judge_layer_4(workload, (facts.source_ip, 0), local, facts.identity)
+        verdict = self._for_requests.judge(facts)
+        verdict.enforce()
+        _refuse_unasked(verdict.ask)
+
+    def judge_layer_4(
+        self, workload: Workload, client: SocketAddress, local: SocketAddress, identity: SpiffeId | None
+    ) -> None:
+        """What can be said of a connection before anybody knows what it carries. Raises PolicyDenied."""
+        policies = self._state.policies.applicable(workload)
+        verdict = authorize(policies, PolicyFacts(client[0], local[0], local[1], identity))
+        if not verdict.allowed:
+            raise PolicyDenied(verdict.reason)
+
+    def _refresh(self, workload: Workload) -> None:
+        further = self._directory.further
+        if further is self._further and workload is self._workload:
+            return
+        self._further, self._workload = further, workload
+        self._mode = self._resolve(further, workload)
+        policies = [one for one in further.manifests.authorization_policies if self._is_for(one, further, workload)]
+        self._for_requests, self._for_bytes = HttpPolicies(policies), HttpPolicies(policies, http=False)
+
+    def _resolve(self, further: Further, workload: Workload) -> PeerMode:
+        modes = PeerModes(further.manifests.peer_authentications, self._root)
+        levels = modes.levels(workload.namespace, further.labels_of(workload.namespace, workload.name))
+        if levels.mesh is None and levels.namespace is None and levels.workload is None:
+            return PeerMode(self._fallback)
+        return levels.resolve()
+
+    def _is_for(self, policy: AuthorizationPolicy, further: Further, workload: Workload) -> bool:
+        """Its namespace's or the mesh's, and selecting it; those with targets are for waypoints and gateways."""
+        if policy.target_refs or policy.metadata.namespace not in (workload.namespace, self._root):
+            return False
+        return has_labels(further.labels_of(workload.namespace, workload.name), policy.selector or {})
+
+
+def _refuse_unasked(providers: tuple[str, ...]) -> None:
+    """A CUSTOM policy asks somebody whom we cannot ask: nobody gets in by that."""
+    if providers:
+        raise AuthorizerDenied(f"there is no asking the authorizer {providers[0]}")

@@ -1,0 +1,105 @@
+"""What both directions do for a request: its id, its log line and its numbers, and an end whatever happens."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from hbone_py.aio.tcp import show
+from mesh_py.exchange.attempts import Outcome
+from mesh_py.http.errors import HttpError, NoHealthyEndpoint, UpstreamFailure
+from mesh_py.model.errors import RouteError
+from mesh_py.telemetry.facts import ConnectionFacts
+from mesh_py.telemetry.requests import RequestRecord
+
+if TYPE_CHECKING:
+    from hbone_py.aio.tcp import SocketAddress
+    from hbone_py.errors import HboneError
+    from mesh_py.exchange.downstream import Exchange
+    from mesh_py.http.messages import HttpRequest, HttpResponse
+    from mesh_py.telemetry.facts import Reporter
+    from mesh_py.telemetry.requests import RequestTelemetry
+    from sidecar_py.ways import Endpoint
+
+REQUEST_ID = "x-request-id"
+
+
+class Journal:
+    """One request, from its head to its line in the log."""
+
+    def __init__(
+        self, telemetry: RequestTelemetry, reporter: Reporter, exchange: Exchange, client: SocketAddress, local: str
+    ) -> None:
+        self.outcome: Outcome[Endpoint] = Outcome()
+        self._telemetry, self._exchange = telemetry, exchange
+        self._begun = time.monotonic()
+        request = exchange.request
+        self.record = RequestRecord(
+            ConnectionFacts(reporter, None, None),
+            time.time(),
+            method=request.method,
+            path=request.path,
+            protocol=request.version,
+            authority=request.authority,
+            user_agent=request.headers.get("user-agent") or "",
+            forwarded_for=request.headers.get("x-forwarded-for") or "",
+            request_id=_ensure_id(request),
+            downstream_remote=show(client),
+            downstream_local=local,
+            is_grpc=(request.headers.get("content-type") or "").startswith("application/grpc"),
+        )
+
+    def answered(self, response: HttpResponse) -> None:
+        """The head of the answer is here."""
+        self.record.grpc_status = response.headers.get("grpc-status") or ""
+        waited = (time.monotonic() - self._begun) * 1000
+        self.record.upstream_milliseconds = waited
+        response.headers.set("x-envoy-upstream-service-time", str(round(waited)))
+
+    def failed(self, error: HttpError) -> None:
+        """It ends without the answer it should have."""
+        record = self.record
+        flags = list(dict.fromkeys([*self.outcome.flags, *([] if error.flag == "-" else [error.flag])]))
+        record.flags = ",".join(flags) or "-"
+        record.details = _details(error)
+
+    def close(self) -> None:
+        """Count it and log it."""
+        exchange, record = self._exchange, self.record
+        if exchange.error is not None and record.flags == "-":
+            self.failed(exchange.error)
+        record.status = exchange.status
+        record.received, record.sent = exchange.body.size, exchange.sent
+        record.milliseconds = (time.monotonic() - self._begun) * 1000
+        if record.is_grpc and not record.grpc_status and exchange.trailers is not None:
+            record.grpc_status = exchange.trailers.get("grpc-status") or ""
+        if record.details == "-" and exchange.is_answered:
+            record.details = "via_upstream"
+        target = self.outcome.target
+        if target is not None:
+            record.upstream_host = show(target.address)
+        self._telemetry.done(record)
+
+
+def as_http_error(error: HboneError) -> HttpError:
+    """A failure below HTTP as the client of HTTP learns it."""
+    if isinstance(error, HttpError):
+        return error
+    if isinstance(error, RouteError):
+        return NoHealthyEndpoint(str(error))
+    return UpstreamFailure(str(error))
+
+
+def _ensure_id(request: HttpRequest) -> str:
+    """The request's id: its own where it has a sensible one, else a new one."""
+    found = request.headers.get(REQUEST_ID)
+    if not found or len(found) > 256:
+        found = str(uuid.uuid4())
+        request.headers.set(REQUEST_ID, found)
+    return found
+
+
+def _details(error: HttpError) -> str:
+    """One word as Envoy has it: what happened, spaces replaced."""
+    return "_".join(f"{type(error).__name__}{{{error}}}".split())

@@ -1,0 +1,154 @@
+"""How a chosen endpoint is reached: plain TCP, Istio's mutual TLS, or HBONE, and by whom the tunnel ends [pure].
+
+The order is istiod's (hbone-controlplane 9.2): Istio's mutual TLS to who has a sidecar, unless HBONE is preferred and
+taken; else HBONE, through a waypoint where there is one and the form says so; else plain TCP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mesh_py.discovery.resolve import HBONE_PORT
+from mesh_py.discovery.waypoint import find_waypoint, pick_waypoint
+from mesh_py.model.address import format_address, is_ipv6
+from mesh_py.model.errors import NoRoutingDestination
+from mesh_py.model.workload import Protocol
+
+if TYPE_CHECKING:
+    from hbone_py.identity import SpiffeId
+    from mesh_py.discovery.load_balance import Upstream
+    from mesh_py.discovery.state import MeshState
+    from mesh_py.model.address import GatewayAddress, IpAddress, SocketAddress
+    from mesh_py.model.route import Random
+    from mesh_py.model.workload import Workload
+
+Expected = tuple["SpiffeId", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """TCP as it is."""
+
+    address: SocketAddress
+
+
+@dataclass(frozen=True, slots=True)
+class MutualTls:
+    """Istio's mutual TLS with the sidecar at the address."""
+
+    address: SocketAddress
+    server_name: str
+    """SNI: `outbound_.PORT_._.HOST` of the service, as Istio writes it; empty for a workload called by itself."""
+    expect: Expected
+
+
+@dataclass(frozen=True, slots=True)
+class Hbone:
+    """A tunnel to `authority`, which ends at `next_hop`."""
+
+    next_hop: SocketAddress
+    authority: str
+    expect: Expected
+    is_waypoint: bool = False
+
+
+Way = Plain | MutualTls | Hbone
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One of those that can serve, and how it is reached. Equal for equal ways: pools are keyed by it."""
+
+    way: Way
+    workload: Workload | None = field(default=None, compare=False)
+    """Who is there, if the mesh knows."""
+
+    @property
+    def is_mutual_tls(self) -> bool:
+        """Whether both sides prove who they are."""
+        return not isinstance(self.way, Plain)
+
+    @property
+    def address(self) -> SocketAddress:
+        """Where TCP goes."""
+        return self.way.next_hop if isinstance(self.way, Hbone) else self.way.address
+
+
+@dataclass(frozen=True, slots=True)
+class WayRules:
+    """The switches (`WAYPOINT_FORM`, `PREFER_SENDING_HBONE`)."""
+
+    waypoint_form: str = "post"
+    prefers_hbone: bool = False
+
+
+def way_to(
+    state: MeshState,
+    source: Workload,
+    upstream: Upstream,
+    asked: SocketAddress | None,
+    service_port: int,
+    rules: WayRules,
+    random: Random,
+) -> Endpoint:
+    """How `source` reaches an upstream.
+
+    Args:
+        asked: the virtual address and port that the client meant, where it meant a service.
+        service_port: its port, or the workload's own.
+
+    Raises:
+        RouteError: there is no way: no address, or a waypoint that cannot be found. Nothing goes around a waypoint.
+    """
+    workload = upstream.workload
+    ip = _address_of(workload, asked)
+    direct = (ip, upstream.port)
+    takes_hbone = workload.protocol is Protocol.HBONE
+    if workload.mutual_tls and not (rules.prefers_hbone and takes_hbone):
+        return Endpoint(MutualTls(direct, _server_name(upstream, service_port), upstream.expect), workload)
+    gateway = _waypoint_of(upstream, rules, random)
+    if gateway is not None:
+        return Endpoint(_through(state, source, gateway, direct, asked, rules, random), workload)
+    if takes_hbone:
+        return Endpoint(Hbone((ip, HBONE_PORT), format_address(*direct), upstream.expect), workload)
+    return Endpoint(Plain(direct), workload)
+
+
+def _waypoint_of(upstream: Upstream, rules: WayRules, random: Random) -> GatewayAddress | None:
+    """The service's waypoint, or the workload's own; none for who goes straight to pods, as today's sidecars do."""
+    if rules.waypoint_form == "today":
+        return None
+    found = None if upstream.service is None else pick_waypoint(upstream.service, random)
+    return found or upstream.workload.waypoint
+
+
+def _through(
+    state: MeshState,
+    source: Workload,
+    gateway: GatewayAddress,
+    direct: SocketAddress,
+    asked: SocketAddress | None,
+    rules: WayRules,
+    random: Random,
+) -> Hbone:
+    waypoint = find_waypoint(state, source, gateway, random)
+    ip = _address_of(waypoint.workload, direct)
+    wanted = asked if rules.waypoint_form == "service" and asked is not None else direct
+    return Hbone((ip, waypoint.port), format_address(*wanted), waypoint.expect, is_waypoint=True)
+
+
+def _server_name(upstream: Upstream, port: int) -> str:
+    return "" if upstream.service is None else f"outbound_.{port}_._.{upstream.service.hostname}"
+
+
+def _address_of(workload: Workload, wanted: SocketAddress | None) -> IpAddress:
+    """The address of the family that was asked for, else the first."""
+    ips = workload.workload_ips
+    if not ips:
+        raise NoRoutingDestination(workload.uid)
+    if wanted is None:
+        return ips[0]
+    if wanted[0] in ips:
+        return wanted[0]
+    return next((ip for ip in ips if is_ipv6(ip) is is_ipv6(wanted[0])), ips[0])
