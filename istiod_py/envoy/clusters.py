@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from istiod_py.envoy import names
 from istiod_py.envoy.endpoints import SIDECAR_MATCH, TUNNEL_MATCH, Way, way_to
+from istiod_py.envoy.extension import socket_address
 from istiod_py.envoy.tls import ALPN_OF_HTTP, ALPN_OF_HTTP2, ALPN_OF_TCP, BY_ADS, RAW, sidecar_client
 from istiod_py.envoy.tunnel import http1_options, http2_options, internal_upstream, same_protocol_options
 from mesh_py.model.workload import AppProtocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from istiod_py.envoy.extension import Json
     from istiod_py.envoy.form import Form
     from istiod_py.envoy.mesh import EnvoyMesh
@@ -35,6 +38,8 @@ def outbound_cluster(mesh: EnvoyMesh, node: EnvoyNode, form: Form, service: Serv
     name = names.outbound(port, service.hostname)
     if service.is_passthrough:
         return _original_destination(name) | http_options(protocol)
+    if by_name := mesh.names(service, port):
+        return _by_dns(name, by_name) | http_options(protocol)
     return {
         **_by_eds(name),
         "transport_socket_matches": [
@@ -119,6 +124,18 @@ def _by_eds(name: str) -> Json:
         "name": name,
         "type": "EDS",
         "eds_cluster_config": {"eds_config": BY_ADS, "service_name": name},
+        "connect_timeout": CONNECT_TIMEOUT,
+        "lb_policy": "LEAST_REQUEST",
+    }
+
+
+def _by_dns(name: str, endpoints: Sequence[tuple[str, int]]) -> Json:
+    """Services of the outside world, which Envoy looks up again and again by itself."""
+    found = [{"endpoint": {"address": socket_address(host, port)}} for host, port in endpoints]
+    return {
+        "name": name,
+        "type": "STRICT_DNS",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": found}]},
         "connect_timeout": CONNECT_TIMEOUT,
         "lb_policy": "LEAST_REQUEST",
     }

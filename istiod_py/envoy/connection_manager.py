@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from istiod_py.envoy.cors import CORS_FILTER
 from istiod_py.envoy.extension import Json, extension
 from istiod_py.envoy.tls import BY_ADS
 
@@ -26,7 +27,7 @@ def connection_manager(stat_prefix: str, routing: Json, filters: Sequence[Json] 
         {
             "stat_prefix": stat_prefix,
             **routing,
-            "http_filters": [*filters, ROUTER],
+            "http_filters": [*filters, CORS_FILTER, ROUTER],
             "server_name": "istio-envoy",
             "use_remote_address": False,
             # RBAC compares paths: what a server takes for the same must be the same here.

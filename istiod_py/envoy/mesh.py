@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hbone_py.identity import SpiffeId
 from istiod_py.ambient.mesh import Mesh
 from istiod_py.ambient.participation import DataPlane
+from istiod_py.envoy.grpc_routes import as_http_route
+from mesh_py.manifests import core
 from mesh_py.manifests.core import Pod
 from mesh_py.manifests.mesh_config import MeshConfig
 from mesh_py.manifests.metadata import NO_LABELS
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.manifests.metadata import Labels
+    from mesh_py.manifests.routes import HTTPRoute
     from mesh_py.model.address import GatewayAddress, IpAddress
     from mesh_py.model.workload import Service, Workload
 
@@ -72,6 +75,11 @@ class EnvoyMesh:
         return {one.key: one for one in self.told.services.values()}
 
     @cached_property
+    def http_routes(self) -> Sequence[HTTPRoute]:
+        """Those that are written, and those for gRPC as such."""
+        return (*self.manifests.http_routes, *map(as_http_route, self.manifests.grpc_routes))
+
+    @cached_property
     def peer_modes(self) -> PeerModes:
         """What workloads ask of their peers."""
         return PeerModes(self.manifests.peer_authentications, self.config.root_namespace)
@@ -80,10 +88,25 @@ class EnvoyMesh:
         """Who serves a port of a service: ready, with an address and the port, in the order of their uids."""
         return tuple(self._places(service, port))
 
+    def names(self, service: Service, port: int) -> Sequence[tuple[str, int]]:
+        """Who serves a port of a service and is known by a DNS name only: the name and the port."""
+        found = (
+            (workload.hostname, self._target(service, workload, port))
+            for workload in self._by_service.get(service.key, ())
+            if workload.hostname and not workload.workload_ips
+        )
+        return tuple((name, target) for name, target in found if target)
+
     def protocol(self, service: Service, port: int) -> AppProtocol:
         """What a port of a service speaks; UNKNOWN is found out by the first bytes, where a client speaks first."""
         declared = service.app_protocols.get(port, AppProtocol.UNKNOWN)
         return AppProtocol.TCP if declared is AppProtocol.UNKNOWN and port in SERVER_SPEAKS_FIRST else declared
+
+    def port_name(self, service: Service, port: int) -> str:
+        """What a service's manifest calls a port; empty if nothing."""
+        written = self.manifests.find(core.Service, service.namespace, service.name)
+        found = written.port(port) if written is not None else None
+        return found.name if found is not None else ""
 
     def services_of(self, workload: Workload) -> Sequence[Service]:
         """The services a workload serves, by name."""

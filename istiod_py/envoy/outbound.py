@@ -18,6 +18,7 @@ from istiod_py.envoy.mesh import HTTP
 from istiod_py.envoy.route_actions import default_route
 from istiod_py.envoy.routes import domains_of, routes_of_service, virtual_host
 from istiod_py.envoy.tcp_routes import clusters_of_service
+from mesh_py.model.address import is_ipv6
 from mesh_py.model.workload import AppProtocol
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ PASS_ON: Json = {"filters": [tcp_proxy(names.PASSTHROUGH, names.PASSTHROUGH)]}
 def outbound_listeners(mesh: EnvoyMesh, node: EnvoyNode) -> list[Json]:
     """All listeners for connections of the proxy's application."""
     visible = visible_services(mesh, node)
-    found = [_virtual_outbound(node), *_http_listeners(mesh, visible)]
+    found = [_virtual_outbound(node), *_http_listeners(mesh, node, visible)]
     for service in visible:
         for port in service.ports:
             protocol = mesh.protocol(service, port)
@@ -102,10 +103,11 @@ def _virtual_outbound(node: EnvoyNode) -> Json:
     }
 
 
-def _http_listeners(mesh: EnvoyMesh, services: Iterable[Service]) -> list[Json]:
+def _http_listeners(mesh: EnvoyMesh, node: EnvoyNode, services: Iterable[Service]) -> list[Json]:
+    every = "::" if is_ipv6(node.ip) else "0.0.0.0"
     ports = {port for service in services for port in service.ports if mesh.protocol(service, port) in HTTP}
     return [
-        _sniffing_listener(names.virtual_listener("0.0.0.0", port), "0.0.0.0", port, str(port), PASS_ON)
+        _sniffing_listener(names.virtual_listener(every, port), every, port, str(port), PASS_ON)
         for port in sorted(ports - names.OWN_PORTS)
     ]
 

@@ -28,6 +28,7 @@ _MODULES = {
 
 _EXTENSIONS = (
     "envoy.extensions.bootstrap.internal_listener.v3.internal_listener_pb2",
+    "envoy.extensions.filters.http.cors.v3.cors_pb2",
     "envoy.extensions.filters.http.rbac.v3.rbac_pb2",
     "envoy.extensions.filters.http.router.v3.router_pb2",
     "envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2",

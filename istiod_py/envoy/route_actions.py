@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from istiod_py.envoy.cors import cors_of_route
 from istiod_py.envoy.extension import Json, extension, percent_free
 from mesh_py.manifests.route_filters import (
+    Cors,
     RequestHeaderModifier,
     RequestMirror,
     RequestRedirect,
@@ -27,7 +29,7 @@ ClusterOfReference = "Callable[[BackendReference], str]"
 NO_BACKEND: Json = {"direct_response": {"status": 500}}
 """A rule that leads nowhere, by the Gateway API; and one whose filter we do not know: never without it."""
 
-KNOWN_FILTERS = (RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, UrlRewrite, RequestMirror)
+KNOWN_FILTERS = (RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, UrlRewrite, RequestMirror, Cors)
 KNOWN_FOR_BACKEND = (RequestHeaderModifier, ResponseHeaderModifier)
 
 RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
@@ -55,14 +57,16 @@ def route_action(rule: HTTPRouteRule, match: HTTPRouteMatch, cluster: Callable[[
     """What becomes of the requests of one match: fields of Envoy's `Route`."""
     if not all(isinstance(one, KNOWN_FILTERS) for one in rule.filters) or not _backends_are_known(rule):
         return NO_BACKEND
-    headers = header_changes(rule.filters)
+    common = header_changes(rule.filters)
+    for one in rule.filters:
+        common |= cors_of_route(one) if isinstance(one, Cors) else {}
     redirect = next((one for one in rule.filters if isinstance(one, RequestRedirect)), None)
     if redirect is not None:
-        return {"redirect": _redirect(redirect, match)} | headers
+        return {"redirect": _redirect(redirect, match)} | common
     backends = [one for one in rule.backend_refs if one.weight > 0]
     if not backends:
         return NO_BACKEND
-    return {"route": _forward(rule, match, backends, cluster)} | headers
+    return {"route": _forward(rule, match, backends, cluster)} | common
 
 
 def header_changes(filters: Sequence[RouteFilter]) -> Json:
@@ -160,7 +164,7 @@ def _new_path(path: PathModifier, match: HTTPRouteMatch, *, full: str) -> Json:
     if not path.replaces_prefix:
         if full == "path_redirect":
             return {"path_redirect": path.value}
-        return _rewritten(".*", path.value)
+        return _rewritten("^.*$", path.value)
     prefix = match.path.value.rstrip("/") if match.path.type is PathMatchType.PATH_PREFIX else ""
     target = path.value.rstrip("/")
     if not prefix:

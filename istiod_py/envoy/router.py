@@ -80,7 +80,7 @@ def _http_listeners(mesh: EnvoyMesh, node: EnvoyNode) -> dict[int, list[Listener
 
 
 def _attached(mesh: EnvoyMesh, node: EnvoyNode, listener: Listener) -> Iterable[HTTPRoute]:
-    for route in mesh.manifests.http_routes:
+    for route in mesh.http_routes:
         is_named = any(
             (one.kind, one.namespace, one.name) == ("Gateway", node.namespace, node.gateway_name)
             and one.section_name in ("", listener.name)

@@ -71,8 +71,8 @@ def attached_to_service(mesh: EnvoyMesh, service: Service, port: int, namespaces
     allowed = frozenset(namespaces)
     found = [
         route
-        for route in mesh.manifests.http_routes
-        if route.metadata.namespace in allowed and any(is_parent(one, service, port) for one in route.parent_refs)
+        for route in mesh.http_routes
+        if route.metadata.namespace in allowed and any(is_parent(mesh, one, service, port) for one in route.parent_refs)
     ]
     return sorted(found, key=lambda route: route.metadata.age)
 
@@ -122,18 +122,19 @@ def _route(mesh: EnvoyMesh, one: Attached, cluster_of: Callable[[Service, int], 
     return {"name": name, "match": route_match(one.match), **route_action(one.rule, one.match, cluster)}
 
 
-def is_parent(parent: ParentReference, service: Service, port: int) -> bool:
-    """Whether a route with this parent is for a service's port."""
+def is_parent(mesh: EnvoyMesh, parent: ParentReference, service: Service, port: int) -> bool:
+    """Whether a route with this parent is for a service's port, by its number and its name."""
     if parent.kind != "Service" or parent.group not in ("", "core"):
         return False
-    is_named = (parent.namespace, parent.name) == (service.namespace, service.name)
-    return is_named and parent.port in (None, port)
+    if (parent.namespace, parent.name) != (service.namespace, service.name) or parent.port not in (None, port):
+        return False
+    return not parent.section_name or parent.section_name == mesh.port_name(service, port)
 
 
 def _is_granted(mesh: EnvoyMesh, reference: BackendReference, from_namespace: str) -> bool:
     return reference.namespace in ("", from_namespace) or any(
         grant.metadata.namespace == reference.namespace
-        and any(one.kind == "HTTPRoute" and one.namespace == from_namespace for one in grant.from_)
+        and any(one.kind in ("HTTPRoute", "GRPCRoute") and one.namespace == from_namespace for one in grant.from_)
         and any(one.kind == "Service" and one.name in ("", reference.name) for one in grant.to)
         for grant in mesh.manifests.reference_grants
     )

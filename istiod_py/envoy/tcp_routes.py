@@ -23,7 +23,7 @@ def clusters_of_service(
     routes = [
         route
         for route in mesh.manifests.tcp_routes
-        if route.metadata.namespace in allowed and any(is_parent(one, service, port) for one in route.parent_refs)
+        if route.metadata.namespace in allowed and any(is_parent(mesh, one, service, port) for one in route.parent_refs)
     ]
     oldest = min(routes, key=lambda route: route.metadata.age, default=None)
     if oldest is None or not oldest.rules:

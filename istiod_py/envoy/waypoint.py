@@ -127,10 +127,8 @@ class Waypoint:
                 yield {"name": self._chain(service, port, "http"), "filters": [manager]}
             if self._speaks_tcp(service, port):
                 name = names.inbound_vip(port, "tcp", service.hostname)
-                yield {
-                    "name": name,
-                    "filters": [*rbac.network_filters(policies, JUDGE), self._tcp(service, port, name)],
-                }
+                filters = [*rbac.network_filters(policies, JUDGE), self._tcp(service, port, name)]
+                yield {"name": self._chain(service, port, "tcp"), "filters": filters}
 
     def _tcp(self, service: Service, port: int, name: str) -> Json:
         clusters = clusters_of_service(self.mesh, service, port, self._tcp_cluster_of, self._namespaces(service))
