@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hbone_py.identity import SpiffeId
+from mesh_py.manifests.peer_modes import PeerModes
+from mesh_py.manifests.security import MutualTls
 from mesh_py.model.authorization import Action, Match, MatchKind, Scope, StringMatch
 from mesh_py.policy.match import ConnectionFacts
 from mesh_py.policy.rbac import PolicySet, authorize, compile_policy
@@ -28,7 +32,7 @@ def own(mode: str, ports: dict[int, str] | None = None) -> PeerAuthentication:
     return peers("own", mode, ports, selector=WEB)
 
 
-def given(*objects: PeerAuthentication) -> Mesh:
+def told_of(*objects: PeerAuthentication) -> Mesh:
     return mesh(pod(labels=WEB), *objects)
 
 
@@ -41,8 +45,8 @@ def strict(port: int) -> Match:
 
 
 def test_the_static_policy_comes_with_any_object() -> None:
-    assert given().policies == {}
-    [policy] = given(peers(mode="PERMISSIVE")).policies.values()
+    assert told_of().policies == {}
+    [policy] = told_of(peers(mode="PERMISSIVE")).policies.values()
     assert (policy.key, policy.scope, policy.action) == (STATIC, Scope.WORKLOAD_SELECTOR, Action.DENY)
     assert policy.rules == (((NOBODY,),),)
 
@@ -72,7 +76,7 @@ def test_the_static_policy_comes_with_any_object() -> None:
     ],
 )
 def test_a_strict_workload_lists_the_static_policy(objects: list[PeerAuthentication], expected: bool) -> None:
-    assert the_pod(given(*objects)).authorization_policies == ((STATIC,) if expected else ())
+    assert the_pod(told_of(*objects)).authorization_policies == ((STATIC,) if expected else ())
 
 
 # Ports.
@@ -115,7 +119,7 @@ def test_a_strict_workload_lists_the_static_policy(objects: list[PeerAuthenticat
     ],
 )
 def test_ports(objects: list[PeerAuthentication], listed: str | None, rules: object) -> None:
-    told = given(*objects)
+    told = told_of(*objects)
     assert the_pod(told).authorization_policies == ((listed,) if listed else ())
     assert (OWN in told.policies) is (rules is not None)
     if rules is not None:
@@ -133,7 +137,7 @@ def test_ports(objects: list[PeerAuthentication], listed: str | None, rules: obj
     ],
 )
 def test_plaintext_reaches_the_ports_that_take_it(objects: list[PeerAuthentication], plain_ports: set[int]) -> None:
-    told = given(*objects)
+    told = told_of(*objects)
     names = the_pod(told).authorization_policies
     policies = PolicySet(tuple(compile_policy(told.policies[name]) for name in names), ())
 
@@ -144,10 +148,40 @@ def test_plaintext_reaches_the_ports_that_take_it(objects: list[PeerAuthenticati
     assert all(passes(port, SpiffeId("td", "a", "b")) for port in (80, 81, 82))
 
 
+MODES = st.sampled_from(("UNSET", "DISABLE", "PERMISSIVE", "STRICT"))
+OBJECTS = st.lists(
+    st.builds(
+        peers,
+        st.uuids().map(str),
+        MODES,
+        st.dictionaries(st.sampled_from((80, 81)), MODES),
+        selector=st.sampled_from((None, WEB, {"app": "db"})),
+        namespace=st.sampled_from((ROOT, "shop", "other")),
+        age=st.integers(1, 28),
+    ),
+    max_size=6,
+)
+
+
+@given(OBJECTS, st.sampled_from((80, 81, 82)))
+def test_plaintext_passes_where_the_mode_in_force_says_so(objects: list[PeerAuthentication], port: int) -> None:
+    told = told_of(*objects)
+    names = the_pod(told).authorization_policies
+    policies = PolicySet(tuple(compile_policy(told.policies[name]) for name in names), ())
+    passes = authorize(policies, ConnectionFacts(ip("10.0.0.1"), ip("10.1.0.1"), port, None)).allowed
+    levels = PeerModes(objects, ROOT).levels("shop", WEB)
+    mode = levels.resolve()
+    expected = mode.at(port) is not MutualTls.STRICT
+    if mode.mode is MutualTls.STRICT and levels.workload is not None and levels.workload.mtls is MutualTls.UNSET:
+        # As in Istio: where STRICT is inherited, DISABLE alone opens no port.
+        expected = expected and MutualTls.PERMISSIVE in levels.workload.port_level_mtls.values()
+    assert passes is expected
+
+
 def test_what_has_no_effect_is_told() -> None:
     without_effect = [
         peers("selects", "STRICT", selector=WEB, namespace=ROOT),
         peers("ports", "STRICT", {80: "PERMISSIVE"}, age=1),
         peers("younger", "STRICT", age=2),
     ]
-    assert codes(given(*without_effect)) == ["peer-authentication-without-effect"] * 3
+    assert codes(told_of(*without_effect)) == ["peer-authentication-without-effect"] * 3
