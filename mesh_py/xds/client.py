@@ -82,7 +82,7 @@ class DiscoveryClient:
         self._dial, self._node, self._intake, self._metrics = dial, node, intake, metrics
         self._random = Random().random
         self._delta = DeltaState(interests)
-        self._unsaid: list[Request] = []
+        self._unsaid: list[Request] | None = None  # none is kept while there is no stream
         self._has_unsaid = asyncio.Event()
         self.ready = asyncio.Event()
         """Set once each type that is not on demand has been acknowledged; never taken back (2.5)."""
@@ -119,11 +119,12 @@ class DiscoveryClient:
         except Exception as error:
             return _ending_of(error, line), _told(error)
         finally:
+            self._unsaid = None
             channel.close()
         return Ending.COMPLETE, "the server ended it"
 
     async def _open(self, wire: Wire, line: _Line) -> None:
-        self._unsaid.clear()  # the first requests name everything that is waited for
+        self._unsaid = []  # from now on: the first requests name everything that is waited for
         for request in self._delta.open({ADDRESS: self.names.waiting}):
             await self._send(wire, line, request)
 
@@ -144,7 +145,7 @@ class DiscoveryClient:
         while await self._has_unsaid.wait():
             self._has_unsaid.clear()
             unsaid, self._unsaid = self._unsaid, []
-            for request in unsaid:
+            for request in unsaid or ():
                 await self._send(wire, line, request)
 
     async def _send(self, wire: Wire, line: _Line, request: Request) -> None:
@@ -152,8 +153,9 @@ class DiscoveryClient:
             await wire.send_message(request_message(request, self._node))
 
     def _say(self, request: Request) -> None:
-        self._unsaid.append(request)
-        self._has_unsaid.set()
+        if self._unsaid is not None:
+            self._unsaid.append(request)
+            self._has_unsaid.set()
 
     # One response
 

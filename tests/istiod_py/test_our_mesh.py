@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.interop.callers import read_to_end, talk
-from tests.istiod_py.joined import NOBODY, SERVICE, JoinedMesh, logged, mesh_on
-from tests.support.processes import eventually
+from tests.istiod_py.joined import NOBODY, POD, SERVICE, JoinedMesh, logged, mesh_on
+from tests.support.pods import captured
+from tests.support.processes import eventually, loopback_address
 from tests.support.tcp_apps import TcpApp, echo
 from tests.ztunnel_py.worlds import START_SECONDS
 
@@ -85,6 +87,32 @@ async def test_on_demand_an_address_is_asked_for_and_answered(mesh: JoinedMesh) 
                 one for one in mesh.istiod.page("adsz")["clients"] if one["connectionId"].startswith("ztunnel-spare")
             ]
             assert f"/{mesh.server.address}" in {name for names in one["watches"].values() for name in names}
+
+
+async def test_on_demand_a_stranger_is_passed_through_and_nothing_else_is_known(mesh: JoinedMesh) -> None:
+    with mesh.spare(on="sleep", XDS_ON_DEMAND="true") as node:
+        await eventually(node.is_ready, "ready", START_SECONDS)
+        async with (
+            TcpApp(echo, loopback_address()) as stranger,
+            mesh.call(stranger.authority, through=node) as caller,
+        ):
+            await talk(caller, b"hello, stranger")
+        known = json.loads(node.get("/config_dump"))
+        assert ([one["name"] for one in known["workloads"]], known["services"]) == (["sleep"], [])
+
+
+async def test_a_proxy_of_one_workload_joins_as_that_workload(mesh: JoinedMesh) -> None:
+    token = mesh.state / "solo.token"
+    token.write_text(mesh.istiod.token("default/solo"))
+    own = {"PROXY_MODE": "dedicated", "PROXY_WORKLOAD_INFO": "default/solo/solo", "AUTH_TOKEN": str(token)}
+    async with TcpApp(echo, mesh.server.address) as app:
+        with mesh.spare(**own, NODE_NAME="", POD_NAME="solo", POD_NAMESPACE="default") as solo:
+            mesh.write("solo.yaml", POD.format(name="solo", ip=solo.address))
+            await eventually(solo.is_ready, "ready", START_SECONDS)
+            async with captured((solo.address, 15001), solo.address, app.authority) as caller:
+                await talk(caller, b"hello")
+            await eventually(lambda: "spiffe://cluster.local/ns/default/sa/solo" in mesh.server.log, "logged")
+            mesh.remove("solo.yaml")
 
 
 async def test_a_node_proxy_gets_nothing_for_the_pods_of_another_node(mesh: JoinedMesh) -> None:

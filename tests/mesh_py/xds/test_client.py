@@ -363,6 +363,20 @@ async def test_a_new_stream_asks_again_for_what_is_waited_for(judge: DiscoveryJu
         second.say(ADDRESS, removed=["/10.0.0.9"])
 
 
+async def test_what_was_asked_before_anybody_listened_is_said_once(address: str) -> None:
+    port, judge = free_port(address), DiscoveryJudge()
+    async with running(plain(address, port), on_demand=True) as proxy, asyncio.TaskGroup() as group:
+        group.create_task(found(proxy, "/10.0.0.1"))
+        group.create_task(found(proxy, "/10.0.0.2"))
+        await eventually(lambda: "ConnectionError" in proxy.terminations(), "a failure")
+        with grpcio_server(judge, address=address, port=port):
+            stream = await judge.stream()
+            assert list((await stream.heard(2))[0].resource_names_subscribe) == ["*", "/10.0.0.1", "/10.0.0.2"]
+            stream.say(ADDRESS, removed=["/10.0.0.1", "/10.0.0.2"])
+            await stream.heard(3)
+            assert [list(request.resource_names_subscribe) for request in stream.requests[1:]] == [[], []]
+
+
 async def test_a_wait_ends_in_time_with_no_control_plane_at_all(address: str) -> None:
     async with running(plain(address, free_port(address)), on_demand=True, wait_seconds=0.05) as proxy:
         await found(proxy, "/10.0.0.1")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_py.model.address import (
@@ -160,6 +160,7 @@ def test_a_service_comes_back(sent: Service) -> None:
     assert decode_address(wire(encode_service(sent))) == sent
 
 
+@settings(max_examples=30)  # each has dozens of lists
 @given(policies)
 def test_a_policy_comes_back(sent: Policy) -> None:
     assert decode_authorization(wire(encode_authorization(sent))) == sent
