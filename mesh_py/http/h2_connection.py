@@ -29,6 +29,7 @@ from mesh_py.http.events import (
     StreamFailed,
     WindowOpened,
 )
+from mesh_py.http.h2_compression import PlainEncoder, QuickDecoder
 from mesh_py.http.h2_frames import FrameCutter, GoAway, Overlong
 from mesh_py.http.limits import Limits
 
@@ -92,7 +93,8 @@ class H2Connection:
         if SettingCodes.MAX_CONCURRENT_STREAMS in values:
             values[SettingCodes.MAX_CONCURRENT_STREAMS] *= _TOLERATED
         engine.local_settings = Settings(client=self._is_client, initial_values=values)
-        engine.decoder.max_header_list_size = self._limits.head_bytes * _TOLERATED
+        engine.encoder = PlainEncoder()
+        engine.decoder = QuickDecoder(self._limits.head_bytes * _TOLERATED)
         engine.initiate_connection()
         engine.clear_outbound_data_buffer()  # h2 would announce its own numbers
         self._out = [(frames.PREFACE if self._is_client else b"") + frames.settings(announced)]
