@@ -30,6 +30,7 @@ class Around(NamedTuple):
     application_tunnel: ApplicationTunnel | None
     """How its node proxy hands connections over; for waypoints."""
     is_waypoint: bool
+    """Whether it is an instance of one."""
     policies: tuple[str, ...]
     """Names of the selector policies that are for it."""
 
@@ -56,7 +57,7 @@ class Surroundings:
         behind = self.selecting(metadata.namespace, labels) if services is None else services
         waypoints = [*choice.waypoints, *(waypoint for facts in behind for waypoint in facts.waypoints)]
         names = self._policies.listed_by(metadata.namespace, labels, waypoints)
-        return Around(choice.waypoint, own.binding if own else None, own is not None, names)
+        return Around(choice.waypoint, own.binding if own else None, own is not None and own.takes_hbone, names)
 
     def takes_mutual_tls(self, namespace: str, labels: Labels) -> bool:
         """Whether a sidecar in front of a workload takes mutual TLS: unless PeerAuthentication switches it off."""

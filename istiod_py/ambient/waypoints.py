@@ -60,6 +60,8 @@ class Waypoint:
     """How the node proxy of its own pods hands connections to it."""
     service_accounts: tuple[str, ...] = ()
     """Of its pods, sorted."""
+    takes_hbone: bool = True
+    """Whether tunnels end at it; an ingress, say, which has an address too, takes none."""
 
     @property
     def key(self) -> str:
@@ -122,8 +124,8 @@ class Waypoints:
 
     def of_service(self, kind: str, metadata: Metadata) -> Choice:
         """The waypoint in front of a Service or ServiceEntry; what belongs to a gateway has none."""
-        is_front = metadata.key in self.by_key or self.instance(metadata) is not None
-        if is_front or metadata.labels.get(GATEWAY_MANAGED) in _MANAGED:
+        own = self.by_key.get(metadata.key) or self.instance(metadata)
+        if (own is not None and own.takes_hbone) or metadata.labels.get(GATEWAY_MANAGED) in _MANAGED:
             return Choice()
         choice = self._choose(kind, metadata, metadata.labels, "service")
         return choice if choice.waypoint is None else self._with_canary(choice, kind, metadata)
@@ -248,6 +250,7 @@ def _waypoint(gateway: Gateway, manifests: Manifests, mesh: MeshConfig) -> Waypo
         _allowed(gateway.listeners, binding),
         binding,
         tuple(sorted({pod.spec.service_account_name for pod in pods})),
+        gateway.is_waypoint or any(map(_is_hbone, gateway.listeners)),
     )
 
 
@@ -280,6 +283,10 @@ def _allowed(listeners: Iterable[Listener], binding: ApplicationTunnel | None) -
     """Of the listener that the node proxy hands over to, else of the HBONE one, else the same namespace."""
     listeners = tuple(listeners)
     bound = (one for one in listeners if binding is not None and binding.port == one.port)
-    hbone = (one for one in listeners if one.protocol == HBONE_PROTOCOL and one.port == HBONE_PORT)
+    hbone = filter(_is_hbone, listeners)
     listener = next(bound, None) or next(hbone, None)
     return listener.allowed_routes if listener is not None else AllowedRoutes()
+
+
+def _is_hbone(listener: Listener) -> bool:
+    return listener.protocol == HBONE_PROTOCOL and listener.port == HBONE_PORT

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from istiod_py.ambient.waypoints import read_binding
-from mesh_py.manifests.gateway import Gateway, GatewayAddressValue
+from mesh_py.manifests.gateway import Gateway, GatewayAddressValue, Listener
 from mesh_py.manifests.selector import LabelSelector
 from mesh_py.model.address import GatewayAddress, NamespacedHostname, NetworkAddress, parse_ip
 from mesh_py.model.workload import ApplicationTunnel, Protocol, TunnelProtocol, WeightedWaypoint
@@ -91,6 +91,15 @@ def test_the_pods_of_a_waypoint_take_hbone_themselves() -> None:
     told = mesh(AMBIENT, waypoint(), pod("wp-1", labels={NAME: "wp"}))
     assert the_pod(told, "wp-1").protocol is Protocol.HBONE
     assert the_pod(told, "wp-1").native_tunnel
+
+
+def test_an_ingress_is_no_waypoint_though_it_has_an_address() -> None:
+    address, listener = GatewayAddressValue("IPAddress", "10.96.0.9"), Listener("web", 80, "HTTP")
+    ingress = waypoint("in", gateway_class_name="istio", status_addresses=(address,), listeners=(listener,))
+    own = {NAME: "in"}
+    told = mesh(namespace(labels={USE: "wp"}), waypoint(), ingress, service("in-istio", labels=own), pod(labels=own))
+    assert (the_pod(told).protocol, the_pod(told).native_tunnel) == (Protocol.TCP, False)
+    assert the_service(told, "in-istio.shop.svc.cluster.local").waypoint == WP
 
 
 def test_a_waypoint_behind_the_node_proxy_says_how_it_takes_connections() -> None:
