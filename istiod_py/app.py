@@ -123,7 +123,7 @@ def _prepare(settings: Settings) -> ControlPlane:
         views.collection, lambda: publisher.pushed_at, metrics, SessionLimits(send=settings.send_deadline)
     )
     policy = CaPolicy(settings.mesh.trust_domain, settings.node_accounts, settings.lifetime, settings.longest)
-    runs_on = lambda *place: publisher.world.runs_on(*place)  # noqa: E731 - the world of that moment
+    runs_on = lambda *place: publisher.world.runs_on(settings.mesh.cluster_id, *place)  # noqa: E731 - as it is then
     services: list[Service] = [
         AdsService(guard, clients, around, lambda: publisher.world.number > 0),
         CaService(authority, guard, policy, runs_on, metrics, time.monotonic),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mesh_py.identity.signing import Leaf
 
     RunsOn = Callable[[str, str, str], bool]
-    """Whether a pod of this namespace and service account runs on this node: (node, namespace, account)."""
+    """Whether a pod of this namespace and service account runs on this node of our cluster: (node, ns, account)."""
 
 log = logging.getLogger("ca")
 

@@ -67,7 +67,8 @@ def serve_debug(sockets: Sequence[socket.socket], surface: DebugSurface) -> Abst
         "/ready": debug.ready,
         "/version": debug.version,
     }
-    routes |= {f"/debug/{name}": debug.page(view) for name, view in debug.views().items()}
+    routes |= {f"/debug/{name}": debug.page(view) for name, view in debug.views_of_clients().items()}
+    routes |= {f"/debug/{name}": debug.large_page(view) for name, view in debug.views_of_the_mesh().items()}
     return serve_http(sockets, routes, middlewares=[local_requests_only, _reading_only])
 
 
@@ -80,12 +81,18 @@ class _Debug:
     def __init__(self, surface: DebugSurface) -> None:
         self._surface = surface
 
-    def views(self) -> dict[str, Callable[[], Any]]:
+    def views_of_clients(self) -> dict[str, Callable[[], Any]]:
+        clients = self._surface.clients
+        return {
+            "syncz": lambda: debug_views.syncz(clients),
+            "adsz": lambda: debug_views.adsz(clients),
+            "connections": lambda: debug_views.connections(clients),
+        }
+
+    def views_of_the_mesh(self) -> dict[str, Callable[[], Any]]:
+        """Of what never changes, so that another thread may look at it."""
         one = self._surface
         return {
-            "syncz": lambda: debug_views.syncz(one.clients),
-            "adsz": lambda: debug_views.adsz(one.clients),
-            "connections": lambda: debug_views.connections(one.clients),
             "ambientz": lambda: debug_views.ambientz(one.world().mesh),
             "configz": lambda: debug_views.configz(one.world().manifests),
             "problems": lambda: debug_views.problems(one.faults(), one.world().mesh),
@@ -94,6 +101,12 @@ class _Debug:
     def page(self, view: Callable[[], Any]) -> Handler:
         async def answer(_: web.Request) -> web.Response:
             return await _json(view())
+
+        return answer
+
+    def large_page(self, view: Callable[[], Any]) -> Handler:
+        async def answer(_: web.Request) -> web.Response:
+            return await _json(await asyncio.to_thread(view))  # proxies do not wait for a page
 
         return answer
 

@@ -16,6 +16,7 @@ from mesh_py.manifests.objects import Manifests
 from mesh_py.model.workload import NetworkMode
 from mesh_py.xds.encode import encode_authorization, encode_service, encode_workload, wire, workload_message
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION, WORKLOAD
+from mesh_py.xds.words import DEFAULT_CLUSTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -63,14 +64,17 @@ class World:
         found = self.mesh.workloads.values()
         return Collection(Resource(one.uid, wire(workload_message(one)), _addresses(one)) for one in found)
 
-    def runs_on(self, node: str, namespace: str, service_account: str) -> bool:
-        """Whether a workload of this account runs on this node."""
-        return (node, namespace, service_account or "default") in self._placements
+    def runs_on(self, cluster: str, node: str, namespace: str, service_account: str) -> bool:
+        """Whether a workload of this account runs on this node; nodes of two clusters may have one name."""
+        return (cluster, node, namespace, service_account or "default") in self._placements
 
     @cached_property
-    def _placements(self) -> frozenset[tuple[str, str, str]]:
-        found = self.mesh.workloads.values()
-        return frozenset((one.node, one.namespace, one.service_account or "default") for one in found if one.node)
+    def _placements(self) -> frozenset[tuple[str, str, str, str]]:
+        return frozenset(
+            (one.cluster_id or DEFAULT_CLUSTER, one.node, one.namespace, one.service_account or "default")
+            for one in self.mesh.workloads.values()
+            if one.node
+        )
 
 
 def workload_resource(workload: Workload) -> Resource:

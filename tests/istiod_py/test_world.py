@@ -79,7 +79,8 @@ def test_types_that_all_see_alike() -> None:
 
 def test_who_runs_where() -> None:
     world = world_of(CART, PAY)
-    assert world.runs_on("node-a", "shop", "cart")
-    assert not world.runs_on("node-b", "shop", "cart")
-    assert not world.runs_on("", "shop", "cart")
-    assert not World().runs_on("node-a", "shop", "cart")
+    assert world.runs_on("Kubernetes", "node-a", "shop", "cart")
+    assert not world.runs_on("Kubernetes", "node-b", "shop", "cart")
+    assert not world.runs_on("elsewhere", "node-a", "shop", "cart")
+    assert not world.runs_on("Kubernetes", "", "shop", "cart")
+    assert not World().runs_on("Kubernetes", "node-a", "shop", "cart")
