@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hbone_py.identity import SpiffeId
+from istiod_py.envoy.memory import Memory
 from istiod_py.envoy.mesh import EnvoyMesh
 from istiod_py.envoy.node import envoy_node
-from istiod_py.envoy.protobuf import pack
+from istiod_py.envoy.packing import Packing
 from istiod_py.envoy.resources import EnvoyResources, resources_of
 from istiod_py.proxy_config import ProxyConfigs
 from istiod_py.proxyless import proxyless_resources
@@ -44,7 +45,10 @@ class Views:
         self._world = world
         self._trust_domain = mesh.trust_domain
         self._secrets = secrets
-        self._mesh = OncePerState(lambda world: EnvoyMesh(world.mesh, world.manifests, mesh))
+        self._config = mesh
+        self._memory = Memory()
+        self._packing = Packing()
+        self._mesh = OncePerState(self._envoy_mesh)
         self._configs = OncePerState(lambda world: ProxyConfigs(world.manifests, world.mesh, mesh))
         self._envoys = PerClient(self._envoy)
         self._ours = PerClient(self._proxy_config)
@@ -69,6 +73,10 @@ class Views:
         caller = client.caller
         return self._secrets.of(SpiffeId(self._trust_domain, caller.namespace, caller.service_account))
 
+    def _envoy_mesh(self, world: World) -> EnvoyMesh:
+        self._memory.next_state()
+        return EnvoyMesh(world.mesh, world.manifests, self._config, self._memory)
+
     def _envoy(self, world: World, node: ProxyNode) -> Resources:
         """LDS, RDS, CDS and EDS."""
         mesh = self._mesh.of(world)
@@ -78,7 +86,7 @@ class Views:
             envoy = envoy_node(node)
             made = resources_of(mesh, envoy) if envoy is not None else NO_RESOURCES
         return {
-            type_url: [Resource(*pack(type_url, name, one)) for name, one in named.items()]
+            type_url: [self._packing.resource(type_url, name, one) for name, one in named.items()]
             for type_url, named in made.by_type().items()
         }
 

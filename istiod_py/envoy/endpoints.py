@@ -46,18 +46,29 @@ def way_to(mesh: EnvoyMesh, node: EnvoyNode, form: Form, workload: Workload) -> 
 
 def load_assignment(mesh: EnvoyMesh, node: EnvoyNode, form: Form, cluster: str, places: Sequence[Place]) -> Json:
     """The endpoints of a cluster of the outbound kind."""
-    return _assignment(cluster, [(place, _client_endpoint(mesh, node, form, place)) for place in places])
+    legs = tuple(
+        (place, way_to(mesh, node, form, place.workload), _waypoint_on_the_way(mesh, form, place)) for place in places
+    )
+
+    def make() -> Json:
+        return _assignment(cluster, [(leg[0], _client_endpoint(form, *leg)) for leg in legs])
+
+    return mesh.memory.recall((form.name, cluster, form.sends_hbone(node)), legs, make)
 
 
-def tunnel_assignment(form: Form, cluster: str, places: Sequence[Place]) -> Json:
+def tunnel_assignment(mesh: EnvoyMesh, form: Form, cluster: str, places: Sequence[Place]) -> Json:
     """The endpoints of a waypoint's own cluster: tunnels to what takes them, plain TCP to the rest."""
-    return _assignment(cluster, [(place, _behind_waypoint(form, place)) for place in places])
+
+    def make() -> Json:
+        return _assignment(cluster, [(place, _behind_waypoint(form, place)) for place in places])
+
+    return mesh.memory.recall((form.name, cluster), tuple(places), make)
 
 
-def _client_endpoint(mesh: EnvoyMesh, node: EnvoyNode, form: Form, place: Place) -> Json:
-    match way_to(mesh, node, form, place.workload):
+def _client_endpoint(form: Form, place: Place, way: Way, waypoint: Place | None) -> Json:
+    match way:
         case Way.TUNNEL:
-            return _tunnelled(form, place, _waypoint_on_the_way(mesh, form, place), TUNNEL_MATCH)
+            return _tunnelled(form, place, waypoint, TUNNEL_MATCH)
         case Way.SIDECAR:
             return _plain(place, {SOCKET_MATCH: SIDECAR_MATCH})
         case Way.PLAIN:

@@ -14,6 +14,7 @@ from hbone_py.identity import SpiffeId
 from istiod_py.ambient.mesh import Mesh
 from istiod_py.ambient.participation import DataPlane
 from istiod_py.envoy.grpc_routes import as_http_route
+from istiod_py.envoy.memory import Memory
 from mesh_py.manifests import core
 from mesh_py.manifests.core import Pod
 from mesh_py.manifests.mesh_config import MeshConfig
@@ -58,6 +59,8 @@ class EnvoyMesh:
     """What node proxies are told of it."""
     manifests: Manifests = field(default_factory=Manifests)
     config: MeshConfig = field(default_factory=MeshConfig)
+    memory: Memory = field(default_factory=Memory, compare=False)
+    """What earlier states had computed."""
 
     @property
     def trust_domains(self) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def _waypoint(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> EnvoyResources:
         *(clusters.service_cluster(mesh, form, service, port, name) for name, service, port in owned),
     ]
     assignments = {
-        name: endpoints.tunnel_assignment(form, name, mesh.places(service, port)) for name, service, port in owned
+        name: endpoints.tunnel_assignment(mesh, form, name, mesh.places(service, port)) for name, service, port in owned
     }
     listeners = [
         tunnel.connect_terminate_listener(mesh, node, form),

@@ -40,7 +40,11 @@ def assignment(*pods: Any, sidecars: tuple[str, ...] = (), waypoint: bool = Fals
     service = echo_service()
     told = mesh(service, *pods, sidecars=sidecars)
     places = told.places(service, 80)
-    found = tunnel_assignment(TODAY, "c", places) if waypoint else load_assignment(told, sidecar(), TODAY, "c", places)
+    found = (
+        tunnel_assignment(told, TODAY, "c", places)
+        if waypoint
+        else load_assignment(told, sidecar(), TODAY, "c", places)
+    )
     assert found["cluster_name"] == "c"
     groups: list[dict[str, Any]] = found["endpoints"]
     return groups

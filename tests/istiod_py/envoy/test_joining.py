@@ -93,8 +93,9 @@ class Joined:
         """A file of the folder, from now on."""
         (self._mesh / f"{name}.yaml").write_text(text)
 
-    def serve(self, *rows: str) -> None:
-        """Start the control plane, with these pods and services."""
+    def serve(self, *rows: str, ttl: str = "24h") -> None:
+        """Start the control plane, with these pods and services; certificates of Envoys last for `ttl`."""
+        self._ttl = ttl
         self.write("mesh", NAMESPACE + "".join(rows))
         self._start(loopback_address())
 
@@ -103,7 +104,7 @@ class Joined:
         self._start(self.istiod.address)
 
     def _start(self, address: str) -> None:
-        process = start_istiod(self._mesh, self.folder / "state", address)
+        process = start_istiod(self._mesh, self.folder / "state", address, "--cert-ttl", self._ttl)
         self.istiod = self._processes.enter_context(process)
         self.istiod.wait_ready()
 
@@ -231,6 +232,22 @@ async def test_without_a_control_plane_it_goes_on_and_then_hears_what_it_missed(
         # What it said it had was not sent again.
         assert envoy.stat("cluster_manager.cluster_added") == envoy.stat("cluster_manager.active_clusters")
         assert envoy.stat("cluster_manager.cluster_modified") == 0
+
+
+async def test_a_new_certificate_arrives_before_the_old_one_ends(joined: Joined) -> None:
+    server = joined.pods.add("echo")
+    node, sleep = a_sidecar(joined)
+    joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"), ttl="3s")
+    with joined.envoy(node) as envoy:
+        async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
+            await eventually(lambda: envoy.stat("sds.default.update_success") == 1, "a certificate")
+            first = envoy.stat("cluster.connect_originate.ssl.certificate.default.expiration_unix_time_seconds")
+            assert await ask(node) == 200
+            await eventually(lambda: envoy.stat("sds.default.update_success") >= 2, "another")
+            assert await ask(node) == 200
+        expires = envoy.stat("cluster.connect_originate.ssl.certificate.default.expiration_unix_time_seconds")
+        assert expires > first
+        assert envoy.stat("sds.default.update_rejected") == 0
 
 
 async def test_a_waypoint_joins_between_two_node_proxies(joined: Joined) -> None:
