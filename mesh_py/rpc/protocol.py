@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _COMPRESSED = 1
+LARGEST_FRAME = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class StreamLimits:
     """One header list, decoded."""
     streams: int = 100
     """Calls of the peer's at once."""
+    unsent: int = 4 << 20
+    """With more than this waiting for a peer that does not read, the connection ends. Messages wait before they are
+    written, so that only answers to its own PINGs and the like can add up to it."""
 
 
 class BoundedCodec(ProtoCodec):
@@ -133,6 +137,24 @@ class TolerantProcessor(protocol.EventsProcessor):
             super().process_request_received(event)
 
 
+class ModestConnection(H2Connection):
+    """h2, which sends frames of a moderate size even to a peer that would take large ones.
+
+    A frame is written at once: what waits for a slow reader is bounded by it.
+    """
+
+    _frame_size = LARGEST_FRAME
+
+    @property  # h2 knows it as an attribute, and sets it
+    def max_outbound_frame_size(self) -> int:
+        """The largest frame we send."""
+        return self._frame_size
+
+    @max_outbound_frame_size.setter
+    def max_outbound_frame_size(self, size: int) -> None:
+        self._frame_size = min(size, LARGEST_FRAME)
+
+
 class RpcProtocol(protocol.H2Protocol):
     """HTTP/2 for gRPC over any transport, on either side."""
 
@@ -168,6 +190,10 @@ class RpcProtocol(protocol.H2Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Frames, or parts of them."""
+        if self.transport.get_write_buffer_size() > self._limits.unsent:
+            log.info("connection with %s ends: the peer asks and does not read the answers", self.peer)
+            self.transport.abort()
+            return
         try:
             events = self.connection.feed(data)
         except (ProtocolError, UnicodeDecodeError) as error:
@@ -206,7 +232,7 @@ class RpcProtocol(protocol.H2Protocol):
 
     def _engine(self) -> H2Connection:
         limits = self._limits
-        engine = H2Connection(self.h2_config)
+        engine = ModestConnection(self.h2_config)
         settings = {
             SettingCodes.INITIAL_WINDOW_SIZE: self.config.http2_stream_window_size,
             SettingCodes.MAX_HEADER_LIST_SIZE: limits.headers,

@@ -148,9 +148,12 @@ async def serving(
     *services: Any,
     limits: ServerLimits | None = None,
     tls: TlsSettings | None = None,
+    send_buffer: int | None = None,
 ) -> AsyncIterator[tuple[RpcServer, int]]:
-    """Our server and its port; without files in plaintext."""
+    """Our server and its port; without files in plaintext. `send_buffer`: what the kernel keeps for each client."""
     sock = socket.socket()
+    if send_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     sock.bind((address, 0))
     port = sock.getsockname()[1]
     server = RpcServer(services or [Talk()], limits=limits)

@@ -1,0 +1,340 @@
+"""What a peer may send to a server of ours, frame by frame: nothing of it is a traceback, little of it is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import random
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+from google.protobuf.wrappers_pb2 import StringValue
+from grpclib import client, protocol
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset, TrailersReceived
+from hyperframe.frame import (
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    RstStreamFrame,
+    SettingsFrame,
+)
+
+from mesh_py.rpc.protocol import BoundedStream, RpcProtocol, StreamLimits
+from mesh_py.rpc.server import ServerLimits
+from tests.support.processes import eventually
+from tests.support.rpc import HANG, SAY, Talk, serving
+
+if TYPE_CHECKING:
+    from h2.events import Event
+
+REQUEST = [
+    (":method", "POST"),
+    (":scheme", "http"),
+    (":path", SAY),
+    (":authority", "istiod"),
+    ("te", "trailers"),
+    ("content-type", "application/grpc"),
+]
+SECONDS = 10.0
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0).serialize()
+
+
+class RawClient:
+    """h2 on a socket, without its own checks on what goes out."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        config = H2Configuration(client_side=True, validate_outbound_headers=False, normalize_outbound_headers=False)
+        self.h2 = H2Connection(config)
+        self.h2.initiate_connection()
+        self.events: list[Event] = []
+        self.is_ended = False
+
+    def flush(self, more: bytes = b"") -> None:
+        self.writer.write(self.h2.data_to_send() + more)
+
+    async def until(self, kind: type[Event], stream: int | None = None) -> Event:
+        """The next event of that kind."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                for event in self.events:
+                    if isinstance(event, kind) and stream in (None, getattr(event, "stream_id", None)):
+                        self.events.remove(event)
+                        return event
+                await self.hear()
+
+    async def hear(self) -> None:
+        data = await self.reader.read(65536)
+        assert data, f"the server has left; so far: {self.events}"
+        self.events += self.h2.receive_data(data)
+        self.flush()
+
+    async def ended(self) -> list[Event]:
+        """Everything up to the server's end of the connection."""
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(SECONDS):
+                while data := await self.reader.read(65536):
+                    self.events += self.h2.receive_data(data)
+        return self.events
+
+    def call(self, headers: list[tuple[str, str]] | None = None, body: bytes | None = None) -> int:
+        stream = self.h2.get_next_available_stream_id()
+        self.h2.send_headers(stream, REQUEST if headers is None else headers)
+        if body is not None:
+            self.h2.send_data(stream, body, end_stream=True)
+        self.flush()
+        return stream
+
+    async def answer(self, stream: int) -> dict[str, str]:
+        """All headers of the answer, trailers included."""
+        found: dict[str, str] = {}
+        async with asyncio.timeout(SECONDS):
+            while True:
+                for event in [event for event in self.events if getattr(event, "stream_id", 0) == stream]:
+                    self.events.remove(event)
+                    match event:
+                        case ResponseReceived() | TrailersReceived():
+                            found |= {_text(key): _text(value) for key, value in event.headers}
+                        case DataReceived():
+                            found["body"] = event.data.decode("latin-1")
+                        case StreamEnded() | StreamReset():
+                            return found
+                await self.hear()
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode()
+
+
+def message(text: str) -> bytes:
+    body = StringValue(value=text).SerializeToString()
+    return struct.pack(">BI", 0, len(body)) + body
+
+
+@pytest.fixture
+def talk():
+    return Talk()
+
+
+@pytest.fixture
+async def server(address, talk, caplog):
+    """In plaintext, so that every byte is the test's; whatever it hears leaves no traceback."""
+    limits = ServerLimits(streams=StreamLimits(message=10_000, headers=4096, streams=5, unsent=100_000))
+    with caplog.at_level(logging.INFO):
+        async with serving(address, None, talk, limits=limits) as running:
+            yield running
+    assert "Traceback" not in caplog.text
+
+
+@pytest.fixture
+async def raw(server, address):
+    reader, writer = await asyncio.open_connection(address, server[1])
+    client = RawClient(reader, writer)
+    client.flush()
+    yield client
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def test_a_call_and_its_answer(raw):
+    answer = await raw.answer(raw.call(body=message("hello")))
+    assert answer["grpc-status"] == "0"
+    assert '"hello"' in answer["body"]
+
+
+async def test_the_first_settings_tell_what_is_allowed(raw):
+    await raw.hear()
+    settings = raw.h2.remote_settings
+    assert settings.max_concurrent_streams == 5
+    assert settings.max_header_list_size == 4096
+    assert settings.initial_window_size == 1 << 20
+
+
+async def test_frames_nobody_knows_are_passed_over(raw):
+    """Of later RFCs, of nobody, and some that only say something in passing."""
+    frames = [
+        frame_of(0x10, b"\0\0\0\1u=1"),  # PRIORITY_UPDATE, RFC 9218
+        frame_of(0xEE, b"?"),
+        PriorityFrame(stream_id=7, depends_on=0, stream_weight=1, exclusive=False).serialize(),
+        PingFrame(0, opaque_data=b"12345678").serialize(),
+        SettingsFrame(0, settings={0x99: 1}).serialize(),
+    ]
+    raw.flush(b"".join(frames))
+    assert (await raw.answer(raw.call(body=message("hello"))))["grpc-status"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "grpc_status"),
+    [
+        ([("x", "1"), *REQUEST], None, None),
+        ([(name, value) for name, value in REQUEST if name != ":method"], None, None),
+        ([(name, value) for name, value in REQUEST if name != ":path"], None, None),
+        ([*REQUEST, ("X-Upper", "1")], None, None),
+        ([*REQUEST, ("connection", "close")], None, None),
+        ([*REQUEST, ("x-large", "x" * 5000)], None, None),
+        ([(":method", "GET"), *REQUEST[1:]], "405", None),
+        ([(name, value) for name, value in REQUEST if name != "te"], "400", "2"),
+        ([*REQUEST[:-1], ("content-type", "text/plain")], "415", "2"),
+        ([*REQUEST, ("grpc-timeout", "soon")], "200", "2"),
+        ([REQUEST[0], REQUEST[1], (":path", "/nobody/Nothing"), *REQUEST[3:]], "200", "12"),
+    ],
+)
+async def test_a_request_that_is_none(raw, headers, status, grpc_status):
+    """What breaks HTTP/2 ends the connection with GOAWAY; what breaks gRPC is answered."""
+    stream = raw.call(headers)
+    if status is None:
+        assert any(isinstance(event, ConnectionTerminated) for event in await raw.ended())
+    else:
+        answer = await raw.answer(stream)
+        assert (answer[":status"], answer.get("grpc-status")) == (status, grpc_status)
+
+
+async def test_a_header_that_is_not_ascii(raw):
+    raw.flush()
+    block = raw.h2.encoder.encode([*REQUEST, ("x", b"\xff\xfe")])
+    frame = HeadersFrame(1, data=block, flags=["END_HEADERS"])
+    raw.writer.write(frame.serialize())
+    await raw.ended()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "text"),
+    [
+        (struct.pack(">BI", 0, 20_000) + b"x" * 100, Status.RESOURCE_EXHAUSTED, "more than the limit of 10000"),
+        (struct.pack(">BI", 0, 0xFFFFFFFF), Status.RESOURCE_EXHAUSTED, "4294967295 bytes"),
+        (struct.pack(">BI", 1, 5) + b"xxxxx", Status.UNIMPLEMENTED, "compressed"),
+        (struct.pack(">BI", 0, 100) + b"x", Status.INTERNAL, "cut short"),
+        (b"\0\0", Status.INTERNAL, "cut short"),
+        (struct.pack(">BI", 0, 2) + b"\xff\xff", Status.INVALID_ARGUMENT, "not a google.protobuf.StringValue"),
+    ],
+)
+async def test_a_message_that_is_none_ends_its_call_alone(raw, body, status, text):
+    answer = await raw.answer(raw.call(body=body))
+    assert answer["grpc-status"] == str(status.value)
+    assert text in answer["grpc-message"].replace("%20", " ")
+    assert (await raw.answer(raw.call(body=message("hello"))))["grpc-status"] == "0"
+
+
+async def test_an_empty_message_is_one(raw):
+    answer = await raw.answer(raw.call(body=message("")))
+    assert answer["grpc-status"] == "0"
+
+
+async def test_a_message_of_five_bytes_is_not_taken_for_a_prefix(raw):
+    body = message("abc")
+    assert len(body) == 10
+    answer = await raw.answer(raw.call(body=body))
+    assert '"abc"' in answer["body"]
+
+
+async def test_a_call_that_is_reset_is_cancelled(raw, talk):
+    stream = raw.call([REQUEST[0], REQUEST[1], (":path", HANG), *REQUEST[3:]], message(""))
+    await eventually(lambda: talk.hanging == 1, "the call running")
+    raw.h2.reset_stream(stream)
+    raw.flush()
+    await eventually(lambda: talk.cancelled == 1, "it is cancelled")
+
+
+async def test_who_goes_away_takes_its_calls_along(raw, talk, server):
+    raw.call([REQUEST[0], REQUEST[1], (":path", HANG), *REQUEST[3:]], message(""))
+    await eventually(lambda: talk.hanging == 1, "the call running")
+    raw.flush(GoAwayFrame(0, last_stream_id=0, error_code=0).serialize())
+    await eventually(lambda: talk.cancelled == 1 and server[0].connections == 0, "all of it ended")
+
+
+async def test_a_flood_of_pings_nobody_reads_the_answers_of(address):
+    """Each must be answered; what waits for a peer that does not read is bounded."""
+    limits = ServerLimits(streams=StreamLimits(unsent=50_000))
+    pings = PingFrame(0, opaque_data=b"12345678").serialize() * 500
+    async with serving(address, None, limits=limits, send_buffer=4096) as (server, port):
+        loop = asyncio.get_running_loop()
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            await loop.sock_connect(sock, (address, port))
+            await loop.sock_sendall(sock, PREFACE)
+            await eventually(lambda: server.connections == 1, "connected")
+            with contextlib.suppress(ConnectionError):
+                async with asyncio.timeout(SECONDS):
+                    while server.connections:
+                        await loop.sock_sendall(sock, pings)
+        assert server.connections == 0
+
+
+async def test_data_over_the_window_ends_the_connection(raw):
+    raw.call([REQUEST[0], REQUEST[1], (":path", HANG), *REQUEST[3:]])
+    raw.writer.write(b"".join(DataFrame(1, data=bytes(16384)).serialize() for _ in range(70)))
+    assert any(isinstance(event, ConnectionTerminated) for event in await raw.ended())
+
+
+async def test_a_call_that_crosses_a_goaway_is_turned_away(raw, server):
+    """Frames are looked at as they are: h2 takes none after a GOAWAY."""
+    assert (await raw.answer(raw.call(body=message("hello"))))["grpc-status"] == "0"
+    (connection,) = server[0]._connections
+    connection.protocol.drain()
+    connection.protocol.drain()
+    raw.call(body=message("too late"))
+    async with asyncio.timeout(SECONDS):
+        frames = frames_of(await raw.reader.read())
+    [goaway] = [frame for frame in frames if isinstance(frame, GoAwayFrame)]
+    assert (goaway.last_stream_id, goaway.error_code) == (1, 0)
+    assert [(frame.stream_id, frame.error_code) for frame in frames if isinstance(frame, RstStreamFrame)] == [(3, 7)]
+
+
+def frame_of(kind: int, body: bytes) -> bytes:
+    """A frame of the connection's own."""
+    return len(body).to_bytes(3) + bytes((kind, 0)) + bytes(4) + body
+
+
+def frames_of(data: bytes) -> list[Frame]:
+    frames, rest = [], memoryview(data)
+    while rest:
+        frame, length = Frame.parse_frame_header(rest[:9])
+        frame.parse_body(rest[9 : 9 + length])
+        frames.append(frame)
+        rest = rest[9 + length :]
+    return frames
+
+
+async def test_noise_is_never_a_traceback(server, address):
+    """After the preface anything may come: the seed is printed by pytest's assertion where one fails."""
+    for seed in range(60):
+        dice = random.Random(seed)
+        noise = dice.randbytes(dice.randrange(1, 400))
+        if seed % 2:  # a header of a frame that holds it
+            noise = frame_of(dice.randrange(11), noise)
+        _, writer = await asyncio.open_connection(address, server[1])
+        writer.write((PREFACE if seed % 3 else b"") + noise)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+    await eventually(lambda: server[0].connections == 0, "all of them gone")
+
+
+def test_what_we_override_is_where_it_was():
+    """These are not all public: a grpclib that moves one must be looked at."""
+    for owner, names in {
+        protocol.Stream: ("recv_data",),
+        protocol.Connection: ("create_stream", "get_peer", "feed", "flush", "initialize", "close"),
+        protocol.EventsProcessor: ("process", "process_request_received", "close"),
+        protocol.H2Protocol: ("connection_made", "data_received", "connection_lost"),
+        client.Channel: ("_create_connection", "_protocol_factory", "__connect__"),
+    }.items():
+        assert [name for name in names if name not in vars(owner)] == []
+    assert list(inspect.signature(protocol.Stream.recv_data).parameters) == ["self", "size"]
+    assert issubclass(BoundedStream, protocol.Stream)
+    assert issubclass(RpcProtocol, protocol.H2Protocol)
+    assert GRPCError(Status.INTERNAL).status is Status.INTERNAL
