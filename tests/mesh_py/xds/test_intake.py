@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -182,6 +183,32 @@ async def test_others_get_their_turn_and_see_services_only_with_all_their_worklo
         take = group.create_task(mesh.addresses(removed=gone))
         seen = await states_seen(mesh, take)
     assert seen == [(6, 0), (3, 0), (0, 0)]
+
+
+@pytest.mark.parametrize("was_enabled", [True, False])
+async def test_the_garbage_collector_stays_away_from_many_objects_and_comes_back(
+    monkeypatch, was_enabled: bool
+) -> None:
+    seen = []
+
+    def decode(data: bytes) -> Service:
+        seen.append(gc.isenabled())
+        return S
+
+    monkeypatch.setattr(intake_module, "MANY", 2)
+    monkeypatch.setattr(intake_module, "decode_address", decode)
+    frozen = gc.get_freeze_count()
+    (gc.enable if was_enabled else gc.disable)()
+    try:
+        mesh = Mesh()
+        await mesh.addresses(resource(S))
+        assert (seen, gc.get_freeze_count()) == ([was_enabled], frozen)
+        await mesh.addresses(resource(S), resource(S))
+        assert (seen[1:], gc.isenabled()) == ([False, False], was_enabled)
+        assert gc.get_freeze_count() > frozen
+    finally:
+        gc.unfreeze()
+        gc.enable()
 
 
 @pytest.mark.usefixtures("small_steps")
