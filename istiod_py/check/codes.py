@@ -135,6 +135,7 @@ PORT_MODE = _warning("HM314", "A mode for a port that the selected pods do not h
 PLAIN_CLIENTS = _warning("HM315", "Mutual TLS is required while some pods have no proxy, so they cannot call.")
 MODE_WITHOUT_EFFECT = _warning("HM316", "A PeerAuthentication that nothing obeys.")
 NOBODY_ENFORCES = _warning("HM317", "A policy selects workloads that have no proxy to enforce it.")
+NO_TOKENS = _warning("HM318", "A rule about tokens that no RequestAuthentication takes: it never holds.")
 
 NO_PARENT = _error("HM401", "A route is attached to something that is not there.")
 NO_PARENT_PORT = _error("HM402", "A route is attached to a port or listener that its parent does not have.")
@@ -149,6 +150,10 @@ FOREIGN_FILTER = _error("HM410", "A filter of a kind that no proxy of ours knows
 SHADOWED = _warning("HM411", "A match that an equal one stands before: its rule is never reached by it.")
 PREFIX_REWRITE = _error("HM412", "A prefix is replaced where no prefix is matched.")
 UNREACHED = _warning("HM413", "A kind of backend or parent that is not followed.")
+EXPRESSION = _error("HM414", "A regular expression that our proxies cannot follow.")
+IDLE_HOSTNAMES = _warning("HM415", "Host names of a route that is attached to Services only: they are not looked at.")
+WAYPOINT_PARENT = _warning("HM416", "A route is attached to a waypoint instead of the services behind it.")
+RIVAL = _warning("HM417", "A match that an older route of the same parent has, too: the older one takes it.")
 
 NO_WAYPOINT = _error("HM501", "A waypoint is asked for that is not there: traffic goes without it.")
 WAYPOINT_SHUT = _error("HM502", "A waypoint is asked for that does not take traffic of this namespace.")

@@ -12,6 +12,7 @@ from istiod_py.check import (
     callers,
     codes,
     conversion,
+    matches,
     names,
     participation,
     peers,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from mesh_py.manifests.objects import Manifests
     from mesh_py.manifests.reader import FileContents
 
-RULES = (conversion, names, services, policies, callers, behind_waypoints, peers, routes, participation)
+RULES = (conversion, names, services, policies, callers, behind_waypoints, peers, routes, matches, participation)
 """Every module with a `check` that takes a CheckedMesh."""
 
 

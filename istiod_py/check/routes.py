@@ -33,7 +33,6 @@ def check(mesh: CheckedMesh) -> Iterator[Finding]:
             yield from _parent(route, parent, mesh)
         for rule in route.rules:
             yield from _rule(route, rule, mesh)
-        yield from _shadowed(route)
 
 
 def _parent(route: Route, parent: ParentReference, mesh: CheckedMesh) -> Iterator[Finding]:
@@ -78,6 +77,10 @@ def _gateway_parent(route: Route, parent: ParentReference, mesh: CheckedMesh) ->
     gateway = mesh.manifests.find(Gateway, parent.namespace, parent.name)
     if gateway is None:
         yield _no_parent(route, parent, mesh.names(Gateway.kind, parent.namespace))
+        return
+    if gateway.is_waypoint:
+        what = f"{_subject(route)} is attached to waypoint {gateway.metadata.key}"
+        yield codes.WAYPOINT_PARENT.at(parent.place, what, "attach it to a Service behind the waypoint (group '')")
         return
     names = {listener.name for listener in gateway.listeners}
     ports = {listener.port for listener in gateway.listeners}
@@ -164,20 +167,6 @@ def _is_granted(route: Route, backend: BackendReference, mesh: CheckedMesh) -> b
         and any((one.group, one.kind) == ("", "Service") and one.name in ("", backend.name) for one in grant.to)
         for grant in mesh.manifests.reference_grants
     )
-
-
-def _shadowed(route: Route) -> Iterator[Finding]:
-    """Equal matches of one route: the first rule takes all of them."""
-    seen: set[str] = set()
-    for rule in route.rules:
-        if isinstance(rule, TCPRouteRule):
-            continue
-        for match in rule.matches:
-            key = repr(match)
-            if key in seen:
-                what = f"{_subject(route)} has this match in an earlier rule, which takes all it matches"
-                yield codes.SHADOWED.at(_place(route, rule), what, "remove one, or put its backends together")
-            seen.add(key)
 
 
 def _ports(service: Service) -> str:

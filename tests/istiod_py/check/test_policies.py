@@ -76,7 +76,28 @@ def policy(spec: str, namespace: str = "shop", kind: str = "AuthorizationPolicy"
             ],
             id="nobody enforces it",
         ),
+        pytest.param(
+            policy("{jwtRules: [{issuer: a}]}", kind="RequestAuthentication"),
+            [
+                "1:1: warning HM317: RequestAuthentication shop/p is for workloads behind node proxies, which do not "
+                "look "
+                "at tokens; attach it to a service with a waypoint, by targetRefs"
+            ],
+            id="nobody looks at tokens",
+        ),
     ],
 )
 def test_policies(text: str, expected: list[str]) -> None:
     assert findings(text) == expected
+
+
+TOKENS = "{targetRefs: [{kind: Service, name: cart}], rules: [{from: [{source: {requestPrincipals: ['*']}}]}]}"
+CLAIMS = "{targetRefs: [{kind: Service, name: cart}], rules: [{when: [{key: request.auth.audiences, values: [a]}]}]}"
+ACCEPTS = "---\n" + policy("{targetRefs: [{kind: Service, name: cart}], jwtRules: []}", kind="RequestAuthentication")
+
+
+@pytest.mark.parametrize("spec", [TOKENS, CLAIMS])
+def test_who_asks_for_tokens_must_say_which_are_taken(spec: str) -> None:
+    [found] = findings(policy(spec), waypoint=True)
+    assert "warning HM318: AuthorizationPolicy shop/p asks for tokens" in found
+    assert findings(policy(spec) + ACCEPTS, waypoint=True) == []

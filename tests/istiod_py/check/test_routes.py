@@ -75,6 +75,14 @@ FAR = "[{backendRefs: [{name: far, namespace: other, port: 80}]}]"
             id="no gateway",
         ),
         pytest.param(
+            route("{name: waypoint}"),
+            [
+                "5:16: warning HM416: HTTPRoute shop/r is attached to waypoint shop/waypoint; "
+                "attach it to a Service behind the waypoint (group '')"
+            ],
+            id="a waypoint",
+        ),
+        pytest.param(
             route("{group: networking.istio.io, kind: ServiceEntry, name: x}"),
             [
                 "5:16: error HM401: HTTPRoute shop/r is attached to ServiceEntry shop/x, which is not there; "
@@ -210,14 +218,6 @@ def test_backends(text: str, expected: list[str]) -> None:
                 "remove it, or say it with filters of the Gateway API"
             ],
             id="a filter of somebody else",
-        ),
-        pytest.param(
-            f"[{{backendRefs: [{TO_CART}]}}, {{matches: [{{path: {{value: /}}}}], backendRefs: [{TO_CART}]}}]",
-            [
-                "6:52: warning HM411: HTTPRoute shop/r has this match in an earlier rule, which takes all it matches; "
-                "remove one, or put its backends together"
-            ],
-            id="a match that comes twice",
         ),
         pytest.param(
             f"[{{matches: [{{path: {{type: Exact, value: /a}}}}], backendRefs: [{TO_CART}], filters: [{{type: "

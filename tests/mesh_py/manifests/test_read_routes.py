@@ -100,6 +100,11 @@ def test_http_routes(spec: str, expected: HTTPRoute) -> None:
             id="everything",
         ),
         pytest.param(
+            r"{path: {type: RegularExpression, value: '/[[:alpha:]]+\pL\z'}}",
+            HTTPRouteMatch(PathMatch(PathMatchType.REGULAR_EXPRESSION, r"/[[:alpha:]]+\pL\z")),
+            id="an expression that only RE2 has",
+        ),
+        pytest.param(
             "{path: {type: RegularExpression, value: '/a/.*'}}",
             HTTPRouteMatch(PathMatch(PathMatchType.REGULAR_EXPRESSION, "/a/.*")),
             id="an expression",
