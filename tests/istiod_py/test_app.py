@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -11,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
+from hbone_py.tls import TlsSettings
+from mesh_py.discovery.state import MeshState
+from mesh_py.rpc.channel import RpcChannel
+from mesh_py.rpc.endpoint import Address, Endpoint
+from mesh_py.rpc.roots import Roots
+from mesh_py.telemetry.metrics import Metrics
+from mesh_py.xds.client import DiscoveryClient
+from mesh_py.xds.delta import Interest
+from mesh_py.xds.intake import Intake
+from mesh_py.xds.node import Node
 from mesh_py.xds.proxy_config import decode_proxy_config
+from mesh_py.xds.proxy_config_intake import ProxyConfigIntake
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION, PROXY_CONFIG, SECRET
 from tests.support.discovery import SIDECAR_ID, GrpcioProxy, names, node_of
 from tests.support.istiod import Istiod, start_istiod
@@ -20,6 +32,8 @@ from tests.support.processes import eventually, loopback_address
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from mesh_py.manifests.proxy_config import ProxyConfig
 
 pytestmark = pytest.mark.interop
 
@@ -128,6 +142,31 @@ async def test_a_sidecar_of_ours_is_told_what_concerns_it(istiod: Istiod, joined
     policy.unlink()
     assert kinds(await stream.acknowledges()) == ["Pod"]
     (istiod.folder / "service.yaml").unlink()
+
+
+async def test_our_own_client_follows_what_concerns_it(istiod: Istiod) -> None:
+    told: list[list[str]] = []
+
+    def changed(config: ProxyConfig | None) -> None:
+        told.append([] if config is None else [one.kind for one in config.objects])
+
+    client = DiscoveryClient(
+        lambda: RpcChannel(Endpoint(Address(istiod.address, 15010, is_plaintext=True), Roots()), TlsSettings()),
+        Node.of("sidecar", name="cart-1", namespace="shop", ip="10.0.0.1"),
+        [Interest(ADDRESS), Interest(PROXY_CONFIG)],
+        Intake(MeshState(), {PROXY_CONFIG: ProxyConfigIntake(changed).take}),
+        Metrics(),
+    )
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(client.run())
+        await eventually(lambda: told == [["Pod"]], "its own pod")
+        policy = istiod.folder / "policy.yaml"
+        policy.write_text(POLICY)
+        await eventually(lambda: told[1:] == [["AuthorizationPolicy", "Pod"]], "the policy")
+        policy.unlink()
+        await eventually(lambda: told[2:] == [["Pod"]], "no policy")
+        assert client.ready.is_set()
+        running.cancel()
 
 
 def kinds(answer: Any) -> list[str]:

@@ -12,12 +12,12 @@ import istiod_py
 from hbone_py.identity import SpiffeId
 from istiod_py.ambient.build import build
 from istiod_py.ambient.participation import DataPlane
+from istiod_py.check.folder_check import check_folder
 from istiod_py.proxy_config import ProxyConfigs
 from istiod_py.registry import Registry, RegistrySettings
 from mesh_py.discovery.resolve import resolve
 from mesh_py.discovery.state import MeshState
 from mesh_py.manifests.mesh_config import MeshConfig
-from mesh_py.manifests.reader import scan
 from mesh_py.policy.match import ConnectionFacts
 from mesh_py.policy.rbac import authorize
 from mesh_py.xds.decode import decode_address, decode_authorization
@@ -52,8 +52,7 @@ def test_the_readme_lists_every_folder() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_nothing_is_wrong_with_them(folder: str) -> None:
-    contents = [scan(file.read_text(), file.name) for file in sorted((EXAMPLES / folder).glob("*.yaml"))]
-    assert [str(problem) for one in contents for problem in (*one.faults, *one.warnings)] == []
+    assert [str(finding) for finding in check_folder(EXAMPLES / folder).findings] == []
     assert [str(one) for one in told(folder).notices] == []
 
 
