@@ -109,7 +109,7 @@ def _to_sidecars(
     expected = {
         mesh.identity(place.workload)
         for place in mesh.places(service, port)
-        if way_to(mesh, node, form, place.workload) is Way.SIDECAR
+        if way_to(mesh, node, form, place) is Way.SIDECAR
     }
     return sidecar_client(
         names.server_name(port, service.hostname),

@@ -35,20 +35,18 @@ class Way(Enum):
     PLAIN = "plain"
 
 
-def way_to(mesh: EnvoyMesh, node: EnvoyNode, form: Form, workload: Workload) -> Way:
-    """How `node` reaches a workload as a client of it."""
-    if mesh.has_sidecar(workload):
+def way_to(mesh: EnvoyMesh, node: EnvoyNode, form: Form, place: Place) -> Way:
+    """How `node` reaches a place as a client of it."""
+    if mesh.takes_mutual_tls(place):
         return Way.SIDECAR
-    if workload.protocol is Protocol.HBONE and form.sends_hbone(node):
+    if place.workload.protocol is Protocol.HBONE and form.sends_hbone(node):
         return Way.TUNNEL
     return Way.PLAIN
 
 
 def load_assignment(mesh: EnvoyMesh, node: EnvoyNode, form: Form, cluster: str, places: Sequence[Place]) -> Json:
     """The endpoints of a cluster of the outbound kind."""
-    legs = tuple(
-        (place, way_to(mesh, node, form, place.workload), _waypoint_on_the_way(mesh, form, place)) for place in places
-    )
+    legs = tuple((place, way_to(mesh, node, form, place), _waypoint_on_the_way(mesh, form, place)) for place in places)
 
     def make() -> Json:
         return _assignment(cluster, [(leg[0], _client_endpoint(form, *leg)) for leg in legs])

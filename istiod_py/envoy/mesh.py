@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hbone_py.identity import SpiffeId
 from istiod_py.ambient.mesh import Mesh
-from istiod_py.ambient.participation import DataPlane
 from istiod_py.envoy.grpc_routes import as_http_route
 from istiod_py.envoy.memory import Memory
 from mesh_py.manifests import core
@@ -22,6 +21,7 @@ from mesh_py.manifests.metadata import NO_LABELS
 from mesh_py.manifests.networking import WorkloadEntry
 from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.peer_modes import PeerModes
+from mesh_py.manifests.security import MutualTls
 from mesh_py.model.address import NamespacedHostname, NetworkAddress
 from mesh_py.model.workload import AppProtocol, HealthStatus, NetworkMode
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from mesh_py.manifests.routes import HTTPRoute
     from mesh_py.model.address import GatewayAddress, IpAddress
     from mesh_py.model.workload import Service, Workload
-
-TLS_MODE_LABEL = "security.istio.io/tlsMode"
 
 HTTP = frozenset({AppProtocol.HTTP11, AppProtocol.HTTP2, AppProtocol.GRPC})
 """Ports that speak HTTP for certain."""
@@ -135,11 +133,13 @@ class EnvoyMesh:
         trust_domain = workload.trust_domain or self.trust_domains[0]
         return str(SpiffeId.of(trust_domain, workload.namespace, workload.service_account or "default"))
 
-    def has_sidecar(self, workload: Workload) -> bool:
-        """Whether a workload takes mutual TLS between sidecars: the injector's mark, or that it would have been put."""
-        if (marked := self.labels(workload).get(TLS_MODE_LABEL)) is not None:
-            return marked == "istio"
-        return self.told.data_planes.get(workload.uid) is DataPlane.SIDECAR
+    def takes_mutual_tls(self, place: Place) -> bool:
+        """Whether a place takes mutual TLS between sidecars: a sidecar is there, and the port has not opted out."""
+        workload = place.workload
+        if not workload.mutual_tls:
+            return False
+        peers = self.peer_modes.levels(workload.namespace, self.labels(workload)).resolve()
+        return peers.at(place.port) is not MutualTls.DISABLE
 
     def attached(self, waypoint: EnvoyNode) -> Sequence[Service]:
         """The services whose waypoint this proxy is, by name."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
 from istiod_py.ambient.mesh import Mesh
-from istiod_py.ambient.participation import DataPlane
 from istiod_py.envoy.mesh import EnvoyMesh
 from istiod_py.envoy.node import EnvoyNode, ProxyType
 from mesh_py.manifests.gateway import Gateway, Listener
@@ -39,11 +39,11 @@ ECHO = "echo.default.svc.cluster.local"
 
 def mesh(*things: Any, sidecars: tuple[str, ...] = (), **config: Any) -> EnvoyMesh:
     """A mesh of workloads, services and manifests; `sidecars` are names of pods that have one."""
-    workloads = {one.uid: one for one in things if isinstance(one, Workload)}
+    pods = [one for one in things if isinstance(one, Workload)]
+    workloads = {one.uid: dataclasses.replace(one, mutual_tls=one.name in sidecars) for one in pods}
     services = {str(one.key): one for one in things if isinstance(one, Service)}
     manifests = Manifests.of(one for one in things if not isinstance(one, Workload | Service))
-    planes = {uid: DataPlane.SIDECAR for uid, one in workloads.items() if one.name in sidecars}
-    return EnvoyMesh(Mesh(workloads, services, data_planes=planes), manifests, MeshConfig(**config))
+    return EnvoyMesh(Mesh(workloads, services), manifests, MeshConfig(**config))
 
 
 def sidecar(ip: str = "10.1.0.1", name: str = "client", **fields: Any) -> EnvoyNode:

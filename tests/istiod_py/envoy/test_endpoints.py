@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,7 +13,19 @@ from mesh_py.model.workload import Locality, Protocol
 from tests.istiod_py.envoy.meshes import echo_pod, echo_service, mesh, sidecar
 from tests.support import world
 
+if TYPE_CHECKING:
+    from istiod_py.envoy.form import Form
+    from istiod_py.envoy.node import EnvoyNode
+    from mesh_py.model.workload import Workload
+
 TCP = Protocol.TCP
+
+
+def way(node: EnvoyNode, form: Form, pod: Workload, sidecars: tuple[str, ...] = ()) -> Way:
+    service = echo_service()
+    told = mesh(service, pod, sidecars=sidecars)
+    [place] = told.places(service, 80)
+    return way_to(told, node, form, place)
 
 
 @pytest.mark.parametrize(
@@ -26,14 +38,13 @@ TCP = Protocol.TCP
     ],
 )
 def test_ways(pod: Any, sidecars: tuple[str, ...], expected: Way) -> None:
-    assert way_to(mesh(pod, sidecars=sidecars), sidecar(), TODAY, pod) is expected
+    assert way(sidecar(), TODAY, pod, sidecars) is expected
 
 
 def test_a_proxy_that_opens_no_tunnels_goes_plain() -> None:
-    told = mesh(echo_pod())
-    assert way_to(told, sidecar(sends_hbone=False), TODAY, echo_pod()) is Way.PLAIN
-    assert way_to(told, sidecar(), RELEASE_1_18, echo_pod()) is Way.PLAIN  # ENABLE_HBONE was for both directions
-    assert way_to(told, sidecar(listens_on_hbone=True), RELEASE_1_18, echo_pod()) is Way.TUNNEL
+    assert way(sidecar(sends_hbone=False), TODAY, echo_pod()) is Way.PLAIN
+    assert way(sidecar(), RELEASE_1_18, echo_pod()) is Way.PLAIN  # ENABLE_HBONE was for both directions
+    assert way(sidecar(listens_on_hbone=True), RELEASE_1_18, echo_pod()) is Way.TUNNEL
 
 
 def assignment(*pods: Any, sidecars: tuple[str, ...] = (), waypoint: bool = False) -> list[dict[str, Any]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from istiod_py.envoy.mesh import Place
 from mesh_py.manifests.core import Pod, Service, ServicePort
 from mesh_py.manifests.metadata import Metadata
 from mesh_py.manifests.networking import WorkloadEntry
-from mesh_py.model.address import IpAddress
+from mesh_py.manifests.security import MutualTls
+from mesh_py.model.address import IpAddress, parse_ip
 from mesh_py.model.workload import (
     ApplicationTunnel,
     AppProtocol,
@@ -17,7 +19,7 @@ from mesh_py.model.workload import (
     NetworkMode,
     TunnelProtocol,
 )
-from tests.istiod_py.envoy.meshes import ECHO, echo_pod, echo_service, mesh, waypoint
+from tests.istiod_py.envoy.meshes import ECHO, echo_pod, echo_service, mesh, peer_authentication, waypoint
 from tests.support import world
 
 UNHEALTHY = HealthStatus.UNHEALTHY
@@ -77,12 +79,15 @@ def test_a_port_says_what_it_speaks_or_is_listened_to() -> None:
     assert kinds == [AppProtocol.HTTP11, AppProtocol.UNKNOWN, AppProtocol.TCP]
 
 
-def test_who_has_a_sidecar() -> None:
-    pods = [echo_pod(), echo_pod("10.1.0.3", "marked"), echo_pod("10.1.0.4", "unmarked"), echo_pod("10.1.0.5", "none")]
-    labels = {"marked": "istio", "unmarked": "disabled"}
-    manifests = [Pod(Metadata(name, "default", {"security.istio.io/tlsMode": mode})) for name, mode in labels.items()]
-    told = mesh(*pods, *manifests, sidecars=("echo", "unmarked"))
-    assert [told.has_sidecar(pod) for pod in pods] == [True, True, False, False]
+def test_a_port_may_opt_out_of_mutual_tls() -> None:
+    pod = echo_pod(uid="cluster//Pod/default/echo", mutual_tls=True)
+    written = Pod(Metadata("echo", "default", {"app": "echo"}))
+    off = peer_authentication("p", selector={"app": "echo"}, port_level_mtls={8080: MutualTls.DISABLE})
+    told = mesh(echo_service(ports={80: 8080, 81: 8081}), pod, written, off, sidecars=("echo",))
+    [service] = told.services.values()
+    ways = [told.takes_mutual_tls(told.places(service, port)[0]) for port in (80, 81)]
+    assert ways == [False, True]
+    assert not mesh(pod).takes_mutual_tls(Place(echo_pod(), parse_ip("10.1.0.2"), 8080))
 
 
 def test_labels_are_those_of_the_manifest() -> None:
