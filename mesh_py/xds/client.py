@@ -21,6 +21,7 @@ from mesh_py.xds.backoff import Backoff, Ending
 from mesh_py.xds.delta import DeltaState
 from mesh_py.xds.messages import DeltaRequest, DeltaResponse, request_message, response_of
 from mesh_py.xds.on_demand import OnDemand
+from mesh_py.xds.pauses import without_collection
 from mesh_py.xds.types import ADDRESS, DELTA_DISCOVERY
 
 if TYPE_CHECKING:
@@ -135,7 +136,9 @@ class DiscoveryClient:
         log.info("discovery stream established")
         while (message := await wire.recv_message()) is not None:
             line.was_useful = True
-            await self._send(wire, line, await self._take(response_of(message)))
+            with without_collection(len(message.resources)):
+                answer = await self._take(await response_of(message))
+            await self._send(wire, line, answer)
             self._announce()
         await wire.end()
         await wire.recv_trailing_metadata()

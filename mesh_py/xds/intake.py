@@ -9,19 +9,18 @@ that no service is seen without its endpoints.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from mesh_py.model.workload import Service, Workload
 from mesh_py.xds.decode import RejectedResource, decode_address, decode_authorization
+from mesh_py.xds.pauses import in_slices
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from mesh_py.discovery.state import MeshState
     from mesh_py.model.authorization import Policy
@@ -33,12 +32,8 @@ DecodedT = TypeVar("DecodedT")
 
 log = logging.getLogger("xds")
 
-SLICE_SECONDS = 0.002
-"""How long decoding runs before others get their turn."""
 APPLIED_AT_ONCE = 2_000
 """Changes made without a pause: some 10 ms."""
-MANY = 5_000
-"""Resources from which on the garbage collector is held back."""
 
 
 @dataclass(slots=True)
@@ -69,8 +64,7 @@ class Intake:
         if taker is None:
             log.warning("a response of type %s is not for us", response.type_url)
             return Taken()
-        with _without_collection(len(response.resources)):
-            return await taker(response)
+        return await taker(response)
 
     async def _take_addresses(self, response: Response) -> Taken:
         taken = Taken()
@@ -113,30 +107,12 @@ class Intake:
             self._state.upsert_policy(policy, name)
 
 
-@contextmanager
-def _without_collection(count: int) -> Iterator[None]:
-    """Hold the garbage collector back while many objects are made that stay: it would walk all of them, again and again
-    and in vain, for hundreds of milliseconds each time. They have no cycles, so it never needs to see them."""
-    if count < MANY:
-        yield
-        return
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was_enabled:
-            gc.enable()
-
-
 async def decode_each(
     resources: Iterable[Resource], decode: Callable[[bytes], DecodedT], rejected: dict[str, str]
 ) -> list[tuple[Resource, DecodedT]]:
     """Resources and what they hold, with pauses; why others hold nothing goes into `rejected`, by name."""
-    now = asyncio.get_running_loop().time
-    decoded, pause_at = [], now() + SLICE_SECONDS
-    for resource in resources:
+    decoded = []
+    async for resource in in_slices(resources):
         try:
             decoded.append((resource, decode(resource.data)))
         except RejectedResource as error:
@@ -144,9 +120,6 @@ async def decode_each(
         except Exception as error:  # one resource that we trip over must not cost us all the others
             log.exception("! resource %s: unexpected error", resource.name)
             rejected[resource.name] = f"unexpected error: {error!r}"
-        if now() > pause_at:
-            await asyncio.sleep(0)
-            pause_at = now() + SLICE_SECONDS
     return decoded
 
 

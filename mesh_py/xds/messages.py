@@ -1,4 +1,4 @@
-"""Our values of the delta conversation and Envoy's messages for them (hbone-controlplane 1.4) [no I/O].
+"""Our values of the delta conversation and Envoy's messages for them (hbone-controlplane 1.4).
 
 The messages' package is large: import this where a stream is about to be opened, not before.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from envoy.service.discovery.v3 import discovery_pb2
 
 from mesh_py.xds.delta import Resource, Response
+from mesh_py.xds.pauses import in_slices
 
 if TYPE_CHECKING:
     from mesh_py.xds.delta import Request
@@ -36,9 +37,14 @@ def request_message(request: Request, node: Node) -> discovery_pb2.DeltaDiscover
     return message
 
 
-def response_of(message: discovery_pb2.DeltaDiscoveryResponse) -> Response:
-    """A response as we use it. What it contains is of the response's type, whatever a resource says of itself (1.4)."""
-    resources = [
-        Resource(found.name, found.resource.value, found.version, tuple(found.aliases)) for found in message.resources
-    ]
+async def response_of(message: discovery_pb2.DeltaDiscoveryResponse) -> Response:
+    """A response as we use it, with pauses if it is large.
+
+    What it contains is of the response's type, whatever a resource says of itself (1.4).
+    """
+    resources = [_resource(found) async for found in in_slices(message.resources)]
     return Response(message.type_url, message.nonce, resources, tuple(message.removed_resources))
+
+
+def _resource(message: discovery_pb2.Resource) -> Resource:
+    return Resource(message.name, message.resource.value, message.version, tuple(message.aliases))

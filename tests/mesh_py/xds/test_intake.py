@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from mesh_py.discovery.state import MeshState
 from mesh_py.model.authorization import Action, Policy, Scope
 from mesh_py.model.workload import Service, Workload
 from mesh_py.xds import intake as intake_module
+from mesh_py.xds import pauses
 from mesh_py.xds.delta import Resource, Response
 from mesh_py.xds.encode import encode_authorization, encode_service, encode_workload, wire
 from mesh_py.xds.intake import Intake
@@ -156,7 +156,7 @@ async def test_a_type_that_is_not_ours_changes_nothing(caplog) -> None:
 @pytest.fixture
 def small_steps(monkeypatch) -> None:
     """Every resource is a slice, every third change a part."""
-    monkeypatch.setattr(intake_module, "SLICE_SECONDS", -1.0)
+    monkeypatch.setattr(pauses, "SLICE_SECONDS", -1.0)
     monkeypatch.setattr(intake_module, "APPLIED_AT_ONCE", 3)
 
 
@@ -183,32 +183,6 @@ async def test_others_get_their_turn_and_see_services_only_with_all_their_worklo
         take = group.create_task(mesh.addresses(removed=gone))
         seen = await states_seen(mesh, take)
     assert seen == [(6, 0), (3, 0), (0, 0)]
-
-
-@pytest.mark.parametrize("was_enabled", [True, False])
-async def test_the_garbage_collector_stays_away_from_many_objects_and_comes_back(
-    monkeypatch, was_enabled: bool
-) -> None:
-    seen = []
-
-    def decode(data: bytes) -> Service:
-        seen.append(gc.isenabled())
-        return S
-
-    monkeypatch.setattr(intake_module, "MANY", 2)
-    monkeypatch.setattr(intake_module, "decode_address", decode)
-    frozen = gc.get_freeze_count()
-    (gc.enable if was_enabled else gc.disable)()
-    try:
-        mesh = Mesh()
-        await mesh.addresses(resource(S))
-        assert (seen, gc.get_freeze_count()) == ([was_enabled], frozen)
-        await mesh.addresses(resource(S), resource(S))
-        assert (seen[1:], gc.isenabled()) == ([False, False], was_enabled)
-        assert gc.get_freeze_count() > frozen
-    finally:
-        gc.unfreeze()
-        gc.enable()
 
 
 @pytest.mark.usefixtures("small_steps")

@@ -32,9 +32,9 @@ def test_an_empty_reason_is_a_refusal_all_the_same() -> None:
     assert request_message(Request("t", nonce="n", error=""), NODE).HasField("error_detail")
 
 
-def test_a_response_with_all_it_may_have() -> None:
+async def test_a_response_with_all_it_may_have() -> None:
     message = DeltaResponse(type_url="t", nonce="n", removed_resources=["gone"], system_version_info="ignored")
     found = message.resources.add(name="a", version="v", aliases=["b"])
     found.resource.type_url = "another type"
     found.resource.value = b"\x01"
-    assert response_of(message) == Response("t", "n", [Resource("a", b"\x01", "v", ("b",))], ("gone",))
+    assert await response_of(message) == Response("t", "n", [Resource("a", b"\x01", "v", ("b",))], ("gone",))
