@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from google.protobuf.message import DecodeError
@@ -23,6 +24,7 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
+from mesh_py.rpc.message_buffer import CutShort, MessageBuffer
 from mesh_py.rpc.peer import RpcPeer
 
 if TYPE_CHECKING:
@@ -73,6 +75,11 @@ class BoundedStream(protocol.Stream):
         self._limits = limits
         self._body_is_next = False
 
+    def init_stream(self, stream_id: int, connection: protocol.Connection) -> None:
+        """The call has a number: from now on something may come."""
+        super().init_stream(stream_id, connection)
+        self.buffer = MessageBuffer(partial(connection.ack, stream_id))  # type: ignore[assignment]  # same methods
+
     async def recv_data(self, size: int) -> bytes:
         """grpclib reads a message's five-byte prefix and its body in turn.
 
@@ -82,7 +89,7 @@ class BoundedStream(protocol.Stream):
         is_body, self._body_is_next = self._body_is_next, False
         try:
             data = await super().recv_data(size)
-        except AssertionError as error:
+        except CutShort as error:
             raise GRPCError(Status.INTERNAL, "the message was cut short") from error
         if data and not is_body:
             self._check_prefix(data)

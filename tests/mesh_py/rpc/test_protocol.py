@@ -239,6 +239,21 @@ async def test_a_message_of_five_bytes_is_not_taken_for_a_prefix(raw):
     assert '"abc"' in answer["body"]
 
 
+async def test_a_message_in_the_smallest_pieces(raw, server):
+    """A byte a frame, empty frames and padding in between."""
+    stream = raw.call()
+    for byte in message("x" * 50):
+        raw.h2.send_data(stream, bytes((byte,)))
+        raw.h2.send_data(stream, b"")
+        raw.h2.send_data(stream, b"", pad_length=3)
+    raw.h2.end_stream(stream)
+    raw.flush()
+    answer = await raw.answer(stream)
+    assert "x" * 50 in answer["body"]
+    (connection,) = server[0]._connections
+    assert connection.protocol.connection._connection.inbound_flow_control_window >= (1 << 20) - 1000
+
+
 async def test_a_call_that_is_reset_is_cancelled(raw, talk):
     stream = raw.call([REQUEST[0], REQUEST[1], (":path", HANG), *REQUEST[3:]], message(""))
     await eventually(lambda: talk.hanging == 1, "the call running")
