@@ -119,6 +119,12 @@ class BadToken(HttpError):
     blame: ClassVar[Blame] = "policy"
 
 
+class WrongAudience(BadToken):
+    """The token is genuine and meant for somebody else."""
+
+    status = 403
+
+
 class RateLimited(HttpError):
     """The local rate limit is used up."""
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import jwt
 
-from mesh_py.http.errors import BadToken
+from mesh_py.http.errors import BadToken, WrongAudience
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpResponse
 from mesh_py.http.session import cookie
@@ -30,6 +31,8 @@ Claims = dict[str, Any]
 CLOCK_SKEW = 60.0
 """Seconds that clocks may differ (Envoy's default)."""
 MOST_TOKEN_BYTES = 16 * 1024
+
+_FORM = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII).fullmatch
 
 # Which algorithms a kind of key is good for. Never "none", and never a public key as an HMAC secret.
 _ALGORITHMS = {
@@ -153,13 +156,13 @@ def check_token(token: str, issuer: Issuer, now: float) -> Claims:
         raise BadToken(_ANOTHER_ISSUER)
     _check_times(claims, now)
     if rule.audiences and not _audiences(claims) & set(rule.audiences):
-        raise BadToken("Audiences in Jwt are not allowed")
+        raise WrongAudience("Audiences in Jwt are not allowed")
     _check_signature(token, header, issuer.keys)
     return claims
 
 
 def _read(token: str) -> tuple[Mapping[str, Any], Claims]:
-    if len(token) > MOST_TOKEN_BYTES or token.count(".") != 2:
+    if len(token) > MOST_TOKEN_BYTES or _FORM(token) is None:
         raise BadToken("Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections")
     try:
         header: Mapping[str, Any] = jwt.get_unverified_header(token)

@@ -27,7 +27,6 @@ class Normalization(Enum):
 
 _PLAIN = re.compile(r"(?:/(?!\.)[A-Za-z0-9\-_~!$&'()*+,;=:@.]*)+").fullmatch
 _ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
-_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})").search
 _SLASHES = re.compile("//+")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -39,42 +38,40 @@ def without_query(path: str) -> str:
 
 
 def normalize(target: str, level: Normalization = Normalization.BASE) -> str:
-    """The path and query in one spelling; the query stays as it is.
+    """The path and query in one spelling, which is Envoy's; the query stays as it is.
 
     Raises:
-        BadMessage: a broken escape, an escaped NUL, or dot segments that climb above the root.
+        BadMessage: the path has an escaped NUL.
     """
     path, mark, query = target.partition("?")
     if level is Normalization.NONE or path in ("*", ""):
         return target
     if _PLAIN(path) and (level is Normalization.BASE or "//" not in path):
         return target
-    if _BAD_ESCAPE(path) or "%00" in path:
-        raise BadMessage(f"a path with a broken or forbidden escape: {path!r}")
+    if "%00" in path:
+        raise BadMessage(f"a path with an escaped NUL: {path!r}")
     if level is Normalization.DECODE_AND_MERGE_SLASHES:
         path = re.sub("%2[Ff]", "/", re.sub("%5[Cc]", "\\\\", path))
-    path = _ESCAPE.sub(_decoded, path).replace("\\", "/")
+    path = _without_dots(_ESCAPE.sub(_decoded, path).replace("\\", "/"))
     if level is not Normalization.BASE:
-        path = _SLASHES.sub("/", path)
-    return _without_dots(path) + mark + query
+        path = _SLASHES.sub("/", path)  # last: `/a//../b` is `/a/b`
+    return path + mark + query
 
 
 def _decoded(escape: re.Match[str]) -> str:
     character = chr(int(escape[1], 16))
-    return character if character in _UNRESERVED else escape[0].upper()
+    return character if character in _UNRESERVED else escape[0]
 
 
 def _without_dots(path: str) -> str:
-    """RFC 3986 5.2.4, but climbing above the root is an attack and no path."""
+    """RFC 3986 5.2.4: what climbs above the root stays there."""
     if "/." not in path:
         return path
     kept: list[str] = []
     segments = path.split("/")[1:]
     for segment in segments:
         if segment == "..":
-            if not kept:
-                raise BadMessage(f"a path above its root: {path!r}")
-            kept.pop()
+            del kept[-1:]
         elif segment != ".":
             kept.append(segment)
     if segments[-1] in (".", ".."):

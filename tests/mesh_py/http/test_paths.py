@@ -21,11 +21,14 @@ BASE, MERGE, DECODE = Normalization.BASE, Normalization.MERGE_SLASHES, Normaliza
         pytest.param("/a/b/..", *["/a/"] * 3, id="dots at the end"),
         pytest.param("/a/%2e%2E/admin", *["/admin"] * 3, id="escaped dots"),
         pytest.param("/%61dmin", *["/admin"] * 3, id="escaped letters"),
-        pytest.param("/a%3fb", *["/a%3Fb"] * 3, id="other escapes stay, in upper case"),
+        pytest.param("/a%3fb", *["/a%3fb"] * 3, id="other escapes stay"),
         pytest.param("/a\\admin", *["/a/admin"] * 3, id="backslash"),
         pytest.param("//a///b", "//a///b", "/a/b", "/a/b", id="slashes"),
         pytest.param("/a%2Fb", "/a%2Fb", "/a%2Fb", "/a/b", id="escaped slash"),
-        pytest.param("/a%2f..%5cb", "/a%2F..%5Cb", "/a%2F..%5Cb", "/b", id="escaped slash and backslash"),
+        pytest.param("/a%2f..%5cb", "/a%2f..%5cb", "/a%2f..%5cb", "/b", id="escaped slash and backslash"),
+        pytest.param("/a//../b", "/a/b", "/a/b", "/a/b", id="an empty segment is one"),
+        pytest.param("/a/../../b", *["/b"] * 3, id="above the root"),
+        pytest.param("/a%zz%2", *["/a%zz%2"] * 3, id="broken escapes"),
         pytest.param("/.hidden/..x", *["/.hidden/..x"] * 3, id="names with dots"),
         pytest.param("*", *["*"] * 3, id="star"),
         pytest.param("", *[""] * 3, id="CONNECT"),
@@ -36,7 +39,7 @@ def test_levels(path: str, base: str, merge: str, decode: str) -> None:
     assert normalize(path, Normalization.NONE) == path
 
 
-@pytest.mark.parametrize("path", ["/..", "/a/../../b", "/%2e%2e/x", "/a%", "/a%2", "/a%zz", "/a%00"])
+@pytest.mark.parametrize("path", ["/a%00", "/a/../%00"])
 def test_what_is_no_path(path: str) -> None:
     with pytest.raises(BadMessage):
         normalize(path)
