@@ -300,21 +300,29 @@ class TestWaypoint:
     async def test_the_clients_identity_address_and_request_decide(
         self, behind: Behind, pods: Pods, tmp_path: Path
     ) -> None:
-        source = Source(principals=("cluster.local/ns/default/sa/client",), ip_blocks=(Cidr.parse(behind.client.ip),))
+        by_name = Source(principals=("cluster.local/ns/default/sa/client",))
+        by_address = Source(ip_blocks=(Cidr.parse(behind.client.ip),))
         allowed = policy(
-            Rule((source,), (Operation(methods=("GET",), paths=("/anything*", "/hostname")),)), service="echo"
+            Rule((by_name,), (Operation(methods=("GET",), paths=("/anything*", "/hostname")),)),
+            Rule((by_address,), (Operation(paths=("/ip",)),)),
+            service="echo",
         )
+        spoof = ("-H", f"x-forwarded-for: {behind.client.ip}")
         with told(pods, tmp_path, behind.node, allowed) as envoy:
             async with serving(behind.server.ip, "server"):
-                assert (await behind.get("/hostname"))[0] == 200
-                assert (await behind.get("/hostname", "-d", "a POST"))[0] == 403
-                assert (await behind.get("/headers"))[0] == 403
-                spoofed = await behind.get(
-                    "/hostname", "-H", f"x-forwarded-for: {behind.client.ip}", source=behind.other
-                )
-                assert spoofed[0] == 403
-            assert envoy.stat("rbac.allowed") >= 1
-            assert envoy.stat(f"http.inbound-vip|80|http|{ECHO}.rbac.denied") == 3
+                for path, more, source, status in (
+                    ("/hostname", (), behind.client, 200),
+                    ("/hostname", ("-d", "a POST"), behind.client, 403),
+                    ("/headers", (), behind.client, 403),
+                    ("/hostname", (), behind.other, 403),
+                    ("/ip", (), behind.client, 200),
+                    ("/ip", (), behind.other, 403),
+                    ("/ip", spoof, behind.other, 403),
+                ):
+                    found, _ = await behind.get(path, *more, source=source)
+                    assert (path, more, source.name, found) == (path, more, source.name, status)
+            assert envoy.stat(f"http.inbound-vip|80|http|{ECHO}.rbac.allowed") == 2
+            assert envoy.stat(f"http.inbound-vip|80|http|{ECHO}.rbac.denied") == 5
 
     async def test_plain_connections_and_those_to_a_workload_go_through(
         self, behind: Behind, pods: Pods, tmp_path: Path
