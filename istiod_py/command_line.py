@@ -88,8 +88,10 @@ def serve(outer: dict[str, Any], /, **parameters: Any) -> int:
     return _serve(merged(outer, parameters))
 
 
-@cli.command(help="Check a folder of manifests: what is wrong, where, and what to do. Codes: docs/istiod-checks.md.")
-@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@cli.command(
+    help="Check manifests: what is wrong, where, and what to do. DIR may be a file, or - for what is piped in."
+)
+@click.argument("path", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
@@ -98,13 +100,14 @@ def serve(outer: dict[str, Any], /, **parameters: Any) -> int:
     show_default=True,
     help="For people, for scripts, for code hosts.",
 )
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @settings_options(TABLE, SETTINGS_FLAG)
 @click.pass_obj
-def check(outer: dict[str, Any], /, folder: Path | None, output: str, **parameters: Any) -> int:
+def check(outer: dict[str, Any], /, path: Path | None, output: str, strict: bool, **parameters: Any) -> int:
     """See command_check.print_report."""
     from istiod_py.command_check import print_report
 
-    return print_report(layers_of(TABLE, merged(outer, parameters)), folder, output)
+    return print_report(layers_of(TABLE, merged(outer, parameters)), path, output, is_strict=strict)
 
 
 @cli.command(help="Mint a token for a service account: it is what AUTH_TOKEN holds.")

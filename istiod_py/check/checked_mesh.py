@@ -44,8 +44,14 @@ class CheckedMesh:
 
     def names(self, kind: str, namespace: str) -> list[str]:
         """The names of a kind's objects in a namespace."""
-        found = (one.metadata for one in self.manifests.all() if one.kind == kind)
-        return [metadata.name for metadata in found if metadata.namespace == namespace]
+        return self._names.get((kind, namespace), [])
+
+    @cached_property
+    def _names(self) -> Mapping[tuple[str, str], list[str]]:
+        found: dict[tuple[str, str], list[str]] = {}
+        for one in self.manifests.all():
+            found.setdefault((one.kind, one.metadata.namespace), []).append(one.metadata.name)
+        return found
 
     def workloads_selected_in(self, namespace: str, selector: Labels) -> list[Pod | WorkloadEntry]:
         """What a selector selects in its own namespace."""

@@ -8,11 +8,12 @@ _HEAD = """\
 # What `istiod_py check` says
 
 `python -m istiod_py check DIR` reads a folder of manifests as the control plane does, and tells what is wrong with it:
-one line for each finding, with file, line, column, a code, and what to do. `-o json` and `-o sarif` print the same for
-programs. An *error* means that something is not used as written, or cannot work; a *warning*, that it is allowed and
-probably not meant.
+one line for each finding, with file, line, column, a code, and what to do. DIR may be a file, or `-` for what
+`kubectl get -o yaml` pipes in. `-o json` and `-o sarif` print the same for programs. An *error* means that something is
+not used as written, or cannot work; a *warning*, that it is allowed and probably not meant.
 
-Exit status: 0 nothing, or warnings only; 1 errors; 2 the folder cannot be looked at, or wrong usage.
+Exit status: 0 nothing, or warnings only; 1 errors (with `--strict`, warnings too); 2 the folder cannot be looked at, or
+wrong usage.
 
 That something is missing is told once every file can be read: it may be in one that cannot.
 

@@ -23,7 +23,7 @@ from istiod_py.check import (
 )
 from istiod_py.check.checked_mesh import CheckedMesh
 from istiod_py.check.codes import Finding, Severity
-from istiod_py.folder import Limits
+from istiod_py.folder import FolderError, Limits
 from istiod_py.last_good import LastGood, SourceFile
 from mesh_py.discovery.problems import Problem
 from mesh_py.manifests.addresses import Addresses, AddressRanges, RangeFullError
@@ -82,6 +82,15 @@ def check_folder(path: Path, options: CheckOptions | None = None) -> Report:
         else:
             texts[name] = text
     return check_texts(texts, options, findings)
+
+
+def check_file(path: Path, options: CheckOptions | None = None) -> Report:
+    """Check one file by itself. Raises FolderError if it cannot be read."""
+    options = options or CheckOptions()
+    text = folder.read(str(path), options.limits)
+    if isinstance(text, Problem):
+        raise FolderError(str(text))
+    return check_texts({str(path): text}, options)
 
 
 def check_texts(texts: Mapping[str, str], options: CheckOptions, before: Iterable[Finding] = ()) -> Report:

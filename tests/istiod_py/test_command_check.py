@@ -49,6 +49,31 @@ def test_errors_end_with_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert summary == "1 error, 0 warnings in 1 file, 3 objects"
 
 
+def test_warnings_end_with_1_where_they_count(folder: Path) -> None:
+    (folder / "x.yaml").write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n")
+    assert run(["check", "--strict", str(folder)]) == 1
+    (folder / "x.yaml").unlink()
+    assert run(["check", "--strict", str(folder)]) == 0
+
+
+def test_one_file_is_checked_by_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "mesh.yaml").write_text(BROKEN)
+    (folder / "sound.yaml").write_text(SOUND)
+    assert run(["check", str(folder / "sound.yaml")]) == 0
+    assert "1 file" in capsys.readouterr().out
+    (folder / "text.yaml").write_bytes(b"\xff")
+    assert run(["check", str(folder / "text.yaml")]) == 2
+    assert "not UTF-8" in capsys.readouterr().err
+
+
+def test_what_is_piped_in_is_checked(folder: Path) -> None:
+    command = [sys.executable, "-m", "istiod_py", "check", "-"]
+    done = subprocess.run(command, cwd=ROOT, input=BROKEN, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert done.stdout.startswith("stdin:22:8: error HM002: ")
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from istiod_py import folder
 from istiod_py.folder import FolderError, Limits
 from istiod_py.registry import Registry, RegistrySettings
 from mesh_py.discovery.problems import ConfigError
@@ -192,6 +193,27 @@ def test_warnings_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     assert [(record.levelno, record.message) for record in caplog.records] == [
         (logging.WARNING, f"{tmp_path}/a.yaml:2:7: v1 Secret does not concern the mesh; passed over")
     ]
+
+
+async def test_an_error_of_ours_does_not_end_the_following(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.yaml").write_text(NAMESPACE.format("one"))
+    registry = Registry.load(RegistrySettings(tmp_path, look_every=0.01))
+    real, failures = folder.look, [RuntimeError("ours")]
+
+    def look(path: Path, limits: Limits) -> folder.Look:
+        if failures:
+            raise failures.pop()
+        return real(path, limits)
+
+    monkeypatch.setattr(folder, "look", look)
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(registry.follow())
+        (tmp_path / "b.yaml").write_text(NAMESPACE.format("two"))
+        await eventually(lambda: names(registry) == ["one", "two"], "the edit is served all the same")
+        following.cancel()
+    assert f"! {tmp_path}: unexpected error" in caplog.messages
 
 
 async def test_subscribers_hear_of_a_change_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from mesh_py.discovery.problems import ConfigError
 from mesh_py.discovery.yaml_reader import compose_all
+from mesh_py.manifests import expansion
 from mesh_py.manifests.expansion import MOST_NODES, refuse_expansion
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -19,6 +20,13 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 def test_aliases_are_fine(text: str) -> None:
     refuse_expansion(compose_all(text, "f"), "f")
+
+
+def test_all_documents_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion, "MOST_NODES", 10)
+    refuse_expansion(compose_all("[a, b, c]\n---\n[a, b, c]\n", "f"), "f")
+    with pytest.raises(ConfigError, match="f:5:1: more than 10 nodes"):
+        refuse_expansion(compose_all("[a, b, c]\n---\n[a, b, c]\n---\n[a, b]\n", "f"), "f")
 
 
 @pytest.mark.parametrize(
