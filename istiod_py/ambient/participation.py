@@ -58,12 +58,10 @@ def has_sidecar(pod: Pod, namespace_labels: Labels) -> bool:
     asked = pod.metadata.labels.get(SIDECAR_INJECT) or pod.metadata.annotations.get(SIDECAR_INJECT)
     if asked is not None:
         return asked == "true"
-    return _injects(namespace_labels)
-
-
-def _injects(namespace_labels: Labels) -> bool:
     injection = namespace_labels.get(INJECTION)
-    return injection == "enabled" or (injection is None and REVISION in namespace_labels)
+    if injection is not None:
+        return injection == "enabled"
+    return REVISION in namespace_labels or REVISION in pod.metadata.labels
 
 
 def is_redirected(pod: Pod, namespace_labels: Labels) -> bool:
