@@ -133,7 +133,8 @@ def _configuration(limits: ChannelLimits) -> Configuration:
     return Configuration(
         _keepalive_time=limits.ping_interval,
         _keepalive_timeout=limits.ping_timeout,
-        _keepalive_permit_without_calls=True,
+        # An idle connection is left alone, as by the real ztunnel: grpc-go's servers end those that ping while idle.
+        _keepalive_permit_without_calls=False,
         _http2_max_pings_without_data=0,  # no bound
         _http2_min_sent_ping_interval_without_data=limits.ping_interval / 2,
     )

@@ -138,10 +138,11 @@ async def test_a_call_outlives_authority_certificates_and_root(world: World, tmp
 
         second = Authority("second root")
         ca.root, ca.further_roots = second, [first]  # peers may still show what the first has signed
+        ca.intermediate = Authority("an intermediate", second)
         world.come()
         await until(world, "signed by the second", has_root(second))
         assert await world.verifies(nodes.server, second, tmp_path)
-        ca.further_roots = []
+        ca.further_roots, ca.intermediate = [], Authority("another intermediate", second)
         await until(world, "rid of the first", has_no_root(first))
         assert not await world.verifies(nodes.server, first, tmp_path)
         async with nodes.call(app.authority) as caller:
