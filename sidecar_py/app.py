@@ -14,6 +14,7 @@ import contextlib
 import datetime
 import itertools
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hbone_py.aio.reactor import Reactor
@@ -43,8 +44,12 @@ if TYPE_CHECKING:
     from mesh_py.discovery.local_file import LocalConfig
     from mesh_py.identity.certificates import Certificates
     from sidecar_py.config import Settings
+    from sidecar_py.following import Following
 
 log = logging.getLogger("app")
+
+STATE_MANAGER = "state manager"
+"""What readiness waits for under ztunnel's name: that the mesh is known."""
 
 __all__ = ["StartError", "run"]
 
@@ -67,16 +72,21 @@ async def run(settings: Settings) -> int:
     sink.attach(asyncio.get_running_loop())
     metrics = Metrics(_version())
     metrics.count_lost_lines(lambda: sink.dropped)
-    readiness = Readiness("state manager", "proxy")
+    readiness = Readiness(STATE_MANAGER, "proxy")
     with stop_signals(stop, now):
         source.apply(state)
-        readiness.done("state manager")
+        following = _following(settings, state, directory, metrics)
         plane = DataPlane.start(settings, sockets, state, directory, certificates, logs, sink.write, metrics)
         surfaces = Surfaces(settings, plane, logs, metrics, readiness, stop)
         async with contextlib.AsyncExitStack() as stack:
             await surfaces.serve(stack, surface_sockets)
             await stack.enter_async_context(background(source.follow(state), certificates.watch(), plane.background()))
             readiness.done("proxy")
+            known = partial(readiness.done, STATE_MANAGER)
+            if following is None:
+                known()
+            else:
+                await stack.enter_async_context(background(following.run(known)))
             for name, sock in (sockets | surface_sockets).items():
                 log.info("listener established", extra=_listener_fields(name, sock))
             await stop.wait()
@@ -128,6 +138,15 @@ async def _drain(plane: DataPlane, seconds: float, now: asyncio.Event) -> None:
             draining.cancel()
             await plane.cut()
         impatience.cancel()
+
+
+def _following(settings: Settings, state: MeshState, directory: Directory, metrics: Metrics) -> Following | None:
+    """The control plane, where there is one."""
+    if settings.discovery is None:
+        return None
+    from sidecar_py.following import Following  # its messages are many
+
+    return Following(settings.discovery, settings.tls, state, directory, metrics)
 
 
 def _certificates(settings: Settings) -> Certificates:

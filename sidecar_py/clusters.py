@@ -1,85 +1,179 @@
-"""Clusters: the endpoints behind a port of a service, and which of them is next."""
+"""Clusters: the endpoints behind a port of a service, which of them is next, and how much they may be asked."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mesh_py.discovery.load_balance import Resolution, find_candidates
 from mesh_py.discovery.waypoint import upstream_of
+from mesh_py.exchange.pool import PoolLimits
+from mesh_py.http.balancing import NO_WISH, Host, HostSet, Policy, Wish
+from mesh_py.http.circuit import NO_LIMIT, Circuit, CircuitLimits
 from mesh_py.http.errors import NoHealthyEndpoint
+from mesh_py.http.hash_key import HashBy
+from mesh_py.http.outliers import Outcome, OutlierDetector, OutlierRules
+from mesh_py.manifests.traffic import Balancing, ConnectionPool
 from mesh_py.model.address import format_address
 from mesh_py.model.errors import NoHealthyUpstream, RouteError
-from sidecar_py.ways import Endpoint, Plain, WayRules, way_to
+from sidecar_py.ways import Endpoint, Hbone, Plain, WayRules, way_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from mesh_py.discovery.load_balance import Upstream
     from mesh_py.discovery.record import ServiceRecord
     from mesh_py.discovery.state import MeshState
+    from mesh_py.manifests.traffic import DestinationRule
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Workload
-    from sidecar_py.directory import Destination
+    from sidecar_py.directory import Destination, Directory
+
+_POLICIES = {
+    Balancing.UNSPECIFIED: Policy.LEAST_REQUEST,
+    Balancing.LEAST_REQUEST: Policy.LEAST_REQUEST,
+    Balancing.ROUND_ROBIN: Policy.ROUND_ROBIN,
+    Balancing.RANDOM: Policy.RANDOM,
+}
+
+
+@dataclass(eq=False, slots=True)
+class Pick:
+    """An endpoint that was chosen once."""
+
+    endpoint: Endpoint
+    host: Host[Upstream] | None = None
+    """Its place among those of its cluster; None for who is not behind a service."""
+
+    @property
+    def name(self) -> str:
+        """The pod's `ip:port`."""
+        return self.host.address if self.host is not None else format_address(*self.endpoint.address)
+
+
+@dataclass(slots=True)
+class Traffic:
+    """How a cluster is used: a DestinationRule in the terms of this file."""
+
+    policy: Policy = Policy.LEAST_REQUEST
+    hash_by: HashBy | None = None
+    limits: CircuitLimits = field(default_factory=CircuitLimits)
+    pool: PoolLimits = field(default_factory=PoolLimits)
+    outliers: OutlierRules | None = None
+
+    @staticmethod
+    def of(rule: DestinationRule | None, idle: float) -> Traffic:
+        """What a rule says; without one, Istio's defaults."""
+        if rule is None:
+            return Traffic(pool=PoolLimits(idle=idle))
+        by = rule.hash
+        policy = Policy.CONSISTENT_HASH if by is not None else _POLICIES[rule.balancing]
+        found = rule.outliers
+        outliers = None
+        if found is not None:
+            outliers = OutlierRules(
+                found.consecutive_5xx,
+                found.consecutive_gateway_errors,
+                found.interval,
+                found.base_ejection_time,
+                max_ejection_percent=found.max_ejection_percent,
+            )
+        hash_by = None if by is None else HashBy(by.header, by.cookie, by.query_parameter, by.source_ip)
+        return Traffic(policy, hash_by, _limits(rule.pool), _pool(rule.pool, idle), outliers)
+
+
+def _limits(pool: ConnectionPool) -> CircuitLimits:
+    told = (pool.max_connections, pool.max_pending, pool.max_requests, pool.max_retries)
+    return CircuitLimits(*(NO_LIMIT if one is None else one for one in told))
+
+
+def _pool(pool: ConnectionPool, idle: float) -> PoolLimits:
+    usual = PoolLimits()
+    return PoolLimits(
+        pool.max_connections or usual.connections,
+        pool.max_pending or usual.waiting,
+        pool.max_requests_per_connection,
+        idle,
+    )
 
 
 class Cluster:
-    """One port of a service, or a single workload, as one source sees it."""
+    """One port of a service, as one source sees it. Its memory outlives changes of its endpoints."""
 
-    def __init__(
-        self,
-        state: MeshState,
-        source: Workload,
-        record: ServiceRecord,
-        port: int,
-        rules: WayRules,
-        random: Callable[[], float],
-    ) -> None:
-        self.record, self.port = record, port
-        self._state, self._source, self._rules, self._random = state, source, rules, random
-        found = find_candidates(record, state.workloads.by_uid, source, port, Resolution.STANDARD)
-        here = [upstream for upstream in found.upstreams if upstream.workload.network == source.network]
-        self._upstreams = here
-        self._endpoints: dict[int, Endpoint] = {}
+    def __init__(self, clusters: Clusters, source: Workload, record: ServiceRecord, port: int) -> None:
+        self.record, self.port, self.source = record, port, source
+        self.traffic = Traffic()
+        self.circuit = Circuit()
+        self.hosts: HostSet[Upstream] = HostSet()
+        self.outliers: OutlierDetector | None = None
+        self._clusters = clusters
+        self._ways: dict[str, Endpoint] = {}
 
     @property
     def name(self) -> str:
         """As Istio names clusters."""
         return f"outbound|{self.port}||{self.record.service.hostname}"
 
-    @property
-    def endpoints(self) -> list[Endpoint]:
+    def refresh(self, source: Workload, record: ServiceRecord, traffic: Traffic) -> None:
+        """The mesh has changed."""
+        self.source, self.record = source, record
+        self._ways.clear()
+        if traffic != self.traffic:
+            self.traffic = traffic
+            self.circuit.limits = traffic.limits
+            self.hosts.policy = traffic.policy
+            self.outliers = None if traffic.outliers is None else OutlierDetector(traffic.outliers)
+        found = find_candidates(record, self._clusters.state.workloads.by_uid, source, self.port, Resolution.STANDARD)
+        self.hosts.update(
+            Host(_name(upstream), upstream, upstream.workload.capacity)
+            for upstream in found.upstreams
+            if upstream.workload.network == source.network
+        )
+
+    def choose(self, now: float, wish: Wish = NO_WISH) -> Pick:
+        """An endpoint. Raises NoHealthyEndpoint, RouteError (there is no way to the one that was chosen)."""
+        if self.outliers is not None and self.outliers.release(self.hosts.hosts, now):
+            self.hosts.changed()
+        host = self.hosts.choose(self._clusters.random, wish)
+        if host is None:
+            raise NoHealthyEndpoint(f"no healthy upstream: {self.name}")
+        return Pick(self._endpoint(host), host)
+
+    def begun(self, pick: Pick) -> None:
+        """A request is on its way. Raises UpstreamOverflow; then it is not."""
+        self.circuit.take_request()
+        if pick.host is not None:
+            pick.host.active += 1
+
+    def ended(self, pick: Pick, status: int | None, now: float) -> None:
+        """It is over: how it was answered, None if it was not."""
+        self.circuit.requests -= 1
+        if pick.host is None:
+            return
+        pick.host.active -= 1
+        outcome = Outcome.GATEWAY_ERROR if status is None else Outcome.of(status)
+        if self.outliers is not None and self.outliers.record(pick.host, outcome, self.hosts.hosts, now):
+            self.hosts.changed()
+
+    def endpoints(self) -> list[tuple[Host[Upstream], Endpoint]]:
         """All that can be reached, for people."""
         found = []
-        for index in range(len(self._upstreams)):
+        for host in self.hosts.hosts.values():
             try:
-                found.append(self._endpoint(index))
+                found.append((host, self._endpoint(host)))
             except RouteError:
                 continue
         return found
 
-    def choose(self, tried: frozenset[Endpoint] = frozenset()) -> Endpoint:
-        """An endpoint by chance in proportion to capacity, one not tried yet where there is one.
-
-        Raises NoHealthyEndpoint, RouteError.
-        """
-        fresh = [index for index in range(len(self._upstreams)) if self._endpoints.get(index) not in tried]
-        candidates = fresh or range(len(self._upstreams))
-        weights = [self._upstreams[index].workload.capacity for index in candidates]
-        total = sum(weights)
-        if not total:
-            raise NoHealthyEndpoint(f"no healthy upstream: {self.name}")
-        point = self._random() * total
-        for index, weight in zip(candidates, weights, strict=True):
-            point -= weight
-            if point < 0:
-                return self._endpoint(index)
-        return self._endpoint(candidates[-1])
-
-    def _endpoint(self, index: int) -> Endpoint:
-        endpoint = self._endpoints.get(index)
+    def _endpoint(self, host: Host[Upstream]) -> Endpoint:
+        endpoint = self._ways.get(host.address)
         if endpoint is None:
-            endpoint = self._endpoints[index] = way_to(
-                self._state, self._source, self._upstreams[index], self._vip(), self.port, self._rules, self._random
+            clusters = self._clusters
+            endpoint = way_to(
+                clusters.state, self.source, host.target, self._vip(), self.port, clusters.rules, clusters.random
             )
+            if not isinstance(endpoint.way, Hbone) or not endpoint.way.is_waypoint:  # a waypoint has pods of its own
+                self._ways[host.address] = endpoint
         return endpoint
 
     def _vip(self) -> SocketAddress | None:
@@ -87,37 +181,55 @@ class Cluster:
         return (vips[0].ip, self.port) if vips else None
 
 
-class Clusters:
-    """All clusters of one source, kept until the mesh changes."""
+def _name(upstream: Upstream) -> str:
+    workload = upstream.workload
+    if not workload.workload_ips:
+        return f"{workload.hostname or workload.uid}:{upstream.port}"
+    return format_address(workload.workload_ips[0], upstream.port)
 
-    def __init__(self, state: MeshState, rules: WayRules, random: Callable[[], float]) -> None:
-        self._state, self._rules, self._random = state, rules, random
-        self._version = -1
-        self._known: dict[Hashable, Cluster] = {}
+
+class Clusters:
+    """All clusters of one source."""
+
+    def __init__(
+        self, state: MeshState, directory: Directory, rules: WayRules, random: Callable[[], float], idle: float
+    ) -> None:
+        self.state, self.rules, self.random = state, rules, random
+        self._directory, self._idle = directory, idle
+        self._known: dict[Hashable, tuple[object, Cluster]] = {}
 
     def of(self, source: Workload, record: ServiceRecord, port: int) -> Cluster:
         """The cluster of a service's port."""
-        if self._version != self._state.version:
-            self._version = self._state.version
-            self._known.clear()
         key = (record.service.key, port)
-        cluster = self._known.get(key)
-        if cluster is None:
-            cluster = self._known[key] = Cluster(self._state, source, record, port, self._rules, self._random)
+        version = (self.state.version, self._directory.further)
+        known = self._known.get(key)
+        if known is not None and known[0] == version:
+            return known[1]
+        cluster = Cluster(self, source, record, port) if known is None else known[1]
+        cluster.refresh(source, record, Traffic.of(self._directory.traffic(record), self._idle))
+        self._forget_gone()
+        self._known[key] = (version, cluster)
         return cluster
 
-    def endpoint(self, source: Workload, destination: Destination) -> Endpoint:
+    def _forget_gone(self) -> None:
+        services = self.state.services.by_key
+        for key in [key for key, (_, cluster) in self._known.items() if cluster.record.service.key not in services]:
+            del self._known[key]
+
+    def pick(self, source: Workload, destination: Destination, now: float) -> Pick:
         """Somewhere to go for a connection to a destination. Raises NoHealthyEndpoint, RouteError."""
         if destination.record is not None and not destination.record.service.is_passthrough:
-            return self.of(source, destination.record, destination.port).choose()
+            return self.of(source, destination.record, destination.port).choose(now)
         workload = destination.workload
         if workload is None:
-            return Endpoint(Plain(destination.address))
+            return Pick(Endpoint(Plain(destination.address)))
         if workload.network != source.network:
             raise NoHealthyUpstream(format_address(*destination.address))
         upstream = upstream_of(workload, destination.port)
-        return way_to(self._state, source, upstream, destination.address, destination.port, self._rules, self._random)
+        return Pick(
+            way_to(self.state, source, upstream, destination.address, destination.port, self.rules, self.random)
+        )
 
     def known(self) -> list[Cluster]:
         """Those in use, for people."""
-        return list(self._known.values())
+        return [cluster for _, cluster in self._known.values()]

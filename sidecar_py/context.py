@@ -66,6 +66,10 @@ class SidecarContext:
             raise NoWorkload(f"the mesh does not know our workload {self.settings.workload}")
         return self._workload
 
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self.reactor.loop.time()
+
     async def contexts(self) -> Contexts:
         """What to connect and accept with. Raises CertificateUnavailable."""
         return await self.certificates.fetch(self.workload.identity)

@@ -79,8 +79,14 @@ class DataPlane:
         )
         connections = Connections(reactor, settings.max_connections)
         form = WayRules(settings.waypoint_form, settings.prefers_hbone)
-        clusters = Clusters(state, form, context.dice.random)
-        rules = InboundRules(state, directory, settings.root_namespace, settings.inbound_mtls)
+        clusters = Clusters(state, directory, form, context.dice.random, settings.http_pool_idle)
+        rules = InboundRules(
+            state,
+            directory,
+            settings.root_namespace,
+            settings.inbound_mtls,
+            layer_4=settings.discovery is None,
+        )
         outbound = Outbound(context, connections, clusters)
         inbound = Inbound(context, connections, rules)
         hbone = InboundHbone(inbound)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh_py.http.router import AnyRoute, RouteTable, routes_of_service
+from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.proxy_file import Further
 from mesh_py.model.workload import AppProtocol
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mesh_py.discovery.record import ServiceRecord
     from mesh_py.discovery.state import MeshState
     from mesh_py.manifests.references import BackendReference
+    from mesh_py.manifests.traffic import DestinationRule
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Workload
 
@@ -56,6 +58,8 @@ class Directory:
         self._state = state
         self._domain = cluster_domain
         self._further = Further()
+        self._told: dict[str, Further] = {}
+        self._expected: set[str] = set()
         self._version = -1
         self._routes: dict[tuple[str, str, int], RouteTable] = {}
         self._hosts: dict[str, ServiceRecord] = {}
@@ -65,9 +69,20 @@ class Directory:
         """The manifests and labels beside the mesh."""
         return self._further
 
-    def take(self, further: Further) -> None:
-        """Manifests and labels have been read anew."""
-        self._further = further
+    @property
+    def is_complete(self) -> bool:
+        """Whether everybody who is to tell of policies has done so: before that nobody may be let in."""
+        return not self._expected
+
+    def expect_configuration(self, source: str = "control plane") -> None:
+        """Somebody is going to tell of manifests, and has not yet."""
+        self._expected.add(source)
+
+    def take(self, further: Further, source: str = "file") -> None:
+        """Manifests and labels as one source tells them now."""
+        self._told[source] = further
+        self._expected.discard(source)
+        self._further = _joined(list(self._told.values()))
         self._version = -1
 
     def destination(self, source: Workload, address: SocketAddress) -> Destination:
@@ -87,12 +102,29 @@ class Directory:
             return near
         return Destination(near.address, record) if record is not near.record else near
 
-    def backend(self, source: Workload, reference: BackendReference) -> ServiceRecord | None:
-        """The service that a route's backend names."""
+    def backend(self, source: Workload, reference: BackendReference, route: str) -> ServiceRecord | None:
+        """The service that a route's backend names; None if there is none, or it may not be named.
+
+        Args:
+            route: the namespace of the route. Services of another one must have granted it (ReferenceGrant).
+        """
         if reference.kind == "Hostname":
-            return self._records(source).get(reference.name)
+            return self._records(source).get(reference.name.lower())
+        if reference.kind != "Service" or not self._is_granted(reference, route):
+            return None
         name = f"{reference.name}.{reference.namespace}.svc.{self._domain}"
         return self._records(source).get(name)
+
+    def traffic(self, record: ServiceRecord) -> DestinationRule | None:
+        """The rule for a service's host: the first that names it."""
+        service = record.service
+        for rule in self._further.traffic:
+            names = [service.hostname]
+            if rule.metadata.namespace == service.namespace:
+                names.append(service.name)
+            if rule.host in (*names, f"{service.name}.{service.namespace}", f"{service.name}.{service.namespace}.svc"):
+                return rule
+        return None
 
     def routes(self, source: Workload, record: ServiceRecord, port: int) -> RouteTable:
         """The routes attached to a service's port, its own namespace's and the client's."""
@@ -107,6 +139,16 @@ class Directory:
             attached = routes_of_service(routes, service.namespace, service.name, port, namespaces)
             table = self._routes[key] = RouteTable(attached) if attached else NO_ROUTES
         return table
+
+    def _is_granted(self, reference: BackendReference, route: str) -> bool:
+        if reference.namespace == route:
+            return True
+        return any(
+            grant.metadata.namespace == reference.namespace
+            and any(one.namespace == route and one.kind in ("HTTPRoute", "GRPCRoute") for one in grant.from_)
+            and any(one.kind == "Service" and one.name in ("", reference.name) for one in grant.to)
+            for grant in self._further.manifests.reference_grants
+        )
 
     def _records(self, source: Workload) -> dict[str, ServiceRecord]:
         """Every visible service by each of its names."""
@@ -139,3 +181,12 @@ def host_of(authority: str) -> str:
     if authority.startswith("["):
         return authority[: authority.find("]") + 1].lower()
     return authority.partition(":")[0].lower().removesuffix(".")
+
+
+def _joined(told: list[Further]) -> Further:
+    """What several sources say together."""
+    if len(told) == 1:
+        return told[0]
+    objects = [one for further in told for one in further.manifests.all()]
+    labels = {name: found for further in told for name, found in further.labels.items()}
+    return Further(Manifests.of(objects), labels, tuple(rule for further in told for rule in further.traffic))

@@ -21,6 +21,7 @@ from mesh_py.http.rbac_facts import RequestFacts
 from mesh_py.http.retry import NO_RETRIES
 from mesh_py.model.errors import PolicyDenied
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
+from sidecar_py.clusters import Pick
 from sidecar_py.requests import Journal, as_http_error
 from sidecar_py.ways import Endpoint, Plain
 
@@ -38,13 +39,13 @@ class ApplicationBackend:
 
     def __init__(self, inbound: Inbound, caller: Caller, *, http2: bool) -> None:
         self._inbound, self._local, self._http2 = inbound, caller.local, http2
-        self._endpoint = Endpoint(Plain(inbound.application(caller.local)), inbound.context.workload)
+        self._pick = Pick(Endpoint(Plain(inbound.application(caller.local)), inbound.context.workload))
 
-    def choose(self, tried: frozenset[Endpoint]) -> Endpoint:
+    def choose(self, tried: frozenset[Pick]) -> Pick:
         """See `Backend`."""
-        return self._endpoint
+        return self._pick
 
-    async def lease(self, target: Endpoint) -> Upstream:
+    async def lease(self, target: Pick) -> Upstream:
         """See `Backend`."""
         inbound = self._inbound
 
@@ -53,7 +54,7 @@ class ApplicationBackend:
             return stream, H2Client() if self._http2 else H1Client()
 
         limits = PoolLimits(idle=inbound.context.settings.http_pool_idle)
-        key = ("application", target.address, self._http2)
+        key = ("application", target.endpoint.address, self._http2)
         try:
             return await inbound.context.http.lease(key, dial, limits, multiplexed=self._http2)
         except HttpError:
@@ -61,10 +62,17 @@ class ApplicationBackend:
         except HboneError as error:
             raise UpstreamFailure(str(error)) from error
 
-    def begun(self, target: Endpoint) -> None:
+    def begun(self, target: Pick) -> None:
         """See `Backend`."""
 
-    def ended(self, target: Endpoint, status: int | None) -> None:
+    def ended(self, target: Pick, status: int | None) -> None:
+        """See `Backend`."""
+
+    def may_retry(self) -> bool:
+        """See `Backend`."""
+        return True
+
+    def retried(self) -> None:
         """See `Backend`."""
 
 
@@ -99,7 +107,7 @@ class InboundHttp:
         forward_client_cert(request, ClientCertRule.APPEND_FORWARD, self._certificate())
         backend = ApplicationBackend(self._inbound, caller, http2=request.version == "HTTP/2")
 
-        def seen(response: HttpResponse, target: Endpoint) -> None:
+        def seen(response: HttpResponse, target: Pick) -> None:
             journal.answered(response)
 
         random = self._inbound.context.dice.random

@@ -31,8 +31,11 @@ NO_REQUEST = HttpRequest("", "", "")
 class InboundRules:
     """Those of one workload; worked out anew when the mesh or the manifests change."""
 
-    def __init__(self, state: MeshState, directory: Directory, root_namespace: str, fallback: str) -> None:
-        self._state, self._directory, self._root = state, directory, root_namespace
+    def __init__(
+        self, state: MeshState, directory: Directory, root_namespace: str, fallback: str, *, layer_4: bool = True
+    ) -> None:
+        """`layer_4`: also judge by ztunnel's policies. A control plane makes those of the very objects it sends us."""
+        self._state, self._directory, self._root, self._layer_4 = state, directory, root_namespace, layer_4
         self._fallback = MutualTls(fallback)
         self._further: Further | None = None
         self._workload: Workload | None = None
@@ -78,6 +81,10 @@ class InboundRules:
         self, workload: Workload, client: SocketAddress, local: SocketAddress, identity: SpiffeId | None
     ) -> None:
         """What can be said of a connection before anybody knows what it carries. Raises PolicyDenied."""
+        if not self._directory.is_complete:
+            raise PolicyDenied("the control plane has not told any policies yet")
+        if not self._layer_4:
+            return
         policies = self._state.policies.applicable(workload)
         verdict = authorize(policies, PolicyFacts(client[0], local[0], local[1], identity))
         if not verdict.allowed:

@@ -119,7 +119,7 @@ class Outbound:
         try:
             if not meant.is_known and context.settings.registry_only:
                 raise Blocked(f"{show(meant.address)} is nobody the mesh knows (REGISTRY_ONLY)")
-            endpoint = self._clusters.endpoint(context.workload, meant)
+            endpoint = self._clusters.pick(context.workload, meant, context.now()).endpoint
             connection.opened(
                 endpoint.workload,
                 None if meant.record is None else meant.record.service,

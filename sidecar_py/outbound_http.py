@@ -8,13 +8,16 @@ from hbone_py.aio.tcp import show
 from hbone_py.errors import HboneError
 from mesh_py.exchange.attempts import Limits, forward
 from mesh_py.exchange.pool import PoolLimits
+from mesh_py.http.balancing import Wish
 from mesh_py.http.codec_h1 import H1Client
 from mesh_py.http.codec_h2 import H2Client
 from mesh_py.http.errors import HttpError, InvalidBackend, UpstreamFailure
 from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_request
+from mesh_py.http.hash_key import hash_key
 from mesh_py.http.paths import normalize
 from mesh_py.http.retry import DEFAULT_POLICY, NO_RETRIES
-from mesh_py.http.router import Forward, Respond
+from mesh_py.http.router import Decision, Forward, Respond
+from mesh_py.http.session import remember_endpoint, wanted_endpoint
 from mesh_py.model.errors import RouteError
 from mesh_py.model.workload import AppProtocol
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
@@ -24,13 +27,14 @@ from sidecar_py.ways import Endpoint, Plain
 
 if TYPE_CHECKING:
     from hbone_py.aio.tcp import SocketAddress
+    from mesh_py.discovery.record import ServiceRecord
     from mesh_py.exchange.downstream import Exchange
     from mesh_py.exchange.upstream import Upstream
     from mesh_py.exchange.wire import WireStream
     from mesh_py.http.codec import ClientCodec
     from mesh_py.http.messages import HttpResponse
     from mesh_py.model.workload import Service
-    from sidecar_py.clusters import Cluster, Clusters
+    from sidecar_py.clusters import Cluster, Clusters, Pick
     from sidecar_py.context import SidecarContext
     from sidecar_py.directory import Destination
 
@@ -44,48 +48,76 @@ class BlackHole(HttpError):
 
 
 class ServiceBackend:
-    """The endpoints of a cluster, over the pool."""
+    """The endpoints of a cluster, over the pool, for one request."""
 
-    def __init__(self, context: SidecarContext, cluster: Cluster, *, http2: bool) -> None:
-        self._context, self._cluster, self._http2 = context, cluster, http2
+    def __init__(self, context: SidecarContext, cluster: Cluster, wish: Wish, *, http2: bool) -> None:
+        self._context, self._cluster, self._wish, self._http2 = context, cluster, wish, http2
 
-    def choose(self, tried: frozenset[Endpoint]) -> Endpoint:
+    def choose(self, tried: frozenset[Pick]) -> Pick:
         """See `Backend`."""
+        wish = self._wish._replace(avoid=frozenset(pick.name for pick in tried)) if tried else self._wish
         try:
-            return self._cluster.choose(tried)
+            return self._cluster.choose(self._context.now(), wish)
         except RouteError as error:
             raise as_http_error(error) from error
 
-    async def lease(self, target: Endpoint) -> Upstream:
+    async def lease(self, target: Pick) -> Upstream:
         """See `Backend`."""
-        return await lease(self._context, target, http2=self._http2)
+        return await lease(self._context, target.endpoint, self._cluster.traffic.pool, http2=self._http2)
 
-    def begun(self, target: Endpoint) -> None:
+    def begun(self, target: Pick) -> None:
         """See `Backend`."""
+        self._cluster.begun(target)
 
-    def ended(self, target: Endpoint, status: int | None) -> None:
+    def ended(self, target: Pick, status: int | None) -> None:
         """See `Backend`."""
+        self._cluster.ended(target, status, self._context.now())
+
+    def may_retry(self) -> bool:
+        """See `Backend`."""
+        return self._cluster.circuit.take_retry()
+
+    def retried(self) -> None:
+        """See `Backend`."""
+        self._cluster.circuit.retries -= 1
 
 
-class OneEndpoint(ServiceBackend):
+class OneEndpoint:
     """Somebody who is not behind a service."""
 
-    def __init__(self, context: SidecarContext, endpoint: Endpoint, *, http2: bool) -> None:
-        self._context, self._endpoint, self._http2 = context, endpoint, http2
+    def __init__(self, context: SidecarContext, pick: Pick, *, http2: bool) -> None:
+        self._context, self._pick, self._http2 = context, pick, http2
 
-    def choose(self, tried: frozenset[Endpoint]) -> Endpoint:
+    def choose(self, tried: frozenset[Pick]) -> Pick:
         """See `Backend`."""
-        return self._endpoint
+        return self._pick
+
+    async def lease(self, target: Pick) -> Upstream:
+        """See `Backend`."""
+        limits = PoolLimits(idle=self._context.settings.http_pool_idle)
+        return await lease(self._context, target.endpoint, limits, http2=self._http2)
+
+    def begun(self, target: Pick) -> None:
+        """See `Backend`."""
+
+    def ended(self, target: Pick, status: int | None) -> None:
+        """See `Backend`."""
+
+    def may_retry(self) -> bool:
+        """See `Backend`."""
+        return True
+
+    def retried(self) -> None:
+        """See `Backend`."""
 
 
-async def lease(context: SidecarContext, target: Endpoint, *, http2: bool) -> Upstream:
+async def lease(context: SidecarContext, target: Endpoint, limits: PoolLimits, *, http2: bool) -> Upstream:
     """A connection to an endpoint. Raises HttpError."""
 
     async def dial() -> tuple[WireStream, ClientCodec]:
         stream = await connect(context, target.way, FOR_HTTP2 if http2 else FOR_HTTP1)
         return stream, H2Client() if http2 else H1Client()
 
-    limits = PoolLimits(idle=context.settings.http_pool_idle)
     try:
         return await context.http.lease((target.way, http2), dial, limits, multiplexed=http2)
     except HttpError:
@@ -123,37 +155,62 @@ class OutboundHttp:
         if meant.record is None:
             await self._to_one(exchange, journal, meant)
             return
-        record, port, decision = meant.record, meant.port, None
-        table = context.directory.routes(source, record, port)
-        if table:
-            journal.record.facts = self._facts(record.service, None)
-            decision = table.route(request, context.dice.random, port)
+        decision = self._route(exchange, journal, meant.record, meant.port)
         if isinstance(decision, Respond):
-            journal.record.route = decision.rule.name
             exchange.send_response(decision.response, ended=True)
             return
-        if isinstance(decision, Forward):
-            journal.record.route = decision.rule.name
-            found = context.directory.backend(source, decision.backend)
-            if found is None:
-                raise InvalidBackend(f"route {decision.rule.name}: no backend {decision.backend.name}")
-            record, port = found, decision.backend.port or port
+        record, port = meant.record, meant.port
+        if decision is not None:
+            record, port = self._backend(decision, port)
             decision.prepare(request)
-        cluster = self._clusters.of(source, record, port)
+        await self._to_cluster(exchange, journal, self._clusters.of(source, record, port), decision)
+
+    def _route(self, exchange: Exchange, journal: Journal, record: ServiceRecord, port: int) -> Decision | None:
+        """What the routes of a service say; None where there are none."""
+        context = self._context
+        table = context.directory.routes(context.workload, record, port)
+        if not table:
+            return None
+        journal.record.facts = self._facts(record.service, None)
+        decision = table.route(exchange.request, context.dice.random, port)
+        journal.record.route = decision.rule.name
+        return decision
+
+    def _backend(self, decision: Forward, port: int) -> tuple[ServiceRecord, int]:
+        """Raises InvalidBackend."""
+        reference = decision.backend
+        namespace = decision.rule.name.partition("/")[0]
+        found = self._context.directory.backend(self._context.workload, reference, namespace)
+        port = reference.port or port
+        if found is None or port not in found.service.ports:
+            where = f"{reference.namespace}/{reference.name}:{port}"
+            raise InvalidBackend(f"route {decision.rule.name}: no backend {where} that it may name")
+        return found, port
+
+    async def _to_cluster(
+        self, exchange: Exchange, journal: Journal, cluster: Cluster, decision: Forward | None
+    ) -> None:
+        context, request = self._context, exchange.request
         journal.record.cluster = cluster.name
+        session = None if decision is None else decision.session
+        wanted = None if session is None else wanted_endpoint(request, session)
 
-        def seen(response: HttpResponse, target: Endpoint) -> None:
+        def seen(response: HttpResponse, target: Pick) -> None:
             journal.answered(response)
-            if isinstance(decision, Forward):
+            if decision is not None:
                 decision.finish(request, response)
+            if session is not None and wanted != target.name:
+                remember_endpoint(response, session, target.name)
 
-        spoken = record.service.app_protocols.get(port)
+        by = cluster.traffic.hash_by
+        wish = Wish(None if by is None else hash_key(request, by, self._client[0]), wanted)
+        spoken = cluster.record.service.app_protocols.get(cluster.port)
         is_http2 = request.version == "HTTP/2" or spoken in (AppProtocol.HTTP2, AppProtocol.GRPC)
-        backend = ServiceBackend(context, cluster, http2=is_http2)
+        backend = ServiceBackend(context, cluster, wish, http2=is_http2)
         try:
             await forward(exchange, request, backend, _limits(decision), context.dice.random, seen, journal.outcome)
         finally:
-            journal.record.facts = self._facts(record.service, journal.outcome.target)
+            journal.record.facts = self._facts(cluster.record.service, journal.upstream)
 
     async def _to_one(self, exchange: Exchange, journal: Journal, meant: Destination) -> None:
         """A workload by its own address, or somebody outside."""
@@ -161,15 +218,15 @@ class OutboundHttp:
         if not meant.is_known and context.settings.registry_only:
             journal.record.cluster = "BlackHoleCluster"
             raise BlackHole(f"{show(meant.address)} is nobody the mesh knows (REGISTRY_ONLY)")
-        endpoint = self._clusters.endpoint(context.workload, meant)
+        pick = self._clusters.pick(context.workload, meant, context.now())
         journal.record.cluster = "PassthroughCluster"
-        journal.record.facts = self._facts(None, endpoint)
-        backend = OneEndpoint(context, endpoint, http2=request.version == "HTTP/2")
+        journal.record.facts = self._facts(None, pick.endpoint)
+        backend = OneEndpoint(context, pick, http2=request.version == "HTTP/2")
 
-        def seen(response: HttpResponse, target: Endpoint) -> None:
+        def seen(response: HttpResponse, target: Pick) -> None:
             journal.answered(response)
 
-        limits = Limits(NO_RETRIES if isinstance(endpoint.way, Plain) else DEFAULT_POLICY)
+        limits = Limits(NO_RETRIES if isinstance(pick.endpoint.way, Plain) else DEFAULT_POLICY)
         await forward(exchange, request, backend, limits, context.dice.random, seen, journal.outcome)
 
     def _facts(self, service: Service | None, target: Endpoint | None) -> ConnectionFacts:
@@ -181,8 +238,8 @@ class OutboundHttp:
         return ConnectionFacts("source", context.parties.of(context.workload), there, meant, is_mutual, principal)
 
 
-def _limits(decision: Forward | Respond | None) -> Limits:
-    if not isinstance(decision, Forward):
+def _limits(decision: Forward | None) -> Limits:
+    if decision is None:
         return Limits(DEFAULT_POLICY)
     timeouts = decision.timeouts
     return Limits(decision.retry, timeouts.request or None, timeouts.backend_request or None)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mesh_py.http.messages import HttpRequest, HttpResponse
     from mesh_py.telemetry.facts import Reporter
     from mesh_py.telemetry.requests import RequestTelemetry
+    from sidecar_py.clusters import Pick
     from sidecar_py.ways import Endpoint
 
 REQUEST_ID = "x-request-id"
@@ -31,7 +32,7 @@ class Journal:
     def __init__(
         self, telemetry: RequestTelemetry, reporter: Reporter, exchange: Exchange, client: SocketAddress, local: str
     ) -> None:
-        self.outcome: Outcome[Endpoint] = Outcome()
+        self.outcome: Outcome[Pick] = Outcome()
         self._telemetry, self._exchange = telemetry, exchange
         self._begun = time.monotonic()
         request = exchange.request
@@ -49,6 +50,11 @@ class Journal:
             downstream_local=local,
             is_grpc=(request.headers.get("content-type") or "").startswith("application/grpc"),
         )
+
+    @property
+    def upstream(self) -> Endpoint | None:
+        """Where the last attempt went."""
+        return None if self.outcome.target is None else self.outcome.target.endpoint
 
     def answered(self, response: HttpResponse) -> None:
         """The head of the answer is here."""
@@ -76,9 +82,8 @@ class Journal:
             record.grpc_status = exchange.trailers.get("grpc-status") or ""
         if record.details == "-" and exchange.is_answered:
             record.details = "via_upstream"
-        target = self.outcome.target
-        if target is not None:
-            record.upstream_host = show(target.address)
+        if self.upstream is not None:
+            record.upstream_host = show(self.upstream.address)
         self._telemetry.done(record)
 
 

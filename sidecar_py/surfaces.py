@@ -94,11 +94,23 @@ class Surfaces:
         }
 
     async def _clusters(self, request: web.Request) -> web.Response:
-        lines = [
-            f"{cluster.name}::{show(endpoint.address)}::{_way(endpoint)}"
-            for cluster in self._plane.clusters.known()
-            for endpoint in cluster.endpoints
-        ]
+        lines = []
+        for cluster in self._plane.clusters.known():
+            lines += [
+                f"{cluster.name}::default_priority::{name}::{value}"
+                for name, value in (
+                    ("max_connections", cluster.traffic.pool.connections),
+                    ("max_requests", cluster.circuit.limits.max_requests),
+                    ("rq_active", cluster.circuit.requests),
+                    ("overflow", cluster.circuit.overflows),
+                )
+            ]
+            for host, endpoint in cluster.endpoints():
+                health = "/failed_outlier_check" if host.is_ejected else "healthy"
+                lines.append(
+                    f"{cluster.name}::{host.address}::{_way(endpoint)}::weight::{host.weight}"
+                    f"::rq_active::{host.active}::health_flags::{health}"
+                )
         return _get(request, "".join(f"{line}\n" for line in lines))
 
     async def _listeners(self, request: web.Request) -> web.Response:

@@ -36,10 +36,16 @@ class Backend(Protocol[Target]):
         """A connection to it that takes one more call. Raises HttpError."""
 
     def begun(self, target: Target) -> None:
-        """A call is on its way to it."""
+        """A call is on its way to it. Raises HttpError at a limit; then it is not."""
 
     def ended(self, target: Target, status: int | None) -> None:
         """The call is over: how it was answered, None if it was not."""
+
+    def may_retry(self) -> bool:
+        """Whether a further attempt may be made now; `retried` gives the permission back."""
+
+    def retried(self) -> None:
+        """The further attempt is over."""
 
 
 @dataclass(slots=True)
@@ -103,23 +109,34 @@ async def _attempts(
 ) -> None:
     body = outcome.body = Replay(exchange.body)
     tried: set[Target] = set()
+    is_retry = False
     while True:
         outcome.tries += 1
         try:
             await _attempt(exchange, request, backend, limits, body, seen, outcome, frozenset(tried))
         except HttpError as error:
-            if not _again(error, exchange, limits.retry, body, outcome.tries):
-                if not isinstance(error, _TryAgain):
-                    outcome.flags.append(error.flag)
-                if outcome.tries > 1 and outcome.tries > limits.retry.attempts:
-                    outcome.flags.append(RETRY_LIMIT_FLAG)
-                raise
-            if outcome.target is not None:
-                tried.add(outcome.target)
-            body.restart()
-            await asyncio.sleep(limits.retry.delay(outcome.tries, random))
+            failure = error
         else:
             return
+        finally:
+            if is_retry:
+                backend.retried()
+        is_retry = _again(failure, exchange, limits.retry, body, outcome.tries) and backend.may_retry()
+        if not is_retry:
+            _note(failure, limits.retry, outcome)
+            raise failure
+        if outcome.target is not None:
+            tried.add(outcome.target)
+        body.restart()
+        await asyncio.sleep(limits.retry.delay(outcome.tries, random))
+
+
+def _note(error: HttpError, policy: RetryPolicy, outcome: Outcome[Target]) -> None:
+    """Envoy's response flags of the last failure."""
+    if not isinstance(error, _TryAgain):
+        outcome.flags.append(error.flag)
+    if outcome.tries > 1 and outcome.tries > policy.attempts:
+        outcome.flags.append(RETRY_LIMIT_FLAG)
 
 
 def _again(error: HttpError, exchange: Exchange, policy: RetryPolicy, body: Replay, tries: int) -> bool:

@@ -14,6 +14,7 @@ from mesh_py.manifests.decoders import ManifestReader
 from mesh_py.manifests.metadata import NO_LABELS, Labels
 from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.reader import read_nodes
+from mesh_py.manifests.traffic import DestinationRule, DestinationRuleReader, is_destination_rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ class Further(NamedTuple):
 
     manifests: Manifests = Manifests()
     labels: Mapping[str, Labels] = {}
+    traffic: tuple[DestinationRule, ...] = ()
 
     def labels_of(self, namespace: str, name: str) -> Labels:
         """The labels of a workload; none where nothing is written."""
@@ -36,15 +38,22 @@ class Further(NamedTuple):
 
 def further_of(config: LocalConfig) -> Further:
     """What a file that `read_proxy_file` has read says beside the mesh."""
-    return Further(Manifests.of(config.further.get("manifests", ())), config.further.get("labels", {}))
+    objects = config.further.get("manifests", ())
+    rules = tuple(one for one in objects if isinstance(one, DestinationRule))
+    others = (one for one in objects if not isinstance(one, DestinationRule))
+    return Further(Manifests.of(others), config.further.get("labels", {}), rules)
 
 
 def read_proxy_file(text: str, file: str, *, trust_domain: str = "") -> LocalConfig:
     """Read the text of a file. Raises ConfigError, as `read_local_config`."""
     reader = ManifestReader(file)
 
-    def manifests(node: yaml.Node) -> tuple[KubernetesObject, ...]:
-        return read_nodes(reader, sequence(node))
+    def manifests(node: yaml.Node) -> tuple[KubernetesObject | DestinationRule, ...]:
+        nodes = sequence(node)
+        rules = DestinationRuleReader(reader)
+        found = (reader.attempt(rules.read, one) for one in nodes if is_destination_rule(one))
+        others = read_nodes(reader, [one for one in nodes if not is_destination_rule(one)])
+        return (*others, *(one for one in found if one is not None))
 
     return read_local_config(
         text,

@@ -41,7 +41,7 @@ async def _echo_socket(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
-class _Echo(grpc.GenericRpcHandler):
+class _Echo(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no types
     """`/test.Echo/Unary` says it back, `/test.Echo/Stream` each message as it comes, `/test.Echo/Fail` refuses."""
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
