@@ -18,6 +18,16 @@ def is_asking_needed(names: OnDemand | None, missing: Callable[[], Sequence[str]
     return names is not None and any(not names.is_known_absent(name) for name in missing())
 
 
+def ask_beside(names: OnDemand | None, missing: Callable[[], Sequence[str]]) -> None:
+    """Ask for what is missing without waiting: it is of use next time."""
+    if names is not None and is_asking_needed(names, missing):
+        names.find(missing(), _nothing)
+
+
+def _nothing() -> None:
+    """Nobody waits."""
+
+
 def ask_for(
     names: OnDemand, missing: Callable[[], Sequence[str]], go_on: Callable[[], None], rounds: int = ROUNDS
 ) -> None:

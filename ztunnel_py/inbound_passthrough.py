@@ -9,7 +9,6 @@ from hbone_py.aio.splice import Splice
 from hbone_py.aio.tcp import Listener, SocketAddress, reset
 from hbone_py.errors import HboneError
 from mesh_py.discovery.inbound import guess_service
-from mesh_py.discovery.missing import missing_for_inbound
 from mesh_py.model.address import parse_ip
 from mesh_py.model.errors import SelfCall
 from mesh_py.policy.match import ConnectionFacts as PolicyFacts
@@ -65,10 +64,7 @@ class PlainConnection(JudgedConnection):
             self._drop()
             self.refused(SelfCall())
         else:
-            self.when_known(self._missing, self._begin)
-
-    def _missing(self, workload: Workload) -> tuple[str, ...]:
-        return missing_for_inbound(self.context.state, parse_ip(self.src[0]), parse_ip(self.dst[0]), workload)
+            self.when_known(lambda _: (), self._begin)
 
     def _begin(self) -> None:
         try:

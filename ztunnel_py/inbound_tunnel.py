@@ -14,7 +14,6 @@ from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
 from hbone_py.header_blocks import STATUS_200
 from hbone_py.proxy_protocol import build_preamble
 from mesh_py.discovery.inbound import (
-    Authority,
     find_inbound_upstream,
     guess_service,
     parse_authority,
@@ -95,13 +94,11 @@ class InboundTunnel(SilentDriver, JudgedConnection):
 
     def _missing(self, request: ConnectRequest, workload: Workload) -> tuple[str, ...]:
         """What to ask for before the request can be judged; a broken one is refused without."""
-        authority: Authority | None
         try:
             authority = parse_authority(request.authority)
         except BadAuthority:
-            authority = None
-        state = self.context.state
-        return missing_for_inbound(state, parse_ip(self.src[0]), parse_ip(self._local[0]), workload, authority)
+            return ()
+        return missing_for_inbound(self.context.state, parse_ip(self._local[0]), workload, authority)
 
     def _begin(self, request: ConnectRequest, plans: Plans[InboundPlan]) -> None:
         try:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import Connecting, SocketAddress, outgoing_socket, reset, show
 from hbone_py.errors import ConnectionFailed, HboneError
+from mesh_py.discovery.missing import missing_caller
+from mesh_py.model.address import parse_ip
 from mesh_py.model.errors import PolicyChanged, PolicyDenied
 from mesh_py.policy.explain import explain
 from mesh_py.policy.rbac import NO_ALLOW_POLICIES, authorize
-from ztunnel_py.asking import ask_for, is_asking_needed
+from ztunnel_py.asking import ask_beside, ask_for, is_asking_needed
 from ztunnel_py.connections import Connection
 from ztunnel_py.held import Held
 
@@ -67,6 +69,7 @@ class JudgedConnection(Connection):
 
     def _when_named(self, missing: Callable[[Workload], Sequence[str]], go_on: Callable[[], None]) -> None:
         context = self.context
+        ask_beside(context.names, partial(missing_caller, context.state, parse_ip(self.src[0])))
         workload = context.destination_workload(self._local)
         if context.names is None or workload is None or not is_asking_needed(context.names, partial(missing, workload)):
             go_on()

@@ -26,15 +26,20 @@ def missing_for_outbound(state: MeshState, source: Workload, destination: IpAddr
     return tuple(dict.fromkeys((*_missing_address(state, destination, found), *_missing_behind(state, found))))
 
 
+def missing_caller(state: MeshState, source: IpAddress) -> tuple[str, ...]:
+    """Names that tell who calls. Telemetry asks, nothing waits: identity comes from TLS."""
+    return tuple(_missing_address(state, source, state.find_address(state.network, source)))
+
+
 def missing_for_inbound(
-    state: MeshState, source: IpAddress, local: IpAddress, workload: Workload, authority: Authority | None = None
+    state: MeshState, local: IpAddress, workload: Workload, authority: Authority
 ) -> tuple[str, ...]:
-    """Names that tell who calls, and whether what a tunnel asks for is `workload`'s to serve."""
-    names = list(_missing_address(state, source, state.find_address(state.network, source)))
+    """Names that tell whether what a tunnel asks for is `workload`'s to serve."""
+    names: list[str] = []
     if isinstance(authority, HostPort):
         if state.services.named(authority.hostname, workload.namespace) is None:
             names.append(str(NamespacedHostname(_namespace_in(authority.hostname, workload), authority.hostname)))
-    elif authority is not None and authority[0] != local:
+    elif authority[0] != local:
         found = state.find_address(state.network, authority[0])
         names += _missing_address(state, authority[0], found)
         names += _missing_behind(state, found)

@@ -9,7 +9,7 @@ import pytest
 from mesh_py.xds.on_demand import OnDemand
 from tests.support.clock import VirtualClock
 from tests.support.world import service
-from ztunnel_py.asking import ROUNDS, ask_for, is_asking_needed
+from ztunnel_py.asking import ROUNDS, ask_beside, ask_for, is_asking_needed
 
 
 @dataclass
@@ -78,6 +78,15 @@ def test_a_chain_without_end_is_not_followed() -> None:
     while not world.went_on:
         world.answer(world.asked[-1])
     assert len(world.asked) == ROUNDS
+
+
+def test_what_is_asked_beside_holds_nobody_up(world: World) -> None:
+    ask_beside(world.names, world.missing)
+    ask_beside(world.names, world.missing)
+    assert world.asked == ["n/a"]
+    world.answer("n/a")
+    ask_beside(None, world.missing)
+    assert world.asked == ["n/a"]
 
 
 def test_nothing_is_asked_for_where_all_is_followed_or_known(world: World) -> None:

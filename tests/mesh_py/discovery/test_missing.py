@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesh_py.discovery.inbound import parse_authority
-from mesh_py.discovery.missing import missing_for_inbound, missing_for_outbound
+from mesh_py.discovery.missing import missing_caller, missing_for_inbound, missing_for_outbound
 from mesh_py.model.workload import WeightedWaypoint
 from tests.support.world import endpoint, gateway, ip, mesh, service, workload
 
@@ -68,30 +68,32 @@ def test_names_for_an_outbound_connection(known, names: list[str]) -> None:
     assert missing_for_outbound(state, SOURCE, ip("10.9.9.9")) == tuple(names)
 
 
+def test_names_for_whoever_calls() -> None:
+    assert missing_caller(mesh(SOURCE), ip("10.5.5.5")) == ("/10.5.5.5",)
+    assert missing_caller(mesh(SOURCE), ip("10.0.0.1")) == ()
+
+
 @pytest.mark.parametrize(
     ("known", "authority", "names"),
     [
-        pytest.param([], "10.0.0.1:80", ["/10.5.5.5"], id="who calls"),
-        pytest.param([workload("w", "10.5.5.5")], "10.0.0.1:80", [], id="all is known"),
-        pytest.param([workload("w", "10.5.5.5")], None, [], id="plaintext"),
-        pytest.param([workload("w", "10.5.5.5")], "10.96.0.1:80", ["/10.96.0.1"], id="an address that is not ours"),
+        pytest.param([], "10.0.0.1:80", [], id="ourselves"),
+        pytest.param([], "10.96.0.1:80", ["/10.96.0.1"], id="an address that is not ours"),
         pytest.param(
-            [workload("w", "10.5.5.5"), service("h", "10.96.0.1", waypoint=gateway("infra/wp"))],
+            [service("h", "10.96.0.1", waypoint=gateway("infra/wp"))],
             "10.96.0.1:80",
             ["infra/wp"],
             id="whose waypoint we may be",
         ),
         pytest.param(
-            [workload("w", "10.5.5.5")],
+            [],
             "reviews.shop.svc.cluster.local:80",
             ["shop/reviews.shop.svc.cluster.local"],
             id="a service of Kubernetes, by name",
         ),
-        pytest.param([workload("w", "10.5.5.5")], "example.com:80", ["default/example.com"], id="another name"),
-        pytest.param([workload("w", "10.5.5.5"), service("example.com")], "example.com:80", [], id="a known name"),
+        pytest.param([], "example.com:80", ["default/example.com"], id="another name"),
+        pytest.param([service("example.com")], "example.com:80", [], id="a known name"),
     ],
 )
-def test_names_for_an_inbound_connection(known, authority: str | None, names: list[str]) -> None:
-    asked = None if authority is None else parse_authority(authority)
-    found = missing_for_inbound(mesh(SOURCE, *known), ip("10.5.5.5"), ip("10.0.0.1"), SOURCE, asked)
+def test_names_for_an_inbound_tunnel(known, authority: str, names: list[str]) -> None:
+    found = missing_for_inbound(mesh(SOURCE, *known), ip("10.0.0.1"), SOURCE, parse_authority(authority))
     assert found == tuple(names)
