@@ -80,13 +80,18 @@ class Session:
         self._converged = around.changed_at()
 
     async def run(self, first: Any) -> None:
-        """Serve until the client has said all, or we end. Raises GRPCError where the client is at fault."""
+        """Serve until the client has said all, or we end. Raises GRPCError where the client is at fault.
+
+        A stream ends by itself when its connection is to end, so that the client comes back at once and anew
+        (hbone-controlplane 2.6): cut off in the middle, it would take that for a failure.
+        """
         self._receive(first)
+        work = (self._read(), self._write(), peer_of(self._stream).draining.wait())
         try:
             async with asyncio.TaskGroup() as group:
-                both = {group.create_task(self._read()), group.create_task(self._write())}
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-                for task in both:
+                tasks = {group.create_task(one) for one in work}
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in tasks:
                     task.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource: `body` is its message in wire form, without the envelope that names its type."""
+    """One resource: `body` is its message in wire form, without the envelope that names its type.
+
+    The other fields follow from the body, so that its version is theirs, too.
+    """
 
     name: str
     body: bytes

@@ -22,11 +22,17 @@ MOST_NAMES = 65_536
 """Names that one client may ask for in one type. A node proxy on demand asks for each address its pods dial."""
 
 
+MOST_KEPT = 1_000_000
+"""Resources that a client may have kept over a reconnect, in one type."""
+
+
 class TooManyNamesError(Exception):
     """A client asks for more than we are ready to remember."""
 
-    def __init__(self) -> None:
-        super().__init__(f"more than {MOST_NAMES} names subscribed: unsubscribe some, or subscribe to everything")
+    def __init__(self, text: str = "") -> None:
+        super().__init__(
+            text or f"more than {MOST_NAMES} names subscribed: unsubscribe some, or subscribe to everything"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,8 @@ class DeltaSubscription:
         """What `_held` was last compared with; None when all of it must be looked at."""
         self._unanswered: dict[str, bool] = {}
         """Names to be answered; True where the answer is sent whatever the client holds."""
+        self._forgotten: set[str] = set()
+        """Names that the client has let go of, and that may be its own for another reason."""
         self._owes_answer = False
 
     @property
@@ -117,6 +125,8 @@ class DeltaSubscription:
         self.is_open = True
         self._owes_answer = True
         self.is_wildcard = not request.subscribe
+        if len(request.initial_versions) > MOST_KEPT:
+            raise TooManyNamesError(f"more than {MOST_KEPT} versions kept: come back without any")
         self._held = dict(request.initial_versions)
 
     def _subscribe(self, names: Iterable[str], *, again: bool) -> None:
@@ -132,7 +142,10 @@ class DeltaSubscription:
             raise TooManyNamesError
 
     def _unsubscribe(self, names: Iterable[str]) -> None:
-        """The client forgets at once what it no longer asks for, so nothing is removed in words."""
+        """The client forgets at once what it no longer asks for, so nothing is removed in words.
+
+        What it is to have all the same, as part of everything or of its node, is sent to it again.
+        """
         gone = set(names)
         if not gone:
             return
@@ -143,7 +156,7 @@ class DeltaSubscription:
             self._unanswered.pop(name, None)
         if was_wildcard and not self.is_wildcard:
             self._forget_all_but_asked()
-        elif not self.is_wildcard:
+        else:
             self._forget(gone)
 
     def _forget_all_but_asked(self) -> None:
@@ -159,7 +172,9 @@ class DeltaSubscription:
             for resource in found:
                 if not self._asked.intersection((resource.name, *resource.aliases)):
                     self._held.pop(resource.name, None)
-            self._held.pop(name, None)
+                    self._forgotten.add(resource.name)
+            if not found:
+                self._held.pop(name, None)
 
     def _answer_names(self, collection: Collection, resources: dict[str, Resource], removed: dict[str, None]) -> None:
         """Every name newly asked for is answered, held or not: somebody may be waiting for it.
@@ -178,8 +193,9 @@ class DeltaSubscription:
 
     def _candidates(self, collection: Collection) -> Iterable[str]:
         """Names that may have to be sent: those that changed, or at first all that there can be."""
+        forgotten, self._forgotten = self._forgotten, set()
         if self._seen is not None:
-            return () if self._seen is collection else collection.changes_since(self._seen)
+            return forgotten if self._seen is collection else forgotten | collection.changes_since(self._seen)
         if self.is_wildcard:
             return self._held.keys() | collection.resources.keys()
         found = [*self._held, *(one.name for one in collection.on_node(self._node))]

@@ -136,6 +136,8 @@ class PerClient:
                 fresh = self._make(world, client.node)
             except ValueError as error:
                 log.error("%s keeps what it has: %s", client.id, error)
+            except Exception:  # what cannot be made for one proxy must not send it away again and again
+                log.exception("! %s keeps what it has: unexpected error", client.id)
             else:
                 seen.by_type = {url: _kept(seen.by_type.get(url), found) for url, found in fresh.items()}
         return seen.by_type

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from grpclib.protocol import Peer
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 class RpcPeer(Peer):
     """The other end of a connection. In a handler: `peer_of(stream)`."""
+
+    def __init__(self, transport: asyncio.Transport, draining: asyncio.Event | None = None) -> None:
+        super().__init__(transport)
+        self.draining = draining or asyncio.Event()
+        """Set once the server says farewell: a call without an end of its own is to end now, by itself."""
 
     @property
     def address(self) -> str:

@@ -6,6 +6,7 @@ classes below override just those points. tests/mesh_py/rpc/test_protocol.py not
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import struct
 from dataclasses import dataclass
@@ -28,7 +29,6 @@ from mesh_py.rpc.message_buffer import CutShort, MessageBuffer
 from mesh_py.rpc.peer import RpcPeer
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from grpclib.config import Configuration
@@ -113,6 +113,8 @@ class BoundedConnection(protocol.Connection):
     def __init__(self, *arguments: Any, limits: StreamLimits, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._limits = limits
+        self.draining = asyncio.Event()
+        """Set with the farewell."""
 
     def create_stream(self, *, stream_id: int | None = None, wrapper: Wrapper | None = None) -> BoundedStream:
         """One more call."""
@@ -122,7 +124,7 @@ class BoundedConnection(protocol.Connection):
 
     def get_peer(self) -> RpcPeer:
         """Who is at the other end."""
-        return RpcPeer(self._transport)
+        return RpcPeer(self._transport, self.draining)
 
 
 class TolerantProcessor(protocol.EventsProcessor):
@@ -222,7 +224,7 @@ class RpcProtocol(protocol.H2Protocol):
     @property
     def peer(self) -> RpcPeer:
         """Who is at the other end."""
-        return RpcPeer(self.transport)
+        return RpcPeer(self.transport, self.connection.draining)
 
     @property
     def calls(self) -> int:
@@ -234,6 +236,7 @@ class RpcProtocol(protocol.H2Protocol):
         if self.processor.is_draining or self.transport.is_closing():
             return
         self.processor.is_draining = True
+        self.connection.draining.set()
         last = self.connection._connection.highest_inbound_stream_id
         self.transport.write(GoAwayFrame(0, last_stream_id=last, error_code=ErrorCodes.NO_ERROR).serialize())
 

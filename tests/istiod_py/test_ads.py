@@ -12,6 +12,7 @@ from istiod_py.dialects import LARGEST_ANSWER
 from istiod_py.session import MOST_TYPES, SessionLimits
 from istiod_py.snapshot import Resource
 from istiod_py.tokens import Caller
+from mesh_py.rpc.server import ServerLimits
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION, CLUSTER, ENDPOINTS, LISTENER, ROUTE, WORKLOAD
 from tests.support.discovery import SIDECAR_ID, ZTUNNEL, Discovery, bodies, names, node_of
 from tests.support.processes import eventually
@@ -284,3 +285,11 @@ async def test_at_our_end_streams_end_politely_and_no_new_ones_begin(proxy, addr
         late = proxy(discovery.port).delta(ADDRESS)
         await late.says(node=node_of())
         assert (await late.status())[0] is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_stream_ends_politely_before_its_connection_is_ended_for_its_age(proxy, address):
+    async with Discovery().on(address, limits=ServerLimits(age=0.2, grace=10.0)) as discovery:
+        stream = proxy(discovery.port).delta(ADDRESS)
+        await stream.says(node=node_of())
+        await stream.hears()
+        assert await stream.status() == (grpc.StatusCode.OK, "")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from istiod_py import subscription
 from istiod_py.nonces import MOST_REMEMBERED, Reply
 from istiod_py.snapshot import NOTHING, Collection, Resource
 from istiod_py.subscription import MOST_NAMES, DeltaRequest, DeltaSubscription, TooManyNamesError
@@ -309,3 +310,9 @@ def test_names_are_limited() -> None:
     stream.says(*(f"/10.{number}" for number in range(MOST_NAMES)))
     with pytest.raises(TooManyNamesError, match="65536 names"):
         stream.says("/one/more")
+
+
+def test_what_is_said_to_be_kept_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscription, "MOST_KEPT", 2)
+    with pytest.raises(TooManyNamesError, match="come back without any"):
+        Stream().says(has={"a": "1", "b": "1", "c": "1"})

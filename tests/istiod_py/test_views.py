@@ -122,3 +122,14 @@ def test_our_own_proxies_see_the_manifests_that_concern_them(watched: Watched) -
 def test_a_proxy_of_no_pod_sees_none(watched: Watched) -> None:
     client = watched.client("sidecar~10.0.0.9~nobody.shop~shop.svc.cluster.local")
     assert watched.views.collection(PROXY_CONFIG, client) is NOTHING
+
+
+def test_a_mistake_of_ours_leaves_the_client_with_what_it_had(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = watched.client()
+    before = watched.views.collection(CLUSTER, client)
+    monkeypatch.setattr("istiod_py.views.resources_of", None)
+    watched.world = World(watched.world.mesh, number=watched.world.number + 1)
+    assert watched.views.collection(CLUSTER, client) is before
+    assert "unexpected error" in caplog.text

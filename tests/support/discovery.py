@@ -26,6 +26,7 @@ from tests.support.rpc import serving
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from mesh_py.rpc.server import ServerLimits
     from tests.support.certificates import CertificateFiles
 
 SECONDS = 10.0
@@ -67,9 +68,11 @@ class Discovery:
         return AdsService(self.guard, self.clients, around, lambda: self.is_ready)
 
     @contextlib.asynccontextmanager
-    async def on(self, address: str, files: CertificateFiles | None = None) -> AsyncIterator[Discovery]:
+    async def on(
+        self, address: str, files: CertificateFiles | None = None, limits: ServerLimits | None = None
+    ) -> AsyncIterator[Discovery]:
         """Serve it there; without files in plaintext."""
-        async with serving(address, files, self.service()) as (_, self.port):
+        async with serving(address, files, self.service(), limits=limits) as (_, self.port):
             yield self
 
     def count(self, metric: str, *labels: str) -> float:
