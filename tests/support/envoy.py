@@ -98,6 +98,10 @@ class Envoy:
         await eventually(lambda: any(words in line for line in self.access_log()), f"{words} logged")
         return next(line for line in self.access_log() if words in line)
 
+    def is_serving(self) -> bool:
+        """Whether it has all that its listeners need, from a control plane say, and takes connections."""
+        return self.stat("listener_manager.workers_started") == 1
+
     def is_ready(self) -> bool:
         with contextlib.suppress(OSError):
             return self.admin("/ready").strip() == "LIVE"

@@ -172,7 +172,7 @@ async def test_a_sidecar_joins_and_carries_traffic_both_ways(joined: Joined, cer
     joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"))
     with joined.envoy(node, certificate=certificate) as envoy:
         async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
-            await eventually(lambda: envoy.stat("listener_manager.workers_started") == 1, "started")
+            await eventually(envoy.is_serving, "serving")
             assert await ask(node) == 200
         async with TcpApp(echo, node.ip) as app, friend.call(app.authority) as caller:
             await talk(caller, b"\0 and back \0")
@@ -220,7 +220,7 @@ async def test_without_a_control_plane_it_goes_on_and_then_hears_what_it_missed(
     joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"))
     with joined.envoy(node) as envoy:
         async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
-            await eventually(lambda: envoy.stat("listener_manager.workers_started") == 1, "started")
+            await eventually(envoy.is_serving, "serving")
             joined.istiod.process.stop()
             await eventually(lambda: envoy.stat("control_plane.connected_state") == 0, "alone")
             assert await ask(node) == 200
@@ -268,7 +268,7 @@ async def test_a_waypoint_joins_between_two_node_proxies(joined: Joined) -> None
     call = ("--interface", client.ip, "--socks5", f"{client.ip}:15080", f"http://{joined.vip}/hostname")
     with joined.envoy(node) as envoy:
         async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
-            await eventually(lambda: envoy.stat("listener_manager.workers_started") == 1, "started")
+            await eventually(envoy.is_serving, "serving")
             assert await curl(*call) == (200, {"hostname": "echo"})
             joined.write("policy", POLICY)
             await eventually(lambda: envoy.stat("listener_manager.lds.update_success") == 2, "the policy")
