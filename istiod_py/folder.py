@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from mesh_py.discovery.problems import Problem
@@ -97,7 +98,8 @@ def _walk(
         return
     seen.add((own.st_dev, own.st_ino))
     with os.scandir(folder) as entries:
-        names = [(entry.name, entry) for entry in entries if not entry.name.startswith(".")]
+        # Sorted, so that of two links to one folder it is always the same that counts.
+        names = sorted(((entry.name, entry) for entry in entries if not entry.name.startswith(".")), key=itemgetter(0))
     for name, entry in names:
         path = os.path.join(folder, name)
         try:

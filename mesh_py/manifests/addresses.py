@@ -56,13 +56,12 @@ class Addresses:
         Raises:
             RangeFullError: a range is too small. Nothing has changed then.
         """
-        pods = list(
-            on_nodes(chain(manifests.pods, derived_pods(manifests)), [one.metadata.name for one in manifests.nodes])
-        )
+        nodes = [node.metadata.name for node in manifests.nodes]
+        manifests = replace(manifests, pods=tuple(on_nodes(chain(manifests.pods, derived_pods(manifests)), nodes)))
         round_ = _Round(self._held, set(_written(manifests)))
         completed = replace(
             manifests,
-            pods=tuple(self._pod(pod, manifests, round_) for pod in pods),
+            pods=tuple(self._pod(pod, manifests, round_) for pod in manifests.pods),
             services=tuple(self._service(service, round_) for service in manifests.services),
             service_entries=tuple(self._entry(entry, round_) for entry in manifests.service_entries),
         )

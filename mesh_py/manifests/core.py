@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 REGION_LABEL = "topology.kubernetes.io/region"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 SUBZONE_LABEL = "topology.istio.io/subzone"
+POD_IPS_ANNOTATION = "hbone.mesh/pod-ips"
+"""Ours: addresses, with commas between them. Of a Pod its own; of a Deployment one for each of its pods, in order."""
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
@@ -129,6 +131,8 @@ class Deployment:
     selector: LabelSelector = field(default_factory=LabelSelector)
     template: PodTemplate = field(default_factory=PodTemplate)
     replicas: int = 1
+    pod_ips: tuple[IpAddress, ...] = ()
+    """Addresses of the first pods; further ones are assigned."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from mesh_py.discovery.yaml_reader import (
     scalar,
 )
 from mesh_py.manifests.core import (
+    POD_IPS_ANNOTATION,
     ContainerPort,
     Deployment,
     EndpointSlice,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     import yaml
 
     from mesh_py.manifests.decoders import ManifestReader
+    from mesh_py.manifests.metadata import Metadata
     from mesh_py.model.address import IpAddress
 
 MOST_REPLICAS = 100_000
@@ -111,7 +113,7 @@ class CoreKinds:
             "template": Field(self._template, "template", required=True),
             **ignored("strategy", "minReadySeconds", "revisionHistoryLimit", "paused", "progressDeadlineSeconds"),
         }
-        return Kind(Deployment, {"spec": required_part(self._reader, "the spec of a Deployment", spec), **STATUS})
+        return Kind(_deployment, {"spec": required_part(self._reader, "the spec of a Deployment", spec), **STATUS})
 
     def service(self) -> Kind:
         """A Service."""
@@ -272,9 +274,23 @@ def _pod(
     phase: str = "Running",
     conditions: tuple[Parts, ...] = (),
 ) -> Pod:
-    ips = pod_ips or ((pod_ip,) if pod_ip else ())
+    ips = pod_ips or ((pod_ip,) if pod_ip else ()) or _written_ips(metadata)
     ready = [one.get("status") == "True" for one in conditions if one.get("type") == "Ready"]
     return Pod(metadata, spec, ips, phase, all(ready))
+
+
+def _deployment(metadata: Metadata, **fields: Any) -> Deployment:
+    return Deployment(metadata, pod_ips=_written_ips(metadata), **fields)
+
+
+def _written_ips(metadata: Metadata) -> tuple[IpAddress, ...]:
+    """What the annotation says."""
+    words = [word.strip() for word in metadata.annotations.get(POD_IPS_ANNOTATION, "").split(",")]
+    try:
+        return tuple(parse_ip(word) for word in words if word)
+    except ValueError:
+        what = f"annotation {POD_IPS_ANNOTATION} holds something else than IP addresses"
+        raise ValueError(what, "write such as 10.0.0.1, 10.0.0.2") from None
 
 
 def _pod_spec(

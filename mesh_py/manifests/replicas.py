@@ -39,11 +39,10 @@ def derived_pods(manifests: Manifests) -> Iterator[Pod]:
 def pods_of(deployment: Deployment) -> Iterator[Pod]:
     """The pods of one deployment. A larger number of replicas adds pods and leaves the others as they are."""
     metadata, template = deployment.metadata, deployment.template
-    stem = f"{metadata.name[:_MOST_OF_A_STEM]}-{_letters(metadata.key, _HASH_LENGTH)}"
-    for number in range(deployment.replicas):
+    for number, name in enumerate(_names(metadata, deployment.replicas)):
         yield Pod(
             Metadata(
-                f"{stem}-{_letters(f'{metadata.key}#{number}', _SUFFIX_LENGTH)}",
+                name,
                 metadata.namespace,
                 template.labels,
                 template.annotations,
@@ -54,7 +53,20 @@ def pods_of(deployment: Deployment) -> Iterator[Pod]:
                 template.place,
             ),
             template.spec,
+            deployment.pod_ips[number : number + 1],
         )
+
+
+def _names(metadata: Metadata, number: int) -> Iterator[str]:
+    """As many names, no two alike: of thousands of short hashes some meet, and the later one is hashed again."""
+    stem = f"{metadata.name[:_MOST_OF_A_STEM]}-{_letters(metadata.key, _HASH_LENGTH)}"
+    taken: set[str] = set()
+    for position in range(number):
+        suffix = _letters(f"{metadata.key}#{position}", _SUFFIX_LENGTH)
+        while suffix in taken:
+            suffix = _letters(f"{metadata.key}#{position}#{suffix}", _SUFFIX_LENGTH)
+        taken.add(suffix)
+        yield f"{stem}-{suffix}"
 
 
 def on_nodes(pods: Iterable[Pod], nodes: Sequence[str]) -> Iterator[Pod]:

@@ -87,6 +87,14 @@ def test_pods_of_deployments_are_among_the_pods() -> None:
     assert len({one.ips for one in completed.pods}) == 3
 
 
+def test_an_address_written_for_a_deployments_pod_is_nobody_elses() -> None:
+    [(name, taken)] = ips(Addresses().complete(Manifests(pods=(pod("web"),)))).items()
+    deployment = Deployment(Metadata("d", "shop"), pod_ips=(parse_ip(taken[0]),))
+    after = ips(Addresses().complete(Manifests(pods=(pod("web"),), deployments=(deployment,))))
+    assert after[name] != taken
+    assert taken in after.values()
+
+
 @pytest.mark.parametrize(
     ("nodes", "expected"),
     [

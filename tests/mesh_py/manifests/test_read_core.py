@@ -59,6 +59,28 @@ def test_pods(text: str, expected: Pod) -> None:
     assert read(Pod, POD + text) == expected
 
 
+ADDRESSED = "apiVersion: {}\nkind: {}\nmetadata: {{name: web, annotations: {{hbone.mesh/pod-ips: '{}'}}}}\nspec: {}\n"
+TEMPLATE = "{selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: []}}}"
+
+
+def test_addresses_may_be_written_as_an_annotation() -> None:
+    pod = read(Pod, ADDRESSED.format("v1", "Pod", "10.0.0.1,fd00::1", "{containers: []}"))
+    deployment = read(Deployment, ADDRESSED.format("apps/v1", "Deployment", "10.0.0.1, 10.0.0.2", TEMPLATE))
+    assert pod.ips == ("10.0.0.1", "fd00::1")
+    assert deployment.pod_ips == ("10.0.0.1", "10.0.0.2")
+
+
+def test_the_status_counts_more_than_the_annotation() -> None:
+    text = ADDRESSED.format("v1", "Pod", "10.0.0.1", "{containers: []}")
+    assert read(Pod, f"{text}status: {{podIP: 10.0.0.9}}").ips == ("10.0.0.9",)
+
+
+def test_an_annotation_that_is_no_address_is_a_fault() -> None:
+    assert faults(ADDRESSED.format("apps/v1", "Deployment", "10.0.0", TEMPLATE)) == [
+        "4:7: annotation hbone.mesh/pod-ips holds something else than IP addresses; write such as 10.0.0.1, 10.0.0.2"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

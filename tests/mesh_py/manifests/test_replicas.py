@@ -10,6 +10,7 @@ from mesh_py.manifests.core import Deployment, Pod, PodSpec, PodTemplate
 from mesh_py.manifests.metadata import Metadata, Owner
 from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.replicas import derived_pods, on_nodes, pods_of
+from mesh_py.model.address import parse_ip
 
 WEB = Deployment(
     Metadata("web", "shop", {"on": "deployment"}),
@@ -43,6 +44,17 @@ def test_more_replicas_leave_the_others_alone() -> None:
     assert names(replace(WEB, replicas=5))[:3] == names(WEB)
     assert names(replace(WEB, replicas=1)) == names(WEB)[:1]
     assert names(replace(WEB, replicas=0)) == []
+
+
+def test_thousands_of_names_are_all_different() -> None:
+    many = replace(WEB, replicas=20_000)
+    assert len(set(names(many))) == many.replicas
+    assert names(replace(many, replicas=19_000)) == names(many)[:19_000]
+
+
+def test_written_addresses_go_to_the_first_pods() -> None:
+    given = replace(WEB, pod_ips=(parse_ip("10.0.0.1"), parse_ip("10.0.0.2")))
+    assert [pod.ips for pod in pods_of(given)] == [("10.0.0.1",), ("10.0.0.2",), ()]
 
 
 def test_names_differ_by_deployment_and_namespace_and_are_short_enough() -> None:
