@@ -152,6 +152,15 @@ async def test_they_join_become_ready_and_carry(world: World) -> None:
     assert "a.token" not in json.dumps(dump)
 
 
+async def test_they_wait_for_a_control_plane_that_is_not_there_yet(control_plane, tmp_path, mesh_root) -> None:
+    told = control_plane.told(tmp_path)
+    with nodes_started(tmp_path, mesh_root, until_ready=False, **told) as nodes:
+        await eventually(lambda: "cannot connect" in nodes.server.log, "tried", START_SECONDS)
+        assert not nodes.server.is_ready()
+        with control_plane.serving(DiscoveryJudge(mesh={})):
+            await ready(nodes.sleep, nodes.server)
+
+
 async def test_a_change_reaches_open_connections(world: World) -> None:
     nodes = world.nodes
     await world.tell(ADDRESS, *world.pods())

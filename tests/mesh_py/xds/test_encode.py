@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -38,9 +38,12 @@ from mesh_py.model.workload import (
     WeightedWaypoint,
     Workload,
 )
-from mesh_py.xds.decode import decode_address, decode_authorization
+from mesh_py.xds.decode import RejectedResource, decode_address, decode_authorization
 from mesh_py.xds.encode import encode_authorization, encode_service, encode_workload, wire
 from tests.support.world import service, workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 words = st.text("abc-z.é1", max_size=8)
 full_words = st.text("abc-z.é1", min_size=1, max_size=8)
@@ -164,6 +167,25 @@ def test_a_service_comes_back(sent: Service) -> None:
 @given(policies)
 def test_a_policy_comes_back(sent: Policy) -> None:
     assert decode_authorization(wire(encode_authorization(sent))) == sent
+
+
+@given(st.data(), workloads.map(encode_workload) | services.map(encode_service) | policies.map(encode_authorization))
+@settings(max_examples=60)
+def test_damaged_bytes_are_rejected_or_understood(data: st.DataObject, message) -> None:
+    damaged = bytearray(wire(message)) or bytearray(1)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    received = bytes(damaged[: data.draw(st.integers(0, len(damaged)))])
+    assert isinstance(outcome_of(decode_address, received), Workload | Service | str)
+    assert isinstance(outcome_of(decode_authorization, received), Policy | str)
+
+
+def outcome_of(decode: Callable[[bytes], object], received: bytes) -> object:
+    """What was understood, or why it was rejected."""
+    try:
+        return decode(received)
+    except RejectedResource as rejected:
+        return str(rejected)
 
 
 def test_what_is_spoken_on_a_port_comes_back() -> None:
