@@ -131,6 +131,7 @@ def test_an_edit_of_a_policy_reaches_the_proxies(world: World) -> None:
     assert world.get("/get").status_code == 200
     world.edit("policies.yaml", "sa/sleep", "sa/nobody")
     world.node_b.process.wait_until(world.is_refused, "sleep refused", 20)
-    assert "allow policies exist, but none allowed" in world.node_b.process.output
+    node_b = world.node_b.process
+    node_b.wait_until(lambda: "allow policies exist, but none allowed" in node_b.output, "the reason in its log", 10)
     world.edit("policies.yaml", "sa/nobody", "sa/sleep")
     world.node_b.process.wait_until(lambda: not world.is_refused(), "sleep let in again", 20)
