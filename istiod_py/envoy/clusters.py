@@ -9,6 +9,7 @@ from istiod_py.envoy.endpoints import SIDECAR_MATCH, TUNNEL_MATCH, Way, way_to
 from istiod_py.envoy.extension import socket_address
 from istiod_py.envoy.tls import ALPN_OF_HTTP, ALPN_OF_HTTP2, ALPN_OF_TCP, BY_ADS, RAW, sidecar_client
 from istiod_py.envoy.tunnel import http1_options, http2_options, internal_upstream, same_protocol_options
+from mesh_py.model.address import is_ipv6
 from mesh_py.model.workload import AppProtocol
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def outbound_cluster(mesh: EnvoyMesh, node: EnvoyNode, form: Form, service: Serv
     if service.is_passthrough:
         return _original_destination(name) | http_options(protocol)
     if by_name := mesh.names(service, port):
-        return _by_dns(name, by_name) | http_options(protocol)
+        return _by_dns(name, by_name, ipv6=is_ipv6(node.ip)) | http_options(protocol)
     return {
         **_by_eds(name),
         "transport_socket_matches": [
@@ -129,12 +130,14 @@ def _by_eds(name: str) -> Json:
     }
 
 
-def _by_dns(name: str, endpoints: Sequence[tuple[str, int]]) -> Json:
+def _by_dns(name: str, endpoints: Sequence[tuple[str, int]], *, ipv6: bool) -> Json:
     """Services of the outside world, which Envoy looks up again and again by itself."""
     found = [{"endpoint": {"address": socket_address(host, port)}} for host, port in endpoints]
     return {
         "name": name,
         "type": "STRICT_DNS",
+        # AUTO tries IPv6 first, and then nothing else.
+        "dns_lookup_family": "AUTO" if ipv6 else "V4_PREFERRED",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": found}]},
         "connect_timeout": CONNECT_TIMEOUT,
         "lb_policy": "LEAST_REQUEST",

@@ -22,7 +22,7 @@ def cors_of_route(cors: Cors) -> Json:
         "allow_origin_string_match": [_origin(one) for one in cors.allow_origins],
         "allow_credentials": cors.allow_credentials,
         "max_age": str(cors.max_age),
-        # What the policy does not allow goes on unmarked; the browser then keeps it from the page.
+        # Answered here as well, without the header that would let the page have it.
         "forward_not_matching_preflights": False,
     }
     lists = {

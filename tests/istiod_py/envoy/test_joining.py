@@ -108,8 +108,8 @@ class Joined:
         self.istiod = self._processes.enter_context(process)
         self.istiod.wait_ready()
 
-    def envoy(self, node: EnvoyNode, *, certificate: bool = False) -> AbstractContextManager[Envoy]:
-        """An Envoy with nothing but a bootstrap."""
+    def envoy(self, node: EnvoyNode, *, certificate: bool = False, delta: bool = True) -> AbstractContextManager[Envoy]:
+        """An Envoy with nothing but a bootstrap; without `delta` it asks for the state of the world."""
         proof: TokenFile | ClientCertificate
         if certificate:
             files = self.pods.authority.of(node.service_account)
@@ -120,7 +120,9 @@ class Joined:
             proof = TokenFile(str(token))
         where = ControlPlane(self.istiod.address, 15012, str(self.istiod.roots), proof)
         config = self.folder / f"{node.name}.json"
-        config.write_text(json.dumps(bootstrap(node, where)))
+        starts_with = bootstrap(node, where)
+        starts_with["dynamic_resources"]["ads_config"]["api_type"] = "DELTA_GRPC" if delta else "GRPC"
+        config.write_text(json.dumps(starts_with))
         return run_envoy("mesh", node.ip, config, {"ADMIN_PORT": "15000"})
 
 
@@ -165,12 +167,12 @@ async def ask(node: EnvoyNode, *arguments: str) -> int:
     return status
 
 
-@pytest.mark.parametrize("certificate", [False, True], ids=["by token", "by certificate"])
-async def test_a_sidecar_joins_and_carries_traffic_both_ways(joined: Joined, certificate: bool) -> None:
+@pytest.mark.parametrize("usual", [True, False], ids=["delta, by token", "state of the world, by certificate"])
+async def test_a_sidecar_joins_and_carries_traffic_both_ways(joined: Joined, usual: bool) -> None:
     server, friend = joined.pods.add("echo"), joined.pods.add("friend")
     node, sleep = a_sidecar(joined)
     joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"))
-    with joined.envoy(node, certificate=certificate) as envoy:
+    with joined.envoy(node, certificate=not usual, delta=usual) as envoy:
         async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
             await eventually(envoy.is_serving, "serving")
             assert await ask(node) == 200

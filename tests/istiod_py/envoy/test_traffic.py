@@ -13,9 +13,9 @@ from istiod_py.envoy.resources import resources_of
 from lab_py.apps import httpbin
 from lab_py.apps.caller_record import CallerRecord
 from mesh_py.manifests.gateway import Listener
-from mesh_py.manifests.route_filters import Header, HeaderChanges, PathModifier, RequestHeaderModifier, UrlRewrite
+from mesh_py.manifests.route_filters import Cors, Header, HeaderChanges, PathModifier, RequestHeaderModifier, UrlRewrite
 from mesh_py.manifests.routes import Retry, Timeouts
-from mesh_py.manifests.security import MutualTls, Operation, Rule, Source
+from mesh_py.manifests.security import Action, MutualTls, Operation, Rule, Source
 from mesh_py.model.address import Cidr, parse_ip
 from mesh_py.model.workload import AppProtocol, Protocol, Service
 from tests.interop.callers import dial, read_to_end, talk
@@ -108,6 +108,17 @@ class TestSidecar:
                 await talk(caller, b"nobody's")
             assert envoy.stat("cluster.PassthroughCluster.upstream_cx_total") == 1
 
+    async def test_a_service_of_the_outside_world_is_looked_up_by_envoy(self, pods: Pods, tmp_path: Path) -> None:
+        node = a_sidecar(pods)
+        async with httpbin.serve("127.0.0.1", 0, "o", CallerRecord()) as at:
+            outside = world.service("api.example.org", ports={80: at[1]}, app_protocols={80: AppProtocol.HTTP11})
+            served: dict[str, dict[int, int]] = {"default/api.example.org": {}}
+            pods.tell(outside, world.workload("outside", hostname="localhost", services=served))
+            with told(pods, tmp_path, node) as envoy:
+                found = await curl("-x", f"http://{node.ip}:{HTTP_PROXY_PORT}", "http://api.example.org/hostname")
+                assert found == (200, {"hostname": "o"})
+                assert envoy.stat("cluster.outbound|80||api.example.org.upstream_rq_200") == 1
+
     async def test_tunnels_to_it_reach_its_application_as_its_policies_allow(self, pods: Pods, tmp_path: Path) -> None:
         friend, stranger = pods.add("friend"), pods.add("stranger")
         node = a_sidecar(pods, "server", native_tunnel=True)
@@ -142,8 +153,12 @@ class TestBetweenSidecars:
         strict = meshes.peer_authentication(
             "strict", selector={"app": "server"}, mtls=MutualTls.STRICT, port_level_mtls={8082: MutualTls.PERMISSIVE}
         )
+        source = Source(principals=("cluster.local/ns/default/sa/client",))
+        # Without its port the rule would deny plain connections too: nobody sees their path.
+        hidden = Rule((source,), (Operation(paths=("/secret",), ports=(8080,)),))
+        secret = policy(hidden, action=Action.DENY, selector={"app": "server"})
         with (
-            told(pods, tmp_path, server, strict, sidecars=("server",)) as its_envoy,
+            told(pods, tmp_path, server, strict, secret, sidecars=("server",)) as its_envoy,
             told(pods, tmp_path, client, strict, sidecars=("server",)) as envoy,
         ):
             yield client, envoy, server, its_envoy
@@ -153,8 +168,11 @@ class TestBetweenSidecars:
     ) -> None:
         client, envoy, server, its_envoy = pair
         async with redirected(answer_with_the_head, server.ip, 8080):
-            status, seen = await curl("-x", f"http://{client.ip}:{HTTP_PROXY_PORT}", f"http://{ECHO}/")
-        assert status == 200
+            proxy = ("-x", f"http://{client.ip}:{HTTP_PROXY_PORT}")
+            status, seen = await curl(*proxy, f"http://{ECHO}/")
+            assert status == 200
+            assert (await curl(*proxy, f"http://{ECHO}/secret"))[0] == 403
+        assert its_envoy.stat("http.inbound_0.0.0.0_8080.rbac.denied") == 1
         assert "URI=spiffe://cluster.local/ns/default/sa/client" in seen["text"]
         assert envoy.stat(f"cluster.outbound|80||{ECHO}.tlsMode-istio.total_match_count") == 1
         assert envoy.stat(f"cluster.outbound|80||{ECHO}.ssl.handshake") == 1
@@ -278,6 +296,7 @@ class TestWaypoint:
             rule("/api", filters=(UrlRewrite(path=PathModifier("/", replaces_prefix=True)), headers)),
             rule("/delay", timeouts=Timeouts(request=0.1)),
             rule("/status/503", retry=Retry(codes=(503,), attempts=2)),
+            rule("/headers", filters=(Cors(("https://*.example.org",), allow_methods=("PUT",)),)),
         )
         with told(pods, tmp_path, behind.node, route) as envoy:
             async with serving(behind.server.ip, "server") as record:
@@ -287,6 +306,10 @@ class TestWaypoint:
                 status, _seen = await behind.get("/api/anything?a=b", "-H", "x-secret: s")
                 assert status == 200
                 assert (await behind.get("/status/503"))[0] == 503
+                preflight = ("-X", "OPTIONS", "-H", "Access-Control-Request-Method: PUT", "-i")
+                for origin, is_allowed in (("https://a.example.org", True), ("https://b.example.com", False)):
+                    _, answer = await behind.get("/headers", *preflight, "-H", f"Origin: {origin}")
+                    assert ("access-control-allow-origin" in str(answer)) is is_allowed
             [call] = [one for one in record.calls() if one.path == "/anything?a=b"]
             assert call.headers["x-share"] == "50%"
             assert "x-secret" not in call.headers
