@@ -115,6 +115,24 @@ class BoundedConnection(protocol.Connection):
         self._limits = limits
         self.draining = asyncio.Event()
         """Set with the farewell."""
+        self.reason = ""
+        """Why we have ended it, where that is a story of its own."""
+
+    def abort(self, reason: str) -> None:
+        """End it at once."""
+        log.info("connection with %s ends: %s", self.get_peer(), reason)
+        self.reason = reason
+        self._transport.abort()
+
+    def _ping(self) -> None:
+        """grpclib's, but a peer that gives no answer is not waited for politely."""
+        was_waiting = self._close_by_ping_handler is not None
+        super()._ping()
+        if not was_waiting and self._close_by_ping_handler is not None:
+            self._close_by_ping_handler.cancel()
+            seconds = self._config._keepalive_timeout
+            reason = f"no answer to a PING within {seconds:g} s"
+            self._close_by_ping_handler = asyncio.get_running_loop().call_later(seconds, self.abort, reason)
 
     def create_stream(self, *, stream_id: int | None = None, wrapper: Wrapper | None = None) -> BoundedStream:
         """One more call."""
@@ -200,8 +218,7 @@ class RpcProtocol(protocol.H2Protocol):
     def data_received(self, data: bytes) -> None:
         """Frames, or parts of them."""
         if self.transport.get_write_buffer_size() > self._limits.unsent:
-            log.info("connection with %s ends: the peer asks and does not read the answers", self.peer)
-            self.transport.abort()
+            self.connection.abort("the peer asks and does not read the answers")
             return
         try:
             events = self.connection.feed(data)
@@ -218,7 +235,8 @@ class RpcProtocol(protocol.H2Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The transport is gone: calls that still run hear why."""
-        self.processor.close(f"connection lost: {exc}" if exc else "connection closed")
+        reason = self.connection.reason or exc
+        self.processor.close(f"connection lost: {reason}" if reason else "connection closed")
         self._lost(self)
 
     @property

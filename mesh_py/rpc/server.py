@@ -91,6 +91,7 @@ class RpcServer:
         self._connections: set[ServedConnection] = set()
         self._farewells: set[Handler] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._is_full = False
         self._looked = asyncio.Event()
 
     async def listen(self, sock: socket.socket, context: Callable[[], TlsContext] | None) -> None:
@@ -150,8 +151,7 @@ class RpcServer:
 
     def _accepted(self, context: Callable[[], TlsContext] | None) -> asyncio.Protocol:
         if len(self._connections) >= self.limits.connections:
-            self.counts.turned_away += 1
-            log.warning("a connection is turned away: %d are open, the limit", len(self._connections))
+            self._turn_away()
             return TurnedAway()
         tls = None if context is None else context()
         self.counts.accepted += 1
@@ -163,8 +163,16 @@ class RpcServer:
         connection.link = TlsLink(tls, lambda: connection.protocol, connection, limits=self.limits.link)
         return connection.link
 
+    def _turn_away(self) -> None:
+        """The first is told, and then the first after there was room."""
+        self.counts.turned_away += 1
+        if not self._is_full:
+            self._is_full = True
+            log.warning("connections are turned away: %d are open, the limit", len(self._connections))
+
     def _lost(self, connection: ServedConnection) -> None:
         self._connections.discard(connection)
+        self._is_full = False
         self._looked.set()
         if not connection.handler.check_closed():
             self._farewells.add(connection.handler)

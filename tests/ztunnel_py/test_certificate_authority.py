@@ -129,6 +129,7 @@ async def test_a_call_outlives_authority_certificates_and_root(world: World, tmp
         assert {asked.seconds for asked in ca.asked} == {3600}
         assert {asked.metadata["authorization"] for asked in ca.asked} == {"Bearer eyJ.x.y"}
         assert await world.verifies(nodes.server, first, tmp_path)
+        assert "eyJ.x.y" not in nodes.sleep.get("/config_dump")
 
         world.go()
         for log in (nodes.sleep.log_file, nodes.server.log_file):

@@ -343,7 +343,7 @@ def test_what_we_override_is_where_it_was():
     """These are not all public: a grpclib that moves one must be looked at."""
     for owner, names in {
         protocol.Stream: ("recv_data",),
-        protocol.Connection: ("create_stream", "get_peer", "feed", "flush", "initialize", "close"),
+        protocol.Connection: ("create_stream", "get_peer", "feed", "flush", "initialize", "close", "_ping"),
         protocol.EventsProcessor: ("process", "process_request_received", "close"),
         protocol.H2Protocol: ("connection_made", "data_received", "connection_lost"),
         client.Channel: ("_create_connection", "_protocol_factory", "__connect__"),
