@@ -30,7 +30,7 @@ class Limits:
     """What a folder may hold; what goes beyond is reported and left out."""
 
     files: int = 20_000
-    bytes_of_a_file: int = 64 << 20
+    bytes_of_a_file: int = 32 << 20
     depth: int = 32
     """Folders in folders."""
 
