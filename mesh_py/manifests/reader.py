@@ -30,6 +30,7 @@ from mesh_py.discovery.yaml_reader import (
 from mesh_py.manifests import read_core, read_gateway, read_networking, read_routes, read_security
 from mesh_py.manifests.decoders import ManifestReader, MetadataDecoder, entry, near
 from mesh_py.manifests.expansion import refuse_expansion
+from mesh_py.manifests.merge_keys import MERGE, merge_keys
 from mesh_py.manifests.metadata import Written
 from mesh_py.manifests.read_core import CoreKinds
 from mesh_py.manifests.read_gateway import GatewayKinds
@@ -134,6 +135,8 @@ def _scan(text: str, file: str, trust_domain: str) -> FileContents:
     reader = ManifestReader(file)
     if "&" in text:  # no alias without an anchor
         refuse_expansion(nodes, file)
+    if MERGE in text:
+        merge_keys(nodes, file)
     local = [node for node in nodes if is_local_config(node)]
     if len(local) == len(nodes) == 1:
         config = read_local_config(text, file, trust_domain=trust_domain)
