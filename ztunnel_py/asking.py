@@ -13,14 +13,14 @@ ROUNDS = 4
 """A destination names its waypoint, a waypoint's service its endpoints, an endpoint its gateway."""
 
 
-def is_asking_needed(names: OnDemand | None, missing: Callable[[], Sequence[str]]) -> bool:
-    """Whether any of the missing names is worth asking for; where all of the mesh is followed, none is."""
-    return names is not None and any(not names.is_known_absent(name) for name in missing())
+def is_asking_needed(names: OnDemand, missing: Callable[[], Sequence[str]]) -> bool:
+    """Whether any of the missing names is worth asking for."""
+    return any(not names.is_known_absent(name) for name in missing())
 
 
-def ask_beside(names: OnDemand | None, missing: Callable[[], Sequence[str]]) -> None:
+def ask_beside(names: OnDemand, missing: Callable[[], Sequence[str]]) -> None:
     """Ask for what is missing without waiting: it is of use next time."""
-    if names is not None and is_asking_needed(names, missing):
+    if is_asking_needed(names, missing):
         names.find(missing(), _nothing)
 
 

@@ -68,18 +68,18 @@ class JudgedConnection(Connection):
         self.when_workload_known(lambda: self._when_named(missing, go_on))
 
     def _when_named(self, missing: Callable[[Workload], Sequence[str]], go_on: Callable[[], None]) -> None:
-        context = self.context
-        ask_beside(context.names, partial(missing_caller, context.state, parse_ip(self.src[0])))
+        context, names = self.context, self.context.names
         workload = context.destination_workload(self._local)
-        if context.names is None or workload is None or not is_asking_needed(context.names, partial(missing, workload)):
+        if names is None or workload is None:
+            go_on()
+            return
+        ask_beside(names, partial(missing_caller, context.state, parse_ip(self.src[0])))
+        wanted = partial(missing, workload)
+        if not is_asking_needed(names, wanted):
             go_on()
             return
         held = Held(context.connections, self.cut)
-        ask_for(
-            context.names,
-            partial(missing, workload),
-            lambda: held.go_on(lambda: None if self.is_closed else go_on()),
-        )
+        ask_for(names, wanted, lambda: held.go_on(lambda: None if self.is_closed else go_on()))
 
     def judge(self, policies: PolicySet, verdict: Verdict) -> None:
         """Go on as the first verdict says, or wait for what it misses."""

@@ -122,9 +122,12 @@ class Outbound:
         source = self._find_source(captured)
         if source is None:
             raise self.context.no_source(captured.client)
-        names, destination = self.context.names, parse_ip(captured.destination[0])
-        missing = partial(missing_for_outbound, self.context.state, source, destination)
-        if names is None or not is_asking_needed(names, missing):
+        names = self.context.names
+        if names is None:
+            self._take_way(source, captured)
+            return
+        missing = partial(missing_for_outbound, self.context.state, source, parse_ip(captured.destination[0]))
+        if not is_asking_needed(names, missing):
             self._take_way(source, captured)
             return
         held = self._hold(captured)
