@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import h2.exceptions
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
@@ -43,6 +44,9 @@ PUSH_ORDER = (
     types.AUTHORIZATION,
 )
 """A proxy must know a cluster before a route leads to it (hbone-controlplane 2.8); other types come last."""
+
+GONE = (h2.exceptions.ProtocolError, ConnectionError)
+"""What sending meets when the client has left in that moment: no fault of anybody."""
 
 MOST_TYPES = 32
 """Types that one stream may subscribe to."""
@@ -137,7 +141,10 @@ class Session:
     async def _write(self) -> None:
         while not self._client.is_ending:
             await self._client.woken()
-            await self._push()
+            try:
+                await self._push()
+            except GONE:
+                return
 
     async def _push(self) -> None:
         """Send what is lacking, types in their order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import grpc
@@ -273,6 +274,23 @@ async def test_a_client_that_never_reads_is_cut_off_and_others_are_served(proxy,
         await eventually(lambda: len(discovery.clients) == 1, "the lazy one gone")
         discovery.publish(ADDRESS, PAY)
         assert names(await keen.hears()) == {"pay"}
+
+
+async def test_clients_that_leave_in_the_middle_are_nobodys_fault(proxy, address, caplog):
+    async with Discovery().on(address) as discovery:
+        discovery.publish(ADDRESS, Resource("large", bytes(2 << 20)))
+        for number in range(20):
+            client = proxy(discovery.port)
+            stream = client.delta(ADDRESS)
+            await stream.says(node=node_of())
+            if number % 2:
+                stream.drop()
+            else:
+                await client.channel.close()
+            discovery.publish(ADDRESS, Resource("large", bytes([number]) * (2 << 20)))
+        await eventually(lambda: not len(discovery.clients), "all gone")
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+        assert discovery.count("pilot_total_xds_internal_errors") == 0
 
 
 async def test_at_our_end_streams_end_politely_and_no_new_ones_begin(proxy, address):

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.control_plane import manifests
+from mesh_py.xds.types import ADDRESS
 from tests.interop.callers import talk
 from tests.istiod_py.joined import SERVICE, JoinedMesh, logged, mesh_on
+from tests.support.discovery import GrpcioProxy, node_of
 from tests.support.processes import eventually
 from tests.support.tcp_apps import TcpApp, echo
 from tests.ztunnel_py.worlds import START_SECONDS
@@ -23,6 +26,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
 SECONDS = 120.0
 LIFETIME = 20.0
 CALLERS = 8
+STREAMS, AT_ONCE = 3000, 20
 ISSUED = "citadel_server_success_cert_issuance_count"
 
 
@@ -85,3 +89,34 @@ async def test_edits_and_restarts_for_two_minutes_and_no_connection_fails(tmp_pa
 
         assert await under_load(mesh, coming_and_going) > SECONDS
         assert mesh.starts > 5
+
+
+async def come_and_go(target: str, *, politely: bool) -> None:
+    """One stream for everything, from a client that leaves soon."""
+    proxy = GrpcioProxy(target)
+    stream = proxy.delta(ADDRESS)
+    await stream.says(node=node_of())
+    if politely:
+        await stream.acknowledges()
+        await stream.ends()
+    else:
+        stream.drop()
+    await proxy.channel.close()
+
+
+async def test_clients_come_and_go_by_thousands_and_nothing_of_them_stays(tmp_path: Path) -> None:
+    with mesh_on(tmp_path, "--log", "warn") as mesh, mesh.controlled() as istiod:
+        for name, text in manifests(500):
+            mesh.write(name, text)
+        await eventually(lambda: istiod.count("pilot_workloads") == 502, "all served")
+        held: list[tuple[float, int]] = []
+        for _ in range(STREAMS // AT_ONCE):
+            async with asyncio.TaskGroup() as group:
+                for number in range(AT_ONCE):
+                    group.create_task(come_and_go(f"{istiod.address}:15010", politely=bool(number % 2)))
+            held.append((istiod.count("process_open_fds"), istiod.process.resident_bytes))
+        await eventually(lambda: istiod.page("connections")["totalClients"] == 0, "all gone")
+        warmed_up = held[len(held) // 4]
+        assert istiod.count("process_open_fds") <= warmed_up[0] + 4
+        assert istiod.process.resident_bytes - warmed_up[1] < 24 << 20
+        assert "Traceback" not in istiod.process.output
