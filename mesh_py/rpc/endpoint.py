@@ -41,7 +41,7 @@ class Address:
             raise EndpointError(f"is not host:port ({error})") from error
         if url.scheme not in _DEFAULT_PORTS:
             raise EndpointError(f"has the scheme {url.scheme}: https:// is meant, or no scheme at all")
-        if not host or url.username is not None or url.path.strip("/") or url.query or url.fragment:
+        if not host or port == 0 or url.username is not None or url.path.strip("/") or url.query or url.fragment:
             raise EndpointError("is not host:port, such as istiod.istio-system.svc:15012")
         is_plaintext = url.scheme == "http"
         if is_plaintext and not is_loopback_host(host):

@@ -8,6 +8,7 @@ protocol does not want to read stays in the kernel. Nothing is kept here but the
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 
 ALPN: Final = "h2"
 _BUFFER = 1 << 16
+
+
+class _Scratch(threading.local):
+    """Memory that the links of a thread use in turn: nothing stays in it from one call to the next."""
+
+    def __init__(self) -> None:
+        self.buffer = SharedBuffer(_BUFFER)
+
+
+_scratch = _Scratch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ class TlsLink(asyncio.Protocol):
         self.below: asyncio.Transport
         self._make_above, self._owner, self._check = above, owner, check
         self._limits = limits or LinkLimits()
-        self._buffer = SharedBuffer(_BUFFER)
+        self._buffer = _scratch.buffer
         self._error: BaseException | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.is_closing = False

@@ -1,4 +1,4 @@
-"""A control plane's certificates, and channels to it; every conversation is held on both event loops."""
+"""A control plane's certificates, and channels to it. What touches transports is held on both event loops."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from mesh_py.rpc.channel import ChannelLimits
 
 
+ON_BOTH_LOOPS = ("test_channel", "test_server", "test_tls")
+
+
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return loops if item.path.stem in ON_BOTH_LOOPS else {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

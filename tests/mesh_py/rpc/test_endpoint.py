@@ -35,6 +35,7 @@ def test_an_address(text, address, shown):
     [
         ("", "is not host:port, such as istiod.istio-system.svc:15012"),
         (":15012", "is not host:port, such as"),
+        ("istiod:0", "is not host:port, such as"),
         ("istiod:15012/path", "is not host:port, such as"),
         ("https://user@istiod:15012", "is not host:port, such as"),
         ("istiod:99999", "is not host:port ("),
