@@ -22,7 +22,7 @@ from mesh_py.model.address import parse_ip
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from hbone_py.aio.stream import TcpStream
     from hbone_py.aio.tcp import SocketAddress
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from sidecar_py.context import SidecarContext
     from sidecar_py.serving_connections import Connections
 
-    Take = Callable[[socket.socket, SocketAddress, SocketAddress], None]
+    Serve = Callable[[TcpStream, SocketAddress, SocketAddress], Awaitable[None]]
+    """Serves a connection whose source and destination are known."""
 
 Message = TypeVar("Message")
 
@@ -39,10 +40,10 @@ DEADLINE = 10.0
 
 
 class Socks5:
-    """Accepts SOCKS5 clients and gives their connections to `take`."""
+    """Accepts SOCKS5 clients and gives their connections to `serve`."""
 
-    def __init__(self, context: SidecarContext, connections: Connections, take: Take) -> None:
-        self._context, self._connections, self._take = context, connections, take
+    def __init__(self, context: SidecarContext, connections: Connections, serve: Serve) -> None:
+        self._context, self._connections, self._serve = context, connections, serve
 
     def listen(self, sock: socket.socket) -> Listener:
         """Accept on a bound socket."""
@@ -59,7 +60,7 @@ class Socks5:
             await stream.aclose()
             self._context.access.failed("source", show(client), "an unknown destination", f"socks5: {_why(error)}")
             return
-        self._take(stream.release(), client, destination)
+        await self._serve(stream, client, destination)
 
     async def _understand(self, stream: TcpStream) -> SocketAddress:
         try:
@@ -91,8 +92,8 @@ class Socks5:
 class ProxyProtocol:
     """A listener whose clients say their true source and destination in a PROXY preamble."""
 
-    def __init__(self, context: SidecarContext, connections: Connections, take: Take, reporter: Reporter) -> None:
-        self._context, self._connections, self._take, self._reporter = context, connections, take, reporter
+    def __init__(self, context: SidecarContext, connections: Connections, serve: Serve, reporter: Reporter) -> None:
+        self._context, self._connections, self._serve, self._reporter = context, connections, serve, reporter
 
     def listen(self, sock: socket.socket) -> Listener:
         """Accept on a bound socket (loopback only: anybody who connects may claim any source)."""
@@ -113,7 +114,7 @@ class ProxyProtocol:
             self._context.access.failed(self._reporter, show(client), "an unknown destination", text)
             return
         source = preamble.source if preamble.source and preamble.source[1] else client
-        self._take(stream.release(), canonical(source), canonical(preamble.destination))
+        await self._serve(stream, canonical(source), canonical(preamble.destination))
 
 
 async def _take_message(stream: TcpStream, read: Callable[[bytes], tuple[int, Message] | None]) -> Message:

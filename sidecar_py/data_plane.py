@@ -99,17 +99,17 @@ class DataPlane:
         for name, sock in sockets.items():
             match name:
                 case "outbound" if context.settings.proxy_protocol_capture:
-                    capture = ProxyProtocol(context, connections, self.outbound.take, "source")
+                    capture = ProxyProtocol(context, connections, self.outbound.serve, "source")
                     self.listeners[name] = capture.listen(sock)
                 case "plaintext" if context.settings.proxy_protocol_capture:
-                    capture = ProxyProtocol(context, connections, self.inbound.take, "destination")
+                    capture = ProxyProtocol(context, connections, self.inbound.serve, "destination")
                     self.listeners[name] = capture.listen(sock)
                 case "outbound":
                     self.listeners[name] = Listener(context.reactor, sock, self.outbound.accepted)
                 case "inbound":
                     self.listeners[name] = self.hbone.listen(sock)
                 case "socks5":
-                    self.listeners[name] = Socks5(context, connections, self.outbound.take).listen(sock)
+                    self.listeners[name] = Socks5(context, connections, self.outbound.serve).listen(sock)
                 case _:  # 15006, and the application's own ports
                     self.listeners[name] = Listener(context.reactor, sock, self.inbound.accepted)
 

@@ -82,13 +82,12 @@ class Inbound:
     def accepted(self, sock: socket.socket, client: tuple[str, int]) -> None:
         """A connection that redirection brought."""
         destination, _ = original_destination(sock)
-        self.take(sock, client, destination)
+        self.connections.begin(sock, lambda stream: self.serve(stream, client, destination))
 
-    def take(self, sock: socket.socket, client: tuple[str, int], destination: tuple[str, int]) -> None:
-        """Serve a connection whose destination is known."""
+    async def serve(self, stream: TcpStream, client: tuple[str, int], destination: tuple[str, int]) -> None:
+        """Serve a connection of `client` to `destination`, to its end."""
         local = (parse_ip(destination[0]), destination[1])
-        caller = Caller((parse_ip(client[0]), client[1]), local)
-        self.connections.begin(sock, lambda stream: self._serve(stream, caller))
+        await self._serve(stream, Caller((parse_ip(client[0]), client[1]), local))
 
     async def _serve(self, stream: TcpStream, caller: Caller) -> None:
         try:

@@ -56,17 +56,14 @@ class Outbound:
             # Nobody means this port. Conntrack also answers for sockets that nothing redirected (redirection.md d.5).
             self._refuse(sock, client, destination, SelfCall())
             return
-        self.take(sock, client, destination)
-
-    def take(self, sock: socket.socket, client: SocketAddress, destination: SocketAddress) -> None:
-        """Serve a connection whose destination is known."""
-        self._connections.begin(sock, lambda stream: self._serve(stream, client, destination))
+        self._connections.begin(sock, lambda stream: self.serve(stream, client, destination))
 
     def _refuse(self, sock: socket.socket, client: SocketAddress, local: SocketAddress, error: HboneError) -> None:
         sock.close()
         self._context.access.failed("source", show(client), show(local), str(error))
 
-    async def _serve(self, stream: TcpStream, client: SocketAddress, address: SocketAddress) -> None:
+    async def serve(self, stream: TcpStream, client: SocketAddress, address: SocketAddress) -> None:
+        """Serve a connection of `client` to `address`, to its end."""
         context = self._context
         try:
             meant = context.directory.destination(context.workload, (parse_ip(address[0]), address[1]))

@@ -39,6 +39,11 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def busy(self) -> int:
+        """Clients with a request under way."""
+        return sum(not downstream.is_idle for downstream in self._http)
+
     async def serve(self) -> None:
         """Until cancelled; then every connection is cut."""
         async with asyncio.TaskGroup() as self._tasks:

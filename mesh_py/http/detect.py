@@ -58,8 +58,8 @@ def detect(data: bytes) -> Detection | None:
         return None
     if _REQUEST_LINE(data):
         return HTTP1
-    if len(data) < MOST_BYTES and _MAY_BECOME_ONE(data):
-        return None
+    if _MAY_BECOME_ONE(data):
+        return None if len(data) < MOST_BYTES else HTTP1  # whoever reads it as HTTP will say that it is too long
     return UNKNOWN
 
 

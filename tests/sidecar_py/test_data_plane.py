@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lab_py.apps import httpbin
-from lab_py.apps.caller_record import CallerRecord
-from tests.sidecar_py.sidecars import HOST, PORT, Addresses, SidecarUnderTest, sidecar
+from tests.sidecar_py.applications import web_application
+from tests.sidecar_py.doors import dialled_by_socks
+from tests.sidecar_py.pairs import KINDS, URL, pair
+from tests.sidecar_py.sidecars import HOST, PORT
+from tests.support.processes import eventually
+from tests.support.tcp_apps import Connection, TcpApp, answer_at_end, digest, payload, reset_after, source
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
 
+    from lab_py.apps.caller_record import CallerRecord
+    from tests.sidecar_py.sidecars import Addresses
     from tests.support.certificates import CertificateFiles
 
-URL = f"http://{HOST}:{PORT}"
-KINDS = {"mutual TLS": "mutualTls: true", "HBONE": "protocol: HBONE", "plain TCP": "protocol: TCP"}
 
-
-@contextlib.asynccontextmanager
-async def pair(
-    certificates: Mapping[str, CertificateFiles], kind: str = "mutualTls: true", further: str = "", **flags: str
-) -> AsyncIterator[tuple[SidecarUnderTest, SidecarUnderTest, Addresses]]:
-    """sleep's sidecar, httpbin's in front of the application, and where they are."""
-    at = Addresses()
-    mesh = at.mesh(kind=kind, further=further)
-    inbound = {"CAPTURED_PORTS": str(at.port), "APP_ADDRESS": at.app, "INBOUND_PORT": "15008"}
-    async with (
-        httpbin.serve(at.app, at.port, "httpbin", CallerRecord()),
-        sidecar(mesh, "httpbin", at.httpbin, certificates["httpbin"], **inbound, **flags) as server,
-        sidecar(mesh, "sleep", at.sleep, certificates["sleep"], INBOUND_PORT="0") as client,
-    ):
-        yield client, server, at
+def app(at: Addresses) -> AbstractAsyncContextManager[CallerRecord]:
+    return web_application(at.app, at.port)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_request(certificates: Mapping[str, CertificateFiles], kind: str) -> None:
-    async with pair(certificates, KINDS[kind]) as (client, server, at), client.client() as http:
+    async with pair(certificates, KINDS[kind]) as (client, server, at), app(at), client.client() as http:
         answer = await http.get(f"{URL}/headers")
         assert answer.status_code == 200
         headers = answer.json()["headers"]
@@ -68,7 +60,7 @@ labels: {default/httpbin: {app: httpbin}}
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_policies_judge_requests(certificates: Mapping[str, CertificateFiles], kind: str) -> None:
-    async with pair(certificates, KINDS[kind], DENY) as (client, server, _), client.client() as http:
+    async with pair(certificates, KINDS[kind], DENY) as (client, server, at), app(at), client.client() as http:
         denied = await http.get(f"{URL}/x/../headers")
         assert (denied.status_code, denied.text) == (403, "RBAC: access denied"), [client.lines, server.lines]
         assert (await http.get(f"{URL}/ip")).status_code == 200
@@ -77,9 +69,156 @@ async def test_policies_judge_requests(certificates: Mapping[str, CertificateFil
 
 
 async def test_strict_takes_no_plaintext(certificates: Mapping[str, CertificateFiles]) -> None:
-    async with pair(certificates, INBOUND_MTLS="STRICT") as (client, _, at), client.client() as http:
+    async with pair(certificates, INBOUND_MTLS="STRICT") as (client, _, at), app(at), client.client() as http:
         assert (await http.get(f"{URL}/ip")).status_code == 200
         client.take(at.mesh(kind="protocol: TCP"))
         refused = await http.get(f"{URL}/ip")
         assert refused.status_code == 503
         assert "UC" in client.lines[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_http2_with_prior_knowledge_stays_http2(certificates: Mapping[str, CertificateFiles], kind: str) -> None:
+    """The application of this test speaks HTTP/1 alone, so what the sidecar in front of it says is all there is."""
+    async with pair(certificates, KINDS[kind]) as (client, server, at), app(at):
+        async with client.client(http1=False, http2=True) as http:
+            answer = await http.get(f"{URL}/headers")
+        assert (answer.http_version, answer.status_code) == ("HTTP/2", 502)
+        assert "UPE" in server.lines[0]
+        assert 'HTTP/2" 502' in client.lines[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_connections_are_kept(certificates: Mapping[str, CertificateFiles], kind: str) -> None:
+    async with pair(certificates, KINDS[kind]) as (client, server, at), app(at), client.client() as http:
+        for _ in range(20):
+            assert (await http.get(f"{URL}/ip")).status_code == 200
+        assert len(server.plane.context.http) == 1
+        assert len(client.plane.context.http) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_many_requests_at_once(certificates: Mapping[str, CertificateFiles], kind: str) -> None:
+    async with pair(certificates, KINDS[kind]) as (client, server, at), app(at), client.client() as http:
+        answers = await asyncio.gather(*(http.get(f"{URL}/bytes/20000?seed={seed}") for seed in range(60)))
+        assert {(answer.status_code, len(answer.content)) for answer in answers} == {(200, 20000)}
+        assert len({answer.content for answer in answers}) == 60
+        await eventually(lambda: server.counted("istio_requests_total", response_code="200") == 60, "counted")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_bytes_and_half_close(certificates: Mapping[str, CertificateFiles], kind: str) -> None:
+    data = bytes(4) + payload(2_000_000)
+    async with pair(certificates, KINDS[kind]) as (client, server, at), TcpApp(answer_at_end, at.app, at.port):
+        reader, writer = await dialled_by_socks(client.socks, HOST, PORT)
+        writer.write(data)
+        await writer.drain()
+        writer.write_eof()
+        assert (await reader.read()).decode() == digest(data)
+        writer.close()
+        for side in (client, server):
+            await eventually(lambda: any("connection complete" in line for line in side.lines), "logged")  # noqa: B023
+            assert side.counted("istio_tcp_received_bytes_total") == len(data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_reset_stays_a_reset(certificates: Mapping[str, CertificateFiles], kind: str) -> None:
+    async with pair(certificates, KINDS[kind]) as (client, _, at), TcpApp(reset_after(4), at.app, at.port):
+        reader, writer = await dialled_by_socks(client.socks, HOST, PORT)
+        writer.write(bytes(4))
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_server_that_speaks_first(certificates: Mapping[str, CertificateFiles], kind: str) -> None:
+    quick = {"PROTOCOL_DETECTION_TIMEOUT": "50ms"}
+    running = pair(certificates, KINDS[kind], client_flags=quick, **quick)
+    async with running as (client, _, at), TcpApp(source(b"220 ready\r\n"), at.app, at.port):
+        reader, writer = await dialled_by_socks(client.socks, HOST, PORT)
+        assert await reader.readline() == b"220 ready\r\n"
+        writer.close()
+
+
+async def test_tls_of_the_application_passes_through(certificates: Mapping[str, CertificateFiles]) -> None:
+    """PERMISSIVE: what is not Istio's is the application's own."""
+    files = certificates["httpbin"]
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(files.chain, files.key)
+    ours = ssl.create_default_context(cafile=str(files.roots))
+    ours.check_hostname = False
+
+    async def answer(connection: Connection) -> None:
+        await connection.receive()
+        await connection.send(b"behind TLS")
+
+    async with pair(certificates) as (client, _, at), TcpApp(answer, at.app, at.port, tls=theirs):
+        _, writer = await dialled_by_socks(client.socks, HOST, PORT)
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        loop = asyncio.get_running_loop()
+        transport = await loop.start_tls(writer.transport, protocol, ours, server_hostname=HOST)
+        assert transport is not None
+        protocol.connection_made(transport)
+        transport.write(b"hello")
+        assert await reader.readexactly(10) == b"behind TLS"
+        transport.abort()
+
+
+async def test_nobody_the_mesh_knows(certificates: Mapping[str, CertificateFiles]) -> None:
+    async with pair(certificates) as (client, _, at), app(at), client.client() as http:
+        answer = await http.get(f"http://{at.app}:{at.port}/ip")
+        assert (answer.status_code, answer.json()) == (200, {"origin": at.sleep})
+        assert "PassthroughCluster" in client.lines[0]
+
+
+async def test_registry_only(certificates: Mapping[str, CertificateFiles]) -> None:
+    only = {"OUTBOUND_TRAFFIC_POLICY": "REGISTRY_ONLY"}
+    async with pair(certificates, client_flags=only) as (client, _, at), app(at), client.client() as http:
+        assert (await http.get(f"http://{at.app}:{at.port}/ip")).status_code == 502
+        assert "BlackHoleCluster" in client.lines[0]
+        assert (await http.get(f"{URL}/ip")).status_code == 200
+        reader, writer = await dialled_by_socks(client.socks, at.app, at.port)
+        writer.write(bytes(4))
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+
+
+async def test_strict_mutual_tls_knows_whom_it_calls(certificates: Mapping[str, CertificateFiles]) -> None:
+    """The sidecar at httpbin's address is somebody else's."""
+    wrong = {**certificates, "httpbin": certificates["other"]}
+    async with pair(wrong) as (client, _, at), app(at), client.client() as http:
+        answer = await http.get(f"{URL}/ip")
+        assert answer.status_code == 503
+        assert "UF" in client.lines[0]
+        assert "did_not_present_the_expected_SAN" in client.lines[0]
+
+
+async def test_a_stranger_is_not_let_in(certificates: Mapping[str, CertificateFiles]) -> None:
+    alien = {**certificates, "sleep": certificates["alien"]}
+    async with pair(alien) as (client, server, at), app(at) as record, client.client() as http:
+        assert (await http.get(f"{URL}/ip")).status_code == 503
+        await eventually(lambda: any("trustdomain" in line for line in server.lines), "refused")
+        assert record.calls("") == []
+
+
+async def test_an_edit_takes_effect_at_once(certificates: Mapping[str, CertificateFiles]) -> None:
+    async with pair(certificates) as (client, server, at), app(at), client.client() as http:
+        assert (await http.get(f"{URL}/headers")).status_code == 200
+        server.take(at.mesh(further=DENY))
+        assert (await http.get(f"{URL}/headers")).status_code == 403
+        server.take(at.mesh())
+        assert (await http.get(f"{URL}/headers")).status_code == 200
+
+
+async def test_a_drain_lets_requests_end(certificates: Mapping[str, CertificateFiles]) -> None:
+    async with pair(certificates) as (client, server, at), app(at), client.client() as http:
+        begin = asyncio.get_running_loop().create_task
+        slow = begin(http.get(f"{URL}/delay/0.3"))
+        await eventually(lambda: server.plane.connections.busy > 0, "under way")
+        drained = begin(server.plane.drain(5.0))
+        assert (await slow).status_code == 200
+        assert await drained
+        assert (await http.get(f"{URL}/ip")).status_code == 503

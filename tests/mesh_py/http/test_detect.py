@@ -31,7 +31,7 @@ from mesh_py.http.detect import HTTP1, HTTP2, MOST_BYTES, UNKNOWN, Detection, Pr
         pytest.param(b"GET / HTTP/1.1\n", UNKNOWN, id="bare line feed"),
         pytest.param(b"GET / HTTP/3", UNKNOWN, id="another version"),
         pytest.param(b"\x00\x00\x00\x08", UNKNOWN, id="binary"),
-        pytest.param(b"GET /" + b"a" * MOST_BYTES, UNKNOWN, id="a line without end"),
+        pytest.param(b"GET /" + b"a" * MOST_BYTES, HTTP1, id="a line without end"),
         pytest.param(b"\x16\x03\x01", None, id="a record's first bytes"),
         pytest.param(b"\x16\x03\x01\x00\x05\x02", UNKNOWN, id="another handshake message"),
         pytest.param(b"\x16\x02", UNKNOWN, id="no TLS version"),
