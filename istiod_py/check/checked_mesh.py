@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from istiod_py.ambient.build import build
 from istiod_py.ambient.participation import DataPlane, data_plane_of
+from istiod_py.ambient.vocabulary import GATEWAY_NAME
 from istiod_py.ambient.waypoints import Waypoints
 from mesh_py.manifests.objects import labels_of
 
@@ -103,14 +104,14 @@ class CheckedMesh:
         """Whether any pod has a sidecar."""
         return any(self.data_plane(pod) is DataPlane.SIDECAR for pod in self.manifests.pods)
 
+    def is_outside(self, pod: Pod) -> bool:
+        """Whether a pod has no proxy and is no gateway or waypoint itself."""
+        return self.data_plane(pod) is DataPlane.NONE and GATEWAY_NAME not in pod.metadata.labels
+
     @cached_property
     def outside(self) -> Sequence[Pod]:
-        """Pods that have no proxy and are none: what they send is plaintext."""
-        return [
-            pod
-            for pod in self.manifests.pods
-            if self.data_plane(pod) is DataPlane.NONE and self.waypoints.instance(pod.metadata) is None
-        ]
+        """Pods that have no proxy and are none: what they send is plaintext, and nobody guards them."""
+        return [pod for pod in self.manifests.pods if self.is_outside(pod)]
 
     @cached_property
     def accounts(self) -> Mapping[str, set[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from istiod_py.ambient.participation import DataPlane
 from istiod_py.check import codes
 from istiod_py.check.nearest import nearest_label, text_of
 from mesh_py.manifests.core import Pod
@@ -82,7 +81,7 @@ def _plain_clients(one: PeerAuthentication, pods: Sequence[Pod], mesh: CheckedMe
     if one.mtls is not MutualTls.STRICT:
         return
     strict = {pod.metadata.key for pod in pods}
-    guarded = any(mesh.data_plane(pod) is not DataPlane.NONE for pod in pods)
+    guarded = not all(mesh.is_outside(pod) for pod in pods)
     plain = [pod for pod in mesh.outside if pod.metadata.key not in strict]
     if guarded and plain:
         what = f"{_subject(one)} requires mutual TLS, which {len(plain)} pods without a proxy cannot speak"

@@ -84,11 +84,7 @@ def _has_node_proxy(workload: Pod | WorkloadEntry, mesh: CheckedMesh) -> bool:
 
 
 def _has_no_proxy(workload: Pod | WorkloadEntry, mesh: CheckedMesh) -> bool:
-    return (
-        isinstance(workload, Pod)
-        and mesh.data_plane(workload) is DataPlane.NONE
-        and mesh.waypoints.instance(workload.metadata) is None
-    )
+    return isinstance(workload, Pod) and mesh.is_outside(workload)
 
 
 def _subject(policy: AuthorizationPolicy | RequestAuthentication) -> str:

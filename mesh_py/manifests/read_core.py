@@ -17,7 +17,6 @@ from mesh_py.discovery.yaml_reader import (
     integer,
     list_of,
     pairs,
-    parsed,
     port,
     scalar,
 )
@@ -364,7 +363,7 @@ _CONTAINER_PORT = {
 }
 _SERVICE_PORT = {
     "port": Field(port, "port", required=True),
-    "name": Field(parsed(str, "text"), "name"),
+    "name": Field(scalar, "name"),
     "targetPort": Field(_target_port, "target_port"),
     "protocol": Field(word("TCP", "UDP", "SCTP"), "protocol"),
     "appProtocol": Field(scalar, "app_protocol"),

@@ -41,7 +41,7 @@ class GatewayKinds:
     def gateway(self) -> Kind:
         """A Gateway."""
         read = self._reader
-        listener = read.placed(_listener, Schema("listener", self._listener_fields()))
+        listener = read.placed(Listener, Schema("listener", self._listener_fields()))
         address = Schema("address", {"type": Field(scalar, "type"), "value": Field(text_not_empty, "value", True)})
         addresses = read.each(read.record(_address, address))
         infrastructure = Schema(
@@ -78,7 +78,7 @@ class GatewayKinds:
             "from": Field(_some(read.each(read.record(Granted, from_))), "from_", required=True),
             "to": Field(_some(read.each(read.record(Granted, to))), "to", required=True),
         }
-        return Kind(_reference_grant, {"spec": required_part(read, "the spec of a ReferenceGrant", spec)})
+        return Kind(ReferenceGrant, {"spec": required_part(read, "the spec of a ReferenceGrant", spec)})
 
     def _listener_fields(self) -> dict[str, Field]:
         read = self._reader
@@ -117,10 +117,6 @@ def _some(decode: Callable[[yaml.Node], tuple[Any, ...]]) -> Callable[[yaml.Node
     return decode_list
 
 
-def _listener(**fields: Any) -> Listener:
-    return Listener(**fields)
-
-
 def _address(value: str, type: str = "IPAddress") -> GatewayAddressValue:
     if type == "IPAddress":
         try:
@@ -144,7 +140,3 @@ def _allowed_routes(namespaces: Parts | None = None, kinds: tuple[str, ...] = ()
 
 def _gateway(metadata: Metadata, infrastructure: Parts | None = None, **fields: Any) -> Gateway:
     return Gateway(metadata, **fields, **(infrastructure or {}))
-
-
-def _reference_grant(metadata: Metadata, **fields: Any) -> ReferenceGrant:
-    return ReferenceGrant(metadata, **fields)

@@ -77,6 +77,12 @@ def policy(spec: str, namespace: str = "shop", kind: str = "AuthorizationPolicy"
             id="nobody enforces it",
         ),
         pytest.param(
+            policy("{selector: {matchLabels: {app: old}}, rules: [{}]}", namespace="plain")
+            + PLAIN.replace("{app: old}", "{app: old, gateway.networking.k8s.io/gateway-name: front}"),
+            [],
+            id="a gateway is a proxy itself",
+        ),
+        pytest.param(
             policy("{jwtRules: [{issuer: a}]}", kind="RequestAuthentication"),
             [
                 "1:1: warning HM317: RequestAuthentication shop/p is for workloads behind node proxies, which do not "

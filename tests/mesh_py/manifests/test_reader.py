@@ -389,7 +389,27 @@ KEYS = [
     "filters",
     "items",
 ]
-MARKS = ["{", "}", "[", "]", "'", '"', "!t", "*x", "&x", "- ", ": ", "\n", "  ", "---\n", "~", "80", "List", "v1"]
+MARKS = [
+    "{",
+    "}",
+    "[",
+    "]",
+    "'",
+    '"',
+    "!t",
+    "*x",
+    "&x",
+    "- ",
+    ": ",
+    "\n",
+    "  ",
+    "<<: ",
+    "---\n",
+    "~",
+    "80",
+    "List",
+    "v1",
+]
 WORDS = st.sampled_from([*KEYS, *MARKS, *KINDS, "security.istio.io/v1", "gateway.networking.k8s.io/v1"])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
