@@ -13,7 +13,7 @@ SOURCES = $(wildcard *_py certs tests benchmarks)
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 
-.PHONY: help run dev lint format test soak bench certs system-deps clean
+.PHONY: help run dev lint format test soak bench certs proto system-deps clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ bench: $(STAMPS)/bench ## measure beside the real Envoy: table, JSON and plots (
 
 certs: $(STAMPS)/runtime ## a root and SPIFFE certificates in certs/out (ARGS='shop/cart', ...)
 	@$(BIN)/python certs/make_certs.py $(ARGS)
+
+proto: $(STAMPS)/dev ## message classes from mesh_py/xds/proto/*.proto
+	$(BIN)/python -m mesh_py.xds.generate
 
 system-deps: ## system packages that tests, lab and benchmarks use (apt as root; otherwise prints the list)
 	@.ci/system-deps
