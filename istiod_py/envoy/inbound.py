@@ -58,7 +58,7 @@ def virtual_inbound(mesh: EnvoyMesh, node: EnvoyNode) -> Json:
             "filters": [tcp_proxy(names.BLACK_HOLE, names.BLACK_HOLE)],
         }
     ]
-    peers = mesh.peer_modes.levels(node.namespace, node.labels).resolve()
+    peers = mesh.peer_modes.levels(node.namespace, mesh.labels_of_proxy(node)).resolve()
     for port in _ports(mesh, node, peers.ports):
         chains += _captured_chains(mesh, port, peers.mode if port.number is None else peers.at(port.number))
     return {

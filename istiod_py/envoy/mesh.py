@@ -133,6 +133,13 @@ class EnvoyMesh:
         trust_domain = workload.trust_domain or self.trust_domains[0]
         return str(SpiffeId.of(trust_domain, workload.namespace, workload.service_account or "default"))
 
+    def labels_of_proxy(self, node: EnvoyNode) -> Labels:
+        """What selectors see of a proxy's pod: its manifest, which changes, before what the proxy said when it came."""
+        workload = self.workload_at(node.ip)
+        is_known = workload is not None and (workload.namespace, workload.name) == (node.namespace, node.name)
+        found = self._manifest(workload) if workload is not None and is_known else None
+        return node.labels if workload is None or found is None else self.labels(workload)
+
     def takes_mutual_tls(self, place: Place) -> bool:
         """Whether a place takes mutual TLS between sidecars: a sidecar is there, and the port has not opted out."""
         workload = place.workload

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 def policies_of_sidecar(mesh: EnvoyMesh, node: EnvoyNode) -> Sequence[AuthorizationPolicy]:
     """Those of its namespace and of the root namespace that select it."""
+    labels = mesh.labels_of_proxy(node)
     return _in_order(
         one
         for one in mesh.manifests.authorization_policies
         if not one.target_refs
         and one.metadata.namespace in (node.namespace, mesh.config.root_namespace)
-        and (not one.selector or has_labels(node.labels, one.selector))
+        and (not one.selector or has_labels(labels, one.selector))
     )
 
 

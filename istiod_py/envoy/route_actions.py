@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from mesh_py.manifests.route_filters import HeaderChanges, PathModifier, RouteFilter
     from mesh_py.manifests.routes import HTTPRouteMatch, HTTPRouteRule, Retry, WeightedBackend
 
-ClusterOfReference = "Callable[[BackendReference], str]"
-
 NO_BACKEND: Json = {"direct_response": {"status": 500}}
 """A rule that leads nowhere, by the Gateway API; and one whose filter we do not know: never without it."""
 

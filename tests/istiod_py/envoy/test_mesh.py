@@ -19,7 +19,7 @@ from mesh_py.model.workload import (
     NetworkMode,
     TunnelProtocol,
 )
-from tests.istiod_py.envoy.meshes import ECHO, echo_pod, echo_service, mesh, peer_authentication, waypoint
+from tests.istiod_py.envoy.meshes import ECHO, echo_pod, echo_service, mesh, peer_authentication, sidecar, waypoint
 from tests.support import world
 
 UNHEALTHY = HealthStatus.UNHEALTHY
@@ -154,3 +154,23 @@ def test_a_port_has_the_name_of_its_manifest() -> None:
     told = mesh(echo_service(), written)
     [service] = told.services.values()
     assert (told.port_name(service, 80), told.port_name(service, 81)) == ("web", "")
+
+
+@pytest.mark.parametrize(
+    ("pods", "expected"),
+    [
+        pytest.param((), {"app": "said"}, id="nobody knows better"),
+        pytest.param((Pod(Metadata("client", "default", {"app": "written"})),), {"app": "written"}, id="its manifest"),
+        pytest.param((Pod(Metadata("client", "default")),), {}, id="a manifest without any"),
+        pytest.param((Pod(Metadata("other", "default", {"app": "other"})),), {"app": "said"}, id="another pod's"),
+    ],
+)
+def test_a_proxys_labels_are_those_of_its_manifest(pods: tuple[Pod, ...], expected: dict[str, str]) -> None:
+    own = world.workload("client", "10.1.0.1")
+    assert mesh(own, *pods).labels_of_proxy(sidecar(labels={"app": "said"})) == expected
+
+
+def test_a_proxy_at_the_address_of_another_pod_is_what_it_said() -> None:
+    other = world.workload("other", "10.1.0.1")
+    told = mesh(other, Pod(Metadata("other", "default", {"app": "other"})))
+    assert told.labels_of_proxy(sidecar(labels={"app": "said"})) == {"app": "said"}

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +27,6 @@ from tests.support.require import require_envoy, require_netns, require_tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = [pytest.mark.interop, pytest.mark.lab, pytest.mark.privileged]
 
@@ -47,8 +47,10 @@ class Namespace:
         self._folder = folder
         self._running = running
         self._holder = self._started([require_tool("unshare"), "--net", require_tool("sleep"), "120"], "holder")
-        self._holder.wait_until(lambda: self.run("ip", "link", "set", "lo", "up").returncode == 0, "a namespace")
+        # Until it has left ours, everything done "in it" would be done to this machine.
+        self._holder.wait_until(self._is_apart, "in a namespace of its own")
         for command in (
+            ("ip", "link", "set", "lo", "up"),
             ("ip", "addr", "add", f"{CLIENT}/32", "dev", "lo"),
             ("ip", "addr", "add", f"{SERVER}/32", "dev", "lo"),
             ("ip", "route", "add", "default", "dev", "lo"),
@@ -76,6 +78,10 @@ class Namespace:
         """The body of an answer to somebody of a group."""
         setpriv = ("setpriv", "--regid", group, "--clear-groups")
         return self.run(*setpriv, require_tool("curl"), "-s", "--max-time", "10", url).stdout
+
+    def _is_apart(self) -> bool:
+        own, its = (Path(f"/proc/{process}/ns/net").readlink() for process in ("self", self._holder.pid))
+        return own != its
 
     def _started(self, command: list[str], name: str) -> PeerProcess:
         process = PeerProcess(command, self._folder / f"{name}.log")
