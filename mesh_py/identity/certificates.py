@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import datetime
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from hbone_py.tls.context import TlsContext, TlsSettings
     from hbone_py.tls.credentials import Credentials
     from mesh_py.identity.sources import Clock
+
+log = logging.getLogger(__name__)
 
 SHORTEST_RENEWAL = datetime.timedelta(seconds=1)
 """However short a certificate lives, its identity is asked for no more often."""
@@ -179,10 +182,13 @@ class Certificates(abc.ABC):
 
 
 def tell_waiters(entry: Entry) -> None:
-    """Each of them once."""
+    """Each of them once; one that breaks must not keep the others waiting, nor end the renewal of certificates."""
     waiters, entry.waiters = entry.waiters, []
     for answered in waiters:
-        answered()
+        try:
+            answered()
+        except Exception:
+            log.exception("! somebody who waited for the certificate of %s: unexpected error", entry.identity)
 
 
 def expired(ends: datetime.datetime) -> str:
