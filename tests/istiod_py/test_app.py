@@ -26,7 +26,8 @@ from mesh_py.xds.proxy_config_intake import ProxyConfigIntake
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION, PROXY_CONFIG, SECRET
 from tests.support.discovery import SIDECAR_ID, GrpcioProxy, names, node_of
 from tests.support.istiod import Istiod, start_istiod
-from tests.support.processes import eventually, loopback_address
+from tests.support.processes import eventually, loopback_address, run_tool
+from tests.support.require import require_tool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -190,6 +191,27 @@ async def test_pages_tell_who_is_connected(istiod: Istiod, joined: GrpcioProxy) 
     assert client["metadata"] == {"NODE_NAME": "node-a"}
     [dump] = istiod.page("config_dump?proxyID=ztunnel-x.istio-system")
     assert CART_NAME in dump["resources"][ADDRESS]
+
+
+@pytest.mark.parametrize(
+    ("flags", "verdict"),
+    [
+        pytest.param(["-verify_hostname", "istiod.istio-system.svc"], "Verification: OK", id="by name"),
+        pytest.param(["-verify_ip", "{address}"], "Verification: OK", id="by address"),
+        pytest.param(["-verify_hostname", "elsewhere.example"], "hostname mismatch", id="not by any name"),
+        pytest.param(["-tls1_2"], "alert", id="no TLS 1.2"),
+        pytest.param(["-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"], "alert", id="no ChaCha20"),
+    ],
+)
+async def test_openssl_knows_15012_by_its_certificate(istiod: Istiod, flags: list[str], verdict: str) -> None:
+    given = [flag.format(address=istiod.address) for flag in flags]
+    target = ["-connect", f"{istiod.address}:15012", "-CAfile", str(istiod.roots), "-alpn", "h2", "-brief"]
+    done = await run_tool(require_tool("openssl"), "s_client", *target, "-verify_return_error", *given)
+    shown = (done.stdout + done.stderr).decode()
+    assert verdict in shown
+    if verdict == "Verification: OK":
+        assert "Protocol version: TLSv1.3" in shown
+        assert "Ciphersuite: TLS_AES_256_GCM_SHA384" in shown
 
 
 def test_what_it_prints_at_first_leads_a_node_proxy_in(istiod: Istiod) -> None:
