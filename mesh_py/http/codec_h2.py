@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from h2.settings import SettingCodes
-
-from hbone_py.errors import ErrorCode, code_name
+from hbone_py import frames
+from hbone_py.errors import ErrorCode, RemoteProtocolError, code_name
 from mesh_py.http import h2_heads
 from mesh_py.http.errors import (
     BadMessage,
@@ -19,15 +18,20 @@ from mesh_py.http.errors import (
     UpstreamReset,
 )
 from mesh_py.http.events import InterimReceived, PeerLeaving, RequestReceived, ResponseReceived, StreamFailed
-from mesh_py.http.h2_connection import DEFAULT_LIMITS, H2Connection, H2Stream
+from mesh_py.http.h2_connection import H2Connection
+from mesh_py.http.h2_control import ENABLE_CONNECT_PROTOCOL
+from mesh_py.http.h2_sending import DEFAULT_LIMITS
+from mesh_py.http.h2_stream import H2Stream
+from mesh_py.http.messages import has_no_body
 from mesh_py.http.websocket import CONNECT_ACCEPTED, for_h1, from_h1
 
 if TYPE_CHECKING:
-    from h2 import events as h2_events
-
-    from mesh_py.http.h2_frames import GoAway
+    from mesh_py.http.h2_heads import RawFields
     from mesh_py.http.limits import Limits
     from mesh_py.http.messages import HttpRequest, HttpResponse
+
+_ASSUMED_STREAMS = 100
+"""What a server takes at once before it has said so."""
 
 
 class H2Server(H2Connection):
@@ -48,7 +52,7 @@ class H2Server(H2Connection):
         """A 1xx before the response."""
         state = self._streams.get(stream)
         if state is not None and not state.head_out:
-            self._engine.send_headers(stream, h2_heads.write_response(response))
+            self._send_head(stream, h2_heads.write_response(response), ended=False)
 
     def send_response(self, stream: int, response: HttpResponse, *, ended: bool) -> None:
         """The response's head.
@@ -61,7 +65,7 @@ class H2Server(H2Connection):
             return
         fields = h2_heads.write_response(response)
         state.head_out = True
-        self._engine.send_headers(stream, fields, end_stream=ended)
+        self._send_head(stream, fields, ended=ended)
         if ended:
             self._outgoing_ended(stream, state)
 
@@ -71,47 +75,60 @@ class H2Server(H2Connection):
             # The answer is complete and nobody reads the rest of the request (RFC 9113 8.1).
             self.reset(stream, ErrorCode.NO_ERROR)
 
-    def _on_head(self, event: h2_events.RequestReceived | h2_events.ResponseReceived) -> None:
-        stream = event.stream_id
+    def _on_new_head(self, stream: int, fields: RawFields, *, ended: bool) -> None:
+        if stream % 2 == 0:
+            raise RemoteProtocolError(f"a request on stream {stream}, which is no client's")
+        if stream <= self._highest:
+            self._count_idle_frame()  # of a request that was given up
+            return
+        self._highest = stream
         self._idle_frames = 0
         if len(self._streams) >= self._limits.streams:
-            self._reset_engine_stream(stream, ErrorCode.REFUSED_STREAM)
+            self._out.append(frames.rst_stream(stream, ErrorCode.REFUSED_STREAM))
             self._count_reset()
             return
         try:
-            request = h2_heads.read_request(event.headers, self._limits)
+            state = self._read_request(fields, ended=ended)
         except BadMessage as error:
             self._refuse_stream(stream, error)
             return
-        state = self._streams[stream] = H2Stream(for_h1(request))
-        ended = event.stream_ended is not None
-        state.ended_in = ended
+        self._streams[stream] = state
         self._events.append(RequestReceived(stream, state.request, ended))
 
-    def _on_reset(self, event: h2_events.StreamReset) -> None:
-        state = self._streams.pop(event.stream_id, None)
-        if state is None:
-            return
-        reason = f"the client reset its stream: {code_name(int(event.error_code))}"
-        self._events.append(StreamFailed(event.stream_id, DownstreamGone(reason)))
+    def _read_request(self, fields: RawFields, *, ended: bool) -> H2Stream:
+        request = for_h1(h2_heads.read_request(fields, self._limits))
+        state = H2Stream(request, self._limits.stream_window, self._peer_window())
+        state.head_in = True
+        state.expect(request.headers)
+        if ended:
+            state.end_in()
+        return state
+
+    def _on_head(self, stream: int, state: H2Stream, fields: RawFields, *, ended: bool) -> None:
+        """Never: a request's stream begins with its head."""
+
+    def _on_reset(self, stream: int, state: H2Stream, code: int) -> None:
+        self._drop(stream)
+        self._events.append(StreamFailed(stream, DownstreamGone(f"the client reset its stream: {code_name(code)}")))
         self._count_reset()
-        self._close_if_drained()
 
     def _count_reset(self) -> None:
         self._resets += 1
         if self._resets > self._limits.resets:
-            self._give_up(f"{self._resets} requests taken back before their answer")
+            reason = f"{self._resets} requests taken back before their answer"
+            raise RemoteProtocolError(reason, ErrorCode.ENHANCE_YOUR_CALM)
 
-    def _refuse_stream(self, stream: int, error: BadMessage) -> None:
-        if self._streams.pop(stream, None) is not None:
+    def _refuse_stream(self, stream: int, error: BadMessage, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> None:
+        if self._drop(stream):
             self._events.append(StreamFailed(stream, error))
         elif isinstance(error, HeadTooLarge):
-            self._engine.send_headers(stream, [(b":status", b"%d" % error.answer)], end_stream=True)
-        self._reset_engine_stream(stream, ErrorCode.PROTOCOL_ERROR)
+            self._send_head(stream, [(b":status", b"%d" % error.answer)], ended=True)
+            code = ErrorCode.NO_ERROR
+        self._out.append(frames.rst_stream(stream, code))
         self._count_reset()
 
-    def _handle_goaway(self, goaway: GoAway) -> None:
-        self._events.append(PeerLeaving(goaway.last_stream, code_name(goaway.code)))
+    def _peer_leaves(self, last_stream: int, reason: str) -> None:
+        self._events.append(PeerLeaving(last_stream, reason))
 
     def _gone(self) -> HttpError:
         return DownstreamGone("the client closed its connection")
@@ -137,13 +154,14 @@ class H2Client(H2Connection):
             not self._draining
             and not self.is_closing
             and self._last_stream is None
-            and len(self._streams) < self._engine.remote_settings.max_concurrent_streams
+            and len(self._streams) < self._peer.get(frames.MAX_CONCURRENT_STREAMS, _ASSUMED_STREAMS)
+            and self._highest < frames.MAX_STREAM_ID - 1
         )
 
     @property
     def can_upgrade(self) -> bool:
         """Whether the server takes RFC 8441's CONNECT (WebSocket)."""
-        return self._engine.remote_settings.get(SettingCodes.ENABLE_CONNECT_PROTOCOL, 0) == 1
+        return self._peer.get(ENABLE_CONNECT_PROTOCOL, 0) == 1
 
     def send_request(self, request: HttpRequest, *, ended: bool) -> int:
         """The request's head, and the number of its stream.
@@ -153,9 +171,9 @@ class H2Client(H2Connection):
         """
         assert self.can_open, "the connection takes no more requests"
         fields = h2_heads.write_request(from_h1(request))
-        stream = self._engine.get_next_available_stream_id()
-        self._engine.send_headers(stream, fields, end_stream=ended)
-        state = self._streams[stream] = H2Stream(request)
+        stream = self._highest = self._highest + 2 if self._highest else 1
+        self._send_head(stream, fields, ended=ended)
+        state = self._streams[stream] = H2Stream(request, self._limits.stream_window, self._peer_window())
         state.head_out = True
         state.ended_out = ended
         return stream
@@ -165,74 +183,79 @@ class H2Client(H2Connection):
         self._draining = True
         self._close_if_drained()
 
-    def _on_head(self, event: h2_events.RequestReceived | h2_events.ResponseReceived) -> None:
-        state = self._streams.get(event.stream_id)
-        if state is None:
+    def _on_new_head(self, stream: int, fields: RawFields, *, ended: bool) -> None:
+        self._check_not_idle(stream, "HEADERS")
+        self._count_idle_frame()  # of a request that was given up
+
+    def _on_head(self, stream: int, state: H2Stream, fields: RawFields, *, ended: bool) -> None:
+        try:
+            response = self._read_response(state, fields, ended=ended)
+        except BadMessage as error:
+            self._refuse_stream(stream, error)
             return
-        response = self._read(event)
-        if response is None:
+        if response.is_interim:
+            self._count_idle_frame()
+            self._events.append(InterimReceived(stream, response))
             return
+        self._idle_frames = 0
+        self._events.append(ResponseReceived(stream, response, ended))
+        if ended:
+            self._incoming_ended(stream, state)
+
+    def _read_response(self, state: H2Stream, fields: RawFields, *, ended: bool) -> HttpResponse:
+        response = h2_heads.read_response(fields, self._limits)
+        if response.is_interim:
+            if ended:
+                raise BadMessage("an interim response that ends its stream")
+            return response
         state.head_in = True
         if state.request.protocol and response.status == CONNECT_ACCEPTED:
             response.status = 101
-        ended = event.stream_ended is not None
-        self._events.append(ResponseReceived(event.stream_id, response, ended))
+        elif not has_no_body(response.status, state.request.method):
+            state.expect(response.headers)
         if ended:
-            self._incoming_ended(event.stream_id, state)
+            state.end_in()
+        return response
 
-    def _on_interim(self, event: h2_events.InformationalResponseReceived) -> None:
-        self._count_idle_frame()
-        response = self._read(event) if event.stream_id in self._streams else None
-        if response is not None:
-            self._events.append(InterimReceived(event.stream_id, response))
-
-    def _read(
-        self, event: h2_events.RequestReceived | h2_events.ResponseReceived | h2_events.InformationalResponseReceived
-    ) -> HttpResponse | None:
-        try:
-            return h2_heads.read_response(event.headers, self._limits)
-        except BadMessage as error:
-            self._refuse_stream(event.stream_id, error)
-            return None
-
-    def _on_reset(self, event: h2_events.StreamReset) -> None:
-        state = self._streams.get(event.stream_id)
-        if state is None:
-            return
-        code = int(event.error_code)
-        if state.ended_in:  # the answer is whole; the server wants no more of the request
-            state.ended_out = True
-        elif code == ErrorCode.REFUSED_STREAM:
-            self._events.append(StreamFailed(event.stream_id, UpstreamRefused("upstream refused the stream")))
+    def _on_reset(self, stream: int, state: H2Stream, code: int) -> None:
+        self._drop(stream)
+        if state.ended_in:
+            return  # the answer is whole; the server wants no more of the request
+        if code == ErrorCode.REFUSED_STREAM:
+            self._events.append(StreamFailed(stream, UpstreamRefused("upstream refused the stream")))
         else:
             reason = f"upstream reset the stream: {code_name(code)}"
-            self._events.append(StreamFailed(event.stream_id, UpstreamRemoteReset(reason)))
-        self._streams.pop(event.stream_id, None)
-        self._close_if_drained()
+            self._events.append(StreamFailed(stream, UpstreamRemoteReset(reason)))
+        self._close_if_left()
 
-    def _incoming_ended(self, stream: int, state: H2Stream) -> None:
-        super()._incoming_ended(stream, state)
-        if self._last_stream is not None:
-            self._close_if_left()
+    def _finish(self, stream: int, state: H2Stream) -> None:
+        super()._finish(stream, state)
+        self._close_if_left()
 
-    def _refuse_stream(self, stream: int, error: BadMessage) -> None:
-        if self._streams.pop(stream, None) is not None:
+    def _refuse_stream(self, stream: int, error: BadMessage, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> None:
+        if self._drop(stream):
             self._events.append(StreamFailed(stream, UpstreamBadMessage(str(error))))
-        self._reset_engine_stream(stream, ErrorCode.PROTOCOL_ERROR)
+        self._out.append(frames.rst_stream(stream, code))
+        self._close_if_left()
 
-    def _handle_goaway(self, goaway: GoAway) -> None:
+    def _peer_leaves(self, last_stream: int, reason: str) -> None:
         """Streams above the last one were never looked at; those below go on unless the code says otherwise."""
-        self._last_stream = goaway.last_stream
-        refused = UpstreamRefused(f"upstream is leaving: {code_name(goaway.code)}")
-        for stream in [stream for stream in self._streams if stream > goaway.last_stream]:
-            del self._streams[stream]
+        self._last_stream = last_stream
+        refused = UpstreamRefused(f"upstream is leaving: {reason}")
+        for stream in [stream for stream in self._streams if stream > last_stream]:
+            self._drop(stream)
             self._events.append(StreamFailed(stream, refused))
-        self._events.append(PeerLeaving(goaway.last_stream, code_name(goaway.code)))
+        self._events.append(PeerLeaving(last_stream, reason))
         self._close_if_left()
 
     def _close_if_left(self) -> None:
-        if not self._streams:
+        if self._last_stream is not None and not self._streams:
             self.is_closing = True
+
+    def _fail_streams(self, error: HttpError) -> None:
+        for stream in [stream for stream, state in self._streams.items() if state.ended_in]:
+            del self._streams[stream]  # its answer is whole
+        super()._fail_streams(error)
 
     def _gone(self) -> HttpError:
         return UpstreamReset("upstream closed the connection")

@@ -339,7 +339,7 @@ def _absolute(target: str, host: str) -> tuple[str, str, str]:
 
 def _protocol(method: str, facts: _Facts) -> str:
     """The protocol of an upgrade we carry out: WebSocket. Any other offer is passed over (RFC 9110 7.8)."""
-    if not facts.upgrade or method != "GET":
+    if not facts.upgrade or method != "GET" or facts.version == "HTTP/1.0":
         return ""
     if "websocket" not in _tokens(facts.upgrade):
         return ""

@@ -36,7 +36,7 @@ class PlainEncoder(Encoder):
 
     def encode(self, headers: Any, huffman: bool = True) -> bytes:
         """The block of these fields; in front of it, once, a change of the table's size that the peer asked for."""
-        start = super().encode([]) if self.header_table.resized else b""
+        start = self._encode_table_size_change() if self.table_size_changes else b""
         known = _ENCODED
         return start + b"".join([known.get(field) or _encode_field(field) for field in headers])
 

@@ -127,7 +127,7 @@ def _split(raw: RawFields, allowed: frozenset[str], limits: Limits) -> tuple[dic
     if size > limits.head_bytes:
         raise HeadTooLarge(f"a header list of more than {limits.head_bytes} bytes")
     if cookies:
-        fields.append(("cookie", "; ".join(cookies)))  # RFC 9113 8.2.3
+        fields.append(("cookie", "; ".join([cookie for cookie in cookies if cookie])))  # RFC 9113 8.2.3
     return pseudo, Headers(fields)
 
 

@@ -38,7 +38,8 @@ def test_we_read_what_hpack_and_we_write(
     """In one connection's order, with its table changing between and blocks coming again."""
     encoder, plain_encoder, decoder = Encoder(), PlainEncoder(), QuickDecoder(1 << 20)
     for number, (block, from_hpack, huffman) in enumerate(blocks):
-        if number < len(sizes):
+        # hpack forgets a change that is made twice before it is told.
+        if from_hpack and number < len(sizes) and sizes[number] != encoder.header_table_size:
             encoder.header_table_size = sizes[number]
         for _ in range(2):
             wire = encoder.encode(block, huffman=huffman) if from_hpack else plain_encoder.encode(block)
@@ -62,6 +63,7 @@ def outcome(decoder: Decoder, data: bytes) -> object:
 def test_a_smaller_table_is_acknowledged_once() -> None:
     ours, theirs = PlainEncoder(), Decoder()
     theirs.max_allowed_table_size = 0
+    ours.header_table_size = 0
     ours.header_table_size = 0
     first, second = ours.encode([(b"x", b"y")]), ours.encode([(b"x", b"y")])
     assert first != second
