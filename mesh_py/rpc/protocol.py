@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# hpack tells every header at level debug, bearer tokens included: nobody shall get that who has not named it.
+logging.getLogger("hpack").setLevel(logging.INFO)
+
 _COMPRESSED = 1
 LARGEST_FRAME = 64 << 10
 
@@ -273,12 +276,15 @@ class RpcProtocol(protocol.H2Protocol):
 
 
 def _h2_configuration(*, is_client: bool) -> H2Configuration:
-    """As grpclib's own, but what comes in is validated: it indexes headers that a peer may have left out."""
+    """As grpclib's own, but what comes in is validated: it indexes headers that a peer may have left out.
+
+    Of what we send h2 marks secrets, so that no table on the way keeps them (RFC 7541 7.1.3).
+    """
     return H2Configuration(
         client_side=is_client,
         header_encoding="ascii",
         validate_inbound_headers=True,
         validate_outbound_headers=False,
         normalize_inbound_headers=False,
-        normalize_outbound_headers=False,
+        normalize_outbound_headers=is_client,
     )

@@ -9,7 +9,7 @@ import logging
 import random
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
@@ -18,7 +18,16 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset, TrailersReceived
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    RequestReceived,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+    TrailersReceived,
+)
+from hpack import NeverIndexedHeaderTuple
 from hyperframe.frame import (
     DataFrame,
     Frame,
@@ -30,10 +39,15 @@ from hyperframe.frame import (
     SettingsFrame,
 )
 
+from hbone_py.tls import TlsSettings
+from mesh_py.rpc.bearer import BearerToken
+from mesh_py.rpc.channel import RpcChannel
+from mesh_py.rpc.endpoint import Address, Endpoint
 from mesh_py.rpc.protocol import BoundedStream, RpcProtocol, StreamLimits
+from mesh_py.rpc.roots import Roots
 from mesh_py.rpc.server import ServerLimits
 from tests.support.processes import eventually
-from tests.support.rpc import HANG, SAY, Talk, serving
+from tests.support.rpc import HANG, SAY, Talk, say, serving
 
 if TYPE_CHECKING:
     from h2.events import Event
@@ -337,6 +351,32 @@ async def test_noise_is_never_a_traceback(server, address):
             writer.close()
             await writer.wait_closed()
     await eventually(lambda: server[0].connections == 0, "all of them gone")
+
+
+async def test_a_token_is_kept_in_no_table_and_no_log(address, caplog):
+    """On the wire it is a literal that is never indexed; hpack, which tells all headers at debug, is silent."""
+    heard: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        h2 = H2Connection(H2Configuration(client_side=False))
+        while data := await reader.read(65536):
+            for event in h2.receive_data(data):
+                if isinstance(event, RequestReceived):
+                    heard.set_result(list(event.headers))
+        writer.close()
+
+    caplog.set_level(logging.DEBUG, "")
+    async with await asyncio.start_server(serve, address, 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        endpoint = Endpoint(Address(address, port, is_plaintext=True), Roots(), token=BearerToken("eyJ.secret.x"))
+        async with RpcChannel(endpoint, TlsSettings()) as channel, say(channel).open(timeout=SECONDS) as stream:
+            await stream.send_message(StringValue(), end=True)
+            headers = await heard
+            await stream.cancel()
+    (token,) = [header for header in headers if header[0] == b"authorization"]
+    assert token == (b"authorization", b"Bearer eyJ.secret.x")
+    assert isinstance(token, NeverIndexedHeaderTuple)
+    assert "eyJ.secret.x" not in caplog.text
 
 
 def test_what_we_override_is_where_it_was():
