@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from istiod_py.envoy import names, rbac
 from istiod_py.envoy.connection_manager import HTTP_ALPN, connection_manager, routed_inline, tcp_proxy
-from istiod_py.envoy.extension import Json, address_prefix, extension, socket_address
-from istiod_py.envoy.mesh import HTTP
-from istiod_py.envoy.outbound import HTTP_INSPECTOR, capture_filters
+from istiod_py.envoy.extension import Json, address_prefix, socket_address
+from istiod_py.envoy.inspectors import HTTP_INSPECTOR, PATIENCE, TLS_INSPECTOR, not_on
+from istiod_py.envoy.mesh import HTTP, PLAIN
+from istiod_py.envoy.outbound import capture_filters
 from istiod_py.envoy.policies import policies_of_sidecar
 from istiod_py.envoy.rbac_rules import Judge
 from istiod_py.envoy.route_actions import default_route
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
     from istiod_py.envoy.mesh import EnvoyMesh
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.manifests.security import AuthorizationPolicy
-
-TLS_INSPECTOR: Json = extension(
-    "envoy.filters.listener.tls_inspector", "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
-)
 
 
 def application_ports(mesh: EnvoyMesh, node: EnvoyNode) -> Mapping[int, AppProtocol]:
@@ -59,15 +56,20 @@ def virtual_inbound(mesh: EnvoyMesh, node: EnvoyNode) -> Json:
         }
     ]
     peers = mesh.peer_modes.levels(node.namespace, mesh.labels_of_proxy(node)).resolve()
-    for port in _ports(mesh, node, peers.ports):
+    ports = list(_ports(mesh, node, peers.ports))
+    for port in ports:
         chains += _captured_chains(mesh, port, peers.mode if port.number is None else peers.at(port.number))
+    never_tls = [port.number for port in ports if port.number and peers.at(port.number) is MutualTls.DISABLE]
     return {
         "name": names.VIRTUAL_INBOUND,
         "address": socket_address(node.wildcard, names.INBOUND_PORT),
         "traffic_direction": "INBOUND",
-        "listener_filters": [*capture_filters(node), TLS_INSPECTOR, HTTP_INSPECTOR],
-        "listener_filters_timeout": "5s",
-        "continue_on_listener_filters_timeout": True,
+        "listener_filters": [
+            *capture_filters(node),
+            not_on(TLS_INSPECTOR, never_tls),
+            not_on(HTTP_INSPECTOR, _never_http(ports)),
+        ],
+        **PATIENCE,
         "filter_chains": chains,
     }
 
@@ -76,14 +78,14 @@ def main_internal(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> Json:
     """The internal listener for what came by a tunnel, and was meant for this pod."""
     judge = Judge(by_tunnel=True)
     own = {"prefix_ranges": [address_prefix(node.ip)]}
-    chains = [chain for port in _ports(mesh, node, ()) for chain in _plaintext(port, judge, own)]
+    ports = list(_ports(mesh, node, ()))
+    chains = [chain for port in ports for chain in _plaintext(port, judge, own)]
     return {
         "name": names.MAIN_INTERNAL,
         "internal_listener": {},
         "traffic_direction": "INBOUND",
-        "listener_filters": [form.destination_filter(), HTTP_INSPECTOR],
-        "listener_filters_timeout": "5s",
-        "continue_on_listener_filters_timeout": True,
+        "listener_filters": [form.destination_filter(), not_on(HTTP_INSPECTOR, _never_http(ports))],
+        **PATIENCE,
         "filter_chains": chains,
     }
 
@@ -140,6 +142,10 @@ def _ports(mesh: EnvoyMesh, node: EnvoyNode, extra: Iterable[int]) -> Iterator[_
     for number in sorted(set(extra) - of_services.keys()):
         yield _Port(number, AppProtocol.UNKNOWN, policies)
     yield _Port(None, AppProtocol.UNKNOWN, policies)
+
+
+def _never_http(ports: Iterable[_Port]) -> list[int]:
+    return [port.number for port in ports if port.number and port.protocol in PLAIN]
 
 
 def _captured_chains(mesh: EnvoyMesh, port: _Port, mode: MutualTls) -> list[Json]:

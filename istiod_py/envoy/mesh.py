@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 HTTP = frozenset({AppProtocol.HTTP11, AppProtocol.HTTP2, AppProtocol.GRPC})
 """Ports that speak HTTP for certain."""
 
+PLAIN = frozenset({AppProtocol.TCP, AppProtocol.TLS})
+"""Ports that do not, for certain."""
+
 SERVER_SPEAKS_FIRST = frozenset({25, 3306})
 """SMTP and MySQL: whoever waits for the client's first bytes there waits for ever."""
 

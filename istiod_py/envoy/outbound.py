@@ -14,6 +14,7 @@ from istiod_py.envoy import names
 from istiod_py.envoy.connection_manager import HTTP_ALPN, connection_manager, routed_by, tcp_proxy, weighted_tcp_proxy
 from istiod_py.envoy.extension import Json, extension, socket_address
 from istiod_py.envoy.form_today import ORIGINAL_DST_FILTER
+from istiod_py.envoy.inspectors import HTTP_INSPECTOR, PATIENCE
 from istiod_py.envoy.mesh import HTTP
 from istiod_py.envoy.route_actions import default_route
 from istiod_py.envoy.routes import domains_of, routes_of_service, virtual_host
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.model.workload import Service
 
-HTTP_INSPECTOR: Json = extension(
-    "envoy.filters.listener.http_inspector", "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"
-)
 PROXY_PROTOCOL: Json = extension(
     "envoy.filters.listener.proxy_protocol", "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
 )
@@ -125,9 +123,7 @@ def _sniffing_listener(name: str, address: str, port: int, route: str, otherwise
     http = {"filter_chain_match": {"application_protocols": list(HTTP_ALPN)}, "filters": [manager]}
     return _unbound(name, address, port) | {
         "listener_filters": [HTTP_INSPECTOR],
-        # A client that waits for the server's first word is no HTTP client.
-        "listener_filters_timeout": "5s",
-        "continue_on_listener_filters_timeout": True,
+        **PATIENCE,
         "filter_chains": [http],
         "default_filter_chain": otherwise,
     }

@@ -20,9 +20,9 @@ from istiod_py.envoy.connection_manager import (
     tcp_proxy,
     weighted_tcp_proxy,
 )
+from istiod_py.envoy.inspectors import HTTP_INSPECTOR, PATIENCE, not_on
 from istiod_py.envoy.matchers import by_destination, by_port, by_protocol, chain
 from istiod_py.envoy.mesh import HTTP
-from istiod_py.envoy.outbound import HTTP_INSPECTOR
 from istiod_py.envoy.policies import policies_of_waypoint
 from istiod_py.envoy.rbac_rules import Judge
 from istiod_py.envoy.route_actions import default_route
@@ -66,9 +66,8 @@ class Waypoint:
             "name": names.MAIN_INTERNAL,
             "internal_listener": {},
             "traffic_direction": "INBOUND",
-            "listener_filters": [self.form.destination_filter(), HTTP_INSPECTOR],
-            "listener_filters_timeout": "5s",
-            "continue_on_listener_filters_timeout": True,
+            "listener_filters": [self.form.destination_filter(), not_on(HTTP_INSPECTOR, self._declared_ports())],
+            **PATIENCE,
             "filter_chains": [*chains, *self._direct_chains()],
             "filter_chain_matcher": self._matcher(),
         }
@@ -108,6 +107,13 @@ class Waypoint:
         for service in self.services:
             for port in service.ports:
                 yield service, port
+
+    def _declared_ports(self) -> Iterator[int]:
+        """Ports of which every attached service says what they carry. A workload may have anything on any of them."""
+        unknown = {port for service, port in self._ports() if self.mesh.protocol(service, port) is AppProtocol.UNKNOWN}
+        for _, port in self._ports() if not self.workloads else ():
+            if port not in unknown:
+                yield port
 
     def _speaks_http(self, service: Service, port: int) -> bool:
         return self.mesh.protocol(service, port) in HTTP | {AppProtocol.UNKNOWN}

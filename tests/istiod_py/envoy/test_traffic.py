@@ -18,10 +18,10 @@ from mesh_py.manifests.routes import Retry, Timeouts
 from mesh_py.manifests.security import Action, MutualTls, Operation, Rule, Source
 from mesh_py.model.address import Cidr, parse_ip
 from mesh_py.model.workload import AppProtocol, Protocol, Service
-from tests.interop.callers import dial, read_to_end, talk
+from tests.interop.callers import dial, read_exactly, read_to_end, talk
 from tests.istiod_py.envoy import meshes
 from tests.istiod_py.envoy.meshes import ECHO, backend, curl, http_route, policy, rule
-from tests.support import world
+from tests.support import tcp_apps, world
 from tests.support.certificates import TestRoot
 from tests.support.envoy_static import start_static_envoy
 from tests.support.pods import Pod, Pods, captured
@@ -239,7 +239,7 @@ async def captured_request(proxy: str, destination: str) -> str:
 class Behind:
     """A waypoint for the service `echo`, the pods that serve it, and two that call."""
 
-    def __init__(self, pods: Pods) -> None:
+    def __init__(self, pods: Pods, *, with_workload: bool = True) -> None:
         self.pods = pods
         ip = loopback_address()
         self.vip = loopback_address()
@@ -252,7 +252,8 @@ class Behind:
         self.client = pods.add("client")
         self.other = pods.add("other")
         self.server = pods.add("server", services={f"default/{ECHO}": {}})
-        self.direct = pods.add("direct", waypoint=gateway)
+        if with_workload:
+            self.direct = pods.add("direct", waypoint=gateway)
 
     async def get(self, path: str, *arguments: str, source: Pod | None = None) -> tuple[int, dict[str, object]]:
         """Ask the service over the ambient mesh."""
@@ -357,6 +358,16 @@ class TestWaypoint:
                         await talk(caller, NO_HTTP)
             assert envoy.stat(f"tcp.inbound-vip|81|tcp|{ECHO}.downstream_cx_total") == 1
             assert envoy.stat("tcp.encap.downstream_cx_total") == 1
+
+    async def test_a_server_that_speaks_first_is_not_kept_waiting(self, pods: Pods, tmp_path: Path) -> None:
+        behind = Behind(pods, with_workload=False)
+        with told(pods, tmp_path, behind.node) as envoy:
+            async with (
+                TcpApp(tcp_apps.source(b"220 ready"), behind.server.ip, 8080),
+                behind.client.call(f"{behind.vip}:81") as caller,
+            ):
+                assert await read_exactly(caller, 9) == b"220 ready"
+            assert envoy.stat("downstream_pre_cx_timeout") == 0
 
     async def test_nobody_who_is_not_attached_is_served(self, behind: Behind, pods: Pods, tmp_path: Path) -> None:
         with told(pods, tmp_path, behind.node) as envoy:
