@@ -28,13 +28,13 @@ from mesh_py.process.background import background
 from mesh_py.process.listening import StartError, bind_all
 from mesh_py.process.mesh_source import MeshPlace, MeshSource
 from mesh_py.process.signals import stop_signals
+from mesh_py.proxy.directory import Directory
 from mesh_py.telemetry.log_format import fields
 from mesh_py.telemetry.log_sink import LogSink
 from mesh_py.telemetry.log_text import Bare
 from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
 from sidecar_py.data_plane import DataPlane
-from sidecar_py.directory import Directory
 from sidecar_py.listening import KEPT_ALIVE, data_addresses, surface_addresses
 from sidecar_py.surfaces import Surfaces
 
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from mesh_py.discovery.local_file import LocalConfig
     from mesh_py.identity.certificates import Certificates
+    from mesh_py.proxy.following import Following
     from sidecar_py.config import Settings
-    from sidecar_py.following import Following
 
 log = logging.getLogger("app")
 
@@ -144,7 +144,7 @@ def _following(settings: Settings, state: MeshState, directory: Directory, metri
     """The control plane, where there is one."""
     if settings.discovery is None:
         return None
-    from sidecar_py.following import Following  # its messages are many
+    from mesh_py.proxy.following import Following  # its messages are many
 
     return Following(settings.discovery, settings.tls, state, directory, metrics)
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from hbone_py.aio.stream import TcpStream
     from hbone_py.aio.tcp import SocketAddress
+    from mesh_py.proxy.connections import Connections
     from mesh_py.telemetry.facts import Reporter
     from sidecar_py.context import SidecarContext
-    from sidecar_py.serving_connections import Connections
 
     Serve = Callable[[TcpStream, SocketAddress, SocketAddress], Awaitable[None]]
     """Serves a connection whose source and destination are known."""

@@ -11,18 +11,18 @@ from hbone_py.aio.pool import Pool as PeerPool
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.tcp import Listener
 from mesh_py.exchange.pool import Pool as HttpPool
+from mesh_py.proxy.clusters import Clusters
+from mesh_py.proxy.connections import Connections
+from mesh_py.proxy.istio_tls import IstioTls
+from mesh_py.proxy.ways import WayRules
 from mesh_py.telemetry.requests import RequestTelemetry
 from sidecar_py.capture import ProxyProtocol, Socks5
-from sidecar_py.clusters import Clusters
 from sidecar_py.context import SidecarContext
 from sidecar_py.inbound import Inbound
 from sidecar_py.inbound_hbone import InboundHbone
 from sidecar_py.inbound_rules import InboundRules
-from sidecar_py.istio_tls import IstioTls
 from sidecar_py.listening import CAPTURED
 from sidecar_py.outbound import Outbound
-from sidecar_py.serving_connections import Connections
-from sidecar_py.ways import WayRules
 
 if TYPE_CHECKING:
     import socket
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from mesh_py.discovery.state import MeshState
     from mesh_py.identity.certificates import Certificates
+    from mesh_py.proxy.directory import Directory
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
     from sidecar_py.config import Settings
-    from sidecar_py.directory import Directory
 
 
 @dataclass(slots=True)

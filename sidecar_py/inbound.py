@@ -21,12 +21,12 @@ from mesh_py.http.detect import Detection, Protocol
 from mesh_py.manifests.security import MutualTls
 from mesh_py.model.address import parse_ip
 from mesh_py.model.errors import SelfCall
-from sidecar_py.detection import detect_protocol
-from sidecar_py.dial import connect_socket
+from mesh_py.proxy.detection import detect_protocol
+from mesh_py.proxy.dial import connect_socket
+from mesh_py.proxy.istio_tls import is_istio
+from mesh_py.proxy.opaque import carry
+from mesh_py.proxy.tcp_telemetry import TcpConnection
 from sidecar_py.inbound_http import InboundHttp
-from sidecar_py.istio_tls import is_istio
-from sidecar_py.opaque import carry
-from sidecar_py.tcp_telemetry import TcpConnection
 
 if TYPE_CHECKING:
     import socket
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from hbone_py.identity import SpiffeId
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Service
+    from mesh_py.proxy.connections import Connections
     from sidecar_py.context import SidecarContext
     from sidecar_py.inbound_rules import InboundRules
-    from sidecar_py.serving_connections import Connections
 
     AnyStream = TcpStream | TlsStream | TunnelStream
 
@@ -171,6 +171,7 @@ class Inbound:
         connection = TcpConnection(context, "destination", caller.client)
         connection.opened(
             context.state.workloads.at(context.state.network, caller.client[0]),
+            context.workload,
             self.service_at(caller.local[1]),
             mutual_tls=caller.is_mutual_tls,
             principal=caller.identity,

@@ -17,9 +17,9 @@ from mesh_py.discovery.inbound import find_inbound_upstream, parse_authority, va
 from mesh_py.http.detect import Protocol
 from mesh_py.model.address import parse_ip
 from mesh_py.model.workload import AppProtocol
-from sidecar_py.detection import detect_protocol
+from mesh_py.proxy.detection import detect_protocol
+from mesh_py.proxy.opaque import carry
 from sidecar_py.inbound import Caller
-from sidecar_py.opaque import carry
 
 if TYPE_CHECKING:
     import socket

@@ -20,10 +20,10 @@ from mesh_py.http.paths import normalize
 from mesh_py.http.rbac_facts import RequestFacts
 from mesh_py.http.retry import NO_RETRIES
 from mesh_py.model.errors import PolicyDenied
+from mesh_py.proxy.clusters import Pick
+from mesh_py.proxy.journal import Journal, as_http_error
+from mesh_py.proxy.ways import Endpoint, Plain
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
-from sidecar_py.clusters import Pick
-from sidecar_py.requests import Journal, as_http_error
-from sidecar_py.ways import Endpoint, Plain
 
 if TYPE_CHECKING:
     from mesh_py.exchange.downstream import Exchange

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mesh_py.manifests.security import AuthorizationPolicy
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Workload
-    from sidecar_py.directory import Directory
+    from mesh_py.proxy.directory import Directory
 
 NO_REQUEST = HttpRequest("", "", "")
 """What a connection of bytes asks for."""

@@ -17,21 +17,21 @@ from mesh_py.http.errors import HttpError
 from mesh_py.model.address import parse_ip
 from mesh_py.model.errors import SelfCall
 from mesh_py.model.workload import AppProtocol
-from sidecar_py.detection import detect_protocol
-from sidecar_py.dial import FOR_TCP, connect
-from sidecar_py.opaque import carry
+from mesh_py.proxy.detection import detect_protocol
+from mesh_py.proxy.dial import FOR_TCP, connect
+from mesh_py.proxy.opaque import carry
+from mesh_py.proxy.tcp_telemetry import TcpConnection
 from sidecar_py.outbound_http import OutboundHttp
-from sidecar_py.tcp_telemetry import TcpConnection
 
 if TYPE_CHECKING:
     import socket
 
     from hbone_py.aio.stream import TcpStream
     from hbone_py.aio.tcp import SocketAddress
-    from sidecar_py.clusters import Clusters
+    from mesh_py.proxy.clusters import Clusters
+    from mesh_py.proxy.connections import Connections
+    from mesh_py.proxy.directory import Destination
     from sidecar_py.context import SidecarContext
-    from sidecar_py.directory import Destination
-    from sidecar_py.serving_connections import Connections
 
 log = logging.getLogger("proxy")
 
@@ -118,6 +118,7 @@ class Outbound:
                 raise Blocked(f"{show(meant.address)} is nobody the mesh knows (REGISTRY_ONLY)")
             endpoint = self._clusters.pick(context.workload, meant, context.now()).endpoint
             connection.opened(
+                context.workload,
                 endpoint.workload,
                 None if meant.record is None else meant.record.service,
                 mutual_tls=endpoint.is_mutual_tls,

@@ -7,36 +7,29 @@ from typing import TYPE_CHECKING
 from hbone_py.aio.tcp import show
 from hbone_py.errors import HboneError
 from mesh_py.exchange.attempts import Limits, forward
-from mesh_py.exchange.pool import PoolLimits
 from mesh_py.http.balancing import Wish
-from mesh_py.http.codec_h1 import H1Client
-from mesh_py.http.codec_h2 import H2Client
-from mesh_py.http.errors import HttpError, InvalidBackend, UpstreamFailure
+from mesh_py.http.errors import HttpError, InvalidBackend
 from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_request
 from mesh_py.http.hash_key import hash_key
 from mesh_py.http.paths import normalize
 from mesh_py.http.retry import DEFAULT_POLICY, NO_RETRIES
 from mesh_py.http.router import Decision, Forward, Respond
 from mesh_py.http.session import remember_endpoint, wanted_endpoint
-from mesh_py.model.errors import RouteError
 from mesh_py.model.workload import AppProtocol
+from mesh_py.proxy.backends import OneEndpoint, ServiceBackend, limits_of
+from mesh_py.proxy.journal import Journal, as_http_error
+from mesh_py.proxy.ways import Endpoint, Plain
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
-from sidecar_py.dial import FOR_HTTP1, FOR_HTTP2, connect
-from sidecar_py.requests import Journal, as_http_error
-from sidecar_py.ways import Endpoint, Plain
 
 if TYPE_CHECKING:
     from hbone_py.aio.tcp import SocketAddress
     from mesh_py.discovery.record import ServiceRecord
     from mesh_py.exchange.downstream import Exchange
-    from mesh_py.exchange.upstream import Upstream
-    from mesh_py.exchange.wire import WireStream
-    from mesh_py.http.codec import ClientCodec
     from mesh_py.http.messages import HttpResponse
     from mesh_py.model.workload import Service
-    from sidecar_py.clusters import Cluster, Clusters, Pick
+    from mesh_py.proxy.clusters import Cluster, Clusters, Pick
+    from mesh_py.proxy.directory import Destination
     from sidecar_py.context import SidecarContext
-    from sidecar_py.directory import Destination
 
 
 class BlackHole(HttpError):
@@ -45,85 +38,6 @@ class BlackHole(HttpError):
     status = 502
     blame = "policy"
     body = ""
-
-
-class ServiceBackend:
-    """The endpoints of a cluster, over the pool, for one request."""
-
-    def __init__(self, context: SidecarContext, cluster: Cluster, wish: Wish, *, http2: bool) -> None:
-        self._context, self._cluster, self._wish, self._http2 = context, cluster, wish, http2
-
-    def choose(self, tried: frozenset[Pick]) -> Pick:
-        """See `Backend`."""
-        wish = self._wish._replace(avoid=frozenset(pick.name for pick in tried)) if tried else self._wish
-        try:
-            return self._cluster.choose(self._context.now(), wish)
-        except RouteError as error:
-            raise as_http_error(error) from error
-
-    async def lease(self, target: Pick) -> Upstream:
-        """See `Backend`."""
-        return await lease(self._context, target.endpoint, self._cluster.traffic.pool, http2=self._http2)
-
-    def begun(self, target: Pick) -> None:
-        """See `Backend`."""
-        self._cluster.begun(target)
-
-    def ended(self, target: Pick, status: int | None) -> None:
-        """See `Backend`."""
-        self._cluster.ended(target, status, self._context.now())
-
-    def may_retry(self) -> bool:
-        """See `Backend`."""
-        return self._cluster.circuit.take_retry()
-
-    def retried(self) -> None:
-        """See `Backend`."""
-        self._cluster.circuit.retries -= 1
-
-
-class OneEndpoint:
-    """Somebody who is not behind a service."""
-
-    def __init__(self, context: SidecarContext, pick: Pick, *, http2: bool) -> None:
-        self._context, self._pick, self._http2 = context, pick, http2
-
-    def choose(self, tried: frozenset[Pick]) -> Pick:
-        """See `Backend`."""
-        return self._pick
-
-    async def lease(self, target: Pick) -> Upstream:
-        """See `Backend`."""
-        limits = PoolLimits(idle=self._context.settings.http_pool_idle)
-        return await lease(self._context, target.endpoint, limits, http2=self._http2)
-
-    def begun(self, target: Pick) -> None:
-        """See `Backend`."""
-
-    def ended(self, target: Pick, status: int | None) -> None:
-        """See `Backend`."""
-
-    def may_retry(self) -> bool:
-        """See `Backend`."""
-        return True
-
-    def retried(self) -> None:
-        """See `Backend`."""
-
-
-async def lease(context: SidecarContext, target: Endpoint, limits: PoolLimits, *, http2: bool) -> Upstream:
-    """A connection to an endpoint. Raises HttpError."""
-
-    async def dial() -> tuple[WireStream, ClientCodec]:
-        stream = await connect(context, target.way, FOR_HTTP2 if http2 else FOR_HTTP1)
-        return stream, H2Client() if http2 else H1Client()
-
-    try:
-        return await context.http.lease((target.way, http2), dial, limits, multiplexed=http2)
-    except HttpError:
-        raise
-    except HboneError as error:
-        raise UpstreamFailure(str(error)) from error
 
 
 class OutboundHttp:
@@ -208,7 +122,7 @@ class OutboundHttp:
         is_http2 = request.version == "HTTP/2" or spoken in (AppProtocol.HTTP2, AppProtocol.GRPC)
         backend = ServiceBackend(context, cluster, wish, http2=is_http2)
         try:
-            await forward(exchange, request, backend, _limits(decision), context.dice.random, seen, journal.outcome)
+            await forward(exchange, request, backend, limits_of(decision), context.dice.random, seen, journal.outcome)
         finally:
             journal.record.facts = self._facts(cluster.record.service, journal.upstream)
 
@@ -236,10 +150,3 @@ class OutboundHttp:
         is_mutual = target is not None and target.is_mutual_tls
         principal = str(context.workload.identity) if is_mutual else ""
         return ConnectionFacts("source", context.parties.of(context.workload), there, meant, is_mutual, principal)
-
-
-def _limits(decision: Forward | None) -> Limits:
-    if decision is None:
-        return Limits(DEFAULT_POLICY)
-    timeouts = decision.timeouts
-    return Limits(decision.retry, timeouts.request or None, timeouts.backend_request or None)

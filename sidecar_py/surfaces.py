@@ -14,8 +14,8 @@ from mesh_py.admin.admin_server import AdminSurface, serve_admin
 from mesh_py.admin.http_server import TEXT, serve_http, text, wrong_method
 from mesh_py.admin.readiness_server import serve_readiness
 from mesh_py.discovery.dump import dump_policies, dump_services, dump_workloads
+from mesh_py.proxy.ways import Hbone, MutualTls
 from mesh_py.telemetry.exposition import render
-from sidecar_py.ways import Hbone, MutualTls
 
 if TYPE_CHECKING:
     import socket
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from mesh_py.admin.http_server import HttpServer
     from mesh_py.admin.readiness import Readiness
+    from mesh_py.proxy.ways import Endpoint
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
     from sidecar_py.config import Scrape, Settings
     from sidecar_py.data_plane import DataPlane
-    from sidecar_py.ways import Endpoint
 
 log = logging.getLogger("admin")
 

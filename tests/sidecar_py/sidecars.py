@@ -16,13 +16,13 @@ from mesh_py.identity.store import CertificateStore
 from mesh_py.manifests.proxy_file import further_of, read_proxy_file
 from mesh_py.process.background import background
 from mesh_py.process.listening import bind_all
+from mesh_py.proxy.directory import Directory
 from mesh_py.settings.source import from_flags
 from mesh_py.telemetry.exposition import render
 from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
 from sidecar_py.config import from_values
 from sidecar_py.data_plane import DataPlane
-from sidecar_py.directory import Directory
 from sidecar_py.listening import data_addresses
 from sidecar_py.settings_table import TABLE
 from tests.support.processes import loopback_address

@@ -12,9 +12,9 @@ from hbone_py.aio.stream import TcpStream, TunnelStream
 from hbone_py.aio.tls_stream import TlsStream, shake_hands
 from hbone_py.errors import ConnectionClosing, ConnectReplyTimeout, ErrorCode, StreamReset
 from hbone_py.header_blocks import connect_block, literal
+from mesh_py.proxy import istio_tls
+from mesh_py.proxy.ways import Hbone, MutualTls, Plain
 from mesh_py.telemetry.own_baggage import baggage_of
-from sidecar_py import istio_tls
-from sidecar_py.ways import Hbone, MutualTls, Plain
 
 if TYPE_CHECKING:
     import socket
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from hbone_py.aio.transport import Transport
     from hbone_py.errors import HboneError
     from mesh_py.identity.certificates import Contexts
-    from sidecar_py.context import SidecarContext
-    from sidecar_py.ways import Way
+    from mesh_py.proxy.context import AnyContext
+    from mesh_py.proxy.ways import Way
 
 AnyStream = TcpStream | TlsStream | TunnelStream
 
@@ -43,7 +43,7 @@ class Alpn(NamedTuple):
 FOR_HTTP1, FOR_HTTP2, FOR_TCP = Alpn(istio_tls.HTTP1), Alpn(istio_tls.HTTP2), Alpn(istio_tls.TCP)
 
 
-async def connect(context: SidecarContext, way: Way, alpn: Alpn) -> AnyStream:
+async def connect(context: AnyContext, way: Way, alpn: Alpn) -> AnyStream:
     """A stream to the other end. Raises HboneError."""
     match way:
         case Plain(address):
@@ -54,14 +54,14 @@ async def connect(context: SidecarContext, way: Way, alpn: Alpn) -> AnyStream:
             return await open_tunnel(context, way)
 
 
-async def connect_socket(context: SidecarContext, address: SocketAddress, source: str | None = None) -> socket.socket:
+async def connect_socket(context: AnyContext, address: SocketAddress, source: str | None = None) -> socket.socket:
     """Plain TCP, from our pod's address unless `source` says otherwise."""
     settings = context.settings
     own = source or context.source_address(address[0])
     return await connect_tcp(address, settings.socket_options, settings.deadlines.connect, own)
 
 
-async def _mutual_tls(context: SidecarContext, way: MutualTls, alpn: Alpn) -> TlsStream:
+async def _mutual_tls(context: AnyContext, way: MutualTls, alpn: Alpn) -> TlsStream:
     sides = context.istio_tls.sides(await context.contexts())
     sock = await connect_socket(context, way.address)
     return await shake_hands(
@@ -74,7 +74,7 @@ async def _mutual_tls(context: SidecarContext, way: MutualTls, alpn: Alpn) -> Tl
     )
 
 
-async def open_tunnel(context: SidecarContext, way: Hbone) -> TunnelStream:
+async def open_tunnel(context: AnyContext, way: Hbone) -> TunnelStream:
     """A tunnel, in a connection that is shared with others who go the same way."""
     baggage = literal(b"baggage", str(baggage_of(context.workload)).encode())
     block = connect_block(way.authority.encode("ascii"), baggage)
@@ -90,7 +90,7 @@ async def open_tunnel(context: SidecarContext, way: Hbone) -> TunnelStream:
                 raise
 
 
-async def _ask(context: SidecarContext, peer: Peer, way: Hbone, block: bytes) -> TunnelStream:
+async def _ask(context: AnyContext, peer: Peer, way: Hbone, block: bytes) -> TunnelStream:
     tunnel = TunnelStream(peer, peer.engine.open_tunnel(block))
     peer.reactor.touch(peer)
     try:
@@ -105,7 +105,7 @@ async def _ask(context: SidecarContext, peer: Peer, way: Hbone, block: bytes) ->
     return tunnel
 
 
-async def _peer(context: SidecarContext, way: Hbone) -> Peer:
+async def _peer(context: AnyContext, way: Hbone) -> Peer:
     """A connection with room, connecting if need be."""
     key = (way.next_hop, way.expect)
     peer = context.peers.checkout(key)
@@ -126,7 +126,7 @@ async def _peer(context: SidecarContext, way: Hbone) -> Peer:
     return await found
 
 
-def _dial(context: SidecarContext, way: Hbone, contexts: Contexts, owner: PeerOwner) -> Attempt:
+def _dial(context: AnyContext, way: Hbone, contexts: Contexts, owner: PeerOwner) -> Attempt:
     settings = context.settings
 
     def make(transport: Transport) -> Peer:

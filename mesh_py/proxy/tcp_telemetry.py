@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from hbone_py.errors import HboneError
     from hbone_py.identity import SpiffeId
     from mesh_py.model.workload import Service, Workload
+    from mesh_py.proxy.context import AnyContext
+    from mesh_py.proxy.opaque import Carried
     from mesh_py.telemetry.facts import Reporter
     from mesh_py.telemetry.traffic import TrafficSeries
-    from sidecar_py.context import SidecarContext
-    from sidecar_py.opaque import Carried
 
 
 class TcpConnection:
     """One of them, from when both ends are known."""
 
-    def __init__(self, context: SidecarContext, reporter: Reporter, client: SocketAddress) -> None:
+    def __init__(self, context: AnyContext, reporter: Reporter, client: SocketAddress) -> None:
         self._context, self._reporter, self._client = context, reporter, client
         self._begun = time.monotonic()
         self._facts: ConnectionFacts | None = None
@@ -33,7 +33,8 @@ class TcpConnection:
 
     def opened(
         self,
-        other: Workload | None,
+        source: Workload | None,
+        destination: Workload | None,
         service: Service | None,
         *,
         mutual_tls: bool,
@@ -41,13 +42,13 @@ class TcpConnection:
         there: SocketAddress,
         authority: str | None = None,
     ) -> None:
-        """Both ends are known. `other` is whoever is not our workload."""
+        """Both ends are known; None where the mesh does not know one."""
         context = self._context
-        ours, theirs = context.parties.of(context.workload), None if other is None else context.parties.of(other)
-        source, destination = (ours, theirs) if self._reporter == "source" else (theirs, ours)
+        parties = context.parties
+        caller, served = (None if one is None else parties.of(one) for one in (source, destination))
         meant = None if service is None else ServiceFacts.of_service(service)
         proved = "" if principal is None else str(principal)
-        self._facts = ConnectionFacts(self._reporter, source, destination, meant, mutual_tls, proved)
+        self._facts = ConnectionFacts(self._reporter, caller, served, meant, mutual_tls, proved)
         self._there, self._authority = there, authority
         self._series = context.metrics.traffic.open(self._facts)
         context.access.opened(self._facts, show(self._client), show(there), authority)

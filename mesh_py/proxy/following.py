@@ -1,4 +1,4 @@
-"""The control plane that this sidecar follows: workloads and services, and the manifests that concern it."""
+"""The control plane that a proxy follows: workloads and services, and the manifests that concern it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from hbone_py import TlsSettings
     from mesh_py.discovery.state import MeshState
     from mesh_py.manifests.proxy_config import ProxyConfig
+    from mesh_py.proxy.directory import Directory
     from mesh_py.settings.discovery import DiscoverySettings
     from mesh_py.telemetry.metrics import Metrics
     from mesh_py.xds.delta import Response
-    from sidecar_py.directory import Directory
 
 
 class Following:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from hbone_py.errors import HboneError
     from mesh_py.exchange.downstream import Exchange
     from mesh_py.http.messages import HttpRequest, HttpResponse
+    from mesh_py.proxy.clusters import Pick
+    from mesh_py.proxy.ways import Endpoint
     from mesh_py.telemetry.facts import Reporter
     from mesh_py.telemetry.requests import RequestTelemetry
-    from sidecar_py.clusters import Pick
-    from sidecar_py.ways import Endpoint
 
 REQUEST_ID = "x-request-id"
 

@@ -16,7 +16,7 @@ from mesh_py.http.outliers import Outcome, OutlierDetector, OutlierRules
 from mesh_py.manifests.traffic import Balancing, ConnectionPool
 from mesh_py.model.address import format_address
 from mesh_py.model.errors import NoHealthyUpstream, RouteError
-from sidecar_py.ways import Endpoint, Hbone, Plain, WayRules, way_to
+from mesh_py.proxy.ways import Endpoint, Hbone, Plain, WayRules, way_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mesh_py.manifests.traffic import DestinationRule
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Workload
-    from sidecar_py.directory import Destination, Directory
+    from mesh_py.proxy.directory import Destination, Directory
 
 _POLICIES = {
     Balancing.UNSPECIFIED: Policy.LEAST_REQUEST,

@@ -1,0 +1,113 @@
+"""Endpoints as one request sees them: the choice among them, connections to them, and what they may be asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hbone_py.errors import HboneError
+from mesh_py.exchange.attempts import Limits
+from mesh_py.exchange.pool import PoolLimits
+from mesh_py.http.codec_h1 import H1Client
+from mesh_py.http.codec_h2 import H2Client
+from mesh_py.http.errors import HttpError, UpstreamFailure
+from mesh_py.http.retry import DEFAULT_POLICY
+from mesh_py.model.errors import RouteError
+from mesh_py.proxy.dial import FOR_HTTP1, FOR_HTTP2, connect
+from mesh_py.proxy.journal import as_http_error
+
+if TYPE_CHECKING:
+    from mesh_py.exchange.upstream import Upstream
+    from mesh_py.exchange.wire import WireStream
+    from mesh_py.http.balancing import Wish
+    from mesh_py.http.codec import ClientCodec
+    from mesh_py.http.router import Forward
+    from mesh_py.proxy.clusters import Cluster, Pick
+    from mesh_py.proxy.context import AnyContext
+    from mesh_py.proxy.ways import Endpoint
+
+
+class ServiceBackend:
+    """The endpoints of a cluster, over the pool, for one request."""
+
+    def __init__(self, context: AnyContext, cluster: Cluster, wish: Wish, *, http2: bool) -> None:
+        self._context, self._cluster, self._wish, self._http2 = context, cluster, wish, http2
+
+    def choose(self, tried: frozenset[Pick]) -> Pick:
+        """See `Backend`."""
+        wish = self._wish._replace(avoid=frozenset(pick.name for pick in tried)) if tried else self._wish
+        try:
+            return self._cluster.choose(self._context.now(), wish)
+        except RouteError as error:
+            raise as_http_error(error) from error
+
+    async def lease(self, target: Pick) -> Upstream:
+        """See `Backend`."""
+        return await lease(self._context, target.endpoint, self._cluster.traffic.pool, http2=self._http2)
+
+    def begun(self, target: Pick) -> None:
+        """See `Backend`."""
+        self._cluster.begun(target)
+
+    def ended(self, target: Pick, status: int | None) -> None:
+        """See `Backend`."""
+        self._cluster.ended(target, status, self._context.now())
+
+    def may_retry(self) -> bool:
+        """See `Backend`."""
+        return self._cluster.circuit.take_retry()
+
+    def retried(self) -> None:
+        """See `Backend`."""
+        self._cluster.circuit.retries -= 1
+
+
+class OneEndpoint:
+    """Somebody who is not behind a service."""
+
+    def __init__(self, context: AnyContext, pick: Pick, *, http2: bool) -> None:
+        self._context, self._pick, self._http2 = context, pick, http2
+
+    def choose(self, tried: frozenset[Pick]) -> Pick:
+        """See `Backend`."""
+        return self._pick
+
+    async def lease(self, target: Pick) -> Upstream:
+        """See `Backend`."""
+        limits = PoolLimits(idle=self._context.settings.http_pool_idle)
+        return await lease(self._context, target.endpoint, limits, http2=self._http2)
+
+    def begun(self, target: Pick) -> None:
+        """See `Backend`."""
+
+    def ended(self, target: Pick, status: int | None) -> None:
+        """See `Backend`."""
+
+    def may_retry(self) -> bool:
+        """See `Backend`."""
+        return True
+
+    def retried(self) -> None:
+        """See `Backend`."""
+
+
+async def lease(context: AnyContext, target: Endpoint, limits: PoolLimits, *, http2: bool) -> Upstream:
+    """A connection to an endpoint. Raises HttpError."""
+
+    async def dial() -> tuple[WireStream, ClientCodec]:
+        stream = await connect(context, target.way, FOR_HTTP2 if http2 else FOR_HTTP1)
+        return stream, H2Client() if http2 else H1Client()
+
+    try:
+        return await context.http.lease((target.way, http2), dial, limits, multiplexed=http2)
+    except HttpError:
+        raise
+    except HboneError as error:
+        raise UpstreamFailure(str(error)) from error
+
+
+def limits_of(decision: Forward | None) -> Limits:
+    """A route's times and retries; Istio's defaults without one."""
+    if decision is None:
+        return Limits(DEFAULT_POLICY)
+    timeouts = decision.timeouts
+    return Limits(decision.retry, timeouts.request or None, timeouts.backend_request or None)
