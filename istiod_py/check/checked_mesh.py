@@ -126,4 +126,5 @@ class CheckedMesh:
     @cached_property
     def namespaces(self) -> set[str]:
         """Namespaces that are described or that something is in."""
-        return {one.metadata.namespace or one.metadata.name for one in self.manifests.all()}
+        written = {one.metadata.namespace or one.metadata.name for one in self.manifests.all()}
+        return written | {workload.namespace for workload in self.mesh.workloads.values()}

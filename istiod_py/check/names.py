@@ -73,7 +73,7 @@ def _taken_twice(found: Iterable[tuple[str, str, Metadata]]) -> Iterator[tuple[s
 def _namespaces(mesh: CheckedMesh) -> Iterator[Finding]:
     """Once for each namespace, at the first object in it."""
     known = {one.metadata.name for one in mesh.manifests.namespaces}
-    told = known | GIVEN_NAMESPACES
+    told = known | GIVEN_NAMESPACES | {mesh.root_namespace}
     for one in mesh.manifests.all():
         namespace = one.metadata.namespace
         if namespace and namespace not in told:

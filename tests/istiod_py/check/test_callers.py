@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.checks import findings
+from istiod_py.check.folder_check import CheckOptions, check_texts
+from tests.support.checks import SOUND, findings
 
 HEAD = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p, namespace: shop}\n"
 
@@ -69,3 +70,11 @@ HEAD = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {
 def test_callers(source: str, expected: list[str]) -> None:
     found = findings(f"{HEAD}spec: {{rules: [{{from: [{{source: {source}}}]}}]}}\n")
     assert [one.removeprefix("4:33: ") for one in found] == expected
+
+
+def test_workloads_of_ztunnels_own_format_are_there_too() -> None:
+    local = "workloads: [{uid: a, namespace: far, serviceAccount: vm, workloadIps: [10.9.9.9], services: {}}]"
+    sources = "[{source: {namespaces: [far]}}, {source: {serviceAccounts: [far/vm]}}]"
+    policy = f"{HEAD}spec: {{rules: [{{from: {sources}}}]}}\n"
+    report = check_texts({"sound.yaml": SOUND, "local.yaml": local, "f.yaml": policy}, CheckOptions())
+    assert [str(one) for one in report.findings] == []
