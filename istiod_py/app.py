@@ -65,14 +65,14 @@ async def run(settings: Settings, console: Console) -> int:
     Raises:
         StartError, ConfigError, TlsConfigError: nothing was started; the text is one line (ConfigError: one a fault).
     """
-    control = _prepare(settings)
-    sockets = bind_all(settings.addresses())
     sink = LogSink(1)
     logs = Logs(sink, filter=settings.log_filter, json=settings.log_json)
     logs.install()
-    sink.attach(asyncio.get_running_loop())
     stop, now = asyncio.Event(), asyncio.Event()
     try:
+        control = _prepare(settings)
+        sockets = bind_all(settings.addresses())
+        sink.attach(asyncio.get_running_loop())
         with stop_signals(stop, now):
             await _serve(control, sockets, console, stop, now)
     finally:

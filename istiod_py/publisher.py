@@ -9,18 +9,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from istiod_py.ambient.build import build
+from istiod_py.ambient.notices import Severity
 from istiod_py.world import World
 from mesh_py.telemetry.log_format import fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from istiod_py.ambient.notices import Notice
     from istiod_py.ambient.options import AmbientOptions
     from istiod_py.clients import Clients
     from istiod_py.metrics import IstiodMetrics
     from mesh_py.manifests.objects import Manifests
 
 log = logging.getLogger("state")
+
+MOST_TOLD = 20
+"""Notices logged for one state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class Publisher:
 
     def _take(self, world: World, since: float, took: float) -> None:
         """Serve another state, and wake whoever may lack it."""
+        _tell(world.mesh.notices, self.world.mesh.notices)
         self.world, self.pushed_at = world, since
         self._count(took)
         mesh = self.world.mesh
@@ -116,3 +122,13 @@ class Publisher:
         metrics.workloads.set(len(mesh.workloads))
         metrics.services.set(len(mesh.services))
         metrics.policies.set(len(mesh.policies))
+
+
+def _tell(notices: Sequence[Notice], before: Sequence[Notice]) -> None:
+    """Log what authors should know and have not been told."""
+    known = set(before)
+    fresh = [notice for notice in notices if notice not in known]
+    for notice in fresh[:MOST_TOLD]:
+        log.log(logging.ERROR if notice.severity is Severity.ERROR else logging.WARNING, "%s", notice)
+    if len(fresh) > MOST_TOLD:
+        log.warning("%d more of these; /debug/problems has all", len(fresh) - MOST_TOLD)

@@ -99,3 +99,34 @@ async def test_an_unexpected_fault_leaves_the_state_and_the_next_change_is_follo
         assert followed.publisher.world.number == 0
         followed.edit(CART)
         await eventually(lambda: followed.publisher.world.number == 1, "the next one served")
+
+
+L7 = """
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: l7, namespace: shop}
+spec: {rules: [{to: [{operation: {methods: [GET]}}]}]}
+---
+"""
+
+
+async def test_authors_are_told_once_what_they_should_know(caplog: pytest.LogCaptureFixture) -> None:
+    followed = Followed(Debounce(0.001))
+    async with followed.running():
+        for number, texts in enumerate(((CART, L7), (CART, L7, PAY)), 1):
+            followed.edit(*texts)
+            await eventually(lambda: followed.publisher.world.number == number, "served")  # noqa: B023
+    assert len(followed.publisher.world.mesh.notices) >= 1
+    for notice in followed.publisher.world.mesh.notices:
+        assert caplog.messages.count(str(notice)) == 1
+
+
+async def test_many_notices_are_not_all_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("istiod_py.publisher.MOST_TOLD", 1)
+    followed = Followed(Debounce(0.001))
+    async with followed.running():
+        followed.edit(CART, L7, L7.replace("name: l7", "name: other"))
+        await eventually(lambda: followed.publisher.world.number == 1, "served")
+    assert "1 more of these" in caplog.text
