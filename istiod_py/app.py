@@ -203,7 +203,8 @@ async def _serve(
         for name, sock in sockets.items():
             host, port = sock.getsockname()[:2]
             log.info("listener established", extra=fields(address=Bare(f"{host}:{port}"), component=name))
-        announce(control.settings, sockets, control.authority.roots_file, console)
+        workloads = control.publisher.world.mesh.workloads.values()
+        announce(control.settings, sockets, control.authority.roots_file, workloads, console)
         work = (control.registry.follow(), control.publisher.follow(), control.renew())
         async with background(*work):
             await stop.wait()

@@ -216,7 +216,7 @@ async def test_openssl_knows_15012_by_its_certificate(istiod: Istiod, flags: lis
 
 def test_what_it_prints_at_first_leads_a_node_proxy_in(istiod: Istiod) -> None:
     output = istiod.process.output
-    assert f"export XDS_ADDRESS={istiod.url} CA_ADDRESS={istiod.url}" in output
+    assert f"export XDS_ADDRESS={istiod.url} CA_ADDRESS={istiod.url} PROXY_MODE=node\n" in output
     assert f"XDS_ROOT_CA={istiod.roots}" in output
     assert "python -m istiod_py token istio-system/ztunnel --node node-a" in output
 
