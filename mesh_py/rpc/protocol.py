@@ -18,6 +18,7 @@ from grpclib import protocol
 from grpclib.const import Status
 from grpclib.encoding.proto import ProtoCodec
 from grpclib.exceptions import GRPCError
+from grpclib.metadata import decode_bin_value
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
@@ -29,7 +30,7 @@ from mesh_py.rpc.message_buffer import CutShort, MessageBuffer
 from mesh_py.rpc.peer import RpcPeer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from grpclib.config import Configuration
     from grpclib.utils import Wrapper
@@ -42,6 +43,8 @@ logging.getLogger("hpack").setLevel(logging.INFO)
 
 _COMPRESSED = 1
 LARGEST_FRAME = 64 << 10
+LONGEST_TIMEOUT = 9
+"""Characters: eight digits and a unit (gRPC over HTTP/2, "Timeout")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,9 @@ class TolerantProcessor(protocol.EventsProcessor):
         if self.is_draining:
             # It crossed our GOAWAY: nothing was done about it, the client may repeat it elsewhere.
             self.connection._connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
+        elif not _is_readable(cast("list[tuple[str, str]]", event.headers)):
+            log.info("a call of %s ends: its headers cannot be read", self.connection.get_peer())
+            self.connection._connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
         else:
             super().process_request_received(event)
 
@@ -273,6 +279,19 @@ class RpcProtocol(protocol.H2Protocol):
         engine.local_settings = Settings(client=bool(self.h2_config.client_side), initial_values=settings)
         engine.decoder.max_header_list_size = limits.headers
         return engine
+
+
+def _is_readable(headers: Iterable[tuple[str, str]]) -> bool:
+    """Whether grpclib will find what it takes for granted: binary metadata in base64, a timeout of eight digits."""
+    try:
+        for name, value in headers:
+            if name.endswith("-bin"):
+                decode_bin_value(value.encode("ascii"))
+            elif name == "grpc-timeout" and len(value) > LONGEST_TIMEOUT:
+                return False
+    except ValueError:
+        return False
+    return True
 
 
 def _h2_configuration(*, is_client: bool) -> H2Configuration:

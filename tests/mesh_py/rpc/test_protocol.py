@@ -215,6 +215,17 @@ async def test_a_request_that_is_none(raw, headers, status, grpc_status):
         assert (answer[":status"], answer.get("grpc-status")) == (status, grpc_status)
 
 
+@pytest.mark.parametrize("header", [("x-bin", "A"), ("x-bin", "AAAAA"), ("grpc-timeout", "9" * 400 + "S")])
+async def test_headers_nobody_can_read_end_their_call_alone(raw, header):
+    stream = raw.call([*REQUEST, header])
+    assert (await raw.until(StreamReset, stream)).error_code == 1
+    assert (await raw.answer(raw.call(body=message("hello"))))["grpc-status"] == "0"
+
+
+async def test_binary_metadata_is_read(raw):
+    assert (await raw.answer(raw.call([*REQUEST, ("x-bin", "AAEC")], message("hello"))))["grpc-status"] == "0"
+
+
 async def test_a_header_that_is_not_ascii(raw):
     raw.flush()
     block = raw.h2.encoder.encode([*REQUEST, ("x", b"\xff\xfe")])
