@@ -53,8 +53,6 @@ class Registry:
     def __init__(self, settings: RegistrySettings) -> None:
         self.manifests = Manifests()
         """Completed: with deployments' pods, and with addresses."""
-        self.problems: tuple[Problem, ...] = ()
-        """What is wrong with the folder now; empty if everything in it is served."""
         self.version = 0
         """Counts the changes."""
         self._settings = settings
@@ -63,6 +61,9 @@ class Registry:
         self._read: Mapping[str, Stamp] = {}
         self._seen: Look = Look({})
         self._restless_since: float | None = None
+        self._wrong: tuple[Problem, ...] = ()
+        self._gone: tuple[Problem, ...] = ()
+        """Why the folder cannot be looked at, if it cannot."""
         self._cost = 0.0
         """Seconds of the last look, without what was read after it."""
         self._subscribers: list[Subscriber] = []
@@ -84,6 +85,11 @@ class Registry:
         registry._seen = seen
         registry._warn(registry.files)
         return registry
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the folder now; empty if everything in it is served."""
+        return (*self._gone, *self._wrong)
 
     @property
     def files(self) -> Mapping[str, SourceFile]:
@@ -124,6 +130,7 @@ class Registry:
         except FolderError as error:
             return self._keep(error)
         self._cost = time.monotonic() - started
+        self._gone = ()
         before, self._seen = self._seen, seen
         return self._settle(before, seen, now)
 
@@ -140,7 +147,7 @@ class Registry:
         settled = different - restless
         self._restless_since = now if restless else None
         faults = self._take(seen, settled)
-        _tell(logging.ERROR, (*seen.problems, *faults))
+        _tell(logging.ERROR, [*(one for one in seen.problems if one not in self._wrong), *faults])
         for name in sorted({fault.file for fault in faults}):
             log.error("%s: the edit is ignored, its last good version stays", name)
         self._warn(settled - {fault.file for fault in faults})
@@ -172,8 +179,8 @@ class Registry:
         """Serve what the files say now. Whether that differs from before."""
         before = self.manifests
         own = self._complete()
-        _tell(logging.ERROR, own)
-        self.problems = (*seen.problems, *self._files.faults, *own)
+        _tell(logging.ERROR, [one for one in own if one not in self._wrong])
+        self._wrong = (*seen.problems, *self._files.faults, *own)
         return self.manifests != before
 
     def _complete(self) -> list[Problem]:
@@ -187,10 +194,9 @@ class Registry:
 
     def _keep(self, error: FolderError) -> bool:
         """The folder is gone or shut: everything stays, and it is said once."""
-        problem = Problem(str(self._settings.folder), 0, 0, str(error))
-        if problem not in self.problems:
+        if not self._gone:
             log.error("%s; the last good state stays", error)
-            self.problems = (problem,)
+        self._gone = (Problem(str(self._settings.folder), 0, 0, str(error)),)
         return False
 
     def _publish(self) -> None:

@@ -144,9 +144,14 @@ def test_addresses_stay_while_the_folder_is_edited(registry: Registry, tmp_path:
     assert before in registry.manifests.pods
 
 
-def test_a_name_that_is_taken_is_told(registry: Registry, tmp_path: Path) -> None:
+def test_a_name_that_is_taken_is_told_once(
+    registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "c.yaml").write_text(POD.format("web"))
     assert not settle(registry)
+    (tmp_path / "d.yaml").write_text(NAMESPACE.format("two"))
+    assert settle(registry)
+    assert sum("is there already" in message for message in caplog.messages) == 1
     assert [problem.what for problem in registry.problems] == [
         f"Pod shop/web is there already, at {tmp_path}/b.yaml:1:1; this one is left out"
     ]
@@ -172,7 +177,10 @@ def test_a_folder_that_vanishes_is_told_once_and_changes_nothing(
     assert len(caplog.messages) == 1
     assert "the last good state stays" in caplog.messages[0]
     assert names(registry) == ["one"]
+    assert [problem.file for problem in registry.problems] == [str(tmp_path)]
     aside.rename(tmp_path)
+    assert not settle(registry)
+    assert registry.problems == ()
     (tmp_path / "c.yaml").write_text(NAMESPACE.format("two"))
     assert settle(registry)
     assert (names(registry), registry.problems) == (["one", "two"], ())
