@@ -23,7 +23,7 @@ from tests.support.processes import eventually, loopback_address
 from tests.support.tcp_apps import TcpApp, echo
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -79,32 +79,25 @@ NO_RE2 = "v1(?=x)"
 class Joined:
     """A folder that is served, Envoys that join, and pods with node proxies of ours, under one authority."""
 
-    istiod: Istiod
-
-    def __init__(self, folder: Path, pods: Pods, processes: contextlib.ExitStack) -> None:
+    def __init__(self, folder: Path, pods: Pods, istiod: Istiod, processes: contextlib.ExitStack) -> None:
         self.folder = folder
         self.pods = pods
+        self.istiod = istiod
         self.vip = loopback_address()
         self._processes = processes
-        self._mesh = folder / "mesh"
-        self._mesh.mkdir()
 
     def write(self, name: str, text: str) -> None:
         """A file of the folder, from now on."""
-        (self._mesh / f"{name}.yaml").write_text(text)
+        (self.istiod.folder / f"{name}.yaml").write_text(text)
 
-    def serve(self, *rows: str, ttl: str = "24h") -> None:
-        """Start the control plane, with these pods and services; certificates of Envoys last for `ttl`."""
-        self._ttl = ttl
+    async def serve(self, *rows: str) -> None:
+        """These pods and services are the mesh; awaited until they are."""
         self.write("mesh", NAMESPACE + "".join(rows))
-        self._start(loopback_address())
+        await eventually(lambda: self.vip in self.istiod.get("/debug/ambientz"), "served")
 
     def serve_again(self) -> None:
-        """Start it again where it was."""
-        self._start(self.istiod.address)
-
-    def _start(self, address: str) -> None:
-        process = start_istiod(self._mesh, self.folder / "state", address, "--cert-ttl", self._ttl)
+        """Start the control plane again where it was."""
+        process = start_istiod(self.istiod.folder, self.istiod.state, self.istiod.address)
         self.istiod = self._processes.enter_context(process)
         self.istiod.wait_ready()
 
@@ -126,12 +119,51 @@ class Joined:
         return run_envoy("mesh", node.ip, config, {"ADMIN_PORT": "15000"})
 
 
-@pytest.fixture
-async def joined(tmp_path: Path) -> AsyncIterator[Joined]:
-    root = IstiodRoot(tmp_path / "files", tmp_path / "state" / "ca")
-    async with Pods(root) as pods:
+@contextlib.contextmanager
+def an_istiod(base: Path, *flags: str) -> Iterator[Istiod]:
+    """A control plane over an empty folder."""
+    (base / "mesh").mkdir(parents=True)
+    with start_istiod(base / "mesh", base / "state", loopback_address(), *flags) as istiod:
+        istiod.wait_ready()
+        yield istiod
+
+
+@contextlib.asynccontextmanager
+async def joining(folder: Path, istiod: Istiod) -> AsyncIterator[Joined]:
+    """The folder is empty again afterwards."""
+    async with Pods(IstiodRoot(folder / "files", istiod.state / "ca")) as pods:
         with contextlib.ExitStack() as processes:
-            yield Joined(tmp_path, pods, processes)
+            yield Joined(folder, pods, istiod, processes)
+    for file in istiod.folder.iterdir():
+        file.unlink()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Istiod]:
+    with an_istiod(tmp_path_factory.mktemp("shared")) as istiod:
+        yield istiod
+
+
+@pytest.fixture
+async def joined(shared: Istiod, tmp_path: Path) -> AsyncIterator[Joined]:
+    async with joining(tmp_path, shared) as found:
+        yield found
+
+
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[Joined]:
+    """With a control plane of its own, which the test may end."""
+    with an_istiod(tmp_path / "istiod") as istiod:
+        async with joining(tmp_path, istiod) as found:
+            yield found
+
+
+@pytest.fixture
+async def hurried(tmp_path: Path) -> AsyncIterator[Joined]:
+    """With one whose certificates last for five seconds."""
+    with an_istiod(tmp_path / "istiod", "--cert-ttl", "5s") as istiod:
+        async with joining(tmp_path, istiod) as found:
+            yield found
 
 
 def row(name: str, ip: str, **labels: str) -> str:
@@ -171,7 +203,7 @@ async def ask(node: EnvoyNode, *arguments: str) -> int:
 async def test_a_sidecar_joins_and_carries_traffic_both_ways(joined: Joined, usual: bool) -> None:
     server, friend = joined.pods.add("echo"), joined.pods.add("friend")
     node, sleep = a_sidecar(joined)
-    joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"))
+    await joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"))
     with joined.envoy(node, certificate=not usual, delta=usual) as envoy:
         async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
             await eventually(envoy.is_serving, "serving")
@@ -191,7 +223,7 @@ async def test_a_sidecar_joins_and_carries_traffic_both_ways(joined: Joined, usu
 async def test_an_edit_reaches_it_and_a_broken_one_leaves_what_was(joined: Joined) -> None:
     server = joined.pods.add("echo")
     node, sleep = a_sidecar(joined)
-    joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"))
+    await joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"))
     routes = "http.outbound_http_proxy.rds.http_proxy"
     with joined.envoy(node) as envoy:
         async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
@@ -216,18 +248,18 @@ async def test_an_edit_reaches_it_and_a_broken_one_leaves_what_was(joined: Joine
         assert envoy.stat("listener_manager.lds.update_success") == 1
 
 
-async def test_without_a_control_plane_it_goes_on_and_then_hears_what_it_missed(joined: Joined) -> None:
-    server = joined.pods.add("echo")
-    node, sleep = a_sidecar(joined)
-    joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"))
-    with joined.envoy(node) as envoy:
+async def test_without_a_control_plane_it_goes_on_and_then_hears_what_it_missed(alone: Joined) -> None:
+    server = alone.pods.add("echo")
+    node, sleep = a_sidecar(alone)
+    await alone.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=alone.vip, labels="{}"))
+    with alone.envoy(node) as envoy:
         async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
             await eventually(envoy.is_serving, "serving")
-            joined.istiod.process.stop()
+            alone.istiod.process.stop()
             await eventually(lambda: envoy.stat("control_plane.connected_state") == 0, "alone")
             assert await ask(node) == 200
-            joined.write("route", ROUTE.format(version="v1"))
-            joined.serve_again()
+            alone.write("route", ROUTE.format(version="v1"))
+            alone.serve_again()
             await eventually(lambda: envoy.stat("control_plane.connected_state") == 1, "joined again")
             await eventually(lambda: envoy.stat("http.outbound_http_proxy.rds.http_proxy.config_reload") == 2, "news")
             assert (await ask(node), await ask(node, "-H", "x-version: v1")) == (404, 200)
@@ -236,11 +268,11 @@ async def test_without_a_control_plane_it_goes_on_and_then_hears_what_it_missed(
         assert envoy.stat("cluster_manager.cluster_modified") == 0
 
 
-async def test_a_new_certificate_arrives_before_the_old_one_ends(joined: Joined) -> None:
-    server = joined.pods.add("echo")
-    node, sleep = a_sidecar(joined)
-    joined.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=joined.vip, labels="{}"), ttl="3s")
-    with joined.envoy(node) as envoy:
+async def test_a_new_certificate_arrives_before_the_old_one_ends(hurried: Joined) -> None:
+    server = hurried.pods.add("echo")
+    node, sleep = a_sidecar(hurried)
+    await hurried.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=hurried.vip, labels="{}"))
+    with hurried.envoy(node) as envoy:
         async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
             await eventually(lambda: envoy.stat("sds.default.update_success") == 1, "a certificate")
             first = envoy.stat("cluster.connect_originate.ssl.certificate.default.expiration_unix_time_seconds")
@@ -260,7 +292,7 @@ async def test_a_waypoint_joins_between_two_node_proxies(joined: Joined) -> None
         meshes.echo_service(joined.vip, waypoint=world.gateway(f"/{ip}")),
     )
     client, server = joined.pods.add("client"), joined.pods.add("echo", services={f"default/{ECHO}": {}})
-    joined.serve(
+    await joined.serve(
         row("waypoint", ip, **{"gateway.networking.k8s.io/gateway-name": "waypoint"}),
         of_pod(client),
         of_pod(server, app="echo"),
