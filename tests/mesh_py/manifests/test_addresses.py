@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mesh_py.manifests.addresses import Addresses, AddressRanges, RangeFullError
 from mesh_py.manifests.core import Deployment, Node, Pod, PodSpec, Service
@@ -160,3 +162,17 @@ def test_an_address_of_the_status_stays() -> None:
     [found] = Addresses().complete(Manifests(service_entries=(entry,))).service_entries
     assert found.assigned_addresses["a.example.com"] == (BLOCK,)
     assert set(found.assigned_addresses) == set(ENTRY.hosts)
+
+
+@given(st.lists(st.sets(st.integers(0, 79), max_size=40), min_size=1, max_size=6))
+def test_whatever_comes_and_goes_nobody_moves_and_nobody_shares(steps: list[set[int]]) -> None:
+    """In a range that is nearly full, where most hashes meet."""
+    addresses = Addresses(ranges("10.0.0.0/25"))
+    before: dict[str, tuple[str, ...]] = {}
+    for step in steps:
+        now = ips(addresses.complete(Manifests(pods=tuple(pod(f"p{number}") for number in step))))
+        assert {name: ip for name, ip in before.items() if name in now} == {
+            name: ip for name, ip in now.items() if name in before
+        }
+        assert len(set(now.values())) == len(step)
+        before = now
