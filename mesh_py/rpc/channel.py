@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from grpclib import client
 from grpclib.config import Configuration
@@ -66,6 +66,9 @@ class RpcChannel(client.Channel):
         self._scheme = "http" if address.is_plaintext else "https"
         self._authority = address.authority
         listen(self, SendRequest, self._add_metadata)
+
+    async def __aenter__(self) -> Self:
+        return self
 
     async def _create_connection(self) -> RpcProtocol:
         """grpclib asks for a connection, one at a time.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from grpclib.config import Configuration
     from grpclib.utils import Wrapper
-    from h2.events import Event, RequestReceived
+    from h2.events import Event, RequestReceived, ResponseReceived, TrailersReceived
 
 log = logging.getLogger(__name__)
 
@@ -171,6 +171,25 @@ class TolerantProcessor(protocol.EventsProcessor):
             self.connection._connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
         else:
             super().process_request_received(event)
+
+    def process_response_received(self, event: ResponseReceived) -> None:
+        """An answer begins."""
+        if self._can_be_read(event):
+            super().process_response_received(event)
+
+    def process_trailers_received(self, event: TrailersReceived) -> None:
+        """An answer ends."""
+        if self._can_be_read(event):
+            super().process_trailers_received(event)
+
+    def _can_be_read(self, event: ResponseReceived | TrailersReceived) -> bool:
+        """If not, its call ends here: grpclib would raise what no caller expects."""
+        if _is_readable(cast("list[tuple[str, str]]", event.headers)):
+            return True
+        stream = self.streams.get(event.stream_id)
+        if stream is not None:
+            stream.__terminated__("the headers of the answer cannot be read")
+        return False
 
 
 class ModestConnection(H2Connection):

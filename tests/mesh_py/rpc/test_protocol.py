@@ -15,7 +15,7 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from grpclib import client, protocol
 from grpclib.const import Status
-from grpclib.exceptions import GRPCError
+from grpclib.exceptions import GRPCError, StreamTerminatedError
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import (
@@ -50,6 +50,8 @@ from tests.support.processes import eventually
 from tests.support.rpc import HANG, SAY, Talk, say, serving
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from h2.events import Event
 
 REQUEST = [
@@ -364,30 +366,72 @@ async def test_noise_is_never_a_traceback(server, address):
     await eventually(lambda: server[0].connections == 0, "all of them gone")
 
 
-async def test_a_token_is_kept_in_no_table_and_no_log(address, caplog):
-    """On the wire it is a literal that is never indexed; hpack, which tells all headers at debug, is silent."""
-    heard: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+# What a server may answer ------------------------------------------------------------------------------------------
+
+Answer = list[list[tuple[str, str]] | bytes]
+"""Headers, content, headers: what a scripted server sends for a call, and then its end."""
+OK = [(":status", "200"), ("content-type", "application/grpc")]
+
+
+@contextlib.asynccontextmanager
+async def scripted(address: str, answer: Answer, **more: Any) -> AsyncIterator[tuple[RpcChannel, list[Any]]]:
+    """A channel to a server by h2 that always answers the same; also the headers of the calls it has heard."""
+    heard: list[Any] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        h2 = H2Connection(H2Configuration(client_side=False))
+        h2 = H2Connection(H2Configuration(client_side=False, validate_outbound_headers=False))
+        h2.initiate_connection()
         while data := await reader.read(65536):
             for event in h2.receive_data(data):
                 if isinstance(event, RequestReceived):
-                    heard.set_result(list(event.headers))
+                    heard.append(event.headers)
+                    for part in answer:
+                        is_last = part is answer[-1]
+                        if isinstance(part, bytes):
+                            h2.send_data(event.stream_id, part, end_stream=is_last)
+                        else:
+                            h2.send_headers(event.stream_id, part, end_stream=is_last)
+            writer.write(h2.data_to_send())
         writer.close()
 
-    caplog.set_level(logging.DEBUG, "")
     async with await asyncio.start_server(serve, address, 0) as listener:
-        port = listener.sockets[0].getsockname()[1]
-        endpoint = Endpoint(Address(address, port, is_plaintext=True), Roots(), token=BearerToken("eyJ.secret.x"))
-        async with RpcChannel(endpoint, TlsSettings()) as channel, say(channel).open(timeout=SECONDS) as stream:
-            await stream.send_message(StringValue(), end=True)
-            headers = await heard
-            await stream.cancel()
-    (token,) = [header for header in headers if header[0] == b"authorization"]
+        where = Address(address, listener.sockets[0].getsockname()[1], is_plaintext=True)
+        async with RpcChannel(Endpoint(where, Roots(), **more), TlsSettings()) as channel:
+            yield channel, heard
+
+
+async def test_a_token_is_kept_in_no_table_and_no_log(address, caplog):
+    """On the wire it is a literal that is never indexed; hpack, which tells all headers at debug, is silent."""
+    caplog.set_level(logging.DEBUG, "")
+    answer: Answer = [OK, message("yes"), [("grpc-status", "0")]]
+    async with scripted(address, answer, token=BearerToken("eyJ.secret.x")) as (channel, heard):
+        assert (await say(channel)(StringValue(), timeout=SECONDS)).value == "yes"
+    (token,) = [header for header in heard[0] if header[0] == b"authorization"]
     assert token == (b"authorization", b"Bearer eyJ.secret.x")
     assert isinstance(token, NeverIndexedHeaderTuple)
     assert "eyJ.secret.x" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "text"),
+    [
+        ([[*OK, ("grpc-status", "7"), ("grpc-message", "no%21")]], GRPCError, "no!"),
+        ([OK, message("x"), [("grpc-status", "many")]], GRPCError, "grpc-status"),
+        ([OK, message("x"), [("x", "y")]], GRPCError, "grpc-status"),
+        ([OK, b"\0\0\0\0\x09short", [("grpc-status", "0")]], GRPCError, "cut short"),
+        ([OK, b"\1\0\0\0\1x", [("grpc-status", "0")]], GRPCError, "compressed"),
+        ([OK, b"\0\0\0\0\2\xff\xff", [("grpc-status", "0")]], GRPCError, "not a google.protobuf.StringValue"),
+        ([[(":status", "503")]], GRPCError, ":status"),
+        ([[(":status", "200"), ("content-type", "text/html")], b"<html>"], GRPCError, "content-type"),
+        ([[*OK, ("x-bin", "A")], message("x"), [("grpc-status", "0")]], StreamTerminatedError, "cannot be read"),
+        ([OK, message("x"), [("grpc-status", "0"), ("x-bin", "A")]], StreamTerminatedError, "cannot be read"),
+    ],
+)
+async def test_an_answer_that_is_none_is_an_error_callers_know(address, answer, error, text):
+    async with scripted(address, answer) as (channel, _):
+        with pytest.raises(error) as caught:
+            await say(channel)(StringValue(), timeout=SECONDS)
+    assert text in str(caught.value)
 
 
 def test_what_we_override_is_where_it_was():
