@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mesh_py.http.cors import mark_response, preflight
 from mesh_py.http.errors import InvalidBackend, NoRoute
@@ -30,7 +30,7 @@ from mesh_py.manifests.route_filters import (
     RouteFilter,
     UrlRewrite,
 )
-from mesh_py.manifests.routes import NO_TIMEOUTS, GRPCRoute, HTTPRoute, HTTPRouteRule, Timeouts
+from mesh_py.manifests.routes import NO_TIMEOUTS, GRPCRoute, HTTPRoute, HTTPRouteRule, TCPRoute, Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mesh_py.model.route import Random
 
 AnyRoute = HTTPRoute | GRPCRoute
+Attached = TypeVar("Attached", HTTPRoute | GRPCRoute, TCPRoute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ class RouteTable:
         return Forward(rule, match, chosen.backend_ref, filters, mirrors)
 
 
-def _age(route: AnyRoute) -> tuple[object, ...]:
+def _age(route: AnyRoute | TCPRoute) -> tuple[object, ...]:
     """The oldest first, then by name (Gateway API)."""
     metadata = route.metadata
     return (not metadata.creation_timestamp, metadata.creation_timestamp, metadata.key)
@@ -233,8 +234,8 @@ def _mirrors(filters: Sequence[RouteFilter], random: Random) -> tuple[BackendRef
 
 
 def routes_of_service(
-    routes: Iterable[AnyRoute], namespace: str, name: str, port: int, namespaces: frozenset[str] | None = None
-) -> list[AnyRoute]:
+    routes: Iterable[Attached], namespace: str, name: str, port: int, namespaces: frozenset[str] | None = None
+) -> list[Attached]:
     """The routes attached to a port of a Service.
 
     `namespaces` are those whose routes count: for a waypoint the service's and its own, for a sidecar the service's
@@ -250,3 +251,17 @@ def routes_of_service(
             for parent in route.parent_refs
         )
     ]
+
+
+def tcp_backend(routes: Iterable[TCPRoute], random: Random) -> BackendReference:
+    """Where a connection goes: a backend of the oldest route's first rule, in proportion to weight.
+
+    Raises:
+        InvalidBackend: there is none, or none with any weight.
+    """
+    oldest = min(routes, key=_age, default=None)
+    backends = oldest.rules[0].backend_refs if oldest is not None and oldest.rules else ()
+    sums = tuple(accumulate(backend.weight for backend in backends))
+    if oldest is None or not sums or not sums[-1]:
+        raise InvalidBackend(f"TCP route {oldest.metadata.key if oldest else '(none)'} has no backend")
+    return backends[bisect_right(sums, int(random() * sums[-1]))].backend_ref

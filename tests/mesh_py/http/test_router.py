@@ -9,7 +9,9 @@ import pytest
 from mesh_py.http.errors import HttpError, InvalidBackend, NoRoute
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest, HttpResponse
-from mesh_py.http.router import Forward, Respond, RouteTable, routes_of_service
+from mesh_py.http.router import Forward, Respond, RouteTable, routes_of_service, tcp_backend
+from mesh_py.manifests.reader import read_manifests
+from mesh_py.manifests.routes import TCPRoute
 from tests.mesh_py.http.routes import backend, request, routes, table
 
 
@@ -394,3 +396,39 @@ def test_routes_of_a_service(port: int, namespaces: frozenset[str] | None, names
     )
     found = routes_of_service(all_routes, "default", "web", port, namespaces)
     assert [route.metadata.name for route in found] == names
+
+
+TCP = """
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TCPRoute
+metadata: {{name: {name}{extra}}}
+spec:
+  parentRefs: [{{kind: Service, group: "", name: web, port: 80}}]
+  rules: [{{backendRefs: [{backends}]}}]
+"""
+SPLIT = "{name: v1, port: 80, weight: 3}, {name: none, port: 80, weight: 0}, {name: v2, port: 80, weight: 1}"
+
+
+def tcp_routes(*documents: str) -> list[TCPRoute]:
+    found = read_manifests("\n---\n".join(documents), "tcp.yaml").objects
+    return [one for one in found if isinstance(one, TCPRoute)]
+
+
+def test_connections_are_split_by_weight() -> None:
+    split = tcp_routes(TCP.format(name="a", extra="", backends=SPLIT))
+    seen = Counter(tcp_backend(split, lambda n=n: n / 100).name for n in range(100))  # type: ignore[misc]
+    assert seen == {"v1": 75, "v2": 25}
+    assert routes_of_service(split, "default", "web", 80) == split
+    assert routes_of_service(split, "default", "web", 81) == []
+
+
+def test_the_oldest_route_takes_the_connection() -> None:
+    new = TCP.format(name="a", extra=NEW, backends="{name: new, port: 80}")
+    old = TCP.format(name="b", extra=OLD, backends="{name: old, port: 80}")
+    assert tcp_backend(tcp_routes(new, old), half).name == "old"
+
+
+@pytest.mark.parametrize("backends", ["{name: a, port: 80, weight: 0}", ""])
+def test_a_connection_without_a_backend_is_refused(backends: str) -> None:
+    with pytest.raises(InvalidBackend):
+        tcp_backend(tcp_routes(TCP.format(name="a", extra="", backends=backends)) if backends else [], half)
