@@ -56,7 +56,7 @@ async def test_tls12_may_be_asked_for(address, root, server_files):
 
 
 async def test_post_quantum_only_is_kept(address, root, server_files, open_channel):
-    """This openssl knows no X25519MLKEM768: nothing is left to agree on. Between two of ours it is what is agreed."""
+    """With a client of older groups nothing is left to agree on. Between two of ours it is what is agreed."""
     only = TlsSettings(post_quantum_only=True)
     async with serving(address, server_files, tls=only) as (server, port):
         assert (await asked(address, port, root, "-alpn", "h2", "-groups", "X25519")).returncode != 0
@@ -102,6 +102,25 @@ async def test_the_client_names_the_server_and_offers_little(root, s_server, ope
     versions = hello.partition("supported_versions")[2].partition("extension_type")[0]
     assert "TLS 1.3" in versions
     assert "TLS 1.2" not in versions
+
+
+async def test_the_client_speaks_tls12_only_if_told(root, s_server, open_channel):
+    _, where = s_server("-alpn", "h2", "-tls1_2")
+    endpoint = Endpoint(where, Roots(str(root.roots)))
+    with pytest.raises(DialFailed, match="TLS handshake failed: the peer sent alert protocol_version"):
+        await said(open_channel(0, endpoint=endpoint))
+    channel = open_channel(0, tls=TlsSettings(tls12=True), endpoint=endpoint)
+    protocol = await channel.__connect__()
+    assert protocol.transport.engine.version == "TLSv1.2"
+    assert "GCM" in protocol.transport.engine.suite
+
+
+async def test_the_client_exchanges_keys_post_quantum_only_if_told(root, s_server, open_channel):
+    """With a server of older groups there is nothing to agree on."""
+    _, where = s_server("-alpn", "h2", "-groups", "X25519:P-256")
+    channel = open_channel(0, tls=TlsSettings(post_quantum_only=True), endpoint=Endpoint(where, Roots(str(root.roots))))
+    with pytest.raises(DialFailed, match="TLS handshake failed"):
+        await said(channel)
 
 
 async def test_a_server_without_alpn_is_refused(root, s_server, open_channel):
