@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("ca")
 
 IMPERSONATED = "ImpersonatedIdentity"
+LONGEST_IDENTITY = 2048
+"""Characters; the SPIFFE standard's own bound."""
+
 RATE = Rate(per_second=100, burst=1000)
 """Certificates for one caller: a node proxy fetches one for each account of its node when it starts."""
 
@@ -100,6 +103,8 @@ class CaService:
         wanted = request.metadata.fields[IMPERSONATED].string_value if IMPERSONATED in request.metadata.fields else ""
         if not wanted:
             return self._own(caller)
+        if len(wanted) > LONGEST_IDENTITY:
+            self._refuse_impersonation("malformed", caller, f"an identity of {len(wanted)} characters")
         try:
             identity = SpiffeId.parse(wanted)
         except InvalidSpiffeIdError as error:

@@ -116,7 +116,7 @@ class TokenKey:
             raise TokenError(
                 "foreign", "the token was signed with another key: mint it with our state folder"
             ) from error
-        except jwt.InvalidTokenError as error:
+        except Exception as error:  # the library raises many kinds (a header nested too deeply: RecursionError)
             raise TokenError("malformed", f"the token cannot be used: {error}") from error
         return claims
 

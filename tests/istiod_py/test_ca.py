@@ -182,6 +182,7 @@ async def test_nobody_gets_more_than_the_longest_lifetime(citadel: Citadel) -> N
         ),
         pytest.param(ZTUNNEL, "spiffe://other/ns/shop/sa/cart", "trust domain", "not of our", id="trust domain"),
         pytest.param(ZTUNNEL, "shop/cart", "malformed", "not a SPIFFE identity", id="no identity"),
+        pytest.param(ZTUNNEL, CART + "x" * 2048, "malformed", "an identity of 20", id="an endless identity"),
     ],
 )
 async def test_who_may_not_speak_for_whom(citadel: Citadel, caplog, caller, identity, reason, text) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from istiod_py.node import LONGEST_ID, InvalidNodeError, read_node
+from istiod_py.node import LONGEST_ID, NODE_TYPES, InvalidNodeError, read_node
 
 ZTUNNEL = "ztunnel~10.0.0.9~ztunnel-x.istio-system~istio-system.svc.cluster.local"
 
@@ -61,3 +65,12 @@ def test_metadata_wins_over_the_id() -> None:
 def test_what_cannot_be_understood_is_refused(id: str, complaint: str) -> None:
     with pytest.raises(InvalidNodeError, match=complaint):
         read_node(id)
+
+
+@given(st.text(), st.dictionaries(st.sampled_from(("NAMESPACE", "INSTANCE_IPS", "NODE_NAME")), st.text() | st.floats()))
+def test_any_text_is_a_node_or_is_refused(id: str, metadata: dict[str, Any]) -> None:
+    for text in (id, f"ztunnel~{id}~{id}.{id}~{id}"):
+        with contextlib.suppress(InvalidNodeError):
+            node = read_node(text, metadata)
+            assert node.kind in NODE_TYPES
+            assert str(ipaddress.ip_address(node.ip)) == node.ip

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from istiod_py.tokens import KEY_FILE, LONGEST_TOKEN, Caller, TokenError, TokenKey, bearer
 from mesh_py.identity.key_files import is_private
@@ -143,3 +146,36 @@ def test_a_header_without_a_token(header: str | None) -> None:
     with pytest.raises(TokenError) as refused:
         bearer(header)
     assert refused.value.reason == "missing"
+
+
+@given(st.one_of(st.text(), st.binary().map(lambda data: data.decode("latin-1"))))
+def test_any_text_is_refused_and_nothing_else_happens(text: str) -> None:
+    with pytest.raises(TokenError):
+        TOKENS.check(text, NOW)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param("[" * 4000, id="nested too deeply"),
+        pytest.param('{"alg":["ES256"]}', id="a list of algorithms"),
+        pytest.param('{"alg":"ES256","crit":["x"],"x":1}', id="an extension that must be known"),
+        pytest.param('{"alg":"ES256","kid":{}}', id="a key id that is no text"),
+        pytest.param('{"alg":"ES256","b64":false}', id="a detached payload"),
+        pytest.param("\ufffe", id="no JSON"),
+    ],
+)
+def test_headers_that_are_meant_to_hurt(header: str) -> None:
+    head = jwt.utils.base64url_encode(header.encode()).decode()
+    _, body, signature = forged().split(".")
+    with pytest.raises(TokenError) as refused:
+        TOKENS.check(f"{head}.{body}.{signature}", NOW)
+    assert refused.value.reason in ("malformed", "foreign")
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda c: st.dictionaries(st.text(), c)))
+def test_claims_of_any_shape_name_nobody_or_somebody(claims: Any) -> None:
+    with contextlib.suppress(TokenError):
+        caller = TOKENS.check(forged(kubernetes=claims), NOW)
+        assert caller.namespace
+        assert caller.service_account
