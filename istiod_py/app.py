@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime
 import logging
 import time
@@ -129,7 +130,8 @@ def _prepare(settings: Settings) -> ControlPlane:
         CaService(authority, guard, policy, runs_on, metrics, time.monotonic),
     ]
     certificate = ServerCertificate(authority, settings.names, settings.lifetime, settings.tls, utc_now)
-    _count_elsewhere(metrics, registry, authority)
+    server = RpcServer(services, limits=_limits(settings))
+    _count_elsewhere(metrics, registry, authority, server)
     return ControlPlane(
         settings,
         metrics,
@@ -140,7 +142,7 @@ def _prepare(settings: Settings) -> ControlPlane:
         certificate,
         secrets,
         views,
-        RpcServer(services, limits=_limits(settings)),
+        server,
     )
 
 
@@ -169,8 +171,9 @@ def _limits(settings: Settings) -> ServerLimits:
     )
 
 
-def _count_elsewhere(metrics: IstiodMetrics, registry: Registry, authority: FolderAuthority) -> None:
+def _count_elsewhere(metrics: IstiodMetrics, registry: Registry, authority: FolderAuthority, server: RpcServer) -> None:
     def refresh() -> None:
+        metrics.count_connections(server.connections, dataclasses.asdict(server.counts))
         metrics.config_errors.set(len(registry.problems))
         metrics.root_expiry.set(authority.signer.root.not_valid_after_utc.timestamp())
         metrics.chain_expiry.set(authority.signer.certificate.not_valid_after_utc.timestamp())

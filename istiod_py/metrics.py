@@ -9,7 +9,7 @@ from mesh_py.telemetry.instruments import Counter, Gauge, Histogram, Instrument
 from mesh_py.telemetry.process import process_families
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 AnyInstrument = TypeVar("AnyInstrument", bound=Instrument)
 
@@ -60,7 +60,15 @@ class IstiodMetrics:
         """A discovery stream came (1) or went (-1)."""
         self.clients.change(change, (self._version,))
 
+    def count_connections(self, open_now: int, so_far: Mapping[str, int]) -> None:
+        """Take over what the gRPC server has counted: connections by what became of them."""
+        self.connections_open.set(open_now)
+        for outcome, count in so_far.items():
+            self.connections.family.samples[(outcome,)] = [count]
+
     def _declare_discovery(self) -> None:
+        self.connections = self._counter("istiod_grpc_connections", "gRPC connections so far", ("outcome",))
+        self.connections_open = self._gauge("istiod_grpc_connections_open", "gRPC connections now")
         self.clients = self._gauge("pilot_xds", "Proxies connected by xDS", ("version",))
         self.pushes = self._counter("pilot_xds_pushes", "Answers and pushes sent", ("type",))
         self.rejects = self._counter("pilot_total_xds_rejects", "Pushes that proxies refused", ("type",))

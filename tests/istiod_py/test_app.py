@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mesh_py.manifests.proxy_config import ProxyConfig
+    from tests.support.certificates import TestRoot
 
 pytestmark = pytest.mark.interop
 
@@ -212,6 +213,17 @@ async def test_openssl_knows_15012_by_its_certificate(istiod: Istiod, flags: lis
     if verdict == "Verification: OK":
         assert "Protocol version: TLSv1.3" in shown
         assert "Ciphersuite: TLS_AES_256_GCM_SHA384" in shown
+
+
+async def test_a_foreign_client_certificate_is_refused_and_counted(istiod: Istiod, root: TestRoot) -> None:
+    files = root.issue("foreign", "istio-system/ztunnel")
+    refused = istiod.count("istiod_grpc_connections", "failed")
+    target = ["-connect", f"{istiod.address}:15012", "-CAfile", str(istiod.roots), "-alpn", "h2"]
+    shown = ["-cert", str(files.chain), "-key", str(files.key)]
+    # TLS 1.3: the client learns of the refusal when it first reads.
+    await run_tool(require_tool("openssl"), "s_client", *target, *shown, "-quiet", stdin=b"PRI * HTTP/2.0\r\n\r\n")
+    await eventually(lambda: istiod.count("istiod_grpc_connections", "failed") == refused + 1, "counted")
+    assert "refused:" in istiod.process.output
 
 
 def test_what_it_prints_at_first_leads_a_node_proxy_in(istiod: Istiod) -> None:
