@@ -76,11 +76,12 @@ async def run(settings: Settings) -> int:
     with stop_signals(stop, now):
         source.apply(state)
         following = _following(settings, state, directory, metrics)
-        plane = DataPlane.start(settings, sockets, state, directory, certificates, logs, sink.write, metrics)
+        plane = DataPlane.build(settings, sockets, state, directory, certificates, logs, sink.write, metrics)
         surfaces = Surfaces(settings, plane, logs, metrics, readiness, stop)
         async with contextlib.AsyncExitStack() as stack:
             await surfaces.serve(stack, surface_sockets)
             await stack.enter_async_context(background(source.follow(state), certificates.watch(), plane.background()))
+            await plane.listening.wait()
             readiness.done("proxy")
             known = partial(readiness.done, STATE_MANAGER)
             if following is None:

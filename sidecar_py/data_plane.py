@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.pool import Pool as PeerPool
@@ -48,9 +48,12 @@ class DataPlane:
     inbound: Inbound
     hbone: InboundHbone
     listeners: dict[str, Listener]
+    _sockets: Mapping[str, socket.socket]
+    listening: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once connections are accepted."""
 
     @staticmethod
-    def start(
+    def build(
         settings: Settings,
         sockets: Mapping[str, socket.socket],
         state: MeshState,
@@ -60,7 +63,7 @@ class DataPlane:
         write: Callable[[str], None],
         metrics: Metrics,
     ) -> DataPlane:
-        """Serve on bound sockets, by name as in `listening`. `write` takes lines for the log."""
+        """To be served by `background` on bound sockets, by name as in `listening`. `write` takes lines for the log."""
         reactor = Reactor.current()
         reactor.ledger.set_limit(settings.unread_budget)
         context = SidecarContext(
@@ -90,13 +93,11 @@ class DataPlane:
         outbound = Outbound(context, connections, clusters)
         inbound = Inbound(context, connections, rules)
         hbone = InboundHbone(inbound)
-        plane = DataPlane(context, connections, clusters, rules, outbound, inbound, hbone, {})
-        plane._listen(sockets)
-        return plane
+        return DataPlane(context, connections, clusters, rules, outbound, inbound, hbone, {}, sockets)
 
-    def _listen(self, sockets: Mapping[str, socket.socket]) -> None:
+    def _listen(self) -> None:
         context, connections = self.context, self.connections
-        for name, sock in sockets.items():
+        for name, sock in self._sockets.items():
             match name:
                 case "outbound" if context.settings.proxy_protocol_capture:
                     capture = ProxyProtocol(context, connections, self.outbound.serve, "source")
@@ -114,10 +115,13 @@ class DataPlane:
                     self.listeners[name] = Listener(context.reactor, sock, self.inbound.accepted)
 
     async def background(self) -> None:
-        """The parents of all that is under way, until cancelled."""
+        """Serve until cancelled: the parents of all that is under way, then the listeners."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.connections.serve(), name="connections")
             group.create_task(self.context.http.serve(), name="upstreams")
+            await asyncio.sleep(0)  # from here on they are there
+            self._listen()
+            self.listening.set()
 
     async def drain(self, seconds: float) -> bool:
         """Stop accepting at once, let connections end, cut what is left; True if none was cut."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from mesh_py.exchange.attempts import Limits, forward
 from mesh_py.exchange.pool import PoolLimits
 from mesh_py.http.codec_h1 import H1Client
 from mesh_py.http.codec_h2 import H2Client
-from mesh_py.http.errors import AccessDenied, HttpError, UpstreamFailure
+from mesh_py.http.errors import AccessDenied, BadToken, HttpError, UpstreamFailure
 from mesh_py.http.forwarding import ClientCert, ClientCertRule, forward_client_cert, mark_request
+from mesh_py.http.jwt_auth import refusal
 from mesh_py.http.paths import normalize
 from mesh_py.http.rbac_facts import RequestFacts
 from mesh_py.http.retry import NO_RETRIES
@@ -95,6 +97,8 @@ class InboundHttp:
         except HboneError as error:
             failure = AccessDenied(str(error)) if isinstance(error, PolicyDenied) else as_http_error(error)
             journal.failed(failure)
+            if isinstance(failure, BadToken):
+                exchange.answer(failure.answer, failure.text, refusal(failure, exchange.request).headers)
             exchange.fail(failure)
         finally:
             journal.close()
@@ -118,7 +122,7 @@ class InboundHttp:
         facts = RequestFacts(
             request, caller.client[0], caller.local[0], caller.local[1], caller.identity, sni=caller.server_name
         )
-        self._inbound.rules.judge_request(self._inbound.context.workload, facts)
+        self._inbound.rules.judge_request(self._inbound.context.workload, facts, time.time())
 
     def _certificate(self) -> ClientCert | None:
         """Who has proved to be calling."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mesh_py.http.errors import AuthorizerDenied
 from mesh_py.http.http_rbac import HttpPolicies
+from mesh_py.http.jwt_auth import BadKeySet, Issuer, authenticate, read_keys
 from mesh_py.http.messages import HttpRequest
 from mesh_py.http.rbac_facts import RequestFacts
 from mesh_py.manifests.peer_modes import PeerMode, PeerModes
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from hbone_py.identity import SpiffeId
     from mesh_py.discovery.state import MeshState
     from mesh_py.manifests.proxy_file import Further
-    from mesh_py.manifests.security import AuthorizationPolicy
+    from mesh_py.manifests.security import AuthorizationPolicy, RequestAuthentication
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Workload
     from mesh_py.proxy.directory import Directory
@@ -42,11 +44,13 @@ class InboundRules:
         self._mode = PeerMode(self._fallback)
         self._for_requests = HttpPolicies(())
         self._for_bytes = HttpPolicies((), http=False)
+        self._issuers: tuple[Issuer, ...] = ()
+        self._key_problems: list[str] = []
 
     @property
     def problems(self) -> list[str]:
         """What the policies ask that cannot be judged as written; it is judged so that nobody gets in by it."""
-        return self._for_requests.problems
+        return self._for_requests.problems + self._key_problems
 
     def mode(self, workload: Workload, port: int) -> MutualTls:
         """STRICT, PERMISSIVE or DISABLE, for a port of the workload."""
@@ -68,9 +72,14 @@ class InboundRules:
             raise PolicyDenied(verdict.details)
         _refuse_unasked(verdict.ask)
 
-    def judge_request(self, workload: Workload, facts: RequestFacts) -> None:
-        """What all policies say to a request. Raises PolicyDenied, AccessDenied, AuthorizerDenied."""
+    def judge_request(self, workload: Workload, facts: RequestFacts, now: float) -> None:
+        """What tokens and all policies say to a request; `now` is seconds since the epoch.
+
+        Raises BadToken, PolicyDenied, AccessDenied, AuthorizerDenied.
+        """
         self._refresh(workload)
+        if self._issuers:
+            facts = replace(facts, claims=authenticate(facts.request, self._issuers, now))
         local = (facts.destination_ip, facts.destination_port)
         self.judge_layer_4(workload, (facts.source_ip, 0), local, facts.identity)
         verdict = self._for_requests.judge(facts)
@@ -96,8 +105,25 @@ class InboundRules:
             return
         self._further, self._workload = further, workload
         self._mode = self._resolve(further, workload)
+        self._read_issuers(further, workload)
         policies = [one for one in further.manifests.authorization_policies if self._is_for(one, further, workload)]
         self._for_requests, self._for_bytes = HttpPolicies(policies), HttpPolicies(policies, http=False)
+
+    def _read_issuers(self, further: Further, workload: Workload) -> None:
+        """Keys that would have to be fetched are not: such an issuer's tokens are not believed."""
+        self._key_problems = []
+        issuers = []
+        for one in further.manifests.request_authentications:
+            for rule in one.jwt_rules if self._is_for(one, further, workload) else ():
+                try:
+                    keys = read_keys(rule.jwks) if rule.jwks else ()
+                except BadKeySet as error:
+                    keys = ()
+                    self._key_problems.append(f"{one.metadata.key}: jwks: {error}")
+                if rule.jwks_uri and not rule.jwks:
+                    self._key_problems.append(f"{one.metadata.key}: jwksUri is not fetched: write the keys as jwks")
+                issuers.append(Issuer(rule, keys))
+        self._issuers = tuple(issuers)
 
     def _resolve(self, further: Further, workload: Workload) -> PeerMode:
         modes = PeerModes(further.manifests.peer_authentications, self._root)
@@ -106,7 +132,9 @@ class InboundRules:
             return PeerMode(self._fallback)
         return levels.resolve()
 
-    def _is_for(self, policy: AuthorizationPolicy, further: Further, workload: Workload) -> bool:
+    def _is_for(
+        self, policy: AuthorizationPolicy | RequestAuthentication, further: Further, workload: Workload
+    ) -> bool:
         """Its namespace's or the mesh's, and selecting it; those with targets are for waypoints and gateways."""
         if policy.target_refs or policy.metadata.namespace not in (workload.namespace, self._root):
             return False

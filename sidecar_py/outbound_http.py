@@ -8,7 +8,7 @@ from hbone_py.aio.tcp import show
 from hbone_py.errors import HboneError
 from mesh_py.exchange.attempts import Limits, forward
 from mesh_py.http.balancing import Wish
-from mesh_py.http.errors import HttpError, InvalidBackend
+from mesh_py.http.errors import AuthorizerDenied, HttpError, InvalidBackend
 from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_request
 from mesh_py.http.hash_key import hash_key
 from mesh_py.http.paths import normalize
@@ -75,6 +75,8 @@ class OutboundHttp:
             return
         record, port = meant.record, meant.port
         if decision is not None:
+            if decision.authorizer is not None:
+                raise AuthorizerDenied(f"route {decision.rule.name} wants an authorizer asked, which nobody here does")
             record, port = self._backend(decision, port)
             decision.prepare(request)
         await self._to_cluster(exchange, journal, self._clusters.of(source, record, port), decision)

@@ -195,7 +195,7 @@ async def open_connection(
     context = client_context(credentials, tls or TlsSettings())
     connection = Connection(deadlines)
     reactor = Reactor.current()
-    address = await _resolved(host, port, deadlines.connect)
+    address = await resolved(host, port, deadlines.connect)
 
     def make(transport: Transport) -> Peer:
         return _peer(reactor, transport, context, connection, expect, config, deadlines, keepalive)
@@ -210,7 +210,7 @@ async def open_connection(
     return connection
 
 
-async def _resolved(host: str, port: int, seconds: float) -> SocketAddress:
+async def resolved(host: str, port: int, seconds: float) -> SocketAddress:
     """The address of `host`, which may be one already."""
     with contextlib.suppress(ValueError):
         return str(ip_address(host)), port

@@ -13,6 +13,7 @@ from mesh_py.exchange.patience import USUAL, Patience
 from mesh_py.exchange.wire import Wire
 from mesh_py.http import events as ev
 from mesh_py.http.codec_h1 import H1Server
+from mesh_py.http.codec_h2 import H2Server
 from mesh_py.http.errors import DownstreamGone, HttpError, RequestTimeout, UnwritableMessage
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpResponse
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("http")
 
+_PERIOD = 60.0
 HELD = 128 * 1024
 """Bytes of one HTTP/1 body that wait for their reader before the connection is read no further."""
 
@@ -188,6 +190,7 @@ class Downstream:
         self._exchanges: dict[int, Exchange] = {}
         self._tasks: asyncio.TaskGroup
         self._timer: Timer | None = None
+        self._period: Timer | None = None
         self._resumed = asyncio.Event()
         self._closing = asyncio.Event()
         self._is_reading_head = False
@@ -203,6 +206,7 @@ class Downstream:
         """Until the connection is over. Never raises what a client can cause."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
+                self._count_anew()
                 self._reader = self._tasks.create_task(self._read(), name="client")
                 await self._closing.wait()
                 self._reader.cancel()
@@ -210,8 +214,9 @@ class Downstream:
                     exchange.lost(DownstreamGone("the connection is over"))
             await self._farewell()
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            for timer in (self._timer, self._period):
+                if timer is not None:
+                    timer.cancel()
             self.wire.stream.on_room = None
             self.wire.stream.abort() if self.codec.is_aborted or self.wire.is_broken else await self._stream.aclose()
 
@@ -325,6 +330,12 @@ class Downstream:
     def stir(self) -> None:
         """Something moves: silence begins anew."""
         self._stirred = True
+
+    def _count_anew(self) -> None:
+        """What a client may ask for nothing is bounded per minute, not per connection."""
+        if isinstance(self.codec, H2Server):
+            self.codec.new_period()
+            self._period = self._wheel.after(_PERIOD, self._count_anew)
 
     # Deadlines -----------------------------------------------------------------
 

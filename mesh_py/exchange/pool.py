@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Dial = Callable[[], Awaitable[tuple[WireStream, ClientCodec]]]
     """Connects. Raises HboneError, HttpError among them."""
 
+_PERIOD = 60.0
 STREAMS = 100
 """Calls side by side on one HTTP/2 connection: what servers of a mesh allow before they have said so."""
 
@@ -122,7 +123,14 @@ class Pool:
         place.connections.append(connection)
         self._places[key] = place
         self._tasks.create_task(connection.run(), name=f"upstream {key}")
+        self._count_anew(connection)
         return connection
+
+    def _count_anew(self, connection: Upstream) -> None:
+        """What a server may ask for nothing is bounded per minute, not per connection."""
+        if isinstance(connection.codec, H2Client) and not connection.is_closed:
+            connection.codec.new_period()
+            self._wheel.after(_PERIOD, lambda: self._count_anew(connection))
 
     def _wake_all(self, place: _Place) -> None:
         for _ in range(len(place.waiting)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-from hbone_py.aio.client import Dial, expecting
+from hbone_py.aio.client import Dial, expecting, resolved
 from hbone_py.aio.dialling import connect_tcp
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.stream import TcpStream, TunnelStream
@@ -55,8 +55,9 @@ async def connect(context: AnyContext, way: Way, alpn: Alpn) -> AnyStream:
 
 
 async def connect_socket(context: AnyContext, address: SocketAddress, source: str | None = None) -> socket.socket:
-    """Plain TCP, from our pod's address unless `source` says otherwise."""
+    """Plain TCP, from our pod's address unless `source` says otherwise. Names are looked up."""
     settings = context.settings
+    address = await resolved(*address, settings.deadlines.connect)
     own = source or context.source_address(address[0])
     return await connect_tcp(address, settings.socket_options, settings.deadlines.connect, own)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mesh_py.discovery.resolve import HBONE_PORT
 from mesh_py.discovery.waypoint import find_waypoint, pick_waypoint
-from mesh_py.model.address import format_address, is_ipv6
+from mesh_py.model.address import IpAddress, format_address, is_ipv6
 from mesh_py.model.errors import NoRoutingDestination
 from mesh_py.model.workload import Protocol
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hbone_py.identity import SpiffeId
     from mesh_py.discovery.load_balance import Upstream
     from mesh_py.discovery.state import MeshState
-    from mesh_py.model.address import GatewayAddress, IpAddress, SocketAddress
+    from mesh_py.model.address import GatewayAddress, SocketAddress
     from mesh_py.model.route import Random
     from mesh_py.model.workload import Workload
 
@@ -143,10 +143,12 @@ def _server_name(upstream: Upstream, port: int) -> str:
 
 
 def _address_of(workload: Workload, wanted: SocketAddress | None) -> IpAddress:
-    """The address of the family that was asked for, else the first."""
+    """The address of the family that was asked for, else the first; the host name of who is known by name only."""
     ips = workload.workload_ips
     if not ips:
-        raise NoRoutingDestination(workload.uid)
+        if not workload.hostname:
+            raise NoRoutingDestination(workload.uid)
+        return IpAddress(workload.hostname)  # looked up by whoever connects
     if wanted is None:
         return ips[0]
     if wanted[0] in ips:

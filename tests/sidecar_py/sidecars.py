@@ -123,11 +123,12 @@ async def sidecar(
     metrics = Metrics("test")
     logs = Logs(_Sink(lines), filter=settings.log_filter)  # type: ignore[arg-type]
     sockets = bind_all(data_addresses(settings), settings.socket_options)
-    plane = DataPlane.start(settings, sockets, state, directory, store, logs, lines.append, metrics)
+    plane = DataPlane.build(settings, sockets, state, directory, store, logs, lines.append, metrics)
     one = SidecarUnderTest(settings, plane, state, directory)
     one.lines, one.metrics = lines, metrics
     one.take(mesh)
     async with background(plane.background()):
+        await plane.listening.wait()
         try:
             yield one
         finally:

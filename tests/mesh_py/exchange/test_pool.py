@@ -1,0 +1,118 @@
+"""Connections are kept for the next call, bounded in number, and given up when worn, idle or broken."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mesh_py.exchange.pool import PoolLimits
+from mesh_py.http.errors import UpstreamFailure, UpstreamOverflow, UpstreamReset
+from tests.mesh_py.exchange.servers import OK, asked, whole
+from tests.support.processes import eventually
+
+if TYPE_CHECKING:
+    from tests.support.tcp_apps import Connection
+
+
+async def test_one_connection_serves_one_call_after_another() -> None:
+    async with asked() as server:
+        for _ in range(3):
+            assert await whole(await server.open()) == (200, b"ok")
+        assert (server.dials, len(server.pool)) == (1, 1)
+
+
+async def test_calls_at_once_have_connections_of_their_own() -> None:
+    async with asked() as server:
+        calls = [await server.open() for _ in range(3)]
+        assert [await whole(call) for call in calls] == [(200, b"ok")] * 3
+        assert server.dials == 3
+
+
+async def test_at_the_limit_a_call_waits_its_turn() -> None:
+    async with asked() as server:
+        server.limits = PoolLimits(connections=1)
+        first = await server.open()
+        async with asyncio.TaskGroup() as group:
+            second = group.create_task(server.open())
+            await asyncio.sleep(0)
+            assert not second.done()
+            assert await whole(first) == (200, b"ok")
+        assert await whole(second.result()) == (200, b"ok")
+        assert server.dials == 1
+
+
+async def test_too_many_wait() -> None:
+    async with asked() as server:
+        server.limits = PoolLimits(connections=1, waiting=0)
+        first = await server.open()
+        with pytest.raises(UpstreamOverflow):
+            await server.open()
+        await whole(first)
+
+
+async def test_who_gives_up_waiting_leaves_the_turn_to_the_next() -> None:
+    async with asked() as server:
+        server.limits = PoolLimits(connections=1)
+        first = await server.open()
+        begin = asyncio.get_running_loop().create_task
+        impatient, patient = begin(server.open()), begin(server.open())
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await whole(first)
+        assert await whole(await patient) == (200, b"ok")
+        assert impatient.cancelled()
+
+
+async def test_a_worn_connection_is_replaced() -> None:
+    async with asked() as server:
+        server.limits = PoolLimits(calls_per_connection=2)
+        for _ in range(4):
+            assert await whole(await server.open()) == (200, b"ok")
+        assert server.dials == 2
+
+
+async def test_an_idle_connection_closes() -> None:
+    async with asked() as server:
+        server.limits = PoolLimits(idle=0.02)
+        await whole(await server.open())
+        assert await server.app.ended() == "eof"
+        await eventually(lambda: len(server.pool) == 0, "forgotten")
+
+
+async def test_a_call_that_is_given_up_takes_its_connection_with_it() -> None:
+    async with asked() as server:
+        call = await server.open()
+        call.release()
+        with pytest.raises(UpstreamReset):
+            await call.response()
+        await eventually(lambda: len(server.pool) == 0, "forgotten")
+        assert await whole(await server.open()) == (200, b"ok")
+
+
+async def test_a_server_that_hangs_up_is_not_asked_again() -> None:
+    async def once(connection: Connection) -> None:
+        await connection.receive()
+        await connection.send(OK)
+
+    async with asked(once) as server:
+        assert await whole(await server.open()) == (200, b"ok")
+        await eventually(lambda: len(server.pool) == 0, "noticed")
+        assert await whole(await server.open()) == (200, b"ok")
+        assert server.dials == 2
+
+
+async def test_nobody_listens() -> None:
+    async with asked() as server:
+        server.app._port = 1
+        with pytest.raises(UpstreamFailure):
+            await server.lease()
+        assert len(server.pool) == 0
+
+
+async def test_close_ends_what_is_idle() -> None:
+    async with asked() as server:
+        await whole(await server.open())
+        server.pool.close()
+        await eventually(lambda: len(server.pool) == 0, "closed")
