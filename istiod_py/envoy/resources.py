@@ -71,7 +71,7 @@ def _sidecar(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> EnvoyResources:
     ]
     listeners = [*outbound_listeners(mesh, node), virtual_inbound(mesh, node)]
     if form.sends_hbone(node):
-        own.append(tunnel.connect_originate_cluster(mesh, form))
+        own.append(tunnel.connect_originate_cluster(mesh, node, form))
         listeners.append(tunnel.connect_originate_listener(mesh, node, form))
     if node.listens_on_hbone:
         own.append(tunnel.main_internal_cluster())
@@ -85,7 +85,7 @@ def _waypoint(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> EnvoyResources:
     own = [
         tunnel.main_internal_cluster(),
         tunnel.internal_cluster(names.ENCAP, names.CONNECT_ORIGINATE),
-        tunnel.connect_originate_cluster(mesh, form),
+        tunnel.connect_originate_cluster(mesh, node, form),
         clusters.black_hole_cluster(),
         *(clusters.service_cluster(mesh, form, service, port, name) for name, service, port in owned),
     ]
@@ -105,7 +105,7 @@ def _waypoint(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> EnvoyResources:
 
 def _router(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> EnvoyResources:
     services, assignments = _client_side(mesh, node, form)
-    own = [clusters.black_hole_cluster(), tunnel.connect_originate_cluster(mesh, form)]
+    own = [clusters.black_hole_cluster(), tunnel.connect_originate_cluster(mesh, node, form)]
     listeners = [*gateway_listeners(mesh, node), tunnel.connect_originate_listener(mesh, node, form)]
     return EnvoyResources(_by_name([*services, *own]), assignments, _by_name(listeners), gateway_routes(mesh, node))
 

@@ -38,14 +38,19 @@ def connect_originate_listener(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> 
     }
 
 
-def connect_originate_cluster(mesh: EnvoyMesh, form: Form) -> Json:
-    """HTTP/2 connections for tunnels, to whom the metadata says."""
+def connect_originate_cluster(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> Json:
+    """HTTP/2 connections for tunnels, to whom the metadata says.
+
+    A proxy that has an address to itself on its machine comes from it: the other end takes it for the source.
+    """
+    source = {"source_address": {"address": node.bind_address, "port_value": 0}}
     return {
         "name": CONNECT_ORIGINATE,
         "type": "ORIGINAL_DST",
         "lb_policy": "CLUSTER_PROVIDED",
         "connect_timeout": "2s",
         **form.originate_fields(),
+        **({"upstream_bind_config": source} if node.bind_address else {}),
         "transport_socket": tunnel_client(mesh.trust_domains),
         "typed_extension_protocol_options": http2_options({"allow_connect": True}, **form.originate_options()),
     }

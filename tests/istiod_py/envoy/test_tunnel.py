@@ -8,9 +8,15 @@ from tests.istiod_py.envoy.meshes import mesh, waypoint
 
 
 def test_who_is_dialled_is_told_by_metadata_always_at_15008() -> None:
-    found = connect_originate_cluster(mesh(), TODAY)["original_dst_lb_config"]
+    found = connect_originate_cluster(mesh(), waypoint(), TODAY)["original_dst_lb_config"]
     assert found["upstream_port_override"] == 15008
     assert found["metadata_key"] == {"key": "envoy.filters.listener.original_dst", "path": [{"key": "waypoint"}]}
+
+
+def test_a_proxy_with_an_address_to_itself_comes_from_it() -> None:
+    assert "upstream_bind_config" not in connect_originate_cluster(mesh(), waypoint(), TODAY)
+    found = connect_originate_cluster(mesh(), waypoint(bind_address="127.0.9.1"), TODAY)
+    assert found["upstream_bind_config"] == {"source_address": {"address": "127.0.9.1", "port_value": 0}}
 
 
 def test_a_server_of_tunnels_keeps_istios_limits() -> None:

@@ -102,5 +102,5 @@ async def test_everything_comes_from_one_folder_and_speaks_with_everything(joine
             await talk(caller, b"\0 to the edge \0")
         assert edges.stat("http.connect_terminate.downstream_rq_total") == 1
 
-    sources = {line["src.identity"].removeprefix(IDENTITY) for line in logged(joined.server)}
-    assert sources == {"waypoint", "edge"}
+    sources = {line["src.identity"]: line["src.addr"].partition(":")[0] for line in logged(joined.server)}
+    assert sources == {f"{IDENTITY}waypoint": way_ip, f"{IDENTITY}edge": edge_ip}
