@@ -137,17 +137,9 @@ def _remote_ips(blocks: Iterable[Cidr]) -> Callable[[RequestFacts], bool]:
 
 
 def _hosts(patterns: Iterable[str]) -> Callable[[RequestFacts], bool]:
-    """With and without the port: `a.b` means `a.b:8080` too."""
+    """As the client wrote it, but for letters' case: `a.b` is not `a.b:8080`, which `a.b:*` means (as in Istio)."""
     holds = any_text(patterns, fold=True)
-
-    def host(facts: RequestFacts) -> bool:
-        authority = facts.request.authority
-        if holds(authority):
-            return True
-        name, colon, port = authority.rpartition(":")
-        return colon != "" and port.isdigit() and holds(name)
-
-    return host
+    return lambda facts: holds(facts.request.authority)
 
 
 def _ports(ports: Iterable[int]) -> Callable[[RequestFacts], bool]:
@@ -197,11 +189,13 @@ def _maker(key: str, namespace: str) -> Callable[[Any], Callable[[RequestFacts],
 
 
 def _header(name: str, patterns: Iterable[str]) -> Callable[[RequestFacts], bool]:
-    holds = any_text(patterns)
+    """Here `*` means that the field is there, be it empty."""
+    patterns = list(patterns)
+    holds, anything = any_text(patterns), "*" in patterns
 
     def header(facts: RequestFacts) -> bool:
         value = facts.request.authority if name == ":authority" else facts.request.headers.joined(name)
-        return value is not None and holds(value)
+        return value is not None and (anything or holds(value))
 
     return header
 

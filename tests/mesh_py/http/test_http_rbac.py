@@ -172,9 +172,13 @@ def text_matches(pattern: str, text: str) -> bool:
     return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern
 
 
-def field_holds(wanted: tuple[str, ...], unwanted: tuple[str, ...], values: list[str]) -> bool:
+def field_holds(wanted: tuple[str, ...], unwanted: tuple[str, ...], values: list[str], *, there: bool = False) -> bool:
+    """`there`: `*` means that there is a value, be it empty."""
+
     def found(patterns: tuple[str, ...]) -> bool:
-        return any(text_matches(pattern, value) for pattern in patterns for value in values)
+        return any(
+            text_matches(pattern, value) or (there and pattern == "*") for pattern in patterns for value in values
+        )
 
     return (not wanted or found(wanted)) and not found(unwanted)
 
@@ -193,7 +197,10 @@ def naive(policies: list[AuthorizationPolicy], seen: RequestFacts, attributes: d
             and (not one.ports or seen.destination_port in one.ports)
             for one in rule.to
         ]
-        conditions = [field_holds(one.values, one.not_values, attributes[one.key]) for one in rule.when]
+        conditions = [
+            field_holds(one.values, one.not_values, attributes[one.key], there="headers" in one.key)
+            for one in rule.when
+        ]
         return (not sources or any(sources)) and (not operations or any(operations)) and all(conditions)
 
     matching = {policy.action for policy in policies for rule in policy.rules if holds(rule)}

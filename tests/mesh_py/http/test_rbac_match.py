@@ -61,10 +61,11 @@ def test_the_original_client_is_not_the_peer() -> None:
     [
         ("hosts", ("web.example",), request(host="web.example"), True),
         ("hosts", ("Web.Example",), request(host="WEB.example"), True),
-        ("hosts", ("web.example",), request(host="web.example:8080"), True),
+        ("hosts", ("web.example",), request(host="web.example:8080"), False),
+        ("hosts", ("web.example:*",), request(host="web.example:8080"), True),
         ("hosts", ("web.example:8080",), request(host="web.example:8080"), True),
         ("hosts", ("web.example:80",), request(host="web.example:8080"), False),
-        ("hosts", ("*.example",), request(host="web.example:1"), True),
+        ("hosts", ("*.example",), request(host="web.example"), True),
         ("hosts", ("web.*",), request(host="other.example"), False),
         ("hosts", ("*",), request(host=""), False),
         ("methods", ("GET", "HEAD"), request(method="HEAD"), True),
@@ -99,6 +100,8 @@ def test_operations(field: str, value: tuple[object, ...], asked: object, expect
         ("request.headers[X-Role]", "admin", True),
         ("request.headers[x-role]", "user", False),
         ("request.headers[x-none]", "*", False),
+        ("request.headers[x-empty]", "*", True),
+        ("request.headers[x-empty]", "", True),
         ("request.headers[:authority]", "web", True),
         ("source.ip", "10.0.0.0/8", True),
         ("source.ip", "10.0.0.2", False),
@@ -123,7 +126,7 @@ def test_operations(field: str, value: tuple[object, ...], asked: object, expect
     ],
 )
 def test_conditions(key: str, value: str, expected: bool) -> None:
-    seen = facts(request(x_role="admin"), claims=CLAIMS, remote_ip=ip("192.168.1.1"), sni="web.example")
+    seen = facts(request(x_role="admin", x_empty=""), claims=CLAIMS, remote_ip=ip("192.168.1.1"), sni="web.example")
     assert compile_condition(Condition(key, (value,)), "default")(seen) is expected
     assert compile_condition(Condition(key, (), (value,)), "default")(seen) is not expected
 
