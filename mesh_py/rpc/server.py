@@ -206,6 +206,7 @@ class ServedConnection:
         self._busy_at = now
         self.link: TlsLink | None = None
         """What is below; None in plaintext."""
+        self._is_closing = False
 
     @property
     def is_up(self) -> bool:
@@ -242,9 +243,15 @@ class ServedConnection:
             self.close()
 
     def close(self) -> None:
-        """End it now; running calls are cancelled."""
+        """End it now; running calls are cancelled. What is still to be sent has a moment to go out."""
+        if self._is_closing:
+            return
         if self.is_up:
+            self._is_closing = True
+            transport = self.protocol.transport
             self.protocol.processor.close("the server closes the connection")
+            if self.link is None:  # which has a deadline of its own
+                asyncio.get_running_loop().call_later(self._server.limits.link.farewell, transport.abort)
         elif self.link is not None:
             self.link.close()
 

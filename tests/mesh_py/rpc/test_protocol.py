@@ -27,6 +27,7 @@ from h2.events import (
     StreamReset,
     TrailersReceived,
 )
+from h2.settings import SettingCodes
 from hpack import NeverIndexedHeaderTuple
 from hyperframe.frame import (
     DataFrame,
@@ -46,6 +47,7 @@ from mesh_py.rpc.endpoint import Address, Endpoint
 from mesh_py.rpc.protocol import BoundedStream, RpcProtocol, StreamLimits
 from mesh_py.rpc.roots import Roots
 from mesh_py.rpc.server import ServerLimits
+from mesh_py.rpc.tls import LinkLimits
 from tests.support.processes import eventually
 from tests.support.rpc import HANG, SAY, Talk, say, serving
 
@@ -312,6 +314,32 @@ async def test_a_flood_of_pings_nobody_reads_the_answers_of(address):
                 async with asyncio.timeout(SECONDS):
                     while server.connections:
                         await loop.sock_sendall(sock, pings)
+        assert server.connections == 0
+
+
+async def test_a_server_that_closes_does_not_wait_for_who_does_not_read(address):
+    limits = ServerLimits(link=LinkLimits(farewell=0.1))
+    client = H2Connection(H2Configuration(client_side=True))
+    client.initiate_connection()
+    client.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 1 << 30})
+    client.increment_flow_control_window(1 << 30)
+    client.send_headers(1, REQUEST)
+    asked = message("x" * 60_000)
+    for at in range(0, len(asked), 16_384):
+        client.send_data(1, asked[at : at + 16_384])
+    client.end_stream(1)
+    async with serving(address, None, limits=limits, send_buffer=4096) as (server, port):
+        loop = asyncio.get_running_loop()
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            await loop.sock_connect(sock, (address, port))
+            await loop.sock_sendall(sock, client.data_to_send())
+            await eventually(
+                lambda: any(one.protocol.transport.get_write_buffer_size() for one in server._connections), "stuck"
+            )
+            async with asyncio.timeout(SECONDS):
+                await server.aclose()
         assert server.connections == 0
 
 
