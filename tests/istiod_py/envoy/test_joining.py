@@ -15,11 +15,12 @@ from tests.interop.callers import talk
 from tests.istiod_py.envoy import meshes
 from tests.istiod_py.envoy.meshes import ECHO, curl
 from tests.support import world
-from tests.support.envoy import run_envoy
+from tests.support.envoy import FLAGS, Envoy, run_envoy
 from tests.support.istiod import Istiod, start_istiod
 from tests.support.istiod_root import IstiodRoot
 from tests.support.pods import Pod, Pods
-from tests.support.processes import eventually, loopback_address
+from tests.support.processes import PeerProcess, eventually, loopback_address
+from tests.support.require import require_envoy
 from tests.support.tcp_apps import TcpApp, echo
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from istiod_py.envoy.node import EnvoyNode
-    from tests.support.envoy import Envoy
 
 pytestmark = pytest.mark.interop
 
@@ -103,20 +103,28 @@ class Joined:
 
     def envoy(self, node: EnvoyNode, *, certificate: bool = False, delta: bool = True) -> AbstractContextManager[Envoy]:
         """An Envoy with nothing but a bootstrap; without `delta` it asks for the state of the world."""
-        proof: TokenFile | ClientCertificate
-        if certificate:
-            files = self.pods.authority.of(node.service_account)
-            proof = ClientCertificate(str(files.chain), str(files.key))
-        else:
-            token = self.folder / f"{node.name}.token"
-            token.write_text(self.istiod.token(f"default/{node.service_account}"))
-            proof = TokenFile(str(token))
-        where = ControlPlane(self.istiod.address, 15012, str(self.istiod.roots), proof)
-        config = self.folder / f"{node.name}.json"
-        starts_with = bootstrap(node, where)
-        starts_with["dynamic_resources"]["ads_config"]["api_type"] = "DELTA_GRPC" if delta else "GRPC"
-        config.write_text(json.dumps(starts_with))
+        proof = self.certificate_of(node) if certificate else self.token_of(node)
+        config = self.bootstrap(node, proof, "DELTA_GRPC" if delta else "GRPC")
         return run_envoy("mesh", node.ip, config, {"ADMIN_PORT": "15000"})
+
+    def bootstrap(self, node: EnvoyNode, proof: TokenFile | ClientCertificate, form: str = "DELTA_GRPC") -> Path:
+        """The file it starts with."""
+        starts_with = bootstrap(node, ControlPlane(self.istiod.address, 15012, str(self.istiod.roots), proof))
+        starts_with["dynamic_resources"]["ads_config"]["api_type"] = form
+        config = self.folder / f"{node.name}.json"
+        config.write_text(json.dumps(starts_with))
+        return config
+
+    def token_of(self, node: EnvoyNode, token: str = "") -> TokenFile:
+        """A file with a token for it, written now; a right one, unless it is given."""
+        file = self.folder / f"{node.name}.token"
+        file.write_text(token or self.istiod.token(f"default/{node.service_account}"))
+        return TokenFile(str(file))
+
+    def certificate_of(self, node: EnvoyNode) -> ClientCertificate:
+        """A certificate of its account."""
+        files = self.pods.authority.of(node.service_account)
+        return ClientCertificate(str(files.chain), str(files.key))
 
 
 @contextlib.contextmanager
@@ -282,6 +290,25 @@ async def test_a_new_certificate_arrives_before_the_old_one_ends(hurried: Joined
         expires = envoy.stat("cluster.connect_originate.ssl.certificate.default.expiration_unix_time_seconds")
         assert expires > first
         assert envoy.stat("sds.default.update_rejected") == 0
+
+
+async def test_a_wrong_token_is_refused_and_a_right_one_read_without_a_restart(joined: Joined) -> None:
+    node, sleep = a_sidecar(joined)
+    await joined.serve(sleep, SERVICE.format(vip=joined.vip, labels="{}"))
+    refusals = "citadel_server_authentication_failure_count"
+    before = joined.istiod.count(refusals, "malformed")
+    config = joined.bootstrap(node, joined.token_of(node, "no.such.token"))
+    command = [str(require_envoy()), "-c", str(config), *FLAGS]
+    process = PeerProcess(command, joined.folder / "envoy.log")
+    try:
+        await eventually(lambda: joined.istiod.count(refusals, "malformed") > before, "refused")
+        await eventually(lambda: "closed: 16, request authenticate failure" in process.output, "told why")
+        joined.token_of(node)
+        envoy = Envoy("mesh", node.ip, process, {"ADMIN_PORT": "15000"})
+        await eventually(envoy.is_ready, "joined")
+        assert envoy.stat("sds.default.update_success") == 1
+    finally:
+        process.stop()
 
 
 async def test_a_waypoint_joins_between_two_node_proxies(joined: Joined) -> None:
