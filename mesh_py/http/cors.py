@@ -37,7 +37,7 @@ def mark_response(request: HttpRequest, response: HttpResponse, cors: Cors) -> N
         return
     _mark(response.headers, origin, cors)
     if cors.expose_headers:
-        response.headers.set("access-control-expose-headers", ", ".join(cors.expose_headers))
+        response.headers.set("access-control-expose-headers", ",".join(cors.expose_headers))
 
 
 def is_allowed(origin: str, cors: Cors) -> bool:
@@ -63,4 +63,4 @@ def _mark(headers: Headers, origin: str, cors: Cors) -> None:
 
 def _listed(values: tuple[str, ...], asked: str, cors: Cors) -> str:
     # With credentials a browser takes `*` for a name, so what was asked for is named (Gateway API).
-    return asked if cors.allow_credentials and "*" in values and asked else ", ".join(values)
+    return asked if cors.allow_credentials and "*" in values and asked else ",".join(values)

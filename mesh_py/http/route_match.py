@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import parse_qsl
 
 from mesh_py.http.regex import compile_regex
 from mesh_py.manifests.routes import (
@@ -88,12 +87,14 @@ def _header(match: ValueMatch) -> Callable[[HttpRequest], bool]:
 
 
 def _query(matches: list[ValueMatch]) -> Callable[[HttpRequest], bool]:
+    """Names and values as they are written, escapes and all, as Envoy compares them."""
     tests = [(match.name, _value(match)) for match in matches]
 
     def query(request: HttpRequest) -> bool:
         _, _, text = request.path.partition("?")
         values: dict[str, str] = {}
-        for name, value in parse_qsl(text, keep_blank_values=True, encoding="latin-1"):
+        for pair in text.split("&"):
+            name, _, value = pair.partition("=")
             values.setdefault(name, value)  # of a parameter given twice the first counts
         return all(name in values and holds(values[name]) for name, holds in tests)
 

@@ -39,8 +39,8 @@ def test_a_preflight() -> None:
         Headers(
             [
                 ("access-control-allow-origin", "https://a.b"),
-                ("access-control-allow-methods", "GET, PUT"),
-                ("access-control-allow-headers", "X-A, X-B"),
+                ("access-control-allow-methods", "GET,PUT"),
+                ("access-control-allow-headers", "X-A,X-B"),
                 ("access-control-max-age", "60"),
             ]
         ),
