@@ -641,3 +641,95 @@ def test_h11_understands_the_same(path: str, headers: Headers, body: bytes, chun
         data += event.data
     assert data == body
     assert isinstance(event, h11.EndOfMessage)
+
+
+# Rarer turns.
+
+
+def test_a_head_cut_short_is_logged() -> None:
+    server, _ = serve(GET[:20])
+    server.receive_eof()
+    assert isinstance(server.events()[-1], ConnectionFailed)
+
+
+def test_a_body_that_breaks_under_an_answer_ends_it_visibly() -> None:
+    server, _ = serve(CHUNKED[:-12])
+    server.send_response(1, ok(), ended=False)
+    server.send_data(1, b"half")
+    server.receive_data(b"zz\r\n")
+    failed, connection = server.events()
+    assert isinstance(failed, StreamFailed)
+    assert isinstance(connection, ConnectionFailed)
+    assert server.is_aborted
+    assert b"400" not in sent(server)
+
+
+@pytest.mark.parametrize(
+    ("fields", "ended"),
+    [([("content-length", "5")], True), ([("content-length", "x")], False)],
+    ids=["a length without a body", "no number"],
+)
+def test_lengths_that_cannot_be_written(fields: list[tuple[str, str]], ended: bool) -> None:
+    server, _ = serve(GET)
+    with pytest.raises(UnwritableMessage):
+        server.send_response(1, ok(*fields), ended=ended)
+    with pytest.raises(UnwritableMessage):
+        H1Client().send_request(HttpRequest("POST", "/", "web", Headers(fields)), ended=ended)
+
+
+def test_a_client_keeps_to_the_length_it_announced() -> None:
+    client = ask(HttpRequest("POST", "/", "web", Headers([("content-length", "5")])), ended=False)
+    client.send_data(1, b"hello")
+    client.end(1)
+    assert sent(client) == b"hello"
+    client.receive_data(b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert client.can_open
+
+
+def test_a_client_that_drains_finishes_first() -> None:
+    busy, idle = ask(get()), H1Client()
+    for client in (busy, idle):
+        client.drain()
+    assert (closes(busy), closes(idle)) == (False, True)
+    busy.receive_data(b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert closes(busy)
+
+
+def test_nothing_is_written_to_exchanges_that_are_over() -> None:
+    server, _ = serve(GET)
+    server.send_response(1, ok(), ended=True)
+    sent(server)
+    server.send_response(1, ok(), ended=True)
+    server.send_interim(1, HttpResponse(103))
+    assert server.send_data(1, b"late") == 4
+    server.end(1)
+    server.reset(1, ErrorCode.CANCEL)
+    assert sent(server) == b""
+    assert not server.is_aborted
+
+
+def test_a_client_of_1_0_hears_no_interim_responses_and_opens_no_websocket() -> None:
+    server, [received] = serve(WEBSOCKET.replace(b"HTTP/1.1", b"HTTP/1.0"))
+    assert isinstance(received, RequestReceived)
+    assert received.request.protocol == ""
+    server.send_interim(1, HttpResponse(103))
+    assert sent(server) == b""
+
+
+def test_behind_tls_the_scheme_is_https() -> None:
+    server = H1Server(scheme="https")
+    server.receive_data(GET)
+    [received] = server.events()
+    assert isinstance(received, RequestReceived)
+    assert received.request.scheme == "https"
+
+
+def test_a_tunnels_peer_may_end_last() -> None:
+    server, _ = serve(b"CONNECT db:1 HTTP/1.1\r\nHost: db:1\r\n\r\n")
+    server.send_response(1, ok(), ended=False)
+    server.receive_eof()
+    assert server.events() == [MessageEnded(1)]
+    assert not closes(server)
+    server.send_data(1, b"rest")
+    server.end(1)
+    assert closes(server)

@@ -719,3 +719,74 @@ def test_an_answer_in_http_1_is_no_answer() -> None:
     assert failed.error.status == 502
     assert isinstance(connection, ConnectionFailed)
     assert client.is_closing
+
+
+# Rarer turns.
+
+
+def test_trailers_that_cannot_be_written_reset_the_stream() -> None:
+    server, peer = served()
+    peer.h2.send_headers(1, GET, end_stream=True)
+    peer.pump()
+    server.send_response(1, ok(), ended=False)
+    server.end(1, Headers([("x", "a\nb")]))
+    [failed] = server.events()
+    assert isinstance(failed, StreamFailed)
+    peer.pump()
+    assert len(peer.take(h2.events.StreamReset)) == 1
+
+
+def test_a_client_that_drains_finishes_first() -> None:
+    client, peer = asked()
+    stream = client.send_request(get(), ended=True)
+    peer.pump()
+    client.drain()
+    assert not client.can_open
+    peer.h2.send_headers(stream, [(":status", "204")], end_stream=True)
+    peer.pump()
+    assert client.is_closing
+
+
+def test_an_interim_response_that_ends_its_stream_is_malformed() -> None:
+    client, peer = asked()
+    stream = client.send_request(get(), ended=True)
+    peer.pump()
+    client.receive_data(frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, b"\x08\x03103"))
+    [failed] = client.events()
+    assert isinstance(failed, StreamFailed)
+
+
+def test_late_heads_of_a_request_that_was_given_up_are_passed_over() -> None:
+    client, peer = asked()
+    stream = client.send_request(get(), ended=True)
+    peer.pump()
+    client.reset(stream, ErrorCode.CANCEL)
+    client.receive_data(frames.frame(frames.HEADERS, frames.END_HEADERS, stream, b"\x88"))
+    assert client.events() == []
+    assert not client.is_closing
+
+
+def test_what_a_server_says_of_websockets_is_known() -> None:
+    client = H2Client()
+    assert not client.can_upgrade
+    client.receive_data(frames.settings({8: 1}))
+    assert client.can_upgrade
+
+
+def test_an_answer_that_is_whole_does_not_fail_with_its_connection() -> None:
+    client, peer = asked()
+    stream = client.send_request(get(method="POST"), ended=False)
+    peer.pump()
+    peer.h2.send_headers(stream, [(":status", "200")], end_stream=True)
+    peer.pump()
+    client.receive_eof()
+    assert [type(event) for event in client.events()] == [PeerLeaving]
+
+
+def test_draining_twice_says_it_once() -> None:
+    server, peer = served()
+    peer.h2.send_headers(1, GET)
+    peer.pump()
+    server.drain()
+    server.drain()
+    assert b"".join(server.data_to_send()) == frames.goaway(2**31 - 1, 0)
