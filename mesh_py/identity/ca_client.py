@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 METHOD: Final = "/istio.v1.auth.IstioCertificateService/CreateCertificate"
 IMPERSONATED: Final = "ImpersonatedIdentity"
 CALL_SECONDS: Final = 10.0
-"""For one request, dialling included. The real ztunnel waits for ever."""
+"""For one request, dialling and a second try included. The real ztunnel waits for ever."""
 
 _ADVICE = {
     Status.UNAUTHENTICATED: (
@@ -50,7 +50,7 @@ _ADVICE = {
     Status.UNIMPLEMENTED: "whoever answers at CA_ADDRESS signs no certificates",
     Status.UNAVAILABLE: "the authority is not ready: this is tried again",
 }
-_AWAY = frozenset({Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.CANCELLED, Status.ABORTED})
+_AWAY = frozenset({Status.UNAVAILABLE, Status.CANCELLED, Status.ABORTED})
 
 
 class SigningFailed(HboneError):
@@ -103,39 +103,46 @@ class CaClient:
 
     async def _signed(self, identity: SpiffeId, asked: KeyAndRequest) -> list[str]:
         request = self._request(identity, asked)
+        deadline = asyncio.get_running_loop().time() + CALL_SECONDS
         try:
-            return await self._call(request)
-        except StreamTerminatedError:
+            return await self._call(request, CALL_SECONDS)
+        except StreamTerminatedError as lost:
             # It was lost under us, or its server is leaving: nothing says that another try would fare as badly.
-            return await self._retried(request)
+            return await self._retried(request, deadline - asyncio.get_running_loop().time(), lost)
 
-    async def _retried(self, request: IstioCertificateRequest) -> list[str]:
+    async def _retried(
+        self, request: IstioCertificateRequest, seconds: float, lost: StreamTerminatedError
+    ) -> list[str]:
+        if seconds < CALL_SECONDS / 10:  # the server has kept the deadline for us
+            raise self._no_answer() from lost
         try:
-            return await self._call(request)
+            return await self._call(request, seconds)
         except StreamTerminatedError as error:
             raise SigningFailed(f"the connection to the authority was lost: {error}", is_outage=True) from error
 
-    async def _call(self, request: IstioCertificateRequest) -> list[str]:
+    async def _call(self, request: IstioCertificateRequest, seconds: float) -> list[str]:
         from mesh_py.xds.proto.citadel_pb2 import IstioCertificateRequest, IstioCertificateResponse
 
-        where = self._settings.endpoint.address
         shared = self._shared()
         shared.calls += 1
         method: UnaryUnaryMethod[IstioCertificateRequest, IstioCertificateResponse] = UnaryUnaryMethod(
             shared.channel, METHOD, IstioCertificateRequest, IstioCertificateResponse
         )
         try:
-            answer = await method(request, timeout=CALL_SECONDS)
+            answer = await method(request, timeout=seconds)
         except GRPCError as error:
-            raise _refused(error) from error
+            raise self._no_answer() if error.status is Status.DEADLINE_EXCEEDED else _refused(error) from error
         except TimeoutError as error:
-            text = f"no answer from the authority at {where} within {CALL_SECONDS:g} s"
-            raise SigningFailed(text, is_outage=True) from error
+            raise self._no_answer() from error
         except RpcError as error:
             raise SigningFailed(str(error), is_outage=True) from error
         finally:
             self._done(shared)
         return list(answer.cert_chain)
+
+    def _no_answer(self) -> SigningFailed:
+        where = self._settings.endpoint.address
+        return SigningFailed(f"no answer from the authority at {where} within {CALL_SECONDS:g} s", is_outage=True)
 
     def _request(self, identity: SpiffeId, asked: KeyAndRequest) -> IstioCertificateRequest:
         from mesh_py.xds.proto.citadel_pb2 import IstioCertificateRequest

@@ -162,12 +162,14 @@ async def test_somebody_else_there(open_client, port, tmp_path):
 
 
 async def test_an_authority_that_does_not_answer(ca, open_client, port, monkeypatch):
+    """Whoever of the two sees the deadline first; grpcio's server does keep it."""
     monkeypatch.setattr(ca_client, "CALL_SECONDS", 0.2)
     ca.gate = threading.Event()
     with pytest.raises(SigningFailed, match=r"no answer from the authority at .* within 0\.2 s") as caught:
         await open_client(port).fetch(CART)
     ca.gate.set()
     assert caught.value.is_outage
+    assert len(ca.asked) == 1
 
 
 @pytest.mark.parametrize(
