@@ -70,7 +70,7 @@ async def run(settings: Settings) -> int:
     sockets, surface_sockets = _bound(settings)
     logs.install()
     sink.attach(asyncio.get_running_loop())
-    metrics = Metrics(_version())
+    metrics = Metrics(_version(), component="proxy")
     metrics.count_lost_lines(lambda: sink.dropped)
     readiness = Readiness(STATE_MANAGER, "proxy")
     with stop_signals(stop, now):

@@ -47,9 +47,9 @@ class InboundRules:
         self._issuers: tuple[Issuer, ...] = ()
         self._key_problems: list[str] = []
 
-    @property
-    def problems(self) -> list[str]:
+    def problems(self, workload: Workload) -> list[str]:
         """What the policies ask that cannot be judged as written; it is judged so that nobody gets in by it."""
+        self._refresh(workload)
         return self._for_requests.problems + self._key_problems
 
     def mode(self, workload: Workload, port: int) -> MutualTls:

@@ -116,6 +116,7 @@ class Outbound:
         try:
             if not meant.is_known and context.settings.registry_only:
                 raise Blocked(f"{show(meant.address)} is nobody the mesh knows (REGISTRY_ONLY)")
+            meant = context.directory.by_tcp_route(context.workload, meant, context.dice.random)
             endpoint = self._clusters.pick(context.workload, meant, context.now()).endpoint
             connection.opened(
                 context.workload,

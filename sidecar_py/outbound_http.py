@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import show
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from mesh_py.proxy.clusters import Cluster, Clusters, Pick
     from mesh_py.proxy.directory import Destination
     from sidecar_py.context import SidecarContext
+
+
+log = logging.getLogger("proxy")
 
 
 class BlackHole(HttpError):
@@ -77,6 +81,8 @@ class OutboundHttp:
         if decision is not None:
             if decision.authorizer is not None:
                 raise AuthorizerDenied(f"route {decision.rule.name} wants an authorizer asked, which nobody here does")
+            if decision.mirrors:
+                log.debug("route %s: RequestMirror is not carried out", decision.rule.name)
             record, port = self._backend(decision, port)
             decision.prepare(request)
         await self._to_cluster(exchange, journal, self._clusters.of(source, record, port), decision)

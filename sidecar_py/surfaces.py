@@ -89,7 +89,7 @@ class Surfaces:
             "policies": dump_policies(context.state),
             "manifests": [f"{one.kind} {one.metadata.key}" for one in manifests.all()],
             "labels": {name: dict(labels) for name, labels in context.directory.further.labels.items()},
-            "problems": self._plane.rules.problems,
+            "problems": self._plane.rules.problems(context.workload),
             "certificates": context.certificates.certificates(),
             "pools": context.describe(),
         }

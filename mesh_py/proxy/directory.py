@@ -8,20 +8,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mesh_py.http.router import AnyRoute, RouteTable, routes_of_service
+from mesh_py.http.errors import InvalidBackend
+from mesh_py.http.router import AnyRoute, RouteTable, routes_of_service, tcp_backend
 from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.proxy_file import Further
 from mesh_py.model.workload import AppProtocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mesh_py.discovery.record import ServiceRecord
     from mesh_py.discovery.state import MeshState
     from mesh_py.manifests.references import BackendReference
+    from mesh_py.manifests.routes import TCPRoute
     from mesh_py.manifests.traffic import DestinationRule
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Workload
 
 NO_ROUTES = RouteTable(())
+HTTP_ROUTES = ("HTTPRoute", "GRPCRoute")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +107,18 @@ class Directory:
             return near
         return Destination(near.address, record) if record is not near.record else near
 
-    def backend(self, source: Workload, reference: BackendReference, route: str) -> ServiceRecord | None:
+    def backend(
+        self, source: Workload, reference: BackendReference, route: str, kinds: tuple[str, ...] = HTTP_ROUTES
+    ) -> ServiceRecord | None:
         """The service that a route's backend names; None if there is none, or it may not be named.
 
         Args:
             route: the namespace of the route. Services of another one must have granted it (ReferenceGrant).
+            kinds: of which kind the route may be.
         """
         if reference.kind == "Hostname":
             return self._records(source).get(reference.name.lower())
-        if reference.kind != "Service" or not self._is_granted(reference, route):
+        if reference.kind != "Service" or not self._is_granted(reference, route, kinds):
             return None
         name = f"{reference.name}.{reference.namespace}.svc.{self._domain}"
         return self._records(source).get(name)
@@ -140,12 +148,33 @@ class Directory:
             table = self._routes[key] = RouteTable(attached) if attached else NO_ROUTES
         return table
 
-    def _is_granted(self, reference: BackendReference, route: str) -> bool:
+    def by_tcp_route(self, source: Workload, meant: Destination, random: Callable[[], float]) -> Destination:
+        """Where the TCPRoutes of a service's port send a connection; `meant` where there are none.
+
+        Raises InvalidBackend.
+        """
+        routes = self._further.manifests.tcp_routes
+        if meant.record is None or not routes:
+            return meant
+        service = meant.record.service
+        namespaces = frozenset((service.namespace, source.namespace))
+        attached = routes_of_service(routes, service.namespace, service.name, meant.port, namespaces)
+        if not attached:
+            return meant
+        reference = tcp_backend(attached, random)
+        [where] = {one.metadata.namespace for one in attached if _names(one, reference)}
+        found = self.backend(source, reference, where, ("TCPRoute",))
+        port = reference.port or meant.port
+        if found is None or port not in found.service.ports:
+            raise InvalidBackend(f"no backend {reference.namespace}/{reference.name}:{port} that a TCPRoute may name")
+        return Destination((meant.address[0], port), found)
+
+    def _is_granted(self, reference: BackendReference, route: str, kinds: tuple[str, ...]) -> bool:
         if reference.namespace == route:
             return True
         return any(
             grant.metadata.namespace == reference.namespace
-            and any(one.namespace == route and one.kind in ("HTTPRoute", "GRPCRoute") for one in grant.from_)
+            and any(one.namespace == route and one.kind in kinds for one in grant.from_)
             and any(one.kind == "Service" and one.name in ("", reference.name) for one in grant.to)
             for grant in self._further.manifests.reference_grants
         )
@@ -174,6 +203,10 @@ class Directory:
             self._version = self._state.version
             self._routes.clear()
             self._hosts.clear()
+
+
+def _names(route: TCPRoute, reference: BackendReference) -> bool:
+    return any(one.backend_ref is reference for rule in route.rules for one in rule.backend_refs)
 
 
 def host_of(authority: str) -> str:

@@ -34,11 +34,13 @@ class Metrics:
     callable with `before_snapshot` that copies them into its instrument.
     """
 
-    def __init__(self, tag: str = "unknown", *, series_limit: int = DEFAULT_SERIES_LIMIT) -> None:
+    def __init__(
+        self, tag: str = "unknown", *, component: str = "ztunnel", series_limit: int = DEFAULT_SERIES_LIMIT
+    ) -> None:
         self.traffic = Traffic(series_limit)
         self._instruments: dict[str, Instrument] = {}
         self._before: list[Callable[[], None]] = []
-        self._declare_build(tag)
+        self._declare_build(component, tag)
         self._declare_connections()
         self._declare_dns()
         self._declare_control_plane()
@@ -76,9 +78,9 @@ class Metrics:
             [*(instrument.family.copy() for instrument in self._instruments.values()), *process_families()],
         )
 
-    def _declare_build(self, tag: str) -> None:
+    def _declare_build(self, component: str, tag: str) -> None:
         build = Gauge("istio_build", "The component and its version", ("component", "tag"), join="max")
-        self.register(build).set(1, ("ztunnel", tag))
+        self.register(build).set(1, (component, tag))
 
     def _declare_connections(self) -> None:
         self.sockets_open = self._gauge("istio_tcp_sockets_open", "Accepted sockets now open", ("reporter",))

@@ -198,4 +198,4 @@ def test_keys_that_are_not_fetched_believe_nobody_and_say_so() -> None:
     found = rules(policy("{jwtRules: [{issuer: me, jwksUri: 'https://example.com/keys'}]}", "RequestAuthentication"))
     with pytest.raises(BadToken):
         asks(found, authorization=token())
-    assert any("jwksUri is not fetched" in problem for problem in found.problems)
+    assert any("jwksUri is not fetched" in problem for problem in found.problems(WEB))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesh_py.discovery.state import MeshState
+from mesh_py.http.errors import InvalidBackend
 from mesh_py.manifests.proxy_file import further_of, read_proxy_file
 from mesh_py.manifests.references import BackendReference
 from mesh_py.model.address import IpAddress
@@ -114,6 +115,56 @@ def test_backends(directory: Directory, reference: BackendReference, route: str,
     directory.take(further_of(read_proxy_file(MANIFESTS, "mesh.yaml")))
     found = directory.backend(SLEEP, reference, route)
     assert (found.service.hostname if found else None) == expected
+
+
+def tcp_route(*backends: str, grant: str = "TCPRoute") -> str:
+    return f"""\
+manifests:
+- apiVersion: gateway.networking.k8s.io/v1alpha2
+  kind: TCPRoute
+  metadata: {{name: t, namespace: default}}
+  spec:
+    parentRefs: [{{kind: Service, group: "", name: web, port: 80}}]
+    rules: [{{backendRefs: [{", ".join(f"{{{one}}}" for one in backends)}]}}]
+- apiVersion: gateway.networking.k8s.io/v1beta1
+  kind: ReferenceGrant
+  metadata: {{name: g, namespace: other}}
+  spec:
+    from: [{{group: gateway.networking.k8s.io, kind: {grant}, namespace: default}}]
+    to: [{{group: "", kind: Service}}]
+"""
+
+
+@pytest.mark.parametrize(("dice", "expected"), [pytest.param(0.0, WEB, id="low"), pytest.param(0.9, FAR, id="high")])
+def test_tcp_routes_send_connections_on(directory: Directory, dice: float, expected: str) -> None:
+    text = tcp_route("name: web, port: 80, weight: 1", "name: far, namespace: other, port: 80, weight: 1")
+    directory.take(further_of(read_proxy_file(text, "mesh.yaml")))
+    meant = directory.destination(SLEEP, (IpAddress("10.96.0.1"), 80))
+    found = directory.by_tcp_route(SLEEP, meant, lambda: dice)
+    assert found.record is not None
+    assert found.record.service.hostname == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(tcp_route("name: far, namespace: other, port: 80", grant="HTTPRoute"), id="granted to others"),
+        pytest.param(tcp_route("name: web, port: 81"), id="no such port"),
+        pytest.param(tcp_route("name: web, port: 80, weight: 0"), id="no weight"),
+    ],
+)
+def test_tcp_routes_that_lead_nowhere(directory: Directory, text: str) -> None:
+    directory.take(further_of(read_proxy_file(text, "mesh.yaml")))
+    meant = directory.destination(SLEEP, (IpAddress("10.96.0.1"), 80))
+    with pytest.raises(InvalidBackend):
+        directory.by_tcp_route(SLEEP, meant, lambda: 0.5)
+
+
+def test_no_tcp_route_no_change(directory: Directory) -> None:
+    directory.take(further_of(read_proxy_file(tcp_route("name: web, port: 80"), "mesh.yaml")))
+    for port, ip in ((81, "10.96.0.1"), (80, "10.96.0.3"), (80, "10.0.0.1")):
+        meant = directory.destination(SLEEP, (IpAddress(ip), port))
+        assert directory.by_tcp_route(SLEEP, meant, lambda: 0.5) is meant
 
 
 def test_what_several_say_counts_together(directory: Directory) -> None:
