@@ -70,18 +70,17 @@ def known_name(raw: bytes) -> str:
 class HeadReader:
     """Reads one head after another. Bytes are handed to the parser at once, so that nonsense is found early."""
 
-    __slots__ = ("_complete", "_fields", "_limits", "_padded", "_parser", "_size", "_start", "_tail", "_target")
+    __slots__ = ("_complete", "_limits", "_padded", "_parser", "_raw", "_size", "_tail", "_target")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._fields: list[Field] = []
+        self._raw: list[tuple[bytes, bytes]] = []
         self._parser: httptools.HttpRequestParser | httptools.HttpResponseParser | None = None
         self._begin()
 
     def _begin(self) -> None:
         self._complete = False
         self._size = 0
-        self._start = 0
         self._tail = b""
         self._target = b""
         self._padded = False
@@ -130,12 +129,9 @@ class HeadReader:
             self._padded = True
         if self._size > self._limits.head_bytes:
             raise HeadTooLarge(f"a head of more than {self._limits.head_bytes} bytes")
-        if self._complete:
-            if self._padded or self._tail:
-                self._fields = [(name, value.rstrip(" \t")) for name, value in self._fields]
-        else:
+        if not self._complete:
             self._tail = (self._tail + piece)[-_PEEK:]
-            if not self._target and not self._fields and self._size > self._limits.line_bytes:
+            if not self._target and not self._raw and self._size > self._limits.line_bytes:
                 raise LineTooLong(f"a first line of more than {self._limits.line_bytes} bytes")
 
     @property
@@ -154,11 +150,11 @@ class HeadReader:
         self._target += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((_KNOWN_NAMES.get(name) or known_name(name), value.decode("latin-1")))
+        self._raw.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._complete = True
-        if len(self._fields) > self._limits.head_fields:
+        if len(self._raw) > self._limits.head_fields:
             raise HeadTooLarge(f"more than {self._limits.head_fields} header fields")
 
     # What the codec calls.
@@ -169,10 +165,10 @@ class HeadReader:
         Raises:
             BadMessage: two readers might understand it in two ways.
         """
-        parser, target, all_fields = self._parser, self._target, self._fields
+        parser, target = self._parser, self._target
         assert isinstance(parser, httptools.HttpRequestParser)
         version = _version(parser.get_http_version())
-        facts = _Facts(all_fields, version)
+        facts = _Facts(self._fields(), version)
         method = parser.get_method().decode("ascii")
         request = _request(method, target, version, facts)
         framing = _request_framing(request, facts)
@@ -189,7 +185,7 @@ class HeadReader:
         parser, reason = self._parser, self._target
         assert isinstance(parser, httptools.HttpResponseParser)
         version = _version(parser.get_http_version())
-        facts = _Facts(self._fields, version)
+        facts = _Facts(self._fields(), version)
         status = parser.get_status_code()
         if not 100 <= status <= 999:
             raise BadMessage(f"a response of status {status}")
@@ -200,10 +196,17 @@ class HeadReader:
         self._finish(reusable=False)
         return response, Head(framing, facts.length or 0, facts.lasts)
 
+    def _fields(self) -> list[Field]:
+        known = _KNOWN_NAMES
+        fields = [(known.get(name) or known_name(name), value.decode("latin-1")) for name, value in self._raw]
+        if self._padded or self._tail:
+            return [(name, value.rstrip(" \t")) for name, value in fields]
+        return fields
+
     def _finish(self, *, reusable: bool) -> None:
         if not reusable:
             self._parser = None
-        self._fields = []
+        self._raw = []
         self._begin()
 
 
@@ -220,20 +223,22 @@ class _Facts:
         self.upgrade = ""
         self.lasts = version == "HTTP/1.1"
         self.fields = fields
-        if not _READ_BY_US.isdisjoint([name for name, _ in fields]):
-            self._sort(fields)
+        self._sort(fields)
 
     def _sort(self, fields: list[Field]) -> None:
+        passed: list[Field] = []
         options: set[str] = set()
         upgrades: list[str] = []
         trailers = False
-        for name, value in fields:
+        for field in fields:
+            name, value = field
             if name not in _READ_BY_US:
-                continue
-            if name == "host":
+                passed.append(field)
+            elif name == "host":
                 self.hosts.append(value)
             elif name == "content-length":
                 self.length = self._length(value)
+                passed.append(field)
             elif name == "connection":
                 options.update(_tokens(value))
             elif name == "transfer-encoding":
@@ -243,12 +248,13 @@ class _Facts:
             elif name == "te":
                 trailers = trailers or "trailers" in _tokens(value)
         self._connection(options)
+        if options:
+            passed = [field for field in passed if field[0] not in options]
         if upgrades and "upgrade" in options:
             self.upgrade = ",".join(upgrades)
-        gone = _OF_THE_CONNECTION | options if options else _OF_THE_CONNECTION
-        self.fields = [field for field in fields if field[0] not in gone]
         if trailers:
-            self.fields.append(("te", "trailers"))  # the one value HTTP/2 knows, and gRPC asks for
+            passed.append(("te", "trailers"))  # the one value HTTP/2 knows, and gRPC asks for
+        self.fields = passed
 
     def _length(self, value: str) -> int:
         # The parser has read it as one number already; what it refuses never comes here.
