@@ -14,6 +14,7 @@ from mesh_py.exchange.pool import Pool as HttpPool
 from mesh_py.proxy.clusters import Clusters
 from mesh_py.proxy.connections import Connections
 from mesh_py.proxy.istio_tls import IstioTls
+from mesh_py.proxy.tunnels import TunnelServer
 from mesh_py.proxy.ways import WayRules
 from mesh_py.telemetry.requests import RequestTelemetry
 from sidecar_py.capture import ProxyProtocol, Socks5
@@ -46,7 +47,7 @@ class DataPlane:
     rules: InboundRules
     outbound: Outbound
     inbound: Inbound
-    hbone: InboundHbone
+    tunnels: TunnelServer
     listeners: dict[str, Listener]
     _sockets: Mapping[str, socket.socket]
     listening: asyncio.Event = field(default_factory=asyncio.Event)
@@ -92,8 +93,9 @@ class DataPlane:
         )
         outbound = Outbound(context, connections, clusters)
         inbound = Inbound(context, connections, rules)
-        hbone = InboundHbone(inbound)
-        return DataPlane(context, connections, clusters, rules, outbound, inbound, hbone, {}, sockets)
+        most = settings.max_connections
+        tunnels = TunnelServer(context, connections, most, "destination", InboundHbone(inbound).serve)
+        return DataPlane(context, connections, clusters, rules, outbound, inbound, tunnels, {}, sockets)
 
     def _listen(self) -> None:
         context, connections = self.context, self.connections
@@ -108,7 +110,7 @@ class DataPlane:
                 case "outbound":
                     self.listeners[name] = Listener(context.reactor, sock, self.outbound.accepted)
                 case "inbound":
-                    self.listeners[name] = self.hbone.listen(sock)
+                    self.listeners[name] = self.tunnels.listen(sock)
                 case "socks5":
                     self.listeners[name] = Socks5(context, connections, self.outbound.serve).listen(sock)
                 case _:  # 15006, and the application's own ports
@@ -128,10 +130,10 @@ class DataPlane:
         begun = time.monotonic()
         for listener in self.listeners.values():
             listener.close()
-        self.hbone.drain()
+        self.tunnels.drain()
         clean = await self.connections.drain(seconds)
         deadline = begun + seconds
-        while self.hbone.peers and time.monotonic() < deadline:  # noqa: ASYNC110 - farewells tell nobody
+        while self.tunnels.clients and time.monotonic() < deadline:  # noqa: ASYNC110 - farewells tell nobody
             await asyncio.sleep(0.05)
         self.close()
         return clean
@@ -145,7 +147,7 @@ class DataPlane:
         """Let go of kept connections."""
         self.context.http.close()
         self.context.peers.close()
-        self.hbone.close()
+        self.tunnels.close()
 
 
 def _own_ports(sockets: Mapping[str, socket.socket]) -> frozenset[int]:

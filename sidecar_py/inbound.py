@@ -170,8 +170,8 @@ class Inbound:
         context = self.context
         connection = TcpConnection(context, "destination", caller.client)
         connection.opened(
-            context.state.workloads.at(context.state.network, caller.client[0]),
-            context.workload,
+            context.parties.of_known(context.state.workloads.at(context.state.network, caller.client[0])),
+            context.parties.of(context.workload),
             self.service_at(caller.local[1]),
             mutual_tls=caller.is_mutual_tls,
             principal=caller.identity,

@@ -119,8 +119,8 @@ class Outbound:
             meant = context.directory.by_tcp_route(context.workload, meant, context.dice.random)
             endpoint = self._clusters.pick(context.workload, meant, context.now()).endpoint
             connection.opened(
-                context.workload,
-                endpoint.workload,
+                context.parties.of(context.workload),
+                context.parties.of_known(endpoint.workload),
                 None if meant.record is None else meant.record.service,
                 mutual_tls=endpoint.is_mutual_tls,
                 principal=context.workload.identity if endpoint.is_mutual_tls else None,

@@ -39,6 +39,7 @@ from mesh_py.model.address import (
 from mesh_py.model.authorization import Action, Match, MatchKind, Policy, Scope, ServiceAccountMatch, StringMatch
 from mesh_py.model.workload import (
     ApplicationTunnel,
+    AppProtocol,
     Endpoint,
     HealthPolicy,
     HealthStatus,
@@ -174,6 +175,8 @@ class MeshSchema:
             "hostname": Field(scalar, "hostname", required=True),
             "vips": Field(list_of(network_address), "vips", required=True),
             "ports": Field(ports, "ports", required=True),
+            # Ours: ztunnel's protocol has it, its file has not.
+            "appProtocols": Field(map_of(port, choice(AppProtocol)), "app_protocols"),
             "cidrVips": Field(self._items(block), "cidr_vips"),
             "endpoints": Field(map_of(scalar, self.endpoint), "endpoints"),
             "subjectAltNames": Field(texts, "subject_alt_names"),

@@ -112,7 +112,7 @@ class Cluster:
     @property
     def name(self) -> str:
         """As Istio names clusters."""
-        return f"outbound|{self.port}||{self.record.service.hostname}"
+        return self._clusters.naming.format(port=self.port, host=self.record.service.hostname)
 
     def refresh(self, source: Workload, record: ServiceRecord, traffic: Traffic) -> None:
         """The mesh has changed."""
@@ -192,9 +192,16 @@ class Clusters:
     """All clusters of one source."""
 
     def __init__(
-        self, state: MeshState, directory: Directory, rules: WayRules, random: Callable[[], float], idle: float
+        self,
+        state: MeshState,
+        directory: Directory,
+        rules: WayRules,
+        random: Callable[[], float],
+        idle: float,
+        naming: str = "outbound|{port}||{host}",
     ) -> None:
-        self.state, self.rules, self.random = state, rules, random
+        """`naming`: how clusters are called in logs."""
+        self.state, self.rules, self.random, self.naming = state, rules, random, naming
         self._directory, self._idle = directory, idle
         self._known: dict[Hashable, tuple[object, Cluster]] = {}
 

@@ -33,6 +33,7 @@ class Journal:
         self, telemetry: RequestTelemetry, reporter: Reporter, exchange: Exchange, client: SocketAddress, local: str
     ) -> None:
         self.outcome: Outcome[Pick] = Outcome()
+        self.client = client
         self._telemetry, self._exchange = telemetry, exchange
         self._begun = time.monotonic()
         request = exchange.request

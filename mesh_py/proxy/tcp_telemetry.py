@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from hbone_py.aio.tcp import SocketAddress
     from hbone_py.errors import HboneError
     from hbone_py.identity import SpiffeId
-    from mesh_py.model.workload import Service, Workload
+    from mesh_py.model.workload import Service
     from mesh_py.proxy.context import AnyContext
     from mesh_py.proxy.opaque import Carried
-    from mesh_py.telemetry.facts import Reporter
+    from mesh_py.telemetry.facts import Party, Reporter
     from mesh_py.telemetry.traffic import TrafficSeries
 
 
@@ -33,8 +33,8 @@ class TcpConnection:
 
     def opened(
         self,
-        source: Workload | None,
-        destination: Workload | None,
+        source: Party | None,
+        destination: Party | None,
         service: Service | None,
         *,
         mutual_tls: bool,
@@ -44,11 +44,9 @@ class TcpConnection:
     ) -> None:
         """Both ends are known; None where the mesh does not know one."""
         context = self._context
-        parties = context.parties
-        caller, served = (None if one is None else parties.of(one) for one in (source, destination))
         meant = None if service is None else ServiceFacts.of_service(service)
         proved = "" if principal is None else str(principal)
-        self._facts = ConnectionFacts(self._reporter, caller, served, meant, mutual_tls, proved)
+        self._facts = ConnectionFacts(self._reporter, source, destination, meant, mutual_tls, proved)
         self._there, self._authority = there, authority
         self._series = context.metrics.traffic.open(self._facts)
         context.access.opened(self._facts, show(self._client), show(there), authority)

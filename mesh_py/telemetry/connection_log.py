@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PAIRS_KEPT = 10_000
 _Fields = list[tuple[str, str]]
 
-_DIRECTION: dict[Reporter, str] = {"source": "outbound", "destination": "inbound"}
+_DIRECTION: dict[Reporter, str] = {"source": "outbound", "destination": "inbound", "waypoint": "inbound"}
 
 
 class Ended(NamedTuple):

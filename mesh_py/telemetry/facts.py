@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from hbone_py.baggage import Baggage
     from mesh_py.model.workload import Service, Workload
 
-Reporter = Literal["source", "destination"]
-"""Which proxy speaks: the one beside the client, or the one beside the server."""
+Reporter = Literal["source", "destination", "waypoint"]
+"""Which proxy speaks: the one beside the client, the one beside the server, or the one between them."""
 
 MAX_CLAIM = 256
 """Longest text taken from a peer's baggage; whoever sends more fills no memory of ours."""
@@ -126,6 +126,10 @@ class Parties:
         party = Party.of_workload(workload)
         self._by_uid[workload.uid] = (workload, party)
         return party
+
+    def of_known(self, workload: Workload | None) -> Party | None:
+        """The same, None for who is not known."""
+        return None if workload is None else self.of(workload)
 
     def claimed(self, baggage: Baggage, identity: str = "") -> Party:
         """The same party for equal baggage and identity, unless it claims too much (see `Party.of_baggage`)."""

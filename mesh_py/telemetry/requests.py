@@ -108,7 +108,7 @@ def _base_labels(facts: ConnectionFacts, *, is_grpc: bool) -> tuple[str, ...]:
     values[_PROTOCOL_INDEX] = "grpc" if is_grpc else "http"
     # Only who serves knows how it was reached (Istio says unknown for the other).
     served = "mutual_tls" if facts.mutual_tls else "none"
-    values[_POLICY_INDEX] = served if facts.reporter == "destination" else "unknown"
+    values[_POLICY_INDEX] = served if facts.reporter != "source" else "unknown"
     return tuple(values)
 
 

@@ -1,0 +1,121 @@
+"""Questions that a demonstration asks over HTTP, and what it finds in metrics: small, and with deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from typing import Any
+
+    from mesh_py.process.console import Console
+
+    Greet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+    """Says what has to be said before HTTP. Raises ValueError."""
+
+DEADLINE = 10.0
+"""Seconds for each question."""
+
+
+class AskFailed(Exception):
+    """A question got no answer; the text says which."""
+
+
+class Answer(NamedTuple):
+    """An HTTP answer."""
+
+    status: int
+    body: str
+
+
+class Finding(NamedTuple):
+    """One thing that had to be so."""
+
+    is_so: bool
+    text: str
+
+
+def show_findings(console: Console, findings: list[Finding], proved: str) -> bool:
+    """Say what was found, and whether all of it was so, which `proved` puts in words."""
+    console.say(console.styled("Judged", "bold"))
+    for finding in findings:
+        mark = console.styled("ok ", "green") if finding.is_so else console.styled("NO ", "red", "bold")
+        console.say(f"  {mark} {finding.text}")
+    is_proved = all(finding.is_so for finding in findings)
+    console.say()
+    words = proved if is_proved else "NOT proved: not all went as it should."
+    console.say(console.styled(words, "green" if is_proved else "red", "bold"))
+    return is_proved
+
+
+async def unless_stopped(work: Coroutine[Any, Any, bool], stop: asyncio.Event) -> bool | None:
+    """What the work says; None if we were told to stop before it was done."""
+    async with asyncio.TaskGroup() as group:
+        working, stopping = group.create_task(work), group.create_task(stop.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if working.done():
+            return working.result()
+        working.cancel()
+    return None
+
+
+def sample_sum(metrics: str, name: str, *labels: str) -> int:
+    """The sum of the samples of a family with these labels."""
+    lines = (line for line in metrics.splitlines() if re.match(rf"{name}\{{", line))
+    return sum(int(float(line.rpartition(" ")[2])) for line in lines if all(label in line for label in labels))
+
+
+async def get(host: str, port: int, path: str) -> Answer:
+    """GET straight from an address. Raises AskFailed."""
+    return await _ask(host, port, f"{host}:{port}", "GET", path, {}, None)
+
+
+async def ask_by_socks(
+    socks: tuple[str, int], authority: str, path: str, headers: Mapping[str, str] | None = None, method: str = "GET"
+) -> Answer:
+    """Ask `name:port` through a SOCKS5 listener. Raises AskFailed."""
+    host, _, port = authority.rpartition(":")
+    name = host.encode()
+    connect = b"\x05\x01\x00\x03" + bytes([len(name)]) + name + int(port).to_bytes(2, "big")
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x05\x01\x00")
+        if await reader.readexactly(2) != b"\x05\x00":
+            raise ValueError("SOCKS5 wants authentication")
+        writer.write(connect)
+        if (await reader.readexactly(10))[1] != 0:
+            raise ValueError("SOCKS5 refused")
+
+    return await _ask(*socks, authority, method, path, headers or {}, greet)
+
+
+async def _ask(
+    host: str, port: int, authority: str, method: str, path: str, headers: Mapping[str, str], greet: Greet | None
+) -> Answer:
+    try:
+        async with asyncio.timeout(DEADLINE):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                if greet is not None:
+                    await greet(reader, writer)
+                lines = [f"{method} {path} HTTP/1.1", f"Host: {authority}", "Connection: close"]
+                lines += [f"{name}: {value}" for name, value in headers.items()]
+                writer.write("\r\n".join([*lines, "", ""]).encode())
+                return await _answer(reader)
+            finally:
+                writer.close()
+    except TimeoutError:
+        raise AskFailed(f"http://{authority}{path}: no answer in {DEADLINE:.0f} s") from None
+    except (OSError, EOFError, ValueError) as error:
+        raise AskFailed(f"http://{authority}{path}: {error}") from None
+
+
+async def _answer(reader: asyncio.StreamReader) -> Answer:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    names = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+    length = names.get("content-length")
+    body = await (reader.readexactly(int(length)) if length is not None else reader.read())
+    return Answer(int(head[0].split()[1]), body.decode(errors="replace"))
