@@ -1,0 +1,54 @@
+"""The way through: tunnels that end, requests that go on by a tunnel of the waypoint's own, and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import hbone_py
+from hbone_py.errors import TunnelRefused
+from tests.support.peers import credentials_of
+from tests.waypoint_py.waypoints import HOST, PORT, scene
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.support.certificates import CertificateFiles
+
+    Certificates = Mapping[str, CertificateFiles]
+
+WAYPOINT = "spiffe://cluster.local/ns/default/sa/waypoint"
+SLEEP = "spiffe://cluster.local/ns/default/sa/sleep"
+
+
+@pytest.mark.parametrize("authority", ["{at.vip}:8000", f"{HOST}:8000", "{at.v1}:8080"])
+async def test_a_request_goes_on_by_a_tunnel_of_the_waypoint(certificates: Certificates, authority: str) -> None:
+    async with scene(certificates, authority=authority) as one:
+        answer = await one.http.get("/headers?t=token", headers={"x-forwarded-client-cert": "URI=spiffe://forged"})
+        assert answer.status_code == 200
+        assert answer.headers["server"] == "istio-envoy"
+        assert one.tunnels == [f"{one.at.v1}:{one.at.port} from {WAYPOINT}"]
+        assert len(one.v1.calls("token")) == 1
+        headers = answer.json()["headers"]
+        assert "x-forwarded-client-cert" not in headers
+        assert headers["x-request-id"]
+    counted = {"reporter": "waypoint", "source_principal": SLEEP, "connection_security_policy": "mutual_tls"}
+    assert one.waypoint.counted("istio_requests_total", destination_workload="httpbin-v1", **counted) == 1
+    [line] = one.waypoint.lines
+    assert '"GET /headers?t=token HTTP/1.1" 200 - via_upstream' in line
+
+
+@pytest.mark.parametrize(
+    "authority",
+    ["{at.vip}:9999", "{at.sleep}:8000", f"nobody.default:{PORT}", "{at.waypoint}:8000"],
+)
+async def test_a_tunnel_to_what_is_not_attached_is_refused(certificates: Certificates, authority: str) -> None:
+    async with scene(certificates) as one:
+        with pytest.raises(TunnelRefused, match="404"):
+            await hbone_py.connect(
+                one.at.waypoint,
+                authority=authority.format(at=one.at),
+                credentials=credentials_of(certificates["sleep"]),
+            )
+        assert "is nothing this waypoint serves" in one.waypoint.lines[0]

@@ -1,0 +1,16 @@
+"""`python -m waypoint_py`, and the command `waypoint-py`."""
+
+from __future__ import annotations
+
+import sys
+
+from waypoint_py.command_line import run
+
+
+def main() -> None:
+    """Run the command line; the exit status is 0 ok, 1 an expectation failed, 2 usage or configuration, 130 Ctrl-C."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The data plane: the listener and what serves it, started together and drained together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hbone_py.aio.pool import Pool as PeerPool
+from hbone_py.aio.reactor import Reactor
+from mesh_py.exchange.pool import Pool as HttpPool
+from mesh_py.proxy.clusters import Clusters
+from mesh_py.proxy.connections import Connections
+from mesh_py.proxy.istio_tls import IstioTls
+from mesh_py.proxy.tunnels import TunnelServer
+from mesh_py.proxy.ways import WayRules
+from mesh_py.telemetry.requests import RequestTelemetry
+from waypoint_py.byte_proxy import ByteProxy
+from waypoint_py.chains import Chains
+from waypoint_py.context import WaypointContext
+from waypoint_py.forward import Forwarding
+from waypoint_py.terminate import Terminate
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+
+    from hbone_py.aio.tcp import Listener
+    from mesh_py.discovery.state import MeshState
+    from mesh_py.identity.certificates import Certificates
+    from mesh_py.proxy.directory import Directory
+    from mesh_py.telemetry.logs import Logs
+    from mesh_py.telemetry.metrics import Metrics
+    from waypoint_py.config import Settings
+
+
+@dataclass(slots=True)
+class DataPlane:
+    """The listener and what serves it."""
+
+    context: WaypointContext
+    connections: Connections
+    clusters: Clusters
+    chains: Chains
+    tunnels: TunnelServer
+    listeners: dict[str, Listener]
+    _sockets: Mapping[str, socket.socket]
+    listening: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once connections are accepted."""
+
+    @staticmethod
+    def build(
+        settings: Settings,
+        sockets: Mapping[str, socket.socket],
+        state: MeshState,
+        directory: Directory,
+        certificates: Certificates,
+        logs: Logs,
+        write: Callable[[str], None],
+        metrics: Metrics,
+    ) -> DataPlane:
+        """To be served by `background` on bound sockets, by name as in `listening`. `write` takes lines for the log."""
+        reactor = Reactor.current()
+        reactor.ledger.set_limit(settings.unread_budget)
+        context = WaypointContext(
+            reactor=reactor,
+            settings=settings,
+            state=state,
+            directory=directory,
+            certificates=certificates,
+            istio_tls=IstioTls(settings.tls),
+            peers=PeerPool(reactor, idle=settings.pool_idle),
+            http=HttpPool(reactor.wheel),
+            metrics=metrics,
+            access=logs.access,
+            requests=RequestTelemetry(metrics, logs.access, write, json=settings.log_json),
+            own_ports=frozenset(sock.getsockname()[1] for sock in sockets.values()),
+        )
+        connections = Connections(reactor, settings.max_connections)
+        # Straight to pods, as Istio's: HBONE to who takes it, else Istio's mutual TLS, else plain TCP.
+        straight = WayRules("today", prefers_hbone=True)
+        idle = settings.http_pool_idle
+        clusters = Clusters(state, directory, straight, context.dice.random, idle, "inbound-vip|{port}|http|{host}")
+        forwarding = Forwarding(context, connections, clusters, Chains(context))
+        terminate = Terminate(context, connections, forwarding, ByteProxy(forwarding))
+        tunnels = TunnelServer(context, connections, settings.max_connections, "waypoint", terminate.serve)
+        return DataPlane(context, connections, clusters, forwarding.chains, tunnels, {}, sockets)
+
+    async def background(self) -> None:
+        """Serve until cancelled: the parents of all that is under way, then the listener."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.connections.serve(), name="connections")
+            group.create_task(self.context.http.serve(), name="upstreams")
+            await asyncio.sleep(0)  # from here on they are there
+            self.listeners.update((name, self.tunnels.listen(sock)) for name, sock in self._sockets.items())
+            self.listening.set()
+
+    async def drain(self, seconds: float) -> bool:
+        """Stop accepting at once, let connections end, cut what is left; True if none was cut."""
+        begun = time.monotonic()
+        for listener in self.listeners.values():
+            listener.close()
+        self.tunnels.drain()
+        clean = await self.connections.drain(seconds)
+        deadline = begun + seconds
+        while self.tunnels.clients and time.monotonic() < deadline:  # noqa: ASYNC110 - farewells tell nobody
+            await asyncio.sleep(0.05)
+        self.close()
+        return clean
+
+    async def cut(self) -> None:
+        """End everything now."""
+        await self.connections.cut()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of kept connections."""
+        self.context.http.close()
+        self.context.peers.close()
+        self.tunnels.close()

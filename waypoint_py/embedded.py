@@ -1,0 +1,107 @@
+"""The embedded world at work: three node proxies, a waypoint and two applications, each a process."""
+
+from __future__ import annotations
+
+import datetime
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mesh_py.process.console import Console
+from mesh_py.process.family import Family, family, state_folder
+from mesh_py.process.listening import StartError
+from mesh_py.process.run_loop import started
+from waypoint_py.config import Ports
+from waypoint_py.world import World, WorldFiles, lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
+
+NAME_STYLES = {"node-a": "blue", "waypoint": "magenta", "node-b": "green", "node-c": "yellow"}
+"""How lines of the world's processes are told apart at a terminal."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A world that is up."""
+
+    world: World
+    files: WorldFiles
+    family: Family
+
+
+@asynccontextmanager
+async def embedded_world(
+    world: World, state_dir: Path | None, environment: Mapping[str, str], heard: Callable[[str, str], None]
+) -> AsyncIterator[Running]:
+    """Start the world and end it with the context. Raises StartError, KeyboardInterrupt, as `family`.
+
+    Args:
+        state_dir: where its files go; None: a folder that goes away in the end.
+        environment: what the proxies are told beside their place in the world.
+        heard: gets each line the processes write.
+    """
+    with state_folder(state_dir, "waypoint-world-") as folder:
+        try:
+            files = lay_out(world, folder, datetime.datetime.now(datetime.UTC))
+        except OSError as error:
+            raise StartError(f"{error.filename or folder}: {(error.strerror or str(error)).lower()}") from None
+        members = world.members(files, environment)
+        async with family(members, heard, "take other addresses with --world-net 127.77") as found:
+            yield Running(world, files, found)
+
+
+def run_embedded(net: str, state_dir: Path | None, environment: Mapping[str, str]) -> int:
+    """Serve the embedded world until told to end; the exit status."""
+    return started(_serve(World(net), state_dir, environment), "asyncio")
+
+
+async def _serve(world: World, state_dir: Path | None, environment: Mapping[str, str]) -> int:
+    console = Console(name_styles=NAME_STYLES)
+    async with embedded_world(world, state_dir, environment, console.heard) as running:
+        print_banner(console, running)
+        print_what_to_try(console, running)
+        return await running.family.serve_until_told(console)
+
+
+def print_banner(console: Console, running: Running) -> None:
+    """What runs where."""
+    world, ports = running.world, Ports()
+    a, w = world.sleep_ip, world.waypoint_ip
+    console.say()
+    console.say(console.styled(f"Up in {running.family.seconds:.1f} s: a waypoint among three node proxies", "bold"))
+    console.say()
+    for line in (
+        f"default/sleep {a} ── node-a ══ HBONE ══ waypoint {w} ─┬═ HBONE ══ node-b ── hello-v1 {world.version_ip(1)}",
+        f"{'':<{len(a + w) + 48}}└═ HBONE ══ node-c ── hello-v2 {world.version_ip(2)}",
+    ):
+        console.say(f"  {line}")
+    console.say()
+    rows = (
+        ("node-a", f"SOCKS5 {a}:{world.socks[1]}, metrics {a}:{ports.stats}"),
+        ("waypoint", f"HBONE {w}:{ports.inbound}, admin {w}:{ports.admin}, metrics {w}:{ports.stats}"),
+        ("mesh", f"{running.files.mesh}: edit it, the waypoint follows"),
+    )
+    for name, text in rows:
+        console.say(f"  {name:<11}{text}")
+    console.say()
+
+
+def print_what_to_try(console: Console, running: Running) -> None:
+    """Lines to copy."""
+    world, ports = running.world, Ports()
+    curl = f"curl --socks5-hostname {world.socks[0]}:{world.socks[1]}"
+    url = f"http://{world.authority}"
+    console.say(console.styled("Try", "bold"))
+    for line, what in (
+        (f"{curl} {url}/hostname", "by route: four of five times v1"),
+        (f"{curl} -H 'x-version: v2' {url}/hostname", "by header"),
+        (f"{curl} -X DELETE {url}/anything", "403: sleep may only GET"),
+        (f"curl {world.waypoint_ip}:{ports.admin}/clusters", "who can serve, and how it is reached"),
+        (f"curl {world.waypoint_ip}:{ports.stats}/metrics", "istio_requests_total and others"),
+    ):
+        console.say(f"  {line:<86} {console.styled('# ' + what, 'dim')}")
+    console.say()
+    console.say("Ctrl-C ends it.")
+    console.say()

@@ -1,0 +1,119 @@
+"""A request that may pass: its route, its backend, and one upstream call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mesh_py.exchange.attempts import Limits, forward
+from mesh_py.http.balancing import Wish
+from mesh_py.http.errors import InvalidBackend
+from mesh_py.http.hash_key import hash_key
+from mesh_py.http.retry import DEFAULT_POLICY
+from mesh_py.http.router import Forward, Respond
+from mesh_py.http.session import remember_endpoint, wanted_endpoint
+from mesh_py.model.workload import AppProtocol
+from mesh_py.proxy.backends import OneEndpoint, ServiceBackend, limits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mesh_py.discovery.record import ServiceRecord
+    from mesh_py.exchange.downstream import Exchange
+    from mesh_py.http.messages import HttpRequest, HttpResponse
+    from mesh_py.http.router import Decision
+    from mesh_py.proxy.clusters import Cluster, Clusters, Pick
+    from mesh_py.proxy.connections import Connections
+    from mesh_py.proxy.journal import Journal
+    from waypoint_py.attached import Target
+    from waypoint_py.chains import Chains
+    from waypoint_py.context import WaypointContext
+
+    Seen = Callable[[HttpResponse], None]
+    """Told of the answer's head, which it may change, before the client is."""
+
+
+@dataclass(slots=True)
+class Forwarding:
+    """What all requests share."""
+
+    context: WaypointContext
+    connections: Connections
+    clusters: Clusters
+    chains: Chains
+
+    def route(self, request: HttpRequest, target: Target) -> Decision | None:
+        """What the routes of the service say; None where there are none. Raises NoRoute, InvalidBackend."""
+        record, context = target.meant.record, self.context
+        if record is None:
+            return None
+        table = context.directory.routes(context.workload, record, target.meant.port)
+        return table.route(request, context.dice.random, target.meant.port) if table else None
+
+    async def send(
+        self, exchange: Exchange, journal: Journal, target: Target, decision: Forward | None, seen: Seen
+    ) -> None:
+        """Carry the request to where it goes, and its answer back. Raises HttpError."""
+        meant = target.meant
+        if decision is None and (meant.record is None or target.pod is not None):
+            await self._to_pod(exchange, journal, target, seen)
+            return
+        assert meant.record is not None, "only services have routes"
+        record, port = meant.record, meant.port
+        if decision is not None:
+            record, port = self.backend(decision, port)
+            decision.prepare(exchange.request)
+        cluster = self.clusters.of(self.context.workload, record, port)
+        await self._to_cluster(exchange, journal, cluster, decision, seen)
+
+    def backend(self, decision: Forward, port: int) -> tuple[ServiceRecord, int]:
+        """The service that a route leads to, and its port. Raises InvalidBackend."""
+        reference = decision.backend
+        context = self.context
+        namespace = decision.rule.name.partition("/")[0]
+        found = context.directory.backend(context.workload, reference, namespace)
+        port = reference.port or port
+        if found is None or port not in found.service.ports:
+            where = f"{reference.namespace}/{reference.name}:{port}"
+            raise InvalidBackend(f"route {decision.rule.name}: no backend {where} that it may name")
+        return found, port
+
+    async def _to_cluster(
+        self, exchange: Exchange, journal: Journal, cluster: Cluster, decision: Forward | None, seen: Seen
+    ) -> None:
+        context, request = self.context, exchange.request
+        journal.record.cluster = cluster.name
+        session = None if decision is None else decision.session
+        wanted = None if session is None else wanted_endpoint(request, session)
+
+        def answered(response: HttpResponse, target: Pick) -> None:
+            if session is not None and wanted != target.name:
+                remember_endpoint(response, session, target.name)
+            seen(response)
+
+        by = cluster.traffic.hash_by
+        client = journal.client[0]
+        wish = Wish(None if by is None else hash_key(request, by, client), wanted)
+        backend = ServiceBackend(context, cluster, wish, http2=_is_http2(request, cluster))
+        await forward(exchange, request, backend, limits_of(decision), context.dice.random, answered, journal.outcome)
+
+    async def _to_pod(self, exchange: Exchange, journal: Journal, target: Target, seen: Seen) -> None:
+        context = self.context
+        pod = target.pod or target.meant
+        pick = self.clusters.pick(context.workload, pod, context.now())
+        journal.record.cluster = "encap"
+        backend = OneEndpoint(context, pick, http2=exchange.request.version == "HTTP/2")
+
+        def answered(response: HttpResponse, _: Pick) -> None:
+            seen(response)
+
+        limits = Limits(DEFAULT_POLICY)
+        await forward(exchange, exchange.request, backend, limits, context.dice.random, answered, journal.outcome)
+
+
+def _is_http2(request: HttpRequest, cluster: Cluster) -> bool:
+    spoken = cluster.record.service.app_protocols.get(cluster.port)
+    return request.version == "HTTP/2" or spoken in (AppProtocol.HTTP2, AppProtocol.GRPC)
+
+
+__all__ = ["Forward", "Forwarding", "Respond"]

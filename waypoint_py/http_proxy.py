@@ -1,0 +1,174 @@
+"""The requests of one tunnel: filters, route, forwarding, answer; each with its line and its numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from hbone_py.errors import HboneError
+from mesh_py.http.errors import HttpError
+from mesh_py.http.filters.base import Ask, Delay, Respond, StreamInfo
+from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_request, mark_response
+from mesh_py.http.messages import HttpResponse
+from mesh_py.http.paths import normalize
+from mesh_py.http.router import Respond as RouteAnswer
+from mesh_py.proxy.journal import Journal, as_http_error
+from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
+from waypoint_py.attached import describe
+
+if TYPE_CHECKING:
+    from mesh_py.exchange.downstream import Exchange
+    from mesh_py.http.filters.base import FilterChain
+    from mesh_py.http.router import Forward
+    from waypoint_py.attached import Target
+    from waypoint_py.callers import Caller
+    from waypoint_py.forward import Forwarding
+
+TRACEPARENT = "traceparent"
+
+
+class HttpProxy:
+    """Handles the requests of one tunnel."""
+
+    def __init__(self, forwarding: Forwarding, caller: Caller, target: Target) -> None:
+        self._forwarding, self._caller, self._target = forwarding, caller, target
+
+    async def handle(self, exchange: Exchange) -> None:
+        """One request."""
+        context, caller = self._forwarding.context, self._caller
+        journal = Journal(context.requests, "waypoint", exchange, caller.client, describe(self._target))
+        journal.record.route = "default"
+        try:
+            await _Passage(self._forwarding, caller, self._target, exchange, journal).run()
+        finally:
+            journal.record.facts = self._facts(journal)
+            journal.close()
+
+    def _facts(self, journal: Journal) -> ConnectionFacts:
+        context, record = self._forwarding.context, self._target.meant.record
+        reached = None if journal.upstream is None else journal.upstream.workload
+        served = reached or self._target.meant.workload
+        return ConnectionFacts(
+            "waypoint",
+            self._caller.party,
+            context.parties.of_known(served),
+            None if record is None else ServiceFacts.of_service(record.service),
+            True,
+            self._caller.principal,
+        )
+
+
+class _Passage:
+    """One request on its way through."""
+
+    def __init__(
+        self, forwarding: Forwarding, caller: Caller, target: Target, exchange: Exchange, journal: Journal
+    ) -> None:
+        self._forwarding, self._caller, self._target = forwarding, caller, target
+        self._exchange, self._journal = exchange, journal
+        self._decision: Forward | None = None
+        self._chain: FilterChain | None = None
+        context = forwarding.context
+        self._info = StreamInfo(
+            caller.client[0],
+            *target.address,
+            time.time,
+            context.dice.random,
+            identity=caller.identity,
+            service=target.name,
+        )
+
+    async def run(self) -> None:
+        """To its end, whatever that is."""
+        try:
+            await self._pass()
+        except HboneError as error:
+            self._fail(as_http_error(error))
+        finally:
+            self._note()
+
+    async def _pass(self) -> None:
+        request, forwarding = self._exchange.request, self._forwarding
+        request.path = normalize(request.path)
+        mark_request(request, "")
+        if self._caller.traceparent and TRACEPARENT not in request.headers:
+            request.headers.set(TRACEPARENT, self._caller.traceparent)
+        # Who calls is judged by the tunnel's proof; what a header says of it would be anybody's word.
+        forward_client_cert(request, ClientCertRule.SANITIZE, None)
+        self._chain = forwarding.chains.of(self._target)
+        if await self._filtered(self._chain):
+            return
+        decision = forwarding.route(request, self._target)
+        if decision is not None:
+            self._info.route = self._journal.record.route = decision.rule.name
+        if isinstance(decision, RouteAnswer):
+            self._answer(decision.response)
+            return
+        self._decision = decision
+        await forwarding.send(self._exchange, self._journal, self._target, decision, self._seen)
+
+    async def _filtered(self, chain: FilterChain) -> bool:
+        """Whether a filter has answered."""
+        position, request = 0, self._exchange.request
+        while True:
+            step, position = chain.run(request, self._info, position)
+            match step:
+                case None:
+                    return False
+                case Delay(seconds):
+                    await asyncio.sleep(seconds)
+                case Ask(providers):
+                    for provider in providers:
+                        await self._ask(provider)
+                case Respond(response, body):
+                    self._answer(response, body)
+                    return True
+
+    async def _ask(self, provider: str) -> None:
+        from mesh_py.http.errors import AuthorizerDenied
+
+        raise AuthorizerDenied(f"there is no asking the authorizer {provider}")
+
+    # Answers --------------------------------------------------------------------------------------------------
+
+    def _seen(self, response: HttpResponse) -> None:
+        """Upstream's answer, before the client has it."""
+        self._journal.answered(response)
+        self._finish(response)
+
+    def _finish(self, response: HttpResponse) -> None:
+        if self._decision is not None:
+            self._decision.finish(self._exchange.request, response)
+        if self._chain is not None:
+            self._chain.finish(response, self._info)
+        mark_response(response, date=formatdate(usegmt=True))
+
+    def _answer(self, response: HttpResponse, body: bytes = b"") -> None:
+        """One of our own."""
+        self._finish(response)
+        self._exchange.answer(response.status, body.decode("latin-1"), response.headers)
+
+    def _fail(self, error: HttpError) -> None:
+        self._journal.failed(error)
+        exchange = self._exchange
+        exchange.error = exchange.error or error
+        if exchange.is_answered or exchange.is_over:
+            exchange.fail(error)
+            return
+        response = HttpResponse(error.answer)
+        try:
+            self._finish(response)
+        except HttpError as worse:  # a filter that breaks on the way back
+            response = HttpResponse(worse.answer)
+        exchange.answer(response.status, error.text, response.headers)
+
+    def _note(self) -> None:
+        """What the filters have said goes into the log's line."""
+        record, info = self._journal.record, self._info
+        if info.details:
+            record.details = info.details
+        told = [flag for flag in record.flags.split(",") if flag != "-"]
+        flags = list(dict.fromkeys([*told, *info.flags]))
+        record.flags = ",".join(flags) or "-"

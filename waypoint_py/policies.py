@@ -1,0 +1,110 @@
+"""Which policies and tokens are for a destination: those that name it, or the waypoint, by `targetRef` [pure].
+
+hbone-controlplane 9.6: a Service or ServiceEntry of the policy's own namespace, the waypoint's Gateway, or the class
+`istio-waypoint` from the root namespace. Policies with a selector are for pods, and are not judged here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mesh_py.http.filters.rbac import Rbac
+from mesh_py.http.filters.tokens import Tokens
+from mesh_py.http.http_rbac import HttpPolicies
+from mesh_py.http.jwt_auth import BadKeySet, Issuer, read_keys
+from mesh_py.manifests.gateway import WAYPOINT_CLASS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mesh_py.http.jwt_auth import Key
+    from mesh_py.manifests.objects import Manifests
+    from mesh_py.manifests.proxy_file import Further
+    from mesh_py.manifests.references import TargetReference
+    from mesh_py.manifests.security import AuthorizationPolicy, JwtRule, RequestAuthentication
+    from mesh_py.model.workload import Service, Workload
+
+    Policy = AuthorizationPolicy | RequestAuthentication
+
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+FILE = "file://"
+
+
+class Gate(NamedTuple):
+    """What stands in front of one destination, ready to judge."""
+
+    tokens: Tokens
+    requests: Rbac
+    connections: HttpPolicies
+    """The same policies for what is no HTTP."""
+    problems: tuple[str, ...] = ()
+    """What cannot be judged as written; it is judged so that nobody gets in by it."""
+
+
+def gateway_of(told: str, own: Workload, further: Further) -> str:
+    """The name of the Gateway that `own` serves: as told, by its label, by its own name, or the only one there is."""
+    if told:
+        return told
+    labelled = further.labels_of(own.namespace, own.name).get(GATEWAY_NAME)
+    if labelled:
+        return labelled
+    named = [one.metadata.name for one in further.manifests.gateways if one.metadata.namespace == own.namespace]
+    if own.workload_name in named or not named:
+        return own.workload_name or own.name
+    return named[0] if len(named) == 1 else own.name
+
+
+class Gates:
+    """Makes the gate of a destination.
+
+    Args:
+        root_namespace: where policies may be for all waypoints.
+        read: gives the text of a file with keys. Raises OSError.
+    """
+
+    def __init__(self, root_namespace: str, read: Callable[[str], str]) -> None:
+        self._root, self._read = root_namespace, read
+
+    def of(self, manifests: Manifests, own: Workload, gateway: str, service: Service | None) -> Gate:
+        """For a service; None: for a workload by its own address, which only the waypoint's own policies are for."""
+
+        def concern(policy: Policy) -> bool:
+            return any(self._is_meant(policy, ref, own, gateway, service) for ref in policy.target_refs)
+
+        policies = [one for one in manifests.authorization_policies if concern(one)]
+        problems: list[str] = []
+        asked = (one for one in manifests.request_authentications if concern(one))
+        tokens = Tokens([issuer for one in asked for issuer in self._issuers(one, problems)])
+        requests = HttpPolicies(policies)
+        return Gate(
+            tokens, Rbac(requests), HttpPolicies(policies, http=False), (*requests.problems, *dict.fromkeys(problems))
+        )
+
+    def _is_meant(
+        self, policy: Policy, ref: TargetReference, own: Workload, gateway: str, service: Service | None
+    ) -> bool:
+        namespace = policy.metadata.namespace
+        if ref.namespace not in ("", namespace):
+            return False
+        if ref.kind == "GatewayClass":
+            return ref.name == WAYPOINT_CLASS and namespace == self._root
+        if ref.kind == "Gateway":
+            return (namespace, ref.name) == (own.namespace, gateway)
+        if ref.kind not in ("Service", "ServiceEntry") or service is None:
+            return False
+        return (namespace, ref.name) == (service.namespace, service.name)
+
+    def _issuers(self, one: RequestAuthentication, problems: list[str]) -> Iterable[Issuer]:
+        for rule in one.jwt_rules:
+            try:
+                yield Issuer(rule, self._keys(rule))
+            except (BadKeySet, OSError) as error:
+                problems.append(f"{one.metadata.key}: keys of {rule.issuer}: {error}")
+                yield Issuer(rule, ())  # without keys none of its tokens can be believed
+
+    def _keys(self, rule: JwtRule) -> tuple[Key, ...]:
+        if rule.jwks:
+            return read_keys(rule.jwks)
+        if rule.jwks_uri.startswith(FILE):
+            return read_keys(self._read(rule.jwks_uri.removeprefix(FILE)))
+        raise BadKeySet(f"jwksUri {rule.jwks_uri!r} is not fetched: give the keys as jwks, or as {FILE}/a/file")

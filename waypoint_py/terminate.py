@@ -1,0 +1,86 @@
+"""15008: a tunnel is understood, then served as HTTP or as bytes.
+
+HTTP gets its 200 at once, and failures become answers. Bytes get theirs once the pod has been reached. Where a service
+does not say what it speaks, and no route or policy of layer 7 says that it is HTTP, the pod is reached first, and the
+client's first bytes tell.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mesh_py.exchange.downstream import Downstream
+from mesh_py.http.codec_h1 import H1Server
+from mesh_py.http.codec_h2 import H2Server
+from mesh_py.http.detect import Protocol
+from mesh_py.model.workload import AppProtocol
+from mesh_py.proxy.detection import detect_protocol
+from waypoint_py.attached import find_target
+from waypoint_py.callers import caller_of
+from waypoint_py.http_proxy import HttpProxy
+
+if TYPE_CHECKING:
+    from mesh_py.proxy.connections import Connections
+    from mesh_py.proxy.tunnels import Incoming
+    from waypoint_py.attached import Target
+    from waypoint_py.byte_proxy import ByteProxy
+    from waypoint_py.callers import Caller
+    from waypoint_py.context import WaypointContext
+    from waypoint_py.forward import Forwarding
+
+_HTTP = (AppProtocol.HTTP11, AppProtocol.HTTP2, AppProtocol.GRPC)
+_BYTES = (AppProtocol.TCP, AppProtocol.TLS)
+
+
+class Terminate:
+    """Serves tunnels."""
+
+    def __init__(
+        self, context: WaypointContext, connections: Connections, forwarding: Forwarding, byte_proxy: ByteProxy
+    ) -> None:
+        self._context, self._connections = context, connections
+        self._forwarding, self._bytes = forwarding, byte_proxy
+
+    async def serve(self, tunnel: Incoming) -> None:
+        """To its end. Raises HboneError before the 200."""
+        context = self._context
+        target = find_target(context.state, context.workload, tunnel.request.authority)
+        caller = caller_of(context, tunnel)
+        spoken = target.meant.app_protocol
+        if spoken in _HTTP or (spoken not in _BYTES and self._is_http(target)):
+            tunnel.accept()
+            await self._serve_http(tunnel, caller, target, await self._detect(tunnel, spoken))
+            return
+        upstream = await self._bytes.open(tunnel, caller, target)
+        tunnel.accept()
+        if spoken not in _BYTES:
+            found = await detect_protocol(tunnel.stream, context.settings.patience.detection)
+            if found.protocol in (Protocol.HTTP1, Protocol.HTTP2):
+                await upstream.give_up()
+                await self._serve_http(tunnel, caller, target, found.protocol)
+                return
+        await upstream.carry()
+
+    def _is_http(self, target: Target) -> bool:
+        """Whether somebody has said so by what they ask of it."""
+        record = target.meant.record
+        if record is None:
+            return False
+        context = self._context
+        return bool(context.directory.routes(context.workload, record, target.meant.port))
+
+    async def _detect(self, tunnel: Incoming, spoken: AppProtocol) -> Protocol:
+        """Which HTTP it is; who is silent is waited for as for the rest of a request."""
+        if spoken in (AppProtocol.HTTP2, AppProtocol.GRPC):
+            return Protocol.HTTP2
+        found = await detect_protocol(tunnel.stream, self._context.settings.patience.idle)
+        return Protocol.HTTP2 if found.protocol is Protocol.HTTP2 else Protocol.HTTP1
+
+    async def _serve_http(self, tunnel: Incoming, caller: Caller, target: Target, protocol: Protocol) -> None:
+        context = self._context
+        proxy = HttpProxy(self._forwarding, caller, target)
+        codec = H2Server() if protocol is Protocol.HTTP2 else H1Server()
+        patience = context.settings.patience
+        downstream = Downstream(tunnel.stream, codec, proxy.handle, context.reactor.wheel, patience)
+        with self._connections.draining(downstream):
+            await downstream.serve()
