@@ -12,18 +12,19 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from istiod_py.envoy.extension import extension, socket_address, typed
+from istiod_py.envoy.extension import Json, extension, socket_address, typed
 from istiod_py.envoy.node import GATEWAY_LABEL, ProxyType
 from istiod_py.envoy.tls import UPSTREAM_TYPE
 from istiod_py.envoy.tunnel import http2_options
 
 if TYPE_CHECKING:
-    from istiod_py.envoy.extension import Json
     from istiod_py.envoy.node import EnvoyNode
 
 CONTROL_PLANE = "xds-grpc"
 """The cluster of the control plane, as Istio's agent names it."""
 KEEPALIVE_SECONDS = 30
+BACK_OFF: Json = {"base_interval": "0.5s", "max_interval": "10s"}
+"""Between two tries to reach a control plane that is away; Envoy draws at random up to it."""
 ADMIN_PORT = 15000
 
 
@@ -70,7 +71,7 @@ def bootstrap(node: EnvoyNode, control_plane: ControlPlane, admin_address: str =
                 "api_type": "DELTA_GRPC",
                 "transport_api_version": "V3",
                 "set_node_on_first_message_only": True,
-                "grpc_services": [_service(control_plane)],
+                "grpc_services": [_service(control_plane) | {"retry_policy": {"retry_back_off": BACK_OFF}}],
             },
             "lds_config": _by_ads(),
             "cds_config": _by_ads(),
@@ -124,7 +125,13 @@ def _google_grpc(control_plane: ControlPlane, token: str) -> Json:
         "channel_credentials": {"ssl_credentials": {"root_certs": {"filename": control_plane.roots}}},
         "credentials_factory_name": name,
         "call_credentials": [{"from_plugin": {"name": name, "typed_config": credential}}],
-        "channel_args": {"args": {"grpc.keepalive_time_ms": {"int_value": milliseconds}}},
+        "channel_args": {
+            "args": {
+                "grpc.keepalive_time_ms": {"int_value": milliseconds},
+                # gRPC's own, below the stream's: it would grow to two minutes.
+                "grpc.max_reconnect_backoff_ms": {"int_value": "10000"},
+            }
+        },
     }
 
 

@@ -72,6 +72,8 @@ kind: AuthorizationPolicy
 metadata: {name: nobody, namespace: default}
 spec: {targetRefs: [{group: "", kind: Service, name: echo}]}
 """
+PATIENCE = 40.0
+"""Seconds. Two back-offs of Envoy's, and a control plane that starts on a busy machine."""
 NO_RE2 = "v1(?=x)"
 """Fine for us, and nothing that Envoy's regular expressions can do."""
 
@@ -110,7 +112,9 @@ class Joined:
     def bootstrap(self, node: EnvoyNode, proof: TokenFile | ClientCertificate, form: str = "DELTA_GRPC") -> Path:
         """The file it starts with."""
         starts_with = bootstrap(node, ControlPlane(self.istiod.address, 15012, str(self.istiod.roots), proof))
-        starts_with["dynamic_resources"]["ads_config"]["api_type"] = form
+        stream = starts_with["dynamic_resources"]["ads_config"]
+        stream["api_type"] = form
+        stream["grpc_services"][0]["retry_policy"] = {"retry_back_off": {"base_interval": "0.2s", "max_interval": "1s"}}
         config = self.folder / f"{node.name}.json"
         config.write_text(json.dumps(starts_with))
         return config
@@ -260,7 +264,7 @@ async def test_without_a_control_plane_it_goes_on_and_then_hears_what_it_missed(
     server = alone.pods.add("echo")
     node, sleep = a_sidecar(alone)
     await alone.serve(sleep, of_pod(server, app="echo"), SERVICE.format(vip=alone.vip, labels="{}"))
-    with alone.envoy(node) as envoy:
+    with alone.envoy(node, certificate=True) as envoy:
         async with httpbin.serve(server.ip, 8080, "echo", CallerRecord()):
             await eventually(envoy.is_serving, "serving")
             alone.istiod.process.stop()
@@ -268,8 +272,9 @@ async def test_without_a_control_plane_it_goes_on_and_then_hears_what_it_missed(
             assert await ask(node) == 200
             alone.write("route", ROUTE.format(version="v1"))
             alone.serve_again()
-            await eventually(lambda: envoy.stat("control_plane.connected_state") == 1, "joined again")
-            await eventually(lambda: envoy.stat("http.outbound_http_proxy.rds.http_proxy.config_reload") == 2, "news")
+            await eventually(lambda: envoy.stat("control_plane.connected_state") == 1, "joined again", PATIENCE)
+            reloads = "http.outbound_http_proxy.rds.http_proxy.config_reload"
+            await eventually(lambda: envoy.stat(reloads) == 2, "news", PATIENCE)
             assert (await ask(node), await ask(node, "-H", "x-version: v1")) == (404, 200)
         # What it said it had was not sent again.
         assert envoy.stat("cluster_manager.cluster_added") == envoy.stat("cluster_manager.active_clusters")
@@ -305,7 +310,7 @@ async def test_a_wrong_token_is_refused_and_a_right_one_read_without_a_restart(j
         await eventually(lambda: "closed: 16, request authenticate failure" in process.output, "told why")
         joined.token_of(node)
         envoy = Envoy("mesh", node.ip, process, {"ADMIN_PORT": "15000"})
-        await eventually(envoy.is_ready, "joined")
+        await eventually(envoy.is_ready, "joined", PATIENCE)
         assert envoy.stat("sds.default.update_success") == 1
     finally:
         process.stop()
