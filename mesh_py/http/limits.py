@@ -17,8 +17,8 @@ class Limits:
     """Of the request line or status line of HTTP/1."""
     held_bytes: int = 64 * 1024
     """Pipelined requests kept while an answer is under way; beyond it the codec wants no more data."""
-    streams: int = 100
-    """Requests at once on one HTTP/2 connection (Envoy for a mesh: 100 and more; RFC 9113 advises at least 100)."""
+    streams: int = 1024
+    """Requests at once on one HTTP/2 connection (Envoy: 1024). Calls that stream for long all count at once."""
     stream_window: int = 256 * 1024
     """Unread bytes of one HTTP/2 stream."""
     connection_window: int = 1024 * 1024

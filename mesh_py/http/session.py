@@ -1,7 +1,7 @@
 """Clients kept with one endpoint by a cookie or a header (Gateway API `sessionPersistence`) [pure].
 
-The value is the endpoint's address in base64, as Envoy's stateful session has it: no state of ours, and another proxy
-of the mesh understands it. An address that is no endpoint of the backend is passed over.
+The value is the endpoint's address in base64: no state of ours, and every proxy of the mesh reads it. An address that
+is no endpoint of the backend is passed over.
 """
 
 from __future__ import annotations
