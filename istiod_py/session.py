@@ -84,18 +84,20 @@ class Session:
         self._converged = around.changed_at()
 
     async def run(self, first: Any) -> None:
-        """Serve until the client has said all, or we end. Raises GRPCError where the client is at fault.
+        """Serve until the client has said all, or we end; what it lacks by then is sent before.
 
         A stream ends by itself when its connection is to end, so that the client comes back at once and anew
         (hbone-controlplane 2.6): cut off in the middle, it would take that for a failure.
+
+        Raises:
+            GRPCError: the client is at fault.
         """
         self._receive(first)
-        work = (self._read(), self._write(), peer_of(self._stream).draining.wait())
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = {group.create_task(one) for one in work}
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in tasks:
+                beside = [group.create_task(one) for one in (self._read(), self._hear_farewell())]
+                await group.create_task(self._write())
+                for task in beside:
                     task.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
@@ -103,6 +105,11 @@ class Session:
     async def _read(self) -> None:
         async for request in self._stream:
             self._receive(request)
+        self._client.end()
+
+    async def _hear_farewell(self) -> None:
+        await peer_of(self._stream).draining.wait()
+        self._client.end()
 
     def _receive(self, request: Any) -> None:
         subscription = self._subscription(request.type_url)
@@ -139,8 +146,10 @@ class Session:
                 log.debug("%s subscribes to %s: %s", self._client.id, short, wanted)
 
     async def _write(self) -> None:
-        while not self._client.is_ending:
+        is_last = False
+        while not is_last:
             await self._client.woken()
+            is_last = self._client.is_ending
             try:
                 await self._push()
             except GONE:

@@ -311,3 +311,50 @@ async def test_a_stream_ends_politely_before_its_connection_is_ended_for_its_age
         await stream.says(node=node_of())
         await stream.hears()
         assert await stream.status() == (grpc.StatusCode.OK, "")
+
+
+async def test_names_are_limited(proxy, address, monkeypatch):
+    monkeypatch.setattr("istiod_py.subscription.MOST_NAMES", 2)
+    async with Discovery().on(address) as discovery:
+        stream = proxy(discovery.port).delta(ADDRESS)
+        await stream.says(node=node_of(), resource_names_subscribe=["a", "b", "c"])
+        code, text = await stream.status()
+        assert (code, "names subscribed" in text) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+        assert discovery.count("pilot_xds_turned_away", "names") == 1
+
+
+async def test_a_type_of_endless_length_is_no_type(proxy, address):
+    async with Discovery().on(address) as discovery:
+        stream = proxy(discovery.port).delta("x" * 257)
+        await stream.says(node=node_of())
+        assert (await stream.status())[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_client_may_leave_before_it_has_said_anything(proxy, address):
+    async with Discovery().on(address) as discovery:
+        stream = proxy(discovery.port).delta(ADDRESS)
+        await stream.ends()
+        assert await stream.status() == (grpc.StatusCode.OK, "")
+
+
+async def test_a_mistake_of_ours_is_counted_and_told_as_such(proxy, address, caplog):
+    async with Discovery().on(address) as discovery:
+        discovery.collections = None  # type: ignore[assignment]
+        stream = proxy(discovery.port).delta(ADDRESS)
+        await stream.says(node=node_of())
+        assert await stream.status() == (grpc.StatusCode.UNKNOWN, "Internal Server Error")
+        assert discovery.count("pilot_total_xds_internal_errors") == 1
+        assert len(discovery.clients) == 0
+        assert "Application error" in caplog.text
+
+
+@pytest.mark.parametrize("form", ["delta", "state"])
+async def test_who_asks_once_and_has_said_all_is_answered(proxy, address, form):
+    """As command-line clients do."""
+    async with Discovery().on(address) as discovery:
+        discovery.publish(ADDRESS, CART)
+        stream = getattr(proxy(discovery.port), form)(ADDRESS)
+        await stream.says(node=node_of())
+        await stream.ends()
+        assert len((await stream.hears()).resources) == 1
+        assert await stream.status() == (grpc.StatusCode.OK, "")

@@ -23,6 +23,7 @@ from istiod_py.ca import CaPolicy, CaService
 from istiod_py.rate import Rate
 from istiod_py.tokens import Caller
 from mesh_py.identity.certificate_facts import certificates_of, chain_problem, names_of
+from mesh_py.identity.signing import CaError
 from mesh_py.xds.proto.citadel_pb2 import IstioCertificateRequest, IstioCertificateResponse
 from mesh_py.xds.types import CREATE_CERTIFICATE
 from tests.support.discovery import ZTUNNEL, Discovery
@@ -217,3 +218,14 @@ async def test_one_caller_cannot_keep_us_busy(citadel: Citadel, monkeypatch, add
         await limited.signs()
         assert (await limited.refuses())[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
         await limited.signs(Caller("bank", "teller"), "")
+
+
+async def test_an_authority_that_cannot_sign_says_so_and_is_counted(citadel: Citadel, monkeypatch, caplog) -> None:
+    def cannot(*_: object, **__: object) -> None:
+        raise CaError("the signer has expired")
+
+    monkeypatch.setattr(citadel.authority, "issue", cannot)
+    code, text = await citadel.refuses()
+    assert (code, "the signer has expired" in text) == (grpc.StatusCode.UNAVAILABLE, True)
+    assert citadel.count("citadel_server_csr_sign_err_count", "CA_NOT_READY") == 1
+    assert "cannot sign" in caplog.text

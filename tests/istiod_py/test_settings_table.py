@@ -62,5 +62,11 @@ def test_what_is_no_account(text: str) -> None:
         table.ACCOUNTS.read(text)
 
 
+def test_names_have_no_slashes() -> None:
+    assert table.NAMES.read("istiod.example, 192.0.2.1") == ("istiod.example", "192.0.2.1")
+    with pytest.raises(ValueError, match="list of names"):
+        table.NAMES.read("https://istiod.example")
+
+
 def test_the_page_of_the_documentation_says_the_same() -> None:
     assert settings_page(TABLE, "istiod") in (ROOT / "docs" / "control-plane.md").read_text()
