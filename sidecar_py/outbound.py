@@ -99,7 +99,7 @@ class Outbound:
         self, stream: TcpStream, client: SocketAddress, meant: Destination, protocol: Protocol
     ) -> None:
         context = self._context
-        handler = OutboundHttp(context, self._clusters, client, meant)
+        handler = OutboundHttp(context, self._connections, self._clusters, client, meant)
         codec = H2Server() if protocol is Protocol.HTTP2 else H1Server()
         downstream = Downstream(stream, codec, handler.handle, context.reactor.wheel, context.settings.patience)
         with self._connections.draining(downstream):

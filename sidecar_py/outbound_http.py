@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from hbone_py.aio.tcp import show
 from hbone_py.errors import HboneError
 from mesh_py.exchange.attempts import Limits, forward
-from mesh_py.http.balancing import Wish
-from mesh_py.http.errors import AuthorizerDenied, HttpError, InvalidBackend
+from mesh_py.exchange.mirror import Mirror
+from mesh_py.http.balancing import NO_WISH, Wish
+from mesh_py.http.errors import AuthorizerDenied, DownstreamGone, HttpError, InvalidBackend
 from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_request
 from mesh_py.http.hash_key import hash_key
 from mesh_py.http.paths import normalize
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from hbone_py.aio.tcp import SocketAddress
     from mesh_py.discovery.record import ServiceRecord
     from mesh_py.exchange.downstream import Exchange
-    from mesh_py.http.messages import HttpResponse
+    from mesh_py.http.messages import HttpRequest, HttpResponse
+    from mesh_py.manifests.references import BackendReference
     from mesh_py.model.workload import Service
     from mesh_py.proxy.clusters import Cluster, Clusters, Pick
+    from mesh_py.proxy.connections import Connections
     from mesh_py.proxy.directory import Destination
     from sidecar_py.context import SidecarContext
 
@@ -47,8 +50,17 @@ class BlackHole(HttpError):
 class OutboundHttp:
     """Handles the requests of one connection."""
 
-    def __init__(self, context: SidecarContext, clusters: Clusters, client: SocketAddress, meant: Destination) -> None:
-        self._context, self._clusters, self._client, self._meant = context, clusters, client, meant
+    def __init__(
+        self,
+        context: SidecarContext,
+        connections: Connections,
+        clusters: Clusters,
+        client: SocketAddress,
+        meant: Destination,
+    ) -> None:
+        """`connections` is the parent of copies that outlive their original."""
+        self._context, self._connections, self._clusters = context, connections, clusters
+        self._client, self._meant = client, meant
 
     async def handle(self, exchange: Exchange) -> None:
         """One request."""
@@ -81,11 +93,30 @@ class OutboundHttp:
         if decision is not None:
             if decision.authorizer is not None:
                 raise AuthorizerDenied(f"route {decision.rule.name} wants an authorizer asked, which nobody here does")
-            if decision.mirrors:
-                log.debug("route %s: RequestMirror is not carried out", decision.rule.name)
-            record, port = self._backend(decision, port)
+            record, port = self._backend(decision, decision.backend, port)
             decision.prepare(request)
-        await self._to_cluster(exchange, journal, self._clusters.of(source, record, port), decision)
+            self._mirror(exchange, decision, meant.port)
+        try:
+            await self._to_cluster(exchange, journal, self._clusters.of(source, record, port), decision)
+        finally:
+            for copy in exchange.copies:
+                copy.fail(DownstreamGone("the original's body was not read to its end"))
+
+    def _mirror(self, exchange: Exchange, decision: Forward, port: int) -> None:
+        """Send copies of the request where the route says, as far as there is room for more connections."""
+        context, request = self._context, exchange.request
+        for reference in () if request.is_tunnel else decision.mirrors:
+            try:
+                record, there = self._backend(decision, reference, port)
+            except InvalidBackend as error:
+                log.info("no mirroring: %s", error)
+                continue
+            if self._connections.has_room:
+                cluster = self._clusters.of(context.workload, record, there)
+                backend = ServiceBackend(context, cluster, NO_WISH, http2=is_http2(request, cluster))
+                mirror = Mirror(request, backend, has_body=exchange.has_body)
+                exchange.copies.append(mirror.body)
+                self._connections.run(mirror.send())
 
     def _route(self, exchange: Exchange, journal: Journal, record: ServiceRecord, port: int) -> Decision | None:
         """What the routes of a service say; None where there are none."""
@@ -98,9 +129,8 @@ class OutboundHttp:
         journal.record.route = decision.rule.name
         return decision
 
-    def _backend(self, decision: Forward, port: int) -> tuple[ServiceRecord, int]:
-        """Raises InvalidBackend."""
-        reference = decision.backend
+    def _backend(self, decision: Forward, reference: BackendReference, port: int) -> tuple[ServiceRecord, int]:
+        """The service that a route's reference means. Raises InvalidBackend."""
         namespace = decision.rule.name.partition("/")[0]
         found = self._context.directory.backend(self._context.workload, reference, namespace)
         port = reference.port or port
@@ -126,9 +156,7 @@ class OutboundHttp:
 
         by = cluster.traffic.hash_by
         wish = Wish(None if by is None else hash_key(request, by, self._client[0]), wanted)
-        spoken = cluster.record.service.app_protocols.get(cluster.port)
-        is_http2 = request.version == "HTTP/2" or spoken in (AppProtocol.HTTP2, AppProtocol.GRPC)
-        backend = ServiceBackend(context, cluster, wish, http2=is_http2)
+        backend = ServiceBackend(context, cluster, wish, http2=is_http2(request, cluster))
         try:
             await forward(exchange, request, backend, limits_of(decision), context.dice.random, seen, journal.outcome)
         finally:
@@ -158,3 +186,9 @@ class OutboundHttp:
         is_mutual = target is not None and target.is_mutual_tls
         principal = str(context.workload.identity) if is_mutual else ""
         return ConnectionFacts("source", context.parties.of(context.workload), there, meant, is_mutual, principal)
+
+
+def is_http2(request: HttpRequest, cluster: Cluster) -> bool:
+    """What a server is spoken to in: as the client spoke, or as its service says."""
+    spoken = cluster.record.service.app_protocols.get(cluster.port)
+    return request.version == "HTTP/2" or spoken in (AppProtocol.HTTP2, AppProtocol.GRPC)

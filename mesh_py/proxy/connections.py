@@ -64,6 +64,11 @@ class Connections:
         self._open.add(task)
         task.add_done_callback(self._ended)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may begin."""
+        return len(self._open) < self._most and not self._is_draining
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._open.discard(task)
         if not self._open:

@@ -68,6 +68,31 @@ async def test_policies_judge_requests(certificates: Mapping[str, CertificateFil
         assert server.counted("istio_requests_total", response_code="403") == 1
 
 
+MIRROR = """\
+manifests:
+- apiVersion: gateway.networking.k8s.io/v1
+  kind: HTTPRoute
+  metadata: {name: twice, namespace: default}
+  spec:
+    parentRefs: [{kind: Service, group: "", name: httpbin, port: 8000}]
+    rules:
+    - filters: [{type: RequestMirror, requestMirror: {backendRef: {name: httpbin, port: 8000}}}]
+      backendRefs: [{name: httpbin, port: 8000}]
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_requests_are_mirrored(certificates: Mapping[str, CertificateFiles], kind: str) -> None:
+    async with pair(certificates, KINDS[kind], MIRROR) as (client, _, at), app(at) as record:
+        async with client.client() as http:
+            assert (await http.post(f"{URL}/echo", content=b"x" * 3000)).text == "x" * 3000
+            assert (await http.get(f"{URL}/get?t=2")).status_code == 200
+        await eventually(lambda: len(record.calls()) == 4, "mirrored")
+        hosts = sorted(one.headers["host"] for one in record.calls())
+        assert hosts == [f"{HOST}-shadow:{PORT}"] * 2 + [f"{HOST}:{PORT}"] * 2
+        assert client.counted("istio_requests_total") == 2  # copies are nobody's requests
+
+
 async def test_strict_takes_no_plaintext(certificates: Mapping[str, CertificateFiles]) -> None:
     async with pair(certificates, INBOUND_MTLS="STRICT") as (client, _, at), app(at), client.client() as http:
         assert (await http.get(f"{URL}/ip")).status_code == 200
