@@ -129,7 +129,7 @@ def _prepare(settings: Settings) -> ControlPlane:
         AdsService(guard, clients, around, lambda: publisher.world.number > 0),
         CaService(authority, guard, policy, runs_on, metrics, time.monotonic),
     ]
-    certificate = ServerCertificate(authority, settings.names, settings.lifetime, settings.tls, utc_now)
+    certificate = _certificate(settings, authority)
     server = RpcServer(services, limits=_limits(settings))
     _count_elsewhere(metrics, registry, authority, server)
     return ControlPlane(
@@ -156,6 +156,13 @@ def _keys(settings: Settings) -> tuple[TokenKey, FolderAuthority]:
         where = error.filename or settings.state_folder
         reason = (error.strerror or str(error)).lower()
         raise StartError(f"{where}: {reason}: make it writable, or name another folder with --state-dir") from error
+
+
+def _certificate(settings: Settings, authority: FolderAuthority) -> ServerCertificate:
+    try:
+        return ServerCertificate(authority, settings.names, settings.lifetime, settings.tls, utc_now)
+    except CaError as error:
+        raise StartError(f"no certificate for our own port: {error}") from error
 
 
 def _registry(settings: Settings) -> Registry:

@@ -259,6 +259,7 @@ async def test_a_signal_ends_it_with_0_and_proxies_politely(tmp_path: Path, how:
         pytest.param(["--config", "{folder}/broken"], "bad.yaml:1:1", id="a broken folder"),
         pytest.param(["--config", "{folder}/mesh", "--bind", "192.0.2.1"], "cannot listen on", id="not our address"),
         pytest.param(["--config", "{folder}/mesh", "--state-dir", "/proc/none"], "--state-dir", id="no state folder"),
+        pytest.param(["--config", "{folder}/mesh", "--dns-name", "käse"], "neither a DNS name", id="no name"),
     ],
 )
 def test_what_keeps_it_from_starting_is_one_line_and_status_2(
