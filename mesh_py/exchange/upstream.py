@@ -146,9 +146,10 @@ class Upstream:
 
     def release(self, call: Call) -> None:
         """Nobody wants what is left of it."""
+        self.codec.reset(call.stream, ErrorCode.CANCEL)  # of one that has ended, what is unread gives its window back
+        self.wire.touch()
         if self.calls.get(call.stream) is call:
             del self.calls[call.stream]
-            self.codec.reset(call.stream, ErrorCode.CANCEL)
             call.failed(UpstreamReset("given up"))
             self._settle()
 

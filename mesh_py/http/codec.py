@@ -60,7 +60,10 @@ class Codec(Protocol):
         """The body is complete."""
 
     def reset(self, stream: int, code: ErrorCode) -> None:
-        """Give the stream up. Over HTTP/1 that is the end of the connection."""
+        """Give the stream up. Over HTTP/1 that is the end of the connection.
+
+        Call it too for a stream that has ended while data of it was not read, and never will be: its credit goes back.
+        """
 
     def consumed(self, stream: int, credit: int) -> None:
         """The reader has data of that much credit."""

@@ -75,6 +75,11 @@ class H2Server(H2Connection):
             # The answer is complete and nobody reads the rest of the request (RFC 9113 8.1).
             self.reset(stream, ErrorCode.NO_ERROR)
 
+    def _finish(self, stream: int, state: H2Stream) -> None:
+        # Whatever nobody has read of the request, nobody will: its answer is complete.
+        self._drop(stream)
+        self._close_if_drained()
+
     def _on_new_head(self, stream: int, fields: RawFields, *, ended: bool) -> None:
         if stream % 2 == 0:
             raise RemoteProtocolError(f"a request on stream {stream}, which is no client's")

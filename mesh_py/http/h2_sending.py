@@ -139,6 +139,8 @@ class H2Sender:
         if self._drop(stream):
             self._out.append(frames.rst_stream(stream, code))
             self._close_if_drained()
+        elif (state := self._lingering.pop(stream, None)) is not None:
+            self._give_back(state.unread)
 
     def consumed(self, stream: int, credit: int) -> None:
         """The reader has so much; the peer may send as much again."""

@@ -176,7 +176,7 @@ def test_late_frames_of_a_stream_that_was_given_up_are_passed_over() -> None:
     assert not server.is_closing
 
 
-def credit_given(server: H2Server, stream: int) -> int:
+def credit_given(server: H2Server | H2Client, stream: int) -> int:
     return sum(
         frames.u32(payload)
         for kind, to, payload in sent_frames(server)
@@ -194,16 +194,42 @@ def test_the_connections_window_comes_back_from_streams_that_are_given_up() -> N
     assert credit_given(server, 0) == 0
 
 
-def test_a_reader_may_take_its_time_after_the_end() -> None:
+def test_what_nobody_read_of_a_request_gives_its_window_back_with_the_answer() -> None:
+    """A client whose bodies are refused unread must not run out of window."""
     limits = Limits(stream_window=65_536, connection_window=65_536)
-    server = served(
-        headers(1, POST), *[data(1, bytes(16_384)) for _ in range(4)], data(1, b"", ends=True), limits=limits
-    )
-    server.send_response(1, HttpResponse(200), ended=True)
-    assert server.is_idle
-    server.data_to_send()
-    server.consumed(1, 65_536)
-    assert credit_given(server, 0) == 65_536
+    server = served(limits=limits)
+    for stream in range(1, 40, 2):
+        server.receive_data(headers(stream, POST) + data(stream, bytes(16_384)) * 4 + data(stream, b"", ends=True))
+        server.send_response(stream, HttpResponse(403), ended=True)
+        assert server.is_idle
+        assert credit_given(server, 0) == 65_536
+        server.consumed(stream, 65_536)  # a late reader
+    assert not server.is_closing
+
+
+def answered_client() -> H2Client:
+    """A client with a whole answer of 64 KiB that nobody has read."""
+    client = H2Client(Limits(stream_window=65_536, connection_window=65_536))
+    client.send_request(HttpRequest("GET", "/", "web"), ended=True)
+    client.receive_data(frames.settings({}) + headers(1, PlainEncoder().encode([(b":status", b"200")])))
+    client.receive_data(data(1, bytes(16_384)) * 4 + data(1, b"", ends=True))
+    client.data_to_send()
+    assert client.is_idle
+    return client
+
+
+def test_a_reader_may_take_its_time_after_the_end() -> None:
+    client = answered_client()
+    client.consumed(1, 65_536)
+    assert credit_given(client, 0) == 65_536
+
+
+def test_or_it_may_give_up() -> None:
+    client = answered_client()
+    client.reset(1, ErrorCode.CANCEL)
+    assert sent_frames(client) == [(frames.WINDOW_UPDATE, 0, frames.window_update(0, 65_536)[9:])]
+    client.consumed(1, 65_536)
+    assert sent_frames(client) == []
 
 
 def test_padding_gives_its_credit_back_by_itself() -> None:
