@@ -21,7 +21,7 @@ from mesh_py.admin.readiness import Readiness
 from mesh_py.discovery.state import MeshState
 from mesh_py.identity.choice import open_certificates
 from mesh_py.identity.local_ca import LocalCa
-from mesh_py.manifests.proxy_file import further_of, read_proxy_file
+from mesh_py.manifests.proxy_file import further_of, read_waypoint_file
 from mesh_py.process.background import background
 from mesh_py.process.listening import StartError, bind_all
 from mesh_py.process.mesh_source import MeshPlace, MeshSource
@@ -35,6 +35,7 @@ from mesh_py.telemetry.metrics import Metrics
 from waypoint_py.data_plane import DataPlane
 from waypoint_py.listening import data_addresses, surface_addresses
 from waypoint_py.surfaces import Surfaces
+from waypoint_py.user_filters import UserFilters
 
 if TYPE_CHECKING:
     import socket
@@ -63,7 +64,8 @@ async def run(settings: Settings) -> int:
     stop, now = asyncio.Event(), asyncio.Event()
     state = MeshState(settings.network)
     directory = Directory(state, settings.cluster_domain)
-    source = MeshSource.load(_place(settings), lambda config: _taken(config, directory))
+    user_filters = UserFilters()
+    source = MeshSource.load(_place(settings), lambda config: _taken(config, directory, user_filters))
     certificates = _certificates(settings)
     sockets, surface_sockets = _bound(settings)
     logs.install()
@@ -74,7 +76,9 @@ async def run(settings: Settings) -> int:
     with stop_signals(stop, now):
         source.apply(state)
         following = _following(settings, state, directory, metrics)
-        plane = DataPlane.build(settings, sockets, state, directory, certificates, logs, sink.write, metrics)
+        plane = DataPlane.build(
+            settings, sockets, state, directory, certificates, logs, sink.write, metrics, user_filters
+        )
         surfaces = Surfaces(settings, plane, logs, metrics, readiness, stop)
         async with contextlib.AsyncExitStack() as stack:
             await surfaces.serve(stack, surface_sockets)
@@ -101,13 +105,15 @@ async def run(settings: Settings) -> int:
 
 def _place(settings: Settings) -> MeshPlace:
     return MeshPlace(
-        settings.local_xds_path, settings.local_xds, settings.trust_domain, settings.watch_file, read_proxy_file
+        settings.local_xds_path, settings.local_xds, settings.trust_domain, settings.watch_file, read_waypoint_file
     )
 
 
-def _taken(config: LocalConfig, directory: Directory) -> LocalConfig:
-    """A version of the mesh file has been read and is right: its further keys take effect, too."""
-    directory.take(further_of(config))
+def _taken(config: LocalConfig, directory: Directory, user_filters: UserFilters) -> LocalConfig:
+    """A version of the mesh file has been read and is right: its further keys take effect, too. Raises ConfigError."""
+    further = further_of(config)
+    user_filters.take(further.chain.filters)
+    directory.take(further)
     return config
 
 

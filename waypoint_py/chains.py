@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 
 from mesh_py.http.errors import AccessDenied
 from mesh_py.http.filters.base import FilterChain
+from mesh_py.http.filters.fault import AbortFault, DelayFault, FaultRules
+from mesh_py.http.filters.rate_limit import RateLimit, RateRules
 from waypoint_py.policies import Gate, Gates, gateway_of
 
 if TYPE_CHECKING:
+    from mesh_py.http.filters.base import HttpFilter
+    from mesh_py.manifests.chain import RateLimit as LimitEntry
     from mesh_py.manifests.proxy_file import Further
+    from mesh_py.model.workload import Service
     from waypoint_py.attached import Target
     from waypoint_py.context import WaypointContext
+    from waypoint_py.user_filters import UserFilters
 
 log = logging.getLogger("policy")
 
@@ -21,8 +27,9 @@ log = logging.getLogger("policy")
 class Chains:
     """Made when first needed, and anew when the mesh or the manifests change."""
 
-    def __init__(self, context: WaypointContext) -> None:
-        self._context = context
+    def __init__(self, context: WaypointContext, user_filters: UserFilters) -> None:
+        self._context, self._user_filters = context, user_filters
+        self._buckets: dict[LimitEntry, RateLimit] = {}
         self._gates = Gates(context.settings.root_namespace, lambda path: Path(path).read_text(encoding="utf-8"))
         self._made_for: tuple[int, Further] | None = None
         self._by_name: dict[str, tuple[Gate, FilterChain]] = {}
@@ -59,7 +66,31 @@ class Chains:
         own, further = context.workload, context.directory.further
         service = None if target.meant.record is None else target.meant.record.service
         gateway = gateway_of(context.settings.gateway, own, further)
-        gate = self._gates.of(further.manifests, own, gateway, service)
+        gate = self._gates.of(further, own, gateway, service)
         for problem in gate.problems:
             log.warning("%s", problem)
-        return gate, FilterChain([gate.tokens, gate.requests])
+        return gate, FilterChain(
+            [gate.tokens, gate.requests, *self._user_filters.filters, *self._limits(service), *self._faults(service)]
+        )
+
+    def _limits(self, service: Service | None) -> list[HttpFilter]:
+        """A bucket that stays in the file stays as full as it is."""
+        entries = self._context.directory.further.chain.rate_limits
+        self._buckets = {entry: self._buckets.get(entry) or _bucket(entry) for entry in entries}
+        return [bucket for entry, bucket in self._buckets.items() if entry.service == _name(service)]
+
+    def _faults(self, service: Service | None) -> list[HttpFilter]:
+        found: list[HttpFilter] = []
+        for entry in self._context.directory.further.chain.faults:
+            if entry.service == _name(service):
+                rules = FaultRules(entry.delay, entry.delay_percent, entry.abort_status, entry.abort_percent)
+                found += [DelayFault(rules), AbortFault(rules)]
+        return found
+
+
+def _name(service: Service | None) -> str:
+    return "" if service is None else f"{service.namespace}/{service.name}"
+
+
+def _bucket(entry: LimitEntry) -> RateLimit:
+    return RateLimit(RateRules(entry.max_tokens, entry.tokens_per_fill, entry.fill_interval))

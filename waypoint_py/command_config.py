@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mesh_py.discovery.problems import ConfigError
-from mesh_py.manifests.proxy_file import further_of, read_proxy_file
+from mesh_py.manifests.proxy_file import further_of, read_waypoint_file
 from mesh_py.process.complaints import complain, read_text
 from mesh_py.settings.show import print_settings
 from mesh_py.settings.source import SettingsError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def check_mesh_file(file: Path) -> int:
     """Say what a mesh file holds, or everything that is wrong with it; 0 or 2."""
     try:
-        found = read_proxy_file(read_text(file), str(file), trust_domain=TRUST_DOMAIN.default)
+        found = read_waypoint_file(read_text(file), str(file), trust_domain=TRUST_DOMAIN.default)
     except ConfigError as error:
         return complain(str(error))
     for warning in found.warnings:

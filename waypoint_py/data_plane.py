@@ -16,10 +16,12 @@ from mesh_py.proxy.istio_tls import IstioTls
 from mesh_py.proxy.tunnels import TunnelServer
 from mesh_py.proxy.ways import WayRules
 from mesh_py.telemetry.requests import RequestTelemetry
+from waypoint_py.authorizers import Authorizers
 from waypoint_py.byte_proxy import ByteProxy
 from waypoint_py.chains import Chains
 from waypoint_py.context import WaypointContext
 from waypoint_py.forward import Forwarding
+from waypoint_py.mirrors import Mirrors
 from waypoint_py.terminate import Terminate
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
     from waypoint_py.config import Settings
+    from waypoint_py.user_filters import UserFilters
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class DataPlane:
         logs: Logs,
         write: Callable[[str], None],
         metrics: Metrics,
+        user_filters: UserFilters,
     ) -> DataPlane:
         """To be served by `background` on bound sockets, by name as in `listening`. `write` takes lines for the log."""
         reactor = Reactor.current()
@@ -82,10 +86,12 @@ class DataPlane:
         straight = WayRules("today", prefers_hbone=True)
         idle = settings.http_pool_idle
         clusters = Clusters(state, directory, straight, context.dice.random, idle, "inbound-vip|{port}|http|{host}")
-        forwarding = Forwarding(context, connections, clusters, Chains(context))
+        chains = Chains(context, user_filters)
+        authorizers, mirrors = Authorizers(context, clusters), Mirrors(context, connections)
+        forwarding = Forwarding(context, connections, clusters, chains, authorizers, mirrors)
         terminate = Terminate(context, connections, forwarding, ByteProxy(forwarding))
         tunnels = TunnelServer(context, connections, settings.max_connections, "waypoint", terminate.serve)
-        return DataPlane(context, connections, clusters, forwarding.chains, tunnels, {}, sockets)
+        return DataPlane(context, connections, clusters, chains, tunnels, {}, sockets)
 
     async def background(self) -> None:
         """Serve until cancelled: the parents of all that is under way, then the listener."""

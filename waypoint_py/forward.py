@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh_py.exchange.attempts import Limits, forward
+from mesh_py.http.authorizer import Provider
 from mesh_py.http.balancing import Wish
-from mesh_py.http.errors import InvalidBackend
+from mesh_py.http.errors import AuthorizerDenied, InvalidBackend
 from mesh_py.http.hash_key import hash_key
 from mesh_py.http.retry import DEFAULT_POLICY
-from mesh_py.http.router import Forward, Respond
 from mesh_py.http.session import remember_endpoint, wanted_endpoint
 from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.backends import OneEndpoint, ServiceBackend, limits_of
@@ -21,16 +22,23 @@ if TYPE_CHECKING:
     from mesh_py.discovery.record import ServiceRecord
     from mesh_py.exchange.downstream import Exchange
     from mesh_py.http.messages import HttpRequest, HttpResponse
-    from mesh_py.http.router import Decision
+    from mesh_py.http.router import Decision, Forward
+    from mesh_py.manifests.references import BackendReference
+    from mesh_py.manifests.route_filters import ExternalAuth
     from mesh_py.proxy.clusters import Cluster, Clusters, Pick
     from mesh_py.proxy.connections import Connections
     from mesh_py.proxy.journal import Journal
     from waypoint_py.attached import Target
+    from waypoint_py.authorizers import Authorizers
     from waypoint_py.chains import Chains
     from waypoint_py.context import WaypointContext
+    from waypoint_py.mirrors import Mirrors
 
     Seen = Callable[[HttpResponse], None]
     """Told of the answer's head, which it may change, before the client is."""
+
+
+log = logging.getLogger("proxy")
 
 
 @dataclass(slots=True)
@@ -41,6 +49,8 @@ class Forwarding:
     connections: Connections
     clusters: Clusters
     chains: Chains
+    authorizers: Authorizers
+    mirrors: Mirrors
 
     def route(self, request: HttpRequest, target: Target) -> Decision | None:
         """What the routes of the service say; None where there are none. Raises NoRoute, InvalidBackend."""
@@ -61,14 +71,24 @@ class Forwarding:
         assert meant.record is not None, "only services have routes"
         record, port = meant.record, meant.port
         if decision is not None:
-            record, port = self.backend(decision, port)
+            record, port = self.backend(decision, decision.backend, port)
             decision.prepare(exchange.request)
+            self._mirror(exchange, decision, meant.port)
         cluster = self.clusters.of(self.context.workload, record, port)
         await self._to_cluster(exchange, journal, cluster, decision, seen)
 
-    def backend(self, decision: Forward, port: int) -> tuple[ServiceRecord, int]:
-        """The service that a route leads to, and its port. Raises InvalidBackend."""
-        reference = decision.backend
+    def _mirror(self, exchange: Exchange, decision: Forward, port: int) -> None:
+        """A mirror that is no backend is passed over: the request itself has done nothing wrong."""
+        for reference in decision.mirrors:
+            try:
+                record, its_port = self.backend(decision, reference, port)
+            except InvalidBackend as error:
+                log.warning("mirror: %s", error)
+                continue
+            self.mirrors.send(exchange, self.clusters.of(self.context.workload, record, its_port))
+
+    def backend(self, decision: Forward, reference: BackendReference, port: int) -> tuple[ServiceRecord, int]:
+        """The service that a route names, and its port. Raises InvalidBackend."""
         context = self.context
         namespace = decision.rule.name.partition("/")[0]
         found = context.directory.backend(context.workload, reference, namespace)
@@ -77,6 +97,22 @@ class Forwarding:
             where = f"{reference.namespace}/{reference.name}:{port}"
             raise InvalidBackend(f"route {decision.rule.name}: no backend {where} that it may name")
         return found, port
+
+    def provider_of(self, asked: ExternalAuth, route: str) -> Provider:
+        """The authorizer that a route names. Raises AuthorizerDenied where it cannot be asked."""
+        context, reference = self.context, asked.backend_ref
+        found = context.directory.backend(context.workload, reference, route.partition("/")[0])
+        if asked.protocol != "HTTP" or found is None:
+            raise AuthorizerDenied(f"route {route}: its authorizer {reference.name} is none that is asked over HTTP")
+        port = reference.port or next(iter(found.service.ports), 0)
+        return Provider(
+            f"{reference.namespace}/{reference.name}",
+            found.service.hostname,
+            port,
+            path_prefix=asked.path,
+            include_request_headers=asked.allowed_headers,
+            headers_to_upstream_on_allow=asked.allowed_response_headers,
+        )
 
     async def _to_cluster(
         self, exchange: Exchange, journal: Journal, cluster: Cluster, decision: Forward | None, seen: Seen
@@ -114,6 +150,3 @@ class Forwarding:
 def _is_http2(request: HttpRequest, cluster: Cluster) -> bool:
     spoken = cluster.record.service.app_protocols.get(cluster.port)
     return request.version == "HTTP/2" or spoken in (AppProtocol.HTTP2, AppProtocol.GRPC)
-
-
-__all__ = ["Forward", "Forwarding", "Respond"]

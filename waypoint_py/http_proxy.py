@@ -8,7 +8,8 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from hbone_py.errors import HboneError
-from mesh_py.http.errors import HttpError
+from mesh_py.http.authorizer import Allowed, refusal
+from mesh_py.http.errors import AuthorizerDenied, HttpError
 from mesh_py.http.filters.base import Ask, Delay, Respond, StreamInfo
 from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_request, mark_response
 from mesh_py.http.messages import HttpResponse
@@ -19,9 +20,14 @@ from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from waypoint_py.attached import describe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mesh_py.exchange.downstream import Exchange
+    from mesh_py.http.authorizer import Decision as AuthorizerDecision
+    from mesh_py.http.authorizer import Provider
     from mesh_py.http.filters.base import FilterChain
     from mesh_py.http.router import Forward
+    from mesh_py.manifests.route_filters import ExternalAuth
     from waypoint_py.attached import Target
     from waypoint_py.callers import Caller
     from waypoint_py.forward import Forwarding
@@ -70,6 +76,7 @@ class _Passage:
         self._exchange, self._journal = exchange, journal
         self._decision: Forward | None = None
         self._chain: FilterChain | None = None
+        self._told: list[tuple[str, str]] = []  # what authorizers want the client to be told
         context = forwarding.context
         self._info = StreamInfo(
             caller.client[0],
@@ -107,6 +114,8 @@ class _Passage:
             self._answer(decision.response)
             return
         self._decision = decision
+        if decision is not None and decision.authorizer is not None and await self._route_asked(decision.authorizer):
+            return
         await forwarding.send(self._exchange, self._journal, self._target, decision, self._seen)
 
     async def _filtered(self, chain: FilterChain) -> bool:
@@ -120,16 +129,35 @@ class _Passage:
                 case Delay(seconds):
                     await asyncio.sleep(seconds)
                 case Ask(providers):
-                    for provider in providers:
-                        await self._ask(provider)
+                    if await self._asked(providers):
+                        return True
                 case Respond(response, body):
                     self._answer(response, body)
                     return True
 
-    async def _ask(self, provider: str) -> None:
-        from mesh_py.http.errors import AuthorizerDenied
+    async def _asked(self, providers: Iterable[str]) -> bool:
+        """Whether an external authorizer has refused, in its own words. Raises AuthorizerDenied."""
+        for name in providers:
+            provider, decision = await self._forwarding.authorizers.ask(name, self._exchange.request)
+            if self._judged(provider, decision):
+                return True
+        return False
 
-        raise AuthorizerDenied(f"there is no asking the authorizer {provider}")
+    async def _route_asked(self, asked: ExternalAuth) -> bool:
+        """The same for one that a route names."""
+        provider = self._forwarding.provider_of(asked, self._info.route)
+        decision = await self._forwarding.authorizers.ask_provider(provider, self._exchange.request)
+        return self._judged(provider, decision)
+
+    def _judged(self, provider: Provider, decision: AuthorizerDecision) -> bool:
+        if isinstance(decision, Allowed):
+            decision.apply(self._exchange.request)
+            self._told += decision.response_headers.fields
+            return False
+        self._info.flags.append(AuthorizerDenied.flag)
+        self._info.details = str(refusal(provider, decision)).replace(" ", "_")
+        self._answer(decision.response, decision.body)
+        return True
 
     # Answers --------------------------------------------------------------------------------------------------
 
@@ -141,6 +169,8 @@ class _Passage:
     def _finish(self, response: HttpResponse) -> None:
         if self._decision is not None:
             self._decision.finish(self._exchange.request, response)
+        for name, value in self._told:
+            response.headers.set(name, value)
         if self._chain is not None:
             self._chain.finish(response, self._info)
         mark_response(response, date=formatdate(usegmt=True))
@@ -170,5 +200,5 @@ class _Passage:
         if info.details:
             record.details = info.details
         told = [flag for flag in record.flags.split(",") if flag != "-"]
-        flags = list(dict.fromkeys([*told, *info.flags]))
+        flags = list(dict.fromkeys([*told, *self._journal.outcome.flags, *info.flags]))
         record.flags = ",".join(flags) or "-"

@@ -15,10 +15,9 @@ from mesh_py.http.jwt_auth import BadKeySet, Issuer, read_keys
 from mesh_py.manifests.gateway import WAYPOINT_CLASS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from mesh_py.http.jwt_auth import Key
-    from mesh_py.manifests.objects import Manifests
     from mesh_py.manifests.proxy_file import Further
     from mesh_py.manifests.references import TargetReference
     from mesh_py.manifests.security import AuthorizationPolicy, JwtRule, RequestAuthentication
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     Policy = AuthorizationPolicy | RequestAuthentication
 
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
-FILE = "file://"
 
 
 class Gate(NamedTuple):
@@ -65,16 +63,17 @@ class Gates:
     def __init__(self, root_namespace: str, read: Callable[[str], str]) -> None:
         self._root, self._read = root_namespace, read
 
-    def of(self, manifests: Manifests, own: Workload, gateway: str, service: Service | None) -> Gate:
+    def of(self, further: Further, own: Workload, gateway: str, service: Service | None) -> Gate:
         """For a service; None: for a workload by its own address, which only the waypoint's own policies are for."""
 
         def concern(policy: Policy) -> bool:
             return any(self._is_meant(policy, ref, own, gateway, service) for ref in policy.target_refs)
 
-        policies = [one for one in manifests.authorization_policies if concern(one)]
+        policies = [one for one in further.manifests.authorization_policies if concern(one)]
         problems: list[str] = []
-        asked = (one for one in manifests.request_authentications if concern(one))
-        tokens = Tokens([issuer for one in asked for issuer in self._issuers(one, problems)])
+        asked = (one for one in further.manifests.request_authentications if concern(one))
+        files = dict(further.chain.key_sets)
+        tokens = Tokens([issuer for one in asked for issuer in self._issuers(one, files, problems)])
         requests = HttpPolicies(policies)
         return Gate(
             tokens, Rbac(requests), HttpPolicies(policies, http=False), (*requests.problems, *dict.fromkeys(problems))
@@ -94,17 +93,17 @@ class Gates:
             return False
         return (namespace, ref.name) == (service.namespace, service.name)
 
-    def _issuers(self, one: RequestAuthentication, problems: list[str]) -> Iterable[Issuer]:
+    def _issuers(self, one: RequestAuthentication, files: Mapping[str, str], problems: list[str]) -> Iterable[Issuer]:
         for rule in one.jwt_rules:
             try:
-                yield Issuer(rule, self._keys(rule))
+                yield Issuer(rule, self._keys(rule, files))
             except (BadKeySet, OSError) as error:
                 problems.append(f"{one.metadata.key}: keys of {rule.issuer}: {error}")
                 yield Issuer(rule, ())  # without keys none of its tokens can be believed
 
-    def _keys(self, rule: JwtRule) -> tuple[Key, ...]:
+    def _keys(self, rule: JwtRule, files: Mapping[str, str]) -> tuple[Key, ...]:
         if rule.jwks:
             return read_keys(rule.jwks)
-        if rule.jwks_uri.startswith(FILE):
-            return read_keys(self._read(rule.jwks_uri.removeprefix(FILE)))
-        raise BadKeySet(f"jwksUri {rule.jwks_uri!r} is not fetched: give the keys as jwks, or as {FILE}/a/file")
+        if rule.issuer in files:
+            return read_keys(self._read(files[rule.issuer]))
+        raise BadKeySet("jwksUri is not fetched: write the keys as jwks, or name a file in keySets")

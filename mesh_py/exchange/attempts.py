@@ -171,6 +171,8 @@ async def _attempt(
         outcome.answered = time.monotonic()
         if body.can_restart and limits.retry.retries_response(response, outcome.tries):
             raise _TryAgain(f"upstream answered {response.status}")
+        if outcome.tries > 1 and limits.retry.retries_response(response, 1):
+            outcome.flags.append(RETRY_LIMIT_FLAG)  # it stands, for want of further attempts
         seen(response, target)
 
     try:

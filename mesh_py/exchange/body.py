@@ -6,6 +6,8 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
+from mesh_py.http.errors import BodyTooLarge
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,7 +22,7 @@ class Body:
     not reading on (`held`).
     """
 
-    __slots__ = ("_credit", "_error", "_is_over", "_pieces", "_waiter", "held", "size", "trailers")
+    __slots__ = ("_copies", "_credit", "_error", "_is_over", "_pieces", "_waiter", "held", "size", "trailers")
 
     def __init__(self, credit: Callable[[int], None]) -> None:
         self.held = 0
@@ -33,24 +35,45 @@ class Body:
         self._is_over = False
         self._error: HttpError | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._copies: list[Body] = []
+
+    def copy(self, most: int) -> Body:
+        """Another body of the same bytes, those that have come and those to come, for a reader of its own.
+
+        It holds at most `most` bytes: a reader that falls behind by more gets a failure. Copy before anybody reads.
+        """
+        copy = _Copy(most)
+        for data, _ in self._pieces:
+            copy.put(data, 0)
+        if self._is_over:
+            copy.end(self.trailers)
+        else:
+            self._copies.append(copy)
+        return copy
 
     def put(self, data: bytes, credit: int) -> None:
         """One more piece."""
         self._pieces.append((data, credit))
         self.held += len(data)
         self.size += len(data)
+        for copy in self._copies:
+            copy.put(data, 0)
         self._wake()
 
     def end(self, trailers: Headers | None = None) -> None:
         """That was all."""
         self._is_over = True
         self.trailers = trailers
+        for copy in self._copies:
+            copy.end(trailers)
         self._wake()
 
     def fail(self, error: HttpError) -> None:
         """It will never be complete. What has come already is worth nothing."""
         if not self._is_over:
             self._error = error
+            for copy in self._copies:
+                copy.fail(error)
             self._wake()
 
     @property
@@ -84,3 +107,19 @@ class Body:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+class _Copy(Body):
+    """See `Body.copy`."""
+
+    __slots__ = ("_most",)
+
+    def __init__(self, most: int) -> None:
+        super().__init__(lambda _: None)
+        self._most = most
+
+    def put(self, data: bytes, credit: int) -> None:
+        if self.held + len(data) > self._most:
+            self.fail(BodyTooLarge("a reader of a copy has fallen behind"))
+        elif self._error is None:
+            super().put(data, credit)

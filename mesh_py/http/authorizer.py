@@ -6,40 +6,23 @@ and hands the answer to `decide`; where none came in time, `unavailable` says wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from mesh_py.http.errors import AuthorizerDenied
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest, HttpResponse
 from mesh_py.http.rbac_facts import any_text
+from mesh_py.manifests.chain import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+__all__ = ["Allowed", "Decision", "Denied", "Provider", "check_request", "decide", "refusal", "unavailable"]
 
 _ALWAYS_SENT = ("authorization",)
 _NEVER_TOLD = frozenset({"content-length", "transfer-encoding", "connection", "host"})
 MOST_BODY_BYTES = 64 * 1024
 """Of a refusal, which is passed on to the client."""
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """One authorizer, by the names of Istio's mesh configuration. Header names may be patterns, `x-*`."""
-
-    name: str
-    service: str
-    port: int
-    timeout: float = 600.0
-    """Seconds."""
-    path_prefix: str = ""
-    fail_open: bool = False
-    status_on_error: int = 403
-    include_request_headers: tuple[str, ...] = ()
-    include_additional_headers: dict[str, str] = field(default_factory=dict)
-    headers_to_upstream_on_allow: tuple[str, ...] = ()
-    headers_to_downstream_on_deny: tuple[str, ...] = ()
-    headers_to_downstream_on_allow: tuple[str, ...] = ()
 
 
 class Allowed(NamedTuple):

@@ -1,7 +1,9 @@
-"""The mesh as a proxy of layer 7 reads it from a file: LocalConfig with two further keys [pure].
+"""The mesh as a proxy of layer 7 reads it from a file: LocalConfig with further keys [pure].
 
 manifests:    Kubernetes objects: routes and policies, as a cluster holds them
 labels:       labels of workloads by namespace/name, for the selectors of those policies
+
+A waypoint knows more (`mesh_py.manifests.chain`).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mesh_py.discovery.local_file import LocalConfig, read_local_config
 from mesh_py.discovery.yaml_reader import Fault, map_of, scalar, sequence
+from mesh_py.manifests.chain import Chain, chain_keys, chain_of
 from mesh_py.manifests.decoders import ManifestReader
 from mesh_py.manifests.metadata import NO_LABELS, Labels
 from mesh_py.manifests.objects import Manifests
@@ -30,6 +33,7 @@ class Further(NamedTuple):
     manifests: Manifests = Manifests()
     labels: Mapping[str, Labels] = {}
     traffic: tuple[DestinationRule, ...] = ()
+    chain: Chain = Chain()
 
     def labels_of(self, namespace: str, name: str) -> Labels:
         """The labels of a workload; none where nothing is written."""
@@ -41,11 +45,19 @@ def further_of(config: LocalConfig) -> Further:
     objects = config.further.get("manifests", ())
     rules = tuple(one for one in objects if isinstance(one, DestinationRule))
     others = (one for one in objects if not isinstance(one, DestinationRule))
-    return Further(Manifests.of(others), config.further.get("labels", {}), rules)
+    return Further(Manifests.of(others), config.further.get("labels", {}), rules, chain_of(config.further))
 
 
-def read_proxy_file(text: str, file: str, *, trust_domain: str = "") -> LocalConfig:
-    """Read the text of a file. Raises ConfigError, as `read_local_config`."""
+def read_waypoint_file(text: str, file: str, *, trust_domain: str = "") -> LocalConfig:
+    """Read the text of a waypoint's file. Raises ConfigError, as `read_local_config`."""
+    return read_proxy_file(text, file, trust_domain=trust_domain, with_chain=True)
+
+
+def read_proxy_file(text: str, file: str, *, trust_domain: str = "", with_chain: bool = False) -> LocalConfig:
+    """Read the text of a file. Raises ConfigError, as `read_local_config`.
+
+    `with_chain`: whether it may have a waypoint's keys.
+    """
     reader = ManifestReader(file)
 
     def manifests(node: yaml.Node) -> tuple[KubernetesObject | DestinationRule, ...]:
@@ -60,7 +72,11 @@ def read_proxy_file(text: str, file: str, *, trust_domain: str = "") -> LocalCon
         file,
         trust_domain=trust_domain,
         reader=reader,
-        further={"manifests": manifests, "labels": map_of(_workload_name, reader.labels)},
+        further={
+            "manifests": manifests,
+            "labels": map_of(_workload_name, reader.labels),
+            **(chain_keys(reader) if with_chain else {}),
+        },
     )
 
 

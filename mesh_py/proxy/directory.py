@@ -6,10 +6,12 @@ Everything that is worked out here is kept until the mesh, or the manifests besi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from mesh_py.http.errors import InvalidBackend
 from mesh_py.http.router import AnyRoute, RouteTable, routes_of_service, tcp_backend
+from mesh_py.manifests.chain import Chain
 from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.proxy_file import Further
 from mesh_py.model.workload import AppProtocol
@@ -222,4 +224,6 @@ def _joined(told: list[Further]) -> Further:
         return told[0]
     objects = [one for further in told for one in further.manifests.all()]
     labels = {name: found for further in told for name, found in further.labels.items()}
-    return Further(Manifests.of(objects), labels, tuple(rule for further in told for rule in further.traffic))
+    traffic = tuple(rule for further in told for rule in further.traffic)
+    chain = reduce(Chain.joined, (further.chain for further in told), Chain())
+    return Further(Manifests.of(objects), labels, traffic, chain)

@@ -19,7 +19,7 @@ from hbone_py.errors import HboneError
 from mesh_py.discovery.state import MeshState
 from mesh_py.identity.sources import FileTriple
 from mesh_py.identity.store import CertificateStore
-from mesh_py.manifests.proxy_file import further_of, read_proxy_file
+from mesh_py.manifests.proxy_file import further_of, read_waypoint_file
 from mesh_py.process.background import background
 from mesh_py.process.listening import bind_all
 from mesh_py.proxy.directory import Directory
@@ -29,12 +29,13 @@ from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
 from tests.sidecar_py.applications import web_application
 from tests.support.peers import credentials_of
-from tests.support.processes import loopback_address
+from tests.support.processes import eventually, loopback_address
 from tests.support.sockets import dialled
 from waypoint_py.config import from_values
 from waypoint_py.data_plane import DataPlane
 from waypoint_py.listening import data_addresses
 from waypoint_py.settings_table import TABLE
+from waypoint_py.user_filters import UserFilters
 
 if TYPE_CHECKING:
     import socket
@@ -92,15 +93,17 @@ services:
 class WaypointUnderTest:
     """One waypoint's data plane, with what it wrote and counted."""
 
-    def __init__(self, plane: DataPlane, state: MeshState, directory: Directory) -> None:
-        self.plane, self._state, self._directory = plane, state, directory
+    def __init__(self, plane: DataPlane, state: MeshState, directory: Directory, user_filters: UserFilters) -> None:
+        self.plane, self._state, self._directory, self._user_filters = plane, state, directory, user_filters
         self.lines: list[str] = []
         self.metrics: Metrics
 
     def take(self, mesh: str) -> None:
         """Another version of the mesh."""
-        config = read_proxy_file(mesh, "mesh.yaml")
-        self._directory.take(further_of(config))
+        config = read_waypoint_file(mesh, "mesh.yaml")
+        further = further_of(config)
+        self._user_filters.take(further.chain.filters)
+        self._directory.take(further)
         self._state.replace(config.workloads, config.services, config.policies)
 
     def counted(self, name: str, **labels: str) -> int:
@@ -133,8 +136,9 @@ async def waypoint(
     metrics = Metrics("test")
     logs = Logs(_Sink(lines), filter=settings.log_filter)  # type: ignore[arg-type]
     sockets = bind_all(data_addresses(settings), settings.socket_options)
-    plane = DataPlane.build(settings, sockets, state, directory, store, logs, lines.append, metrics)
-    one = WaypointUnderTest(plane, state, directory)
+    user_filters = UserFilters()
+    plane = DataPlane.build(settings, sockets, state, directory, store, logs, lines.append, metrics, user_filters)
+    one = WaypointUnderTest(plane, state, directory, user_filters)
     one.lines, one.metrics = lines, metrics
     one.take(mesh)
     async with background(plane.background()):
@@ -237,6 +241,10 @@ class Scene:
     v2: CallerRecord
     tunnels: list[str]
     """What v1's node proxy was asked for."""
+
+    async def settled(self) -> None:
+        """Until nothing is under way but what clients keep open."""
+        await eventually(lambda: len(self.waypoint.plane.connections) <= 1, "mirrors and requests over")
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from mesh_py.exchange.body import Body
-from mesh_py.http.errors import UpstreamReset
+from mesh_py.http.errors import HttpError, UpstreamReset
 from mesh_py.http.headers import Headers
 
 
@@ -58,3 +58,31 @@ async def test_a_cancelled_read_loses_nothing() -> None:
         await reading
     body.put(b"kept", 4)
     assert await body.read() == b"kept"
+
+
+async def test_a_copy_has_what_came_and_what_comes() -> None:
+    body = Body(lambda _: None)
+    body.put(b"before", 6)
+    copy = body.copy(100)
+    body.put(b"after", 5)
+    body.end()
+    assert [await copy.read() for _ in range(3)] == [b"before", b"after", b""]
+    assert [await body.read() for _ in range(3)] == [b"before", b"after", b""]
+
+
+async def test_a_copy_that_falls_behind_fails_alone() -> None:
+    body = Body(lambda _: None)
+    copy = body.copy(10)
+    body.put(b"x" * 11, 11)
+    body.end()
+    with pytest.raises(HttpError, match="fallen behind"):
+        await copy.read()
+    assert await body.read() == b"x" * 11
+
+
+async def test_a_copy_of_a_broken_body_is_broken() -> None:
+    body = Body(lambda _: None)
+    copy = body.copy(10)
+    body.fail(UpstreamReset("gone"))
+    with pytest.raises(HttpError, match="gone"):
+        await copy.read()

@@ -1,0 +1,220 @@
+"""What becomes of a request by routes, filters and the state of what is behind: judged by the applications' records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.waypoint_py.manifests import backend, destination_rule, manifests, route
+from tests.waypoint_py.waypoints import scene
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.support.certificates import CertificateFiles
+    from tests.waypoint_py.waypoints import Scene
+
+    Certificates = Mapping[str, CertificateFiles]
+
+TO_V2 = {"backendRefs": [backend("v2")]}
+
+
+def served(one: Scene) -> str:
+    """Which versions were called with the token."""
+    return "".join(name for name, record in (("1", one.v1), ("2", one.v2)) for _ in record.calls("token"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "request_", "by"),
+    [
+        pytest.param([TO_V2], {}, "2", id="another backend"),
+        pytest.param(
+            [{"matches": [{"path": {"type": "Exact", "value": "/anything"}}], **TO_V2}], {}, "2", id="exact path"
+        ),
+        pytest.param(
+            [
+                {"matches": [{"headers": [{"name": "x-version", "value": "v2"}]}], **TO_V2},
+                {"backendRefs": [backend("httpbin")]},
+            ],
+            {"headers": {"x-version": "v2"}},
+            "2",
+            id="by header",
+        ),
+        pytest.param(
+            [
+                {"matches": [{"headers": [{"name": "x-version", "value": "v2"}]}], **TO_V2},
+                {"backendRefs": [backend("httpbin")]},
+            ],
+            {},
+            "1",
+            id="not by header",
+        ),
+        pytest.param([{"matches": [{"method": "POST"}], **TO_V2}], {"method": "POST"}, "2", id="by method"),
+        pytest.param(
+            [{"matches": [{"queryParams": [{"name": "t", "value": "token"}]}], **TO_V2}], {}, "2", id="by query"
+        ),
+        pytest.param(
+            [{"matches": [{"path": {"type": "RegularExpression", "value": "/any.*"}}], **TO_V2}], {}, "2", id="by regex"
+        ),
+        pytest.param(
+            [{"backendRefs": [backend("httpbin", weight=0), backend("v2", weight=1)]}], {}, "2", id="weight zero"
+        ),
+    ],
+)
+async def test_a_route_chooses(certificates: Certificates, rules: list[Any], request_: dict[str, Any], by: str) -> None:
+    async with scene(certificates, manifests(route(*rules))) as one:
+        asked = {"method": "GET", **request_}
+        answer = await one.http.request(asked.pop("method"), "/anything?t=token", **asked)
+        assert answer.status_code == 200
+        assert served(one) == by
+
+
+@pytest.mark.parametrize(
+    ("rule", "status", "flag"),
+    [
+        pytest.param({"matches": [{"path": {"value": "/other"}}], **TO_V2}, 404, "NR", id="nothing matches"),
+        pytest.param({"backendRefs": [backend("nobody")]}, 500, "NC", id="no such backend"),
+        pytest.param({"backendRefs": [backend("v2", namespace="other")]}, 500, "NC", id="not granted"),
+        pytest.param({"backendRefs": []}, 500, "NC", id="no backend at all"),
+        pytest.param(
+            {"backendRefs": [backend("httpbin")], "timeouts": {"request": "100ms"}}, 504, "UT", id="out of time"
+        ),
+    ],
+)
+async def test_a_route_that_leads_nowhere(
+    certificates: Certificates, rule: dict[str, Any], status: int, flag: str
+) -> None:
+    async with scene(certificates, manifests(route(rule))) as one:
+        assert (await one.http.get("/delay/2")).status_code == status
+        assert one.waypoint.counted("istio_requests_total", response_code=str(status), response_flags=flag) == 1
+    assert f" {status} {flag} " in one.waypoint.lines[0]
+
+
+async def test_headers_change_both_ways_and_paths_are_rewritten(certificates: Certificates) -> None:
+    changed: dict[str, Any] = {
+        "matches": [{"path": {"value": "/v1"}}],
+        "filters": [
+            {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}},
+            {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-a", "value": "1"}]}},
+            {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"add": [{"name": "x-b", "value": "2"}]}},
+        ],
+        "backendRefs": [backend("httpbin")],
+    }
+    async with scene(certificates, manifests(route(changed))) as one:
+        answer = await one.http.get("/v1/headers")
+        assert answer.json()["headers"]["x-a"] == "1"
+        assert answer.json()["headers"]["x-envoy-original-path"] == "/v1/headers"
+        assert answer.headers["x-b"] == "2"
+
+
+async def test_a_redirect_and_a_preflight_are_answered_by_the_waypoint(certificates: Certificates) -> None:
+    redirect = {"type": "RequestRedirect", "requestRedirect": {"hostname": "elsewhere.test", "statusCode": 301}}
+    cors = {"type": "CORS", "cors": {"allowOrigins": ["http://a.test"], "allowMethods": ["GET"]}}
+    rules: list[dict[str, Any]] = [
+        {"matches": [{"path": {"value": "/old"}}], "filters": [redirect]},
+        {"filters": [cors], "backendRefs": [backend("httpbin")]},
+    ]
+    async with scene(certificates, manifests(route(*rules))) as one:
+        answer = await one.http.get("/old/x")
+        assert (answer.status_code, answer.headers["location"]) == (301, "http://elsewhere.test:8000/old/x")
+        asks = {"origin": "http://a.test", "access-control-request-method": "GET"}
+        answer = await one.http.options("/ip", headers=asks)
+        assert answer.headers["access-control-allow-origin"] == "http://a.test"
+        answer = await one.http.get("/ip", headers={"origin": "http://a.test"})
+        assert answer.headers["access-control-allow-origin"] == "http://a.test"
+        assert len(one.v1.calls()) == 1
+
+
+async def test_a_mirror_gets_a_copy_with_its_body(certificates: Certificates) -> None:
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": backend("v2")}}
+    async with scene(certificates, manifests(route({"filters": [mirror], "backendRefs": [backend("httpbin")]}))) as one:
+        body = b"x" * 100_000
+        answer = await one.http.post("/echo?t=token", content=body)
+        assert answer.content == body
+        await one.settled()
+        assert served(one) == "12"
+        [copy] = one.v2.calls("token")
+        assert copy.headers["content-length"] == "100000"
+        assert copy.headers["host"].startswith("httpbin-shadow.") or "-shadow" in copy.headers["host"]
+
+
+async def test_tries_again_elsewhere_until_somebody_serves(certificates: Certificates) -> None:
+    rule = {"retry": {"codes": [503], "attempts": 2, "backoff": "10ms"}, "backendRefs": [backend("httpbin")]}
+    async with scene(certificates, manifests(route(rule))) as one:
+        assert (await one.http.get("/status/503?t=token")).status_code == 503
+        assert len(one.v1.calls("token")) == 3
+    assert " 503 URX" in one.waypoint.lines[0]
+
+
+@pytest.mark.parametrize("kind", ["Cookie", "Header"])
+async def test_a_session_stays_where_it_began(certificates: Certificates, kind: str) -> None:
+    rule = {"sessionPersistence": {"type": kind, "sessionName": "stay"}, "backendRefs": [backend("httpbin")]}
+    async with scene(certificates, manifests(route(rule))) as one:
+        answer = await one.http.get("/ip")
+        assert "stay" in (answer.headers.get("set-cookie", "") if kind == "Cookie" else answer.headers)
+
+
+async def test_no_healthy_endpoint_and_a_pod_that_refuses_differ(certificates: Certificates) -> None:
+    async with scene(certificates) as one:
+        one.waypoint.take(one.at.mesh(pod="status: Unhealthy,"))
+        answer = await one.http.get("/ip")
+        assert (answer.status_code, answer.text) == (503, "no healthy upstream")
+        one.waypoint.take(one.at.mesh().replace(one.at.v1, "127.255.255.254"))
+        answer = await one.http.get("/ip")
+        assert answer.status_code == 503
+        assert "reset reason: connection failure" in answer.text
+    assert [line.split('" ')[1].split()[1] for line in one.waypoint.lines] == ["UH", "UF,URX"]
+
+
+async def test_what_fails_too_often_rests(certificates: Certificates) -> None:
+    outliers = {"consecutive5xxErrors": 2, "baseEjectionTime": "60s", "maxEjectionPercent": 100, "interval": "1s"}
+    async with scene(certificates, manifests(destination_rule(outlierDetection=outliers))) as one:
+        statuses = [(await one.http.get("/status/500")).status_code for _ in range(3)]
+        assert statuses == [500, 500, 503]
+        assert len(one.v1.calls()) == 2
+
+
+# Filters --------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_rate_limit_is_429_for_what_is_over_it(certificates: Certificates) -> None:
+    limit = {"service": "default/httpbin", "maxTokens": 2, "fillInterval": "1h"}
+    async with scene(certificates, manifests(rateLimits=[limit])) as one:
+        assert [(await one.http.get("/ip")).status_code for _ in range(3)] == [200, 200, 429]
+        one.waypoint.take(one.at.mesh(further=manifests(rateLimits=[limit])))
+        assert (await one.http.get("/ip")).status_code == 429  # an edit fills no bucket
+        assert len(one.v1.calls()) == 2
+    assert one.waypoint.counted("istio_requests_total", response_flags="RL") == 2
+
+
+async def test_faults_hold_up_and_refuse(certificates: Certificates) -> None:
+    fault = {"service": "default/httpbin", "delay": {"fixedDelay": "10ms"}, "abort": {"httpStatus": 418}}
+    async with scene(certificates, manifests(faults=[fault])) as one:
+        assert (await one.http.get("/ip")).status_code == 418
+        assert one.v1.calls() == []
+    assert " 418 FI,DI fault_filter_abort " in one.waypoint.lines[0] or " 418 DI,FI " in one.waypoint.lines[0]
+
+
+async def test_the_user_s_own_filter_stands_in_the_chain(certificates: Certificates, tmp_path: Path) -> None:
+    (file := tmp_path / "own.py").write_text(
+        "from mesh_py.http.filters.base import CONTINUE, Respond\n"
+        "from mesh_py.http.messages import HttpResponse\n"
+        "class Tenant:\n"
+        "    def __init__(self, header): self.header = header\n"
+        "    def on_request(self, request, info):\n"
+        "        if request.headers.get(self.header) is None:\n"
+        "            return Respond(HttpResponse(400), b'which tenant?')\n"
+        "        request.headers.set('x-caller', info.identity.principal)\n"
+        "        return CONTINUE\n"
+        "    def on_response(self, response, info):\n"
+        "        response.headers.set('x-seen', info.service)\n"
+    )
+    entry = {"file": str(file), "name": "Tenant", "settings": {"header": "x-tenant"}}
+    async with scene(certificates, manifests(filters=[entry])) as one:
+        answer = await one.http.get("/headers")
+        assert (answer.status_code, answer.text) == (400, "which tenant?")
+        answer = await one.http.get("/headers", headers={"x-tenant": "acme"})
+        assert answer.json()["headers"]["x-caller"] == "cluster.local/ns/default/sa/sleep"
+        assert answer.headers["x-seen"] == "default/httpbin.default.svc.cluster.local"
