@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.pool import Pool as PeerPool
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
     from sidecar_py.config import Settings
+
+
+log = logging.getLogger("proxy")
 
 
 @dataclass(slots=True)
@@ -90,6 +95,7 @@ class DataPlane:
             settings.root_namespace,
             settings.inbound_mtls,
             layer_4=settings.discovery is None,
+            report=partial(log.warning, "a policy cannot be kept as it is written: %s"),
         )
         outbound = Outbound(context, connections, clusters)
         inbound = Inbound(context, connections, rules)

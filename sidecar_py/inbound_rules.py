@@ -18,6 +18,8 @@ from mesh_py.policy.match import ConnectionFacts as PolicyFacts
 from mesh_py.policy.rbac import authorize
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hbone_py.identity import SpiffeId
     from mesh_py.discovery.state import MeshState
     from mesh_py.manifests.proxy_file import Further
@@ -34,9 +36,21 @@ class InboundRules:
     """Those of one workload; worked out anew when the mesh or the manifests change."""
 
     def __init__(
-        self, state: MeshState, directory: Directory, root_namespace: str, fallback: str, *, layer_4: bool = True
+        self,
+        state: MeshState,
+        directory: Directory,
+        root_namespace: str,
+        fallback: str,
+        *,
+        layer_4: bool = True,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`layer_4`: also judge by ztunnel's policies. A control plane makes those of the very objects it sends us."""
+        """Those of one workload.
+
+        Args:
+            layer_4: also judge by ztunnel's policies. A control plane makes those of the very objects it sends us.
+            report: told of each problem when it turns up.
+        """
         self._state, self._directory, self._root, self._layer_4 = state, directory, root_namespace, layer_4
         self._fallback = MutualTls(fallback)
         self._further: Further | None = None
@@ -46,11 +60,12 @@ class InboundRules:
         self._for_bytes = HttpPolicies((), http=False)
         self._issuers: tuple[Issuer, ...] = ()
         self._key_problems: list[str] = []
+        self._report, self._reported = report, frozenset[str]()
 
     def problems(self, workload: Workload) -> list[str]:
         """What the policies ask that cannot be judged as written; it is judged so that nobody gets in by it."""
         self._refresh(workload)
-        return self._for_requests.problems + self._key_problems
+        return sorted(self._reported)
 
     def mode(self, workload: Workload, port: int) -> MutualTls:
         """STRICT, PERMISSIVE or DISABLE, for a port of the workload."""
@@ -108,6 +123,11 @@ class InboundRules:
         self._read_issuers(further, workload)
         policies = [one for one in further.manifests.authorization_policies if self._is_for(one, further, workload)]
         self._for_requests, self._for_bytes = HttpPolicies(policies), HttpPolicies(policies, http=False)
+        found = self._for_requests.problems + self._key_problems
+        for problem in found:
+            if problem not in self._reported:
+                self._report(problem)
+        self._reported = frozenset(found)
 
     def _read_issuers(self, further: Further, workload: Workload) -> None:
         """Keys that would have to be fetched are not: such an issuer's tokens are not believed."""
