@@ -33,7 +33,7 @@ format: $(STAMPS)/dev ## let ruff sort imports and lay out the code
 	$(BIN)/ruff format .
 
 test: $(STAMPS)/dev ## every test but the long ones (ARGS='-k name' chooses; REQUIRE_ALL=1: nothing may be skipped)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 soak: $(STAMPS)/dev ## the long tests
 	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=900 $(ARGS) || { code=$$?; [ $$code -eq 5 ] || exit $$code; echo "soak: there is no such test"; }

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import outcomes
-
-if TYPE_CHECKING:
-    import pytest
 
 # CI draws the same examples every time; elsewhere they are new, and a failure prints what reproduces it.
 # Neither asserts a time: this project is tested on noisy machines.
@@ -29,6 +27,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """How it ended is remembered for the judges."""
     outcomes.note(report)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes: tell the leading one what was asked for. The leading one: judge."""
+    if outcomes.is_a_part(session.config):
+        session.config.workeroutput["asked_for"] = outcomes.asked_for(session)  # type: ignore[attr-defined]
+    elif _asked and (missing := _missing()):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print(f"\nnamed in docs/parity.md, and did not run: {missing}")  # noqa: T201 - there is no test to fail
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of the processes has ended."""
+    _asked.update(getattr(node, "workeroutput", {}).get("asked_for", ()))
+
+
+_asked: set[str] = set()
+
+
+def _missing() -> dict[str, str | None]:
+    from tests.test_parity import named_tests_that_did_not_run
+
+    return named_tests_that_did_not_run(_asked)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

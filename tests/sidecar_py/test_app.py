@@ -17,7 +17,7 @@ from aiohttp import web
 
 from tests.sidecar_py.applications import web_application
 from tests.sidecar_py.sidecars import HOST, PORT, Addresses
-from tests.support.processes import loopback_address
+from tests.support.processes import eventually, loopback_address
 from tests.ztunnel_py.worlds import CLEAN, START_SECONDS, ProxyProcess
 
 if TYPE_CHECKING:
@@ -137,7 +137,8 @@ async def test_the_applications_metrics_are_merged_with_ours(tmp_path: Path) -> 
         merged = await ask(at.sleep, 15020, "/stats/prometheus")
         assert 'istio_build{component="proxy"' in merged
         assert "app_calls_total" not in merged
-        assert f"metrics at http://{at.app}:9100/app-metrics are left out" in process.output
+        left_out = f"metrics at http://{at.app}:9100/app-metrics are left out"
+        await eventually(lambda: left_out in process.output, "said so in the log")
 
 
 async def test_it_drains_and_ends_well(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ class PeerProcess:
         self._process.wait(timeout=5)
 
 
-async def eventually(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+async def eventually(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
     """Let the event loop run until `condition` holds; AssertionError naming `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
