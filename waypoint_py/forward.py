@@ -85,7 +85,8 @@ class Forwarding:
             except InvalidBackend as error:
                 log.warning("mirror: %s", error)
                 continue
-            self.mirrors.send(exchange, self.clusters.of(self.context.workload, record, its_port))
+            cluster = self.clusters.of(self.context.workload, record, its_port)
+            self.mirrors.send(exchange, cluster, http2=speaks_http2(exchange.request, cluster))
 
     def backend(self, decision: Forward, reference: BackendReference, port: int) -> tuple[ServiceRecord, int]:
         """The service that a route names, and its port. Raises InvalidBackend."""
@@ -130,7 +131,7 @@ class Forwarding:
         by = cluster.traffic.hash_by
         client = journal.client[0]
         wish = Wish(None if by is None else hash_key(request, by, client), wanted)
-        backend = ServiceBackend(context, cluster, wish, http2=_is_http2(request, cluster))
+        backend = ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster))
         await forward(exchange, request, backend, limits_of(decision), context.dice.random, answered, journal.outcome)
 
     async def _to_pod(self, exchange: Exchange, journal: Journal, target: Target, seen: Seen) -> None:
@@ -147,6 +148,9 @@ class Forwarding:
         await forward(exchange, exchange.request, backend, limits, context.dice.random, answered, journal.outcome)
 
 
-def _is_http2(request: HttpRequest, cluster: Cluster) -> bool:
-    spoken = cluster.record.service.app_protocols.get(cluster.port)
-    return request.version == "HTTP/2" or spoken in (AppProtocol.HTTP2, AppProtocol.GRPC)
+def speaks_http2(request: HttpRequest, cluster: Cluster) -> bool:
+    """What the service port says it speaks; where it says nothing, what the client speaks. gRPC is HTTP/2 always."""
+    spoken = cluster.record.service.app_protocols.get(cluster.port, AppProtocol.UNKNOWN)
+    if spoken is AppProtocol.HTTP11:
+        return (request.headers.get("content-type") or "").startswith("application/grpc")
+    return spoken in (AppProtocol.HTTP2, AppProtocol.GRPC) or request.version == "HTTP/2"

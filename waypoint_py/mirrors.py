@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from hbone_py.errors import HboneError
 from mesh_py.http.balancing import NO_WISH
-from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.backends import ServiceBackend
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Mirrors:
         self._context, self._connections = context, connections
         self._open = 0
 
-    def send(self, exchange: Exchange, cluster: Cluster) -> None:
+    def send(self, exchange: Exchange, cluster: Cluster, *, http2: bool) -> None:
         """Begin to send a copy of the request, as it is now, to one of a cluster's endpoints."""
         if self._open >= MOST:
             log.info("a request is not mirrored to %s: %d copies are under way", cluster.name, MOST)
@@ -46,20 +45,18 @@ class Mirrors:
         request.authority = _shadow(request.authority)
         body = exchange.body.copy(HELD) if exchange.has_body else None
         self._open += 1
-        self._connections.run(self._guarded(request, body, cluster))
+        self._connections.run(self._guarded(request, body, cluster, http2=http2))
 
-    async def _guarded(self, request: HttpRequest, body: Body | None, cluster: Cluster) -> None:
+    async def _guarded(self, request: HttpRequest, body: Body | None, cluster: Cluster, *, http2: bool) -> None:
         try:
             async with asyncio.timeout(SECONDS):
-                await self._send(request, body, cluster)
+                await self._send(request, body, cluster, http2=http2)
         except (HboneError, TimeoutError) as error:
             log.info("mirror to %s: %s", cluster.name, str(error) or "too slow")
         finally:
             self._open -= 1
 
-    async def _send(self, request: HttpRequest, body: Body | None, cluster: Cluster) -> None:
-        spoken = cluster.record.service.app_protocols.get(cluster.port)
-        http2 = request.version == "HTTP/2" or spoken in (AppProtocol.HTTP2, AppProtocol.GRPC)
+    async def _send(self, request: HttpRequest, body: Body | None, cluster: Cluster, *, http2: bool) -> None:
         backend = ServiceBackend(self._context, cluster, NO_WISH, http2=http2)
         target = backend.choose(frozenset())
         backend.begun(target)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.support.certificates import CertificateFiles
 
-Role = Literal["server", "client", "http", "mesh", "sidecar_outbound", "sidecar_inbound"]
+Role = Literal["server", "client", "http", "mesh", "sidecar_outbound", "sidecar_inbound", "by_waypoint"]
 """Templates of ours; `mesh` is whatever configuration the control plane gives."""
 TEMPLATES = Path(__file__).parent / "envoy"
 DEFAULTS = {

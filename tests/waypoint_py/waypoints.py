@@ -168,7 +168,8 @@ class Door:
     ) -> None:
         self._to, self._authority, self._headers = to, authority, headers
         self._credentials = credentials_of(certificate)
-        self._arrived: asyncio.Queue[socket.socket] = asyncio.Queue()
+        self._arrived: asyncio.Queue[TcpStream] = asyncio.Queue()
+        self._open: list[TcpStream] = []
 
     async def serve(self) -> None:
         """Until cancelled."""
@@ -178,10 +179,16 @@ class Door:
 
     def accepted(self, sock: socket.socket, _: object) -> None:
         """Somebody comes."""
-        self._arrived.put_nowait(sock)
-
-    async def _lead(self, sock: socket.socket) -> None:
         stream = TcpStream(Reactor.current(), sock)
+        self._open.append(stream)
+        self._arrived.put_nowait(stream)
+
+    def close(self) -> None:
+        """Whoever is still there is cut."""
+        for stream in self._open:
+            stream.abort()
+
+    async def _lead(self, stream: TcpStream) -> None:
         try:
             tunnel = await hbone_py.connect(
                 self._to, authority=self._authority, credentials=self._credentials, headers=self._headers
@@ -189,9 +196,6 @@ class Door:
             await relay(stream, tunnel)
         except HboneError:
             stream.abort()
-        except asyncio.CancelledError:
-            stream.abort()
-            raise
 
 
 @contextlib.asynccontextmanager
@@ -207,6 +211,7 @@ async def door(
             yield f"{host}:{port}"
         finally:
             listener.close()
+            one.close()
 
 
 def client(address: str, **more: Any) -> httpx.AsyncClient:
