@@ -22,6 +22,7 @@ from hbone_py.errors import ConnectionFailed, ConnectTimeout, HboneError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hbone_py.aio.namespace import NetworkNamespace
     from hbone_py.aio.reactor import Reactor
     from hbone_py.aio.wheel import Timer
 
@@ -52,6 +53,15 @@ class SocketOptions:
     """TCP_USER_TIMEOUT of idle + retries x interval."""
     mark: int | None = None
     """SO_MARK, so that redirection rules leave our own connections alone (needs CAP_NET_ADMIN)."""
+    namespace: NetworkNamespace | None = None
+    """Where connections are made; None: in this process's own network."""
+
+    def new_socket(self, family: socket.AddressFamily, kind: int) -> socket.socket:
+        """A socket to connect with, without any option yet. Raises OSError."""
+        if self.namespace is None:
+            return socket.socket(family, kind)
+        with self.namespace:
+            return socket.socket(family, kind)
 
     def apply(self, sock: socket.socket, *, keepalive: bool = True) -> None:
         """Set what hbone-dataplane 8.1 says for a connection of ours."""
@@ -281,7 +291,7 @@ def outgoing_socket(address: SocketAddress, options: SocketOptions, source: str 
 
     Raises OSError when a mark or a foreign source is asked for without the rights.
     """
-    sock = socket.socket(family_of(address[0]), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    sock = options.new_socket(family_of(address[0]), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         options.apply(sock)
         if source is not None and source != address[0] and (":" in source) == (":" in address[0]):
