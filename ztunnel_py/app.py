@@ -29,7 +29,6 @@ from mesh_py.process.signals import stop_signals
 from mesh_py.telemetry.log_sink import LogSink
 from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
-from ztunnel_py.data_plane import DataPlane
 from ztunnel_py.listening import (
     DNS,
     KEPT_ALIVE,
@@ -38,6 +37,11 @@ from ztunnel_py.listening import (
     dns_addresses,
     surface_addresses,
 )
+from ztunnel_py.mode import Mode
+from ztunnel_py.parts import Parts
+from ztunnel_py.pod_proxy import require_rights
+from ztunnel_py.pods import Pods
+from ztunnel_py.revocation import RevocationGuard
 from ztunnel_py.surfaces import Surfaces
 
 if TYPE_CHECKING:
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
 
     from mesh_py.identity.certificates import Certificates
     from ztunnel_py.config import Settings
-    from ztunnel_py.context import ProxyContext
+    from ztunnel_py.data_plane import DataPlane
     from ztunnel_py.dns_proxy import DnsServer
     from ztunnel_py.following import Following
     from ztunnel_py.stub_backends import StubBackends
@@ -70,6 +74,8 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
     Raises:
         StartError, ConfigError, TlsConfigError: nothing was started; the text is one line (ConfigError: one a fault).
     """
+    if settings.mode is Mode.SHARED:
+        require_rights(settings.socket_options)
     sink = LogSink(1)
     logs = Logs(sink, filter=settings.log_filter, json=settings.log_json)
     stop, now = asyncio.Event(), asyncio.Event()
@@ -96,22 +102,22 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
         state = MeshState(settings.network, settings.node)
         source.apply(state)
         following = _following(settings, state, metrics)
-        plane = DataPlane.start(
+        parts = Parts(
             settings,
-            sockets,
             state,
             store,
             logs,
             metrics,
             may_grow=following is not None,
             names=None if following is None else following.names,
-            revoked=revoked,
+            revocation=None if revoked is None else RevocationGuard(revoked, metrics),
         )
+        plane = _plane(parts, sockets, readiness, stop, now)
         readiness.done("proxy")
-        surfaces = Surfaces(settings, plane, logs, metrics, readiness, source, stop, stubs)
+        surfaces = Surfaces(settings, plane, state, store, logs, metrics, readiness, source, stop, stubs)
         async with contextlib.AsyncExitStack() as stack:
             await surfaces.serve(stack, surface_sockets, worker)
-            dns = await _serve_names(stack, plane.context, sockets)
+            dns = await _serve_names(stack, plane, sockets)
             readiness.done("dns proxy")
             if following is None:
                 readiness.done(STATE_MANAGER)
@@ -134,7 +140,21 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
     Reactor.current().close()
     logs.uninstall()
     sink.close()
-    return 0
+    return 1 if isinstance(plane, Pods) and plane.is_broken else 0
+
+
+def _plane(
+    parts: Parts, sockets: Mapping[str, socket.socket], readiness: Readiness, stop: asyncio.Event, now: asyncio.Event
+) -> DataPlane | Pods:
+    """Who serves: one proxy for all that reaches this process, or one for each pod."""
+    if parts.settings.mode is not Mode.SHARED:
+        return parts.data_plane(sockets)
+
+    def end() -> None:
+        now.set()
+        stop.set()
+
+    return Pods(parts, sockets, readiness, end)
 
 
 def _following(settings: Settings, state: MeshState, metrics: Metrics) -> Following | None:
@@ -147,18 +167,19 @@ def _following(settings: Settings, state: MeshState, metrics: Metrics) -> Follow
 
 
 async def _serve_names(
-    stack: contextlib.AsyncExitStack, context: ProxyContext, sockets: Mapping[str, socket.socket]
+    stack: contextlib.AsyncExitStack, plane: DataPlane | Pods, sockets: Mapping[str, socket.socket]
 ) -> DnsServer | None:
-    """15053, where it is on."""
-    if context.settings.dns is None:
+    """15053, where it is on; pods have their own."""
+    if isinstance(plane, Pods) or plane.context.settings.dns is None:
         return None
+    context = plane.context
     from ztunnel_py.dns_proxy import serve_dns  # its library is not small
 
     ours = [sock for name, sock in sockets.items() if name.startswith(DNS)]
-    return await stack.enter_async_context(serve_dns(context, context.settings.dns, ours))
+    return await stack.enter_async_context(serve_dns(context, plane.context.settings.dns, ours))
 
 
-async def _drain(plane: DataPlane, seconds: float, now: asyncio.Event) -> None:
+async def _drain(plane: DataPlane | Pods, seconds: float, now: asyncio.Event) -> None:
     """Drain until it is done, or until a second signal says to stop at once."""
     async with asyncio.TaskGroup() as group:
         draining = group.create_task(plane.drain(seconds), name="drain")

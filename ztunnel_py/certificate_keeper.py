@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from mesh_py.model.workload import Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hbone_py.identity import SpiffeId
     from mesh_py.discovery.state import MeshState
+    from mesh_py.identity.certificates import Certificates
     from mesh_py.model.workload import Workload
-    from ztunnel_py.context import ProxyContext
 
 PAUSE_SECONDS = 0.25
 """After a look at all workloads; changes meanwhile share the next one."""
@@ -43,26 +45,24 @@ def wanted_of_one(workload: Workload | None) -> Wanted:
     return Wanted(own, own)
 
 
-async def keep_certificates(context: ProxyContext) -> None:
-    """Tell the certificates of every change, until cancelled."""
+async def keep_certificates(state: MeshState, certificates: Certificates, wanted: Callable[[], Wanted]) -> None:
+    """Tell the certificates what is `wanted` after every change of the mesh, until cancelled."""
     changed = asyncio.Event()
-    unwatch = context.state.watch(changed.set)
+    unwatch = state.watch(changed.set)
     try:
         while True:
             changed.clear()
-            _tell(context)
+            _tell(certificates, wanted())
             await asyncio.sleep(PAUSE_SECONDS)
             await changed.wait()
     finally:
         unwatch()
 
 
-def _tell(context: ProxyContext) -> None:
-    is_dedicated = context.settings.workload is not None
-    wanted = wanted_of_one(context.dedicated_workload()) if is_dedicated else wanted_of_node(context.state)
-    context.certificates.keep_only(wanted.known)
+def _tell(certificates: Certificates, wanted: Wanted) -> None:
+    certificates.keep_only(wanted.known)
     for identity in sorted(wanted.ahead, key=str):
-        context.certificates.prefetch(identity)
+        certificates.prefetch(identity)
 
 
 def _speaks_hbone(workload: Workload) -> bool:

@@ -19,7 +19,14 @@ from mesh_py.process.memory_limit import memory_limit
 from mesh_py.process.mesh_source import MeshPlace
 from mesh_py.settings import control_plane
 from mesh_py.settings.control_plane import XDS, endpoint
-from mesh_py.settings.discovery import XDS_ON_DEMAND, DiscoverySettings, discovery
+from mesh_py.settings.discovery import (
+    POD_NAME,
+    POD_NAMESPACE,
+    SERVICE_ACCOUNT,
+    XDS_ON_DEMAND,
+    DiscoverySettings,
+    discovery,
+)
 from mesh_py.settings.kinds import WorkloadInfo, is_loopback
 from mesh_py.settings.source import SettingsError, from_environment, from_flags
 from ztunnel_py import settings_table as table
@@ -33,6 +40,9 @@ if TYPE_CHECKING:
     from mesh_py.identity.ca_client import CaSettings
     from mesh_py.settings.source import Given, Values
     from mesh_py.telemetry.log_filter import LogFilter
+
+INPOD_MARK = 1337
+"""What the rules inside pods know their proxy by (hbone-dataplane 10.3)."""
 
 __all__ = ["Mode", "Ports", "Settings", "SettingsError", "WorkloadInfo", "from_env", "from_values"]
 
@@ -58,7 +68,11 @@ class Settings:
     node: str | None
     """Our node; None counts every workload as local."""
     workload: WorkloadInfo | None
-    """The one workload, in dedicated mode."""
+    """The one workload, in dedicated mode; in shared mode ourselves, where we are told who that is."""
+    inpod_uds: Path
+    """Shared mode: where the node's agent listens."""
+    inpod_port_reuse: bool
+    """Shared mode: another process may listen on pods' ports beside us."""
     network: str
     cluster_id: str
     cluster_domain: str
@@ -151,7 +165,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
 
     Args:
         layers: values with their origins.
-        environ: for what is not ours to name: `HOME`, `SSLKEYLOGFILE`, `INPOD_UDS`.
+        environ: for what is not ours to name: `HOME`, `SSLKEYLOGFILE`.
 
     Raises:
         SettingsError: as `from_env`.
@@ -159,13 +173,18 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
     values = with_stub_defaults(layers)
     for setting in table.TABLE.all:
         values[setting]  # every value must be readable, used or not
-    mode = _mode(values, environ)
+    mode = _mode(values)
+    workers = values[table.WORKERS].on(len(os.sched_getaffinity(0)))
+    if mode is Mode.SHARED:
+        _refuse_beside_pods(values, workers)
     bind, local_bind = _addresses(values)
     dns = read_dns_settings(values, mode, local_bind)
     return Settings(
         mode=mode,
         node=values[table.NODE_NAME],
         workload=_workload(values, mode),
+        inpod_uds=values[table.INPOD_UDS] or Path("/var/run/ztunnel/ztunnel.sock"),
+        inpod_port_reuse=values[table.INPOD_PORT_REUSE],
         network=values[table.NETWORK],
         cluster_id=values[table.CLUSTER_ID],
         cluster_domain=values[table.CLUSTER_DOMAIN],
@@ -187,7 +206,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         http2=_http2(values),
         deadlines=_deadlines(values),
         keepalive=Keepalive(values[table.PING_INTERVAL], values[table.PING_TIMEOUT]),
-        socket_options=_socket_options(values),
+        socket_options=_socket_options(values, mode),
         pool_max_streams=values[table.POOL_MAX_STREAMS],
         pool_idle=values[table.POOL_IDLE],
         unread_budget=values[table.UNREAD_BUDGET] or memory_limit() // 4,
@@ -200,28 +219,47 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         policy_wait=values[table.POLICY_WAIT],
         certificate_wait=values[table.CERTIFICATE_WAIT],
         drain_deadline=_drain_deadline(values),
-        workers=values[table.WORKERS].on(len(os.sched_getaffinity(0))),
+        workers=workers,
         log_filter=values[table.RUST_LOG],
         log_json=values[table.LOG_FORMAT] == "json",
         authz_info_logging=values[table.AUTHZ_INFO],
     )
 
 
-def _mode(values: Values, environ: Mapping[str, str]) -> Mode:
+def _mode(values: Values) -> Mode:
     mode = values[table.PROXY_MODE]
-    if mode is None and environ.get("INPOD_UDS"):
-        raise SettingsError("INPOD_UDS: shared mode is not built yet: set PROXY_MODE=node or PROXY_MODE=dedicated")
-    return mode or Mode.NODE
+    if mode is None:
+        return Mode.NODE if values[table.INPOD_UDS] is None else Mode.SHARED
+    return mode
+
+
+def _refuse_beside_pods(values: Values, workers: int) -> None:
+    """What pods in their own networks cannot have (shared mode)."""
+    for setting in (table.PROXY_PROTOCOL_CAPTURE, table.STUB_BACKENDS):
+        if values[setting]:
+            where = values.origin(setting)
+            raise SettingsError(f"{where}: stands in for redirection, which pods of shared mode have: leave it out")
+    if workers > 1:
+        where = values.origin(table.WORKERS)
+        raise SettingsError(f"{where}: shared mode is one process, which the node's agent speaks to: leave it at 1")
 
 
 def _workload(values: Values, mode: Mode) -> WorkloadInfo | None:
     workload = values[table.PROXY_WORKLOAD_INFO]
+    if mode is Mode.SHARED and workload is None:
+        return _ourselves(values)
     if mode is Mode.DEDICATED and workload is None:
         raise SettingsError("PROXY_WORKLOAD_INFO: dedicated mode needs it: namespace/name/service-account")
-    if mode is Mode.NODE and workload is not None:
+    if mode is not Mode.DEDICATED and workload is not None:
         where = values.origin(table.PROXY_WORKLOAD_INFO)
         raise SettingsError(f"{where}: only a dedicated proxy serves one workload: set PROXY_MODE=dedicated with it")
     return workload
+
+
+def _ourselves(values: Values) -> WorkloadInfo | None:
+    """Our own pod, as Kubernetes tells it."""
+    namespace, name, account = (values[one] for one in (POD_NAMESPACE, POD_NAME, SERVICE_ACCOUNT))
+    return WorkloadInfo(namespace, name, account) if namespace and name and account else None
 
 
 def _mesh_source(values: Values) -> dict[str, Any]:
@@ -341,14 +379,17 @@ def _deadlines(values: Values) -> Deadlines:
     )
 
 
-def _socket_options(values: Values) -> SocketOptions:
+def _socket_options(values: Values, mode: Mode) -> SocketOptions:
+    mark = values[table.PACKET_MARK]
+    if mark is None and mode is Mode.SHARED:
+        mark = INPOD_MARK
     return SocketOptions(
         keepalive=values[table.KEEPALIVE_ENABLED],
         keepalive_idle=values[table.KEEPALIVE_TIME],
         keepalive_interval=values[table.KEEPALIVE_INTERVAL],
         keepalive_retries=values[table.KEEPALIVE_RETRIES],
         user_timeout=values[table.USER_TIMEOUT_ENABLED],
-        mark=values[table.PACKET_MARK] or None,
+        mark=mark or None,
     )
 
 

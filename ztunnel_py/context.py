@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hbone_py.baggage import Baggage
 from hbone_py.connect import traceparent
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hbone_py.aio.reactor import Reactor
-    from hbone_py.aio.tcp import SocketAddress
+    from hbone_py.aio.tcp import SocketAddress, SocketOptions
     from hbone_py.aio.wheel import Timer
     from mesh_py.discovery.state import MeshState
     from mesh_py.identity.certificates import Certificates
     from mesh_py.model.workload import Workload
+    from mesh_py.settings.kinds import WorkloadInfo
     from mesh_py.telemetry.access_log import AccessLog
     from mesh_py.telemetry.facts import Parties
     from mesh_py.telemetry.metrics import Metrics
@@ -35,6 +36,14 @@ _FORWARDED = b"\x00\x09forwarded"
 _TRACEPARENT = b"\x00\x0btraceparent\x37"  # its value always has 55 characters
 
 
+class PodNetwork(NamedTuple):
+    """A pod as its own proxy is in it."""
+
+    workload: WorkloadInfo
+    options: SocketOptions
+    """How sockets are made in its network namespace."""
+
+
 class NotOurWorkload(HboneError):
     """A connection from, or to, an address that is no workload of this proxy."""
 
@@ -43,7 +52,8 @@ class NotOurWorkload(HboneError):
 
 @dataclass(slots=True)
 class ProxyContext:
-    """One per process. `illegal_ports` are the proxy's own: nothing is ever sent there on somebody's behalf."""
+    """One per proxy: of a process, or in shared mode of a pod. `illegal_ports` are the proxy's own: nothing is ever
+    sent there on somebody's behalf."""
 
     reactor: Reactor
     settings: Settings
@@ -62,6 +72,12 @@ class ProxyContext:
     """Whom to ask for addresses, where they are known on demand only."""
     revocation: RevocationGuard | None = None
     """Who is no longer let in, where there are revocation lists."""
+    pod: PodNetwork | None = None
+    """The one pod that is served from its own network; None: all that reaches this process's."""
+    workload: WorkloadInfo | None = field(init=False)
+    """The one workload that is served, if it is one."""
+    socket_options: SocketOptions = field(init=False)
+    """Of the connections we make."""
     verdict_level: int = field(init=False)
     """The log level of policy's verdicts (`AUTHZ_POLICY_INFO_LOGGING`)."""
     _dice: Random = field(default_factory=Random)
@@ -69,11 +85,13 @@ class ProxyContext:
     _socks_found: Workload | None = None
 
     def __post_init__(self) -> None:
+        self.workload = self.settings.workload if self.pod is None else self.pod.workload
+        self.socket_options = self.settings.socket_options if self.pod is None else self.pod.options
         self.verdict_level = logging.INFO if self.settings.authz_info_logging else logging.DEBUG
 
     def source_workload(self, client: SocketAddress, *, by_socks: bool = False) -> Workload | None:
         """The workload of ours that a captured connection comes from."""
-        if self.settings.workload is not None:
+        if self.workload is not None:
             return self.dedicated_workload()
         if by_socks and self.settings.socks_as is not None and client[0] == "127.0.0.1":
             return self._socks_workload(self.settings.socks_as)
@@ -89,7 +107,7 @@ class ProxyContext:
 
     def destination_workload(self, local: SocketAddress) -> Workload | None:
         """The workload of ours that a connection reaches at `local`."""
-        if self.settings.workload is not None:
+        if self.workload is not None:
             return self.dedicated_workload()
         return self.state.find_local_address(local[0])  # type: ignore[arg-type]
 
@@ -106,15 +124,15 @@ class ProxyContext:
         )
 
     def _no_workload(self) -> NotOurWorkload | None:
-        info = self.settings.workload
+        info = self.workload
         if info is None:
             return None
         who = f"{info.service_account}.{info.namespace} ({info.name})"
         return NotOurWorkload(f"failed to fetch information about local workload: {who}")
 
     def dedicated_workload(self) -> Workload | None:
-        """Dedicated mode: the one workload, once discovery knows it."""
-        info = self.settings.workload
+        """The one workload that is served, once discovery knows it."""
+        info = self.workload
         if info is None:
             return None
         return self.state.find_local_workload(info.name, info.namespace, info.service_account)
@@ -134,8 +152,11 @@ class ProxyContext:
     def own_address(self, source: Workload, client: str, towards: str) -> str | None:
         """The address to reach `towards` from as `source`, whose application has the address `client`.
 
-        The other side shall see the workload, not its node: what a proxy inside the pod would give it.
+        The other side shall see the workload, not its node: what a proxy inside the pod would give it, as those of
+        shared mode are.
         """
+        if self.pod is not None:
+            return None
         if client in source.workload_ips:
             return self.source_address(client, towards)
         is_v6 = ":" in client

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.tcp import Listener, transparent
@@ -13,12 +13,11 @@ from mesh_py.admin.config_dump import Json, workload_entry
 from mesh_py.process.listening import StartError
 from mesh_py.telemetry.facts import Parties
 from ztunnel_py.capture import ProxyProtocolCapture
-from ztunnel_py.certificate_keeper import keep_certificates
-from ztunnel_py.context import ProxyContext
+from ztunnel_py.certificate_keeper import Wanted, keep_certificates, wanted_of_node, wanted_of_one
+from ztunnel_py.context import PodNetwork, ProxyContext
 from ztunnel_py.inbound import Inbound, has_unsent
 from ztunnel_py.inbound_passthrough import InboundPassthrough
 from ztunnel_py.outbound import Outbound
-from ztunnel_py.revocation import RevocationGuard
 from ztunnel_py.socks5 import Socks5
 
 if TYPE_CHECKING:
@@ -27,17 +26,24 @@ if TYPE_CHECKING:
 
     from mesh_py.discovery.state import MeshState
     from mesh_py.identity.certificates import Certificates
-    from mesh_py.identity.revocation import RevocationFile
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
     from mesh_py.xds.on_demand import OnDemand
     from ztunnel_py.config import Settings
     from ztunnel_py.connections import Connections
+    from ztunnel_py.revocation import RevocationGuard
 
 log = logging.getLogger("proxy")
 
 _LOOK_SECONDS = 0.05
 """Between looks whether the last bytes have gone out."""
+
+
+class LiveConnections(NamedTuple):
+    """Entries of a dump."""
+
+    inbound: list[Json]
+    outbound: list[Json]
 
 
 @dataclass(slots=True)
@@ -49,6 +55,8 @@ class DataPlane:
     inbound: Inbound
     passthrough: InboundPassthrough
     listeners: list[Listener]
+    _hooks: tuple[Callable[[], None], ...]
+    """What takes it out of the process, once it is over."""
 
     @staticmethod
     def start(
@@ -61,13 +69,15 @@ class DataPlane:
         *,
         may_grow: bool = False,
         names: OnDemand | None = None,
-        revoked: RevocationFile | None = None,
+        revocation: RevocationGuard | None = None,
+        pod: PodNetwork | None = None,
     ) -> DataPlane:
-        """Serve on bound sockets: `outbound`, `inbound` (also `inbound IP`), `plaintext`, `socks5` where it is on.
+        """Serve on bound sockets: `outbound`, `inbound` (also `inbound IP`), `plaintext`, `socks5`, as far as they are.
 
         `may_grow` says that discovery may still bring what is not known: then connections wait for their workload.
         `names` is whom they ask for what is known on demand only.
-        `revoked` holds the revocation lists that peers are judged by.
+        `revocation` judges peers by revocation lists.
+        `pod` is the one pod that is served, whose network the sockets are in.
         """
         reactor = Reactor.current()
         reactor.ledger.set_limit(settings.unread_budget)
@@ -83,30 +93,35 @@ class DataPlane:
             preserves_source=_try_transparent(settings, sockets),
             may_grow=may_grow,
             names=names,
-            revocation=None if revoked is None else RevocationGuard(revoked, metrics),
+            revocation=revocation,
+            pod=pod,
         )
         outbound, inbound, passthrough = Outbound(context), Inbound(context), InboundPassthrough(context)
-        if settings.proxy_protocol_capture:
-            capture_out = ProxyProtocolCapture(context, outbound.carry, "source")
-            capture_in = ProxyProtocolCapture(context, passthrough.carry, "destination")
-            listeners = [capture_out.listen(sockets["outbound"]), capture_in.listen(sockets["plaintext"])]
-        else:
-            listeners = [outbound.listen(sockets["outbound"]), passthrough.listen(sockets["plaintext"])]
+        listeners = _listen_for_captured(context, outbound, passthrough, sockets)
         listeners += [inbound.listen(sock) for name, sock in sockets.items() if name.partition(" ")[0] == "inbound"]
         if "socks5" in sockets:
             listeners.append(Socks5(context, outbound).listen(sockets["socks5"]))
-        metrics.before_snapshot(context.connections.settle)
-        state.watch(_recheck(state, context.connections))
-        return DataPlane(context, outbound, inbound, passthrough, listeners)
+        hooks = (
+            metrics.before_snapshot(context.connections.settle),
+            state.watch(_recheck(state, context.connections)),
+        )
+        return DataPlane(context, outbound, inbound, passthrough, listeners, hooks)
 
     async def background(self) -> None:
         """What the data plane needs tasks for, until cancelled."""
-        revocation = self.context.revocation
+        context = self.context
+        revocation = context.revocation
         async with asyncio.TaskGroup() as group:
             group.create_task(self.outbound.names.serve())
-            group.create_task(keep_certificates(self.context))
+            group.create_task(keep_certificates(context.state, context.certificates, self._wanted))
             if revocation is not None:
                 group.create_task(revocation.file.watch(revocation.recheck))
+
+    def _wanted(self) -> Wanted:
+        context = self.context
+        if context.workload is None:
+            return wanted_of_node(context.state)
+        return wanted_of_one(context.dedicated_workload())
 
     async def drain(self, seconds: float) -> bool:
         """Stop accepting at once, let connections end, cut what is left (hbone-dataplane 6.2). True if none was cut."""
@@ -126,8 +141,7 @@ class DataPlane:
             clean = False
         else:
             clean = True
-        self.outbound.close()
-        self.inbound.close()
+        self._end()
         log.info("shutdown complete")
         return clean
 
@@ -138,9 +152,25 @@ class DataPlane:
 
     def cut(self) -> None:
         """End everything now."""
+        for listener in self.listeners:
+            listener.close()
         self.context.connections.cut_all()
+        self._end()
+
+    def _end(self) -> None:
         self.outbound.close()
         self.inbound.close()
+        for forget in self._hooks:
+            forget()
+        self._hooks = ()
+
+    def connections(self) -> LiveConnections:
+        """All live connections, as the dump shows them (hbone-controlplane 7.3)."""
+        live = LiveConnections([], [])
+        for one in self.context.connections.live:
+            lists = live.inbound if one.reporter == "destination" else live.outbound
+            lists.append(one.describe())
+        return live
 
     def workload_state(self) -> dict[str, Json]:
         """Our workloads with their live connections, in the dump's shape (hbone-controlplane 7.3)."""
@@ -162,6 +192,20 @@ class DataPlane:
             for workload in context.state.workloads
             if context.state.is_local(workload)
         }
+
+
+def _listen_for_captured(
+    context: ProxyContext, outbound: Outbound, passthrough: InboundPassthrough, sockets: Mapping[str, socket.socket]
+) -> list[Listener]:
+    """On 15001 and 15006, where they are bound: nothing is captured on its way to a proxy itself."""
+    takers: dict[str, Outbound | InboundPassthrough | ProxyProtocolCapture]
+    takers = {"outbound": outbound, "plaintext": passthrough}
+    if context.settings.proxy_protocol_capture:
+        takers = {
+            "outbound": ProxyProtocolCapture(context, outbound.carry, "source"),
+            "plaintext": ProxyProtocolCapture(context, passthrough.carry, "destination"),
+        }
+    return [taker.listen(sockets[name]) for name, taker in takers.items() if name in sockets]
 
 
 def _recheck(state: MeshState, connections: Connections) -> Callable[[], None]:
@@ -187,7 +231,7 @@ def _try_transparent(settings: Settings, sockets: Mapping[str, socket.socket]) -
     """ENABLE_ORIG_SRC: unset tries, true insists, false does not (3.6)."""
     if settings.preserve_source is False:
         return False
-    works = all(transparent(sockets[name]) for name in ("inbound", "plaintext"))
+    works = all(transparent(sockets[name]) for name in ("inbound", "plaintext") if name in sockets)
     if settings.preserve_source and not works:
         raise StartError("ENABLE_ORIG_SRC=true needs the right CAP_NET_ADMIN to borrow source addresses")
     return works

@@ -18,7 +18,7 @@ import dns.flags
 import dns.message
 import dns.rcode
 
-from hbone_py.aio.tcp import SO_MARK, SocketAddress, family_of, show
+from hbone_py.aio.tcp import SO_MARK, SocketAddress, SocketOptions, family_of, show
 from ztunnel_py.dns_messages import forwarded_query
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Forwarder:
 
     Args:
         servers: who they are, looked at for every question.
-        mark: SO_MARK of our sockets.
+        options: how and where our sockets are made; of their options only the mark counts.
         deadline: seconds for one question, whatever it takes.
         attempt: seconds one server has, before the next is asked.
     """
@@ -96,12 +96,13 @@ class Forwarder:
     def __init__(
         self,
         servers: Callable[[], Sequence[SocketAddress]],
-        mark: int | None = None,
+        options: SocketOptions | None = None,
         *,
         deadline: float = DEADLINE,
         attempt: float = ATTEMPT,
     ) -> None:
-        self._servers, self._mark, self._deadline, self._attempt = servers, mark, deadline, attempt
+        self._servers, self._deadline, self._attempt = servers, deadline, attempt
+        self._options = options or SocketOptions()
 
     async def ask(self, query: Query) -> dns.message.Message:
         """The answer of the first server that has one, whatever it says. Raises UpstreamError."""
@@ -164,10 +165,11 @@ class Forwarder:
         return answer
 
     def _socket(self, server: SocketAddress, kind: socket.SocketKind) -> socket.socket:
-        sock = socket.socket(family_of(server[0]), kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        mark = self._options.mark
+        sock = self._options.new_socket(family_of(server[0]), kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
-            if self._mark is not None:
-                sock.setsockopt(socket.SOL_SOCKET, SO_MARK, self._mark)
+            if mark is not None:
+                sock.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
         except OSError:
             sock.close()
             raise

@@ -65,7 +65,7 @@ def _resolver(context: ProxyContext, settings: DnsSettings) -> Resolver:
         search = resolv_conf.now().search if whole.mode is Mode.DEDICATED else None
         return NameRules(whole.cluster_domain, search, settings.preferred_namespace, whole.ipv6)
 
-    return Resolver(context, rules, Forwarder(servers, whole.socket_options.mark), wait=whole.state_wait)
+    return Resolver(context, rules, Forwarder(servers, context.socket_options), wait=whole.state_wait)
 
 
 class DnsServer:

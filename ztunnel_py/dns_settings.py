@@ -33,22 +33,23 @@ class DnsSettings:
 def read_dns_settings(values: Values, mode: Mode, local_bind: str) -> DnsSettings | None:
     """None where there is no DNS proxy. Raises SettingsError.
 
-    It is on by default where one workload is served, whose resolver redirection brings here; whoever serves many
+    It is on by default where a pod's own resolver is brought here by redirection; whoever serves many from outside
     asks for it.
     """
     wanted = values[table.DNS_CAPTURE]
     if wanted is None:
-        wanted = mode is Mode.DEDICATED
+        wanted = mode is not Mode.NODE
     host, port = values[table.DNS_PROXY_ADDR]
     if host != "localhost" and not is_loopback(host):
         raise SettingsError(f"{values.origin(table.DNS_PROXY_ADDR)}: {host!r}: {ONLY_LOCAL}")
     if not wanted:
         return None
-    is_default = host == "localhost" and not values.is_given(table.PROXY_BIND_ADDRESS, table.PROXY_LOCAL_ADDRESS)
+    is_moved = mode is not Mode.SHARED and values.is_given(table.PROXY_BIND_ADDRESS, table.PROXY_LOCAL_ADDRESS)
+    local = local_bind if is_moved else "127.0.0.1"
     return DnsSettings(
-        host=local_bind if host == "localhost" else host,
+        host=local if host == "localhost" else host,
         port=port,
-        both_families=is_default and values[table.IPV6_ENABLED],
+        both_families=host == "localhost" and not is_moved and values[table.IPV6_ENABLED],
         upstream=values[table.DNS_UPSTREAM],
         preferred_namespace=values[table.PREFERED_SERVICE_NAMESPACE],
     )

@@ -8,6 +8,7 @@ from mesh_py.settings.control_plane import XDS
 from ztunnel_py.settings_table import (
     AUTHZ_INFO,
     CA_ADDRESS,
+    INPOD_UDS,
     LOCAL_XDS,
     LOCAL_XDS_PATH,
     LOG_FORMAT,
@@ -39,6 +40,7 @@ _MEANS_A_PROXY: tuple[Setting[Any], ...] = (
     CA_ADDRESS,
     PROXY_MODE,
     PROXY_WORKLOAD_INFO,
+    INPOD_UDS,
     WORKLOAD_CERT_CHAIN,
     WORKLOAD_KEY,
     WORKLOAD_ROOT_CERT,
@@ -51,7 +53,7 @@ _EMPTY_COUNTS = ("XDS_ADDRESS", "CA_ADDRESS")
 def is_embedded(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str]) -> bool:
     """Whether no flag, variable or file describes a proxy. The first layer is the flags, the second the environment."""
     flags, _, *files = layers
-    if any(files) or any(name in environ for name in _EMPTY_COUNTS) or environ.get("INPOD_UDS"):
+    if any(files) or any(name in environ for name in _EMPTY_COUNTS):
         return False
     if flags.keys() - {setting.name for setting in PASSED_ON}:
         return False

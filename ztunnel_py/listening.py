@@ -1,10 +1,11 @@
-"""Where the node proxy listens."""
+"""Where the proxy listens: in its own network, and in those of the pods it serves there."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from mesh_py.process.listening import has_ipv6_loopback
+from ztunnel_py.mode import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,12 @@ KEPT_ALIVE = ("outbound", "plaintext")
 
 
 def data_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
-    """(name, host, port) of every data listener."""
+    """(name, host, port) of every data listener in our own network; in shared mode others reach us there alone."""
     host, ports = settings.bind_address, settings.ports
+    if settings.mode is Mode.SHARED:
+        if settings.workload is not None:
+            yield "inbound", host, ports.inbound
+        return
     yield "outbound", host, ports.outbound
     yield "inbound", host, ports.inbound
     yield "plaintext", host, ports.plaintext
@@ -31,6 +36,26 @@ def data_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
 
 def dns_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
     """(name, host, port) of the DNS proxy's TCP listeners; UDP stands beside each."""
+    if settings.mode is not Mode.SHARED:
+        yield from _dns(settings)
+
+
+def pod_data_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """The same inside each pod of shared mode."""
+    host, ports = "::" if settings.ipv6 else "0.0.0.0", settings.ports
+    yield "inbound", host, ports.inbound
+    yield "plaintext", host, ports.plaintext
+    yield "outbound", host, ports.outbound
+    if settings.socks5_enabled:
+        yield "socks5", "127.0.0.1", ports.socks5
+
+
+def pod_dns_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """The same for names. Ask for them inside the pod: not every one has IPv6."""
+    return _dns(settings)
+
+
+def _dns(settings: Settings) -> Iterator[tuple[str, str, int]]:
     dns = settings.dns
     if dns is not None:
         yield DNS, dns.host, dns.port

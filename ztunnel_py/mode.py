@@ -14,15 +14,15 @@ class Mode(Enum):
     """All workloads of a node: found by source address on 15001, local address on 15008, destination on 15006."""
     DEDICATED = "dedicated"
     """One workload, named by `PROXY_WORKLOAD_INFO`."""
+    SHARED = "shared"
+    """All pods of a node, each in its own network namespace, as the node's agent announces them at `INPOD_UDS`."""
 
 
 def _read(text: str) -> Mode:
-    if text == "shared":
-        raise ValueError("is not built yet (pods announced over a socket): use node or dedicated")
     try:
         return Mode(text)
     except ValueError:
-        raise ValueError("is none of node, dedicated (shared is not built yet)") from None
+        raise ValueError("is none of node, dedicated, shared") from None
 
 
-MODE = Kind(_read, "node|dedicated", lambda mode: str(mode.value))
+MODE = Kind(_read, "node|dedicated|shared", lambda mode: str(mode.value))

@@ -89,7 +89,7 @@ class DirectConnection(OutboundConnection):
         self.workload = source
         self.opened(self._facts(), next_hop, None)
         own_address = context.own_address(source, self.src[0], next_hop[0])
-        sock = outgoing_socket(next_hop, context.settings.socket_options, own_address)
+        sock = outgoing_socket(next_hop, context.socket_options, own_address)
         self._connecting = Connecting(context.reactor, sock, next_hop, self)
         self._connecting.start(context.settings.deadlines.connect)
 

@@ -190,7 +190,7 @@ class TunnelConnection(SilentDriver, OutboundConnection):
 
         dial = Dial(context.reactor, make, failed)
         own_address = context.own_address(plan.source, self.src[0], plan.next_hop[0])
-        dial.start(plan.next_hop, settings.socket_options, settings.deadlines.connect, own_address)
+        dial.start(plan.next_hop, context.socket_options, settings.deadlines.connect, own_address)
         return dial
 
     def _ask(self, peer: Peer) -> None:

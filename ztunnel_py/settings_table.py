@@ -43,12 +43,19 @@ FILTER = Kind(LogFilter.parse, "FILTER")
 
 # Who it serves
 PROXY_MODE = unset(
-    "PROXY_MODE", MODE, "Serve all workloads of a node, or one.", flag="--mode",
+    "PROXY_MODE", MODE, "Serve all workloads of a node, one, or pods in their own networks.", flag="--mode",
     note="node; shared if INPOD_UDS is set", theirs="shared",
 )
 NODE_NAME = unset("NODE_NAME", NAME, "Our node; unset, every workload counts as local.", flag="--node")
 PROXY_WORKLOAD_INFO = unset(
     "PROXY_WORKLOAD_INFO", WORKLOAD_INFO, "The workload a dedicated proxy serves.", flag="--workload"
+)
+INPOD_UDS = unset(
+    "INPOD_UDS", PATH, "Shared mode: the socket where the node's agent announces pods.",
+    note="/var/run/ztunnel/ztunnel.sock",
+)
+INPOD_PORT_REUSE = setting(
+    "INPOD_PORT_REUSE", BOOLEAN, True, "Shared mode: pods' ports may be listened on by our successor, too."
 )
 NETWORK = setting("NETWORK", TEXT, "", "Our network.")
 CLUSTER_ID = setting("CLUSTER_ID", NAME, "Kubernetes", "Our cluster.", also=("ISTIO_META_CLUSTER_ID",))
@@ -116,7 +123,7 @@ WORKERS = setting(
 # Names
 DNS_CAPTURE = unset(
     "DNS_CAPTURE", BOOLEAN, "Answer DNS, UDP and TCP: the mesh's names ourselves, others from real name servers.",
-    flag="--dns", also=("ISTIO_META_DNS_CAPTURE",), note="on in dedicated mode", theirs="always on",
+    flag="--dns", also=("ISTIO_META_DNS_CAPTURE",), note="on in dedicated and shared mode", theirs="always on",
 )
 DNS_PROXY_ADDR = setting(
     "DNS_PROXY_ADDR", LOCAL_ADDRESS, ("localhost", 15_053), "Where; localhost is the address of admin and SOCKS5.",
@@ -168,7 +175,8 @@ ENABLE_ORIG_SRC = unset(
     "ENABLE_ORIG_SRC", MAYBE, "Reach applications from the client's own address.", note="auto: where the rights are"
 )
 PACKET_MARK = unset(
-    "PACKET_MARK", Kind(whole(0, 2**32 - 1), "N"), "SO_MARK on our connections, for redirection rules.", note="none"
+    "PACKET_MARK", Kind(whole(0, 2**32 - 1), "N"), "SO_MARK on our connections, for redirection rules.",
+    note="1337 in shared mode, else none",
 )
 KEEPALIVE_ENABLED = setting("KEEPALIVE_ENABLED", BOOLEAN, True, "TCP keepalive.")
 KEEPALIVE_TIME = setting("KEEPALIVE_TIME", WHOLE_SECONDS, 180, "Idle time before the first probe.")
@@ -204,7 +212,8 @@ AUTHZ_INFO = setting("AUTHZ_POLICY_INFO_LOGGING", BOOLEAN, False, "Log policy de
 
 TABLE = SettingsTable({
     "Whom it serves": (
-        PROXY_MODE, NODE_NAME, PROXY_WORKLOAD_INFO, NETWORK, CLUSTER_ID, CLUSTER_DOMAIN, TRUST_DOMAIN,
+        PROXY_MODE, NODE_NAME, PROXY_WORKLOAD_INFO, INPOD_UDS, INPOD_PORT_REUSE, NETWORK, CLUSTER_ID, CLUSTER_DOMAIN,
+        TRUST_DOMAIN,
     ),
     "What it knows of the mesh": (LOCAL_XDS_PATH, LOCAL_XDS, LOCAL_XDS_WATCH, STUB_BACKENDS),
     "The control plane it follows": (*XDS.all, XDS_ON_DEMAND, AUTH_TOKEN, *NODE_SETTINGS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import platform
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mesh_py.admin.admin_server import AdminSurface, serve_admin
 from mesh_py.admin.config_dump import ConfigDumpParts, Json, assemble_config_dump, version_info
@@ -30,13 +30,21 @@ if TYPE_CHECKING:
 
     from mesh_py.admin.http_server import HttpServer
     from mesh_py.admin.readiness import Readiness
+    from mesh_py.discovery.state import MeshState
+    from mesh_py.identity.certificates import Certificates
     from mesh_py.process.mesh_source import MeshSource
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
     from mesh_py.telemetry.snapshot import Snapshot
     from ztunnel_py.config import Settings
-    from ztunnel_py.data_plane import DataPlane
     from ztunnel_py.stub_backends import StubBackends
+
+
+class Plane(Protocol):
+    """Whatever serves workloads."""
+
+    def workload_state(self) -> dict[str, Json]:
+        """Those that are served, with their live connections."""
 
 
 class Surfaces:
@@ -45,7 +53,9 @@ class Surfaces:
     def __init__(
         self,
         settings: Settings,
-        plane: DataPlane,
+        plane: Plane,
+        state: MeshState,
+        certificates: Certificates,
         logs: Logs,
         metrics: Metrics,
         readiness: Readiness,
@@ -55,6 +65,7 @@ class Surfaces:
     ) -> None:
         self.drained = asyncio.Event()
         self._settings, self._plane, self._logs, self._metrics = settings, plane, logs, metrics
+        self._state, self._certificates = state, certificates
         self._readiness, self._source, self._stop, self._stubs = readiness, source, stop, stubs
         self._servers: list[HttpServer] = []
 
@@ -77,17 +88,17 @@ class Surfaces:
 
     async def config_dump(self) -> Json:
         """The whole state (hbone-controlplane 7.3)."""
-        context = self._plane.context
+        state = self._state
         dump = assemble_config_dump(
             ConfigDumpParts(
-                workloads=dump_workloads(context.state),
-                services=dump_services(context.state),
-                policies=dump_policies(context.state),
-                staged_services=dump_staged_services(context.state),
+                workloads=dump_workloads(state),
+                services=dump_services(state),
+                policies=dump_policies(state),
+                staged_services=dump_staged_services(state),
                 static=dump_static_config(self._source.config),
                 version=_version(),
                 config=_plain(self._settings),
-                certificates=context.certificates.certificates(),
+                certificates=self._certificates.certificates(),
                 workload_state=None if self._settings.mode is Mode.DEDICATED else self._plane.workload_state(),
             )
         )

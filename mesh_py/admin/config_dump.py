@@ -86,6 +86,14 @@ def workload_entry(
     }
 
 
+def pending_workload_entry(name: str, namespace: str, service_account: str) -> Json:
+    """A workload this proxy would serve if it could."""
+    return {
+        "state": "Pending",
+        "info": {"name": name, "namespace": namespace, "serviceAccount": service_account},
+    }
+
+
 def merge_workload_states(states: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
     """One view over several worker processes: each serves the same workloads with connections of its own."""
     merged: dict[str, Json] = {}

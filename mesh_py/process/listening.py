@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from hbone_py.aio.tcp import SocketOptions, listening_socket, show
+from hbone_py.aio.tcp import SO_MARK, SocketOptions, listening_socket, show
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -60,7 +60,7 @@ def bind_all(
 
 
 def bind_datagrams(
-    sockets: Mapping[str, socket.socket], *, reuse_port: bool = False, flag: str = "--bind"
+    sockets: Mapping[str, socket.socket], *, reuse_port: bool = False, flag: str = "--bind", mark: int | None = None
 ) -> dict[str, socket.socket]:
     """A UDP socket, named `... udp`, on the address of each listener. Raises StartError; then none is left open."""
     made: dict[str, socket.socket] = {}
@@ -70,6 +70,8 @@ def bind_datagrams(
         try:
             if reuse_port:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if mark is not None:
+                sock.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
             sock.bind((host, port))
         except OSError as error:
             _close(made)

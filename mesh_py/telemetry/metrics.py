@@ -54,9 +54,10 @@ class Metrics:
         self._instruments[name] = instrument
         return instrument
 
-    def before_snapshot(self, refresh: Callable[[], None]) -> None:
-        """Call `refresh` whenever the numbers are about to be read."""
+    def before_snapshot(self, refresh: Callable[[], None]) -> Callable[[], None]:
+        """Call `refresh` whenever the numbers are about to be read, until the returned function is called."""
         self._before.append(refresh)
+        return lambda: self._before.remove(refresh)
 
     def count_lost_lines(self, lost: Callable[[], int]) -> None:
         """Show how many log lines were lost so far (`LogSink.dropped`)."""

@@ -48,6 +48,7 @@ from ztunnel_py.config import from_env
 from ztunnel_py.data_plane import DataPlane
 from ztunnel_py.listening import KEPT_ALIVE, data_addresses
 from ztunnel_py.name_lookup import NameLookup
+from ztunnel_py.revocation import RevocationGuard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
@@ -323,7 +324,8 @@ class Pods:
         revoked = None if settings.crl_path is None else RevocationFile(settings.crl_path)
         if revoked is not None:
             revoked.load()
-        plane = DataPlane.start(settings, sockets, state, store, logs, metrics, may_grow=may_grow, revoked=revoked)
+        guard = None if revoked is None else RevocationGuard(revoked, metrics)
+        plane = DataPlane.start(settings, sockets, state, store, logs, metrics, may_grow=may_grow, revocation=guard)
         plane.outbound.names = NameLookup(self._reactor, self._ask)
         self._tasks.append(self._background.create_task(plane.background()))
         return Proxy(plane, state, metrics, store, lines)

@@ -79,7 +79,7 @@ def test_help_does_not_wait_for_what_only_a_proxy_needs() -> None:
         pytest.param(["--node", "a", "demo"], "demo takes no settings of a proxy", id="settings for the demo"),
         pytest.param(["--keepalive-time", "5x", "--fake-ca"], "--keepalive-time: '5x' is not a duration", id="value"),
         pytest.param(["--node", "a", "--fake-ca"], "no mesh: set LOCAL_XDS_PATH", id="no mesh"),
-        pytest.param(["--mode", "shared"], "--mode: 'shared' is not built yet", id="shared mode"),
+        pytest.param(["--mode", "pods"], "--mode: 'pods' is none of node, dedicated, shared", id="no mode"),
         pytest.param(["--config", "s.yaml"], "s.yaml: no such file or directory: check the path", id="no such file"),
         pytest.param(["config", "check", "m.yaml"], "m.yaml: no such file or directory", id="no such mesh"),
         pytest.param(["config", "check"], "Missing argument 'FILE'", id="no mesh named"),

@@ -128,19 +128,24 @@ def test_the_fake_ca_has_its_folder(environ: dict[str, str], folder: Path) -> No
     ("environ", "message"),
     [
         pytest.param(
-            {"PROXY_MODE": "shared"},
-            "PROXY_MODE: 'shared' is not built yet (pods announced over a socket): use node or dedicated",
-            id="shared mode",
-        ),
-        pytest.param(
             {"PROXY_MODE": "sidecar"},
-            "PROXY_MODE: 'sidecar' is none of node, dedicated (shared is not built yet)",
+            "PROXY_MODE: 'sidecar' is none of node, dedicated, shared",
             id="unknown mode",
         ),
         pytest.param(
-            {"INPOD_UDS": "/run/z.sock"},
-            "INPOD_UDS: shared mode is not built yet: set PROXY_MODE=node or PROXY_MODE=dedicated",
-            id="shared mode by its socket",
+            {"INPOD_UDS": "/run/z.sock", "ZTUNNEL_WORKER_THREADS": "2"},
+            "ZTUNNEL_WORKER_THREADS: shared mode is one process, which the node's agent speaks to: leave it at 1",
+            id="workers in shared mode",
+        ),
+        pytest.param(
+            {"PROXY_MODE": "shared", "PROXY_PROTOCOL_CAPTURE": "true"},
+            "PROXY_PROTOCOL_CAPTURE: stands in for redirection, which pods of shared mode have: leave it out",
+            id="PROXY protocol in shared mode",
+        ),
+        pytest.param(
+            {"PROXY_MODE": "shared", "PROXY_WORKLOAD_INFO": "a/b/c"},
+            "PROXY_WORKLOAD_INFO: only a dedicated proxy serves one workload: set PROXY_MODE=dedicated with it",
+            id="one workload in shared mode",
         ),
         pytest.param(
             {"PROXY_MODE": "dedicated"},

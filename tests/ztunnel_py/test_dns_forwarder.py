@@ -10,6 +10,7 @@ import dns.message
 import dns.rcode
 import pytest
 
+from hbone_py.aio.tcp import SocketOptions
 from tests.support.name_server import NameServer, addresses, code, only_over_tcp, silence
 from tests.support.require import require_root
 from ztunnel_py.dns_forwarder import Forwarder, ResolvConf, ResolvConfFile, UpstreamError, read_resolv_conf
@@ -148,7 +149,7 @@ async def test_questions_carry_the_mark() -> None:
     """Else redirection would bring them back to us. The kernel lets only CAP_NET_ADMIN set one."""
     require_root()
     async with NameServer(addresses("10.9.0.1")) as server:
-        assert told(await Forwarder(lambda: [server.address], mark=1337).ask(query())) == ["10.9.0.1"]
+        assert told(await Forwarder(lambda: [server.address], SocketOptions(mark=1337)).ask(query())) == ["10.9.0.1"]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ def test_a_mode_is_read_as_it_is_written(mode: Mode) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        pytest.param("shared", "is not built yet", id="shared"),
-        pytest.param("sidecar", "is none of node, dedicated", id="no mode"),
+        pytest.param("sidecar", "is none of node, dedicated, shared", id="no mode"),
+        pytest.param("", "is none of node, dedicated, shared", id="nothing"),
     ],
 )
 def test_a_wrong_mode_is_told(text: str, problem: str) -> None:

@@ -146,7 +146,7 @@ NO_CA = "CA_ADDRESS: would send the token in the clear: http:// is for loopback 
         ),
         pytest.param({}, {"FAKE_CA": ""}, "no certificates: set CA_ADDRESS, or WORKLOAD_", id="no certificates named"),
         pytest.param({}, {"CA_ADDRESS": "http://ca:15010"}, NO_CA, id="CA in the clear"),
-        pytest.param({}, {"PROXY_MODE": "shared"}, "PROXY_MODE: 'shared' is not built yet", id="shared mode"),
+        pytest.param({}, {"PROXY_MODE": "pods"}, "PROXY_MODE: 'pods' is none of node", id="no mode"),
         pytest.param(
             {}, {"LOCAL_XDS_PATH": "none.yaml"}, "none.yaml: no such file or directory: check the path", id="no file"
         ),
