@@ -74,13 +74,18 @@ class Exchange:
         connection.codec.send_interim(self._stream, response)
         connection.wire.touch()
 
-    def send_response(self, response: HttpResponse, *, ended: bool = False) -> None:
-        """The answer's head. Raises UnwritableMessage, and then another may be sent."""
+    def send_response(self, response: HttpResponse, *, ended: bool = False, follows: bool = False) -> None:
+        """The answer's head. Raises UnwritableMessage, and then another may be sent.
+
+        Args:
+            follows: the caller sends a piece of the body before it waits for anything: both go out together.
+        """
         connection = self._connection
         connection.codec.send_response(self._stream, response, ended=ended)
         self.is_answered, self.status, self.is_over = True, response.status, ended
-        connection.wire.touch()
-        connection.look()
+        if not follows:
+            connection.wire.touch()
+            connection.look()
 
     async def send(self, data: bytes) -> None:
         """A piece of the answer's body; returns when there is room for more."""

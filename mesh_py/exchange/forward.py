@@ -64,7 +64,7 @@ async def _answer(exchange: Exchange, call: Call, response: HttpResponse) -> Non
     if not call.has_answer_body:
         exchange.send_response(response, ended=True)
         return
-    exchange.send_response(response)
+    exchange.send_response(response, follows=call.body.held > 0)
     while data := await call.body.read():
         await exchange.send(data)
     exchange.end(call.body.trailers)

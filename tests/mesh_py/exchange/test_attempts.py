@@ -179,7 +179,7 @@ async def test_another_server_is_tried(
         pytest.param(GET, Limits(DEFAULT_POLICY), None, 10, 503, ["UF", "URX"], id="nobody anywhere"),
         pytest.param(GET, Limits(DEFAULT_POLICY), None, 0, 503, ["UF"], id="no budget"),
         pytest.param(GET, Limits(DEFAULT_POLICY), leaves, 10, 503, ["UC"], id="what it has done is not known"),
-        pytest.param(GET, Limits(ON_503), busy, 10, 503, [], id="the last answer is the client's"),
+        pytest.param(GET, Limits(ON_503), busy, 10, 503, ["URX"], id="the last answer is the client's"),
         pytest.param(GET, Limits(NO_RETRIES, attempt=0.05), silent, 10, 504, ["UT"], id="an attempt's time"),
         pytest.param(GET, Limits(DEFAULT_POLICY, whole=0.05), silent, 10, 504, ["UT"], id="the whole time"),
         pytest.param(post(KEPT * 3), Limits(ON_503), busy, 10, 503, [], id="too long to be sent again"),
