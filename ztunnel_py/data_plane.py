@@ -228,10 +228,14 @@ def illegal_ports(settings: Settings, sockets: Mapping[str, socket.socket]) -> f
 
 
 def _try_transparent(settings: Settings, sockets: Mapping[str, socket.socket]) -> bool:
-    """ENABLE_ORIG_SRC: unset tries, true insists, false does not (3.6)."""
+    """ENABLE_ORIG_SRC: unset tries, true insists, false does not (3.6).
+
+    Only a transparent listener is given what TPROXY brings (redirection d.5), whosever addresses we borrow.
+    """
+    tried = [transparent(sockets[name]) for name in ("outbound", "inbound", "plaintext") if name in sockets]
     if settings.preserve_source is False:
         return False
-    works = all(transparent(sockets[name]) for name in ("inbound", "plaintext") if name in sockets)
+    works = all(tried)
     if settings.preserve_source and not works:
         raise StartError("ENABLE_ORIG_SRC=true needs the right CAP_NET_ADMIN to borrow source addresses")
     return works

@@ -80,7 +80,7 @@ def _policy_rules() -> list[Step]:
 
 def _hooks() -> list[Rule]:
     hooked = [("mangle", chain) for chain in _MANGLE_HOOKS] + [("nat", chain) for chain in _NAT_HOOKS]
-    return [Rule(f"hook-{chain}", table, chain, "", f"ztunnel-{chain}", at_head=True) for table, chain in hooked]
+    return [Rule(f"{table}-{chain}", table, chain, "", f"ztunnel-{chain}", at_head=True) for table, chain in hooked]
 
 
 def _remembering() -> list[Rule]:

@@ -1,0 +1,45 @@
+"""`doctor`: facts of the machine, as a list to read or as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from lab_py import state
+from lab_py.doctor import NEEDED, examine
+from lab_py.errors import Missing
+from mesh_py.process.console import Console
+
+if TYPE_CHECKING:
+    from lab_py.doctor import Fact
+
+
+def show(output: str, *, rootless: bool) -> int:
+    """Tell what was found; the status of `Missing` if something needed is not there. Raises LabError."""
+    folder = state.claim(f"doctor-{os.getpid()}")
+    try:
+        facts = examine(rootless=rootless, folder=folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if output == "json":
+        click.echo(json.dumps([asdict(fact) for fact in facts], indent=2))
+    else:
+        _tell(facts)
+    is_missing = any(fact.weight == NEEDED and not fact.is_so for fact in facts)
+    return Missing.status if is_missing else 0
+
+
+def _tell(facts: list[Fact]) -> None:
+    console = Console()
+    for fact in facts:
+        if fact.is_so:
+            mark = console.styled("ok", "green")
+        else:
+            mark = console.styled("NO", "red", "bold") if fact.weight == NEEDED else console.styled("--", "yellow")
+        advice = "" if fact.is_so else f"; {fact.advice}"
+        console.say(f"{mark} {fact.what:<24} {fact.detail}{advice}")

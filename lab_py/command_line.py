@@ -1,0 +1,243 @@
+"""The command line of the lab. What builds anything runs a second time inside namespaces of our own (`enter`)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from lab_py.builtin import SCENARIOS, load
+from lab_py.errors import LabError, Unusable
+from mesh_py.discovery.problems import ConfigError, suggest
+from mesh_py.process.complaints import complain
+from mesh_py.settings.command import run_command
+from mesh_py.settings.options import HELP_STYLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lab_py.lab import Wishes
+    from lab_py.machine import Tunnel
+    from lab_py.topology import Topology
+
+COMMAND = "lab-py"
+DEFAULT_NAME = "lab"
+HELP = """\
+A mesh on one machine: nodes and pods as network namespaces, Istio 1.18's redirection, real proxies.
+
+Everything is in namespaces of its own; nothing of the machine's network is touched, and nothing is left behind.
+As root it is the faithful form (sidecars run as uid 1337); otherwise, or with --rootless, user namespaces do.
+
+\b
+Examples:
+  python -m lab_py run ambient-to-sidecar            one request, every hop with what was observed of it
+  python -m lab_py run sidecar-to-ambient -o json
+  python -m lab_py up                                a lab that stays
+  python -m lab_py exec sleep -- curl -s http://httpbin:8000/ip
+  python -m lab_py logs; python -m lab_py status; python -m lab_py down
+  python -m lab_py doctor                            what this machine can do, what to install
+
+\b
+Exit status: 0 ok; 1 a hop was not observed, or the lab does not come up; 2 usage or configuration; 8 a missing tool,
+right or kernel feature; 130 Ctrl-C.
+"""
+
+
+@click.group(help=HELP, context_settings=HELP_STYLE)
+def group() -> None:
+    """The lab."""
+
+
+def _scenario(command: Callable[..., Any]) -> Callable[..., Any]:
+    argument = click.argument("scenario", default=SCENARIOS[0], metavar=f"[{'|'.join(SCENARIOS)}|FILE]")
+    return argument(command)
+
+
+def _wishes(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command say how a lab is built."""
+    click.option("--rootless", is_flag=True, help="In a user namespace, even as root.")(command)
+    click.option(
+        "--tunnel", type=click.Choice(["kernel", "tap", "packet"]), help="Who serves Geneve. (default: what works)"
+    )(command)
+    return click.option(
+        "--without", multiple=True, metavar="NAME", help="Leave out a rule or route, such as N1 or node-a/P10."
+    )(command)
+
+
+_name = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Which lab, where there are several.")
+_output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="For whom.")
+
+
+@group.command()
+@_scenario
+@_wishes
+@_output
+@click.option("--folder", hidden=True)
+def run(scenario: str, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str, folder: str) -> int:
+    """Send one real request, and show what was observed of every hop."""
+    from lab_py import command_run
+    from lab_py.enter import is_inside, is_rootless
+    from lab_py.lab import Wishes
+
+    topology = _load(scenario)
+    wishes = Wishes(cast("Tunnel | None", tunnel), without)
+    if folder and is_inside():
+        return command_run.inside(topology, Path(folder), wishes, output)
+    _check_names(topology, without)
+    again = ["run", scenario, *_again(wishes), "--output", output]
+    return command_run.outside(topology, again, rootless=rootless or is_rootless())
+
+
+@group.command()
+@click.argument("scenario", metavar="SCENARIO")
+@click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME|tunnel]...")
+@_wishes
+@_output
+@click.option("--folder", hidden=True)
+def faults(
+    scenario: str, names: tuple[str, ...], rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str,
+    folder: str,
+) -> int:  # fmt: skip
+    """Take rules and routes away, one at a time, and show which hops notice. Without names: list what can be."""
+    from lab_py import command_faults, command_run
+    from lab_py.enter import is_inside, is_rootless
+    from lab_py.faults import faults_of
+    from lab_py.lab import Wishes
+
+    topology = _load(scenario)
+    wishes = Wishes(cast("Tunnel | None", tunnel), without)
+    if folder and is_inside():
+        return command_faults.inside(topology, Path(folder), wishes, names, output)
+    _check_names(topology, without)
+    known = faults_of(topology)
+    if not names:
+        click.echo("\n".join(known))
+    for name in names:
+        if name not in known:
+            raise Unusable(f"there is no {name!r}; {suggest(name, known)}")
+    again = ["faults", scenario, *names, *_again(wishes), "--output", output]
+    return command_run.outside(topology, again, rootless=rootless or is_rootless()) if names else 0
+
+
+@group.command()
+@_scenario
+@_wishes
+@_name
+@click.option("--folder", hidden=True)
+def up(scenario: str, rootless: bool, tunnel: str | None, without: tuple[str, ...], name: str, folder: str) -> int:
+    """Bring up a lab that stays."""
+    from lab_py import command_up
+    from lab_py.enter import is_inside, is_rootless
+    from lab_py.lab import Wishes
+
+    topology = _load(scenario)
+    wishes = Wishes(cast("Tunnel | None", tunnel), without)
+    if folder and is_inside():
+        return command_up.inside(topology, Path(folder), wishes)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name):
+        raise Unusable(f"--name: {name!r}: letters, digits and dashes")
+    _check_names(topology, without)
+    again = ["up", scenario, *_again(wishes)]
+    return command_up.outside(topology, name, again, rootless=rootless or is_rootless())
+
+
+@group.command()
+@_name
+def down(name: str) -> int:
+    """End a lab; nothing of it is left."""
+    from lab_py import state
+
+    state.end(*state.find(name))
+    click.echo(f"{name} is down")
+    return 0
+
+
+@group.command()
+@_name
+@_output
+def status(name: str, output: str) -> int:
+    """Tell what a lab is, and how its processes fare; 1 if one has ended."""
+    from lab_py import command_status
+
+    return command_status.show(name, output)
+
+
+@group.command("exec", context_settings={"ignore_unknown_options": True})
+@_name
+@click.argument("pod")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def execute(name: str, pod: str, command: tuple[str, ...]) -> int:
+    """Run a command in a pod, a node, or a ztunnel pod (zt-NODE); its exit status."""
+    from lab_py import command_exec
+
+    return command_exec.execute(name, pod, command)
+
+
+@group.command()
+@_name
+@click.argument("processes", nargs=-1)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
+def logs(name: str, processes: tuple[str, ...], follow: bool) -> int:
+    """Show what the processes have written; all of them, or some by name."""
+    from lab_py import command_logs
+
+    return command_logs.show(name, processes, follow=follow)
+
+
+@group.command()
+@click.option("--rootless", is_flag=True, help="In a user namespace, even as root.")
+@_output
+def doctor(rootless: bool, output: str) -> int:
+    """Tell what this machine can do, and what to install for the rest; 8 if something needed is missing."""
+    from lab_py import command_doctor
+    from lab_py.enter import is_rootless
+
+    return command_doctor.show(output, rootless=rootless or is_rootless())
+
+
+@group.command(hidden=True)
+def probe() -> int:
+    """What the doctor runs inside."""
+    from lab_py.doctor import probe as facts
+    from lab_py.enter import is_inside
+
+    if not is_inside():
+        raise Unusable("probe: for the doctor alone: `python -m lab_py doctor`")
+    click.echo(facts())
+    return 0
+
+
+def _again(wishes: Wishes) -> list[str]:
+    """The wishes as arguments of the command that runs inside."""
+    tunnel = [] if wishes.tunnel is None else ["--tunnel", wishes.tunnel]
+    return [*tunnel, *(word for name in wishes.without for word in ("--without", name))]
+
+
+def _load(scenario: str) -> Topology:
+    try:
+        return load(scenario)
+    except ConfigError as error:
+        raise Unusable(str(error)) from None
+
+
+def _check_names(topology: Topology, without: Sequence[str]) -> None:
+    """A rule that does not exist cannot be left out: whoever asks has mistyped."""
+    from lab_py.redirect.plan import redirections
+
+    everywhere = redirections(topology)
+    known = {name for one in everywhere for name in one.names}
+    known |= {f"{one.namespace}/{name}" for one in everywhere for name in one.names}
+    for name in without:
+        if name not in known:
+            raise Unusable(f"--without: there is no rule or route {name!r}; {suggest(name, sorted(known))}")
+
+
+def run_lab(arguments: Sequence[str]) -> int:
+    """Run the command line; the exit status."""
+    try:
+        return run_command(group, arguments, script=COMMAND, module="lab_py")
+    except LabError as error:
+        complain(str(error))
+        return error.status

@@ -1,0 +1,72 @@
+"""Captures: a packet socket on a device of a namespace, read once the request is over (redirection f)."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from lab_py.errors import LabError
+from lab_py.evidence.packets import read_packet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lab_py.evidence.packets import Packet
+    from lab_py.netns import Namespaces
+
+Place = tuple[str, str]
+"""A namespace and one of its devices."""
+_ETH_P_ALL = 3
+_MOST_FRAME = 65_536
+_BUFFER = 4 << 20
+"""Bytes the kernel may hold for one capture; what does not fit is lost, and `Capture.lost` says so."""
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6
+
+
+class Capture:
+    """All packets that cross one device from now on."""
+
+    def __init__(self, device: str) -> None:
+        """Raises OSError: no such device, or no right."""
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            self._socket.bind((device, _ETH_P_ALL))
+        except OSError:
+            self._socket.close()
+            raise
+        self._is_loopback = device == "lo"
+
+    def packets(self) -> list[Packet]:
+        """The TCP segments that have come since the last call."""
+        found: list[Packet] = []
+        while True:
+            try:
+                frame, (_, _, kind, *_) = self._socket.recvfrom(_MOST_FRAME)
+            except BlockingIOError:
+                return found
+            if self._is_loopback and kind == socket.PACKET_OUTGOING:
+                continue  # on lo every packet leaves and comes
+            packet = read_packet(frame)
+            if packet is not None:
+                found.append(packet)
+
+    def lost(self) -> int:
+        """Packets for which there was no room."""
+        raw = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+        return int.from_bytes(raw[4:8], "little")
+
+    def close(self) -> None:
+        """Stop."""
+        self._socket.close()
+
+
+def open_captures(namespaces: Namespaces, places: Iterable[Place]) -> dict[Place, Capture]:
+    """A capture at each place. Raises LabError."""
+    found: dict[Place, Capture] = {}
+    for namespace, device in dict.fromkeys(places):
+        try:
+            found[namespace, device] = namespaces.inside(namespace, lambda device=device: Capture(device))  # type: ignore[misc]
+        except OSError as error:
+            raise LabError(f"{namespace}: cannot capture at {device}: {error.strerror}") from None
+    return found

@@ -1,0 +1,78 @@
+"""Ethernet frames as a capture gives them, read as far as evidence needs: TCP over IPv4, also inside Geneve [pure]."""
+
+from __future__ import annotations
+
+from struct import Struct, unpack_from
+from typing import NamedTuple
+
+from lab_py.geneve import GeneveError, decode
+from lab_py.redirect.names import GENEVE_PORT
+
+_IPV4, _TCP, _UDP = 0x0800, 6, 17
+_ETHERNET_SIZE = 14
+_PORTS = Struct("!HH")
+_FLAGS = (("F", 0x01), ("S", 0x02), ("R", 0x04), ("P", 0x08), (".", 0x10))
+
+
+class Packet(NamedTuple):
+    """One TCP segment."""
+
+    source: tuple[str, int]
+    destination: tuple[str, int]
+    flags: str
+    """As tcpdump writes them: `S` for a SYN, `S.` for its answer."""
+    size: int
+    """Bytes of the IP packet."""
+    vni: int | None = None
+    """The tunnel it was seen in."""
+
+    @property
+    def is_syn(self) -> bool:
+        """Whether it opens a connection."""
+        return self.flags == "S"
+
+    def __str__(self) -> str:
+        (source, sport), (destination, dport) = self.source, self.destination
+        inside = "" if self.vni is None else f" in Geneve {self.vni}"
+        return f"{source}:{sport} > {destination}:{dport} [{self.flags}]{inside}"
+
+
+def read_packet(frame: bytes | memoryview) -> Packet | None:
+    """The TCP segment of a frame, on its own or inside Geneve; None for anything else."""
+    view = memoryview(frame)
+    ip = _ipv4(view)
+    if ip is None:
+        return None
+    payload = ip[(ip[0] & 0x0F) * 4 :]
+    if ip[9] == _TCP and len(payload) >= 20:
+        return _segment(ip, payload)
+    if ip[9] == _UDP and len(payload) >= 8 and _PORTS.unpack_from(payload)[1] == GENEVE_PORT:
+        return _inside(payload[8:])
+    return None
+
+
+def _ipv4(frame: memoryview) -> memoryview | None:
+    if len(frame) < _ETHERNET_SIZE + 20 or unpack_from("!H", frame, 12)[0] != _IPV4:
+        return None
+    ip = frame[_ETHERNET_SIZE:]
+    header = (ip[0] & 0x0F) * 4
+    return ip if ip[0] >> 4 == 4 and 20 <= header <= len(ip) else None
+
+
+def _segment(ip: memoryview, tcp: memoryview) -> Packet:
+    source, destination = _PORTS.unpack_from(tcp)
+    flags = "".join(letter for letter, bit in _FLAGS if tcp[13] & bit)
+    return Packet((_text(ip[12:16]), source), (_text(ip[16:20]), destination), flags, unpack_from("!H", ip, 2)[0])
+
+
+def _inside(payload: memoryview) -> Packet | None:
+    try:
+        tunnelled = decode(payload)
+    except GeneveError:
+        return None
+    found = read_packet(tunnelled.frame)
+    return None if found is None else found._replace(vni=tunnelled.vni)
+
+
+def _text(address: memoryview) -> str:
+    return ".".join(map(str, address))

@@ -1,0 +1,1 @@
+"""The processes of a lab: proxies and applications, each in a namespace."""

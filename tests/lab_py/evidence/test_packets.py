@@ -1,0 +1,63 @@
+"""Frames as a capture gives them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab_py.evidence.packets import Packet, read_packet
+from lab_py.geneve import header
+
+ETHERNET = bytes.fromhex("0a0000000002 0a0000000001 0800")
+
+
+def ip(protocol: int, payload: bytes, source: str = "0af4010a", destination: str = "0a60000a") -> bytes:
+    """An IPv4 packet from 10.244.1.10 to 10.96.0.10."""
+    size = (20 + len(payload)).to_bytes(2, "big")
+    head = b"\x45\x00" + size + bytes(4) + bytes((64, protocol)) + bytes(2)
+    return head + bytes.fromhex(source) + bytes.fromhex(destination) + payload
+
+
+def tcp(flags: int, sport: int = 40000, dport: int = 8000) -> bytes:
+    return sport.to_bytes(2, "big") + dport.to_bytes(2, "big") + bytes(8) + bytes((0x50, flags)) + bytes(6)
+
+
+SYN = ETHERNET + ip(6, tcp(0x02))
+
+
+@pytest.mark.parametrize(
+    ("flags", "shown"), [(0x02, "S"), (0x12, "S."), (0x10, "."), (0x18, "P."), (0x11, "F."), (0x04, "R")]
+)
+def test_flags_are_tcpdumps(flags: int, shown: str) -> None:
+    packet = read_packet(ETHERNET + ip(6, tcp(flags)))
+    assert packet == Packet(("10.244.1.10", 40000), ("10.96.0.10", 8000), shown, 40)
+    assert packet.is_syn is (shown == "S")
+
+
+def test_a_segment_inside_geneve_tells_its_tunnel() -> None:
+    payload = header(1001) + SYN
+    udp = (51000).to_bytes(2, "big") + (6081).to_bytes(2, "big") + (8 + len(payload)).to_bytes(2, "big") + bytes(2)
+    packet = read_packet(ETHERNET + ip(17, udp + payload, "0af40101", "0af40102"))
+    assert packet is not None
+    assert str(packet) == "10.244.1.10:40000 > 10.96.0.10:8000 [S] in Geneve 1001"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(ETHERNET[:12] + b"\x08\x06" + bytes(28), id="ARP"),
+        pytest.param(ETHERNET[:12] + b"\x86\xdd" + bytes(60), id="IPv6"),
+        pytest.param(ETHERNET + ip(17, bytes(8)), id="UDP of others"),
+        pytest.param(ETHERNET + ip(6, bytes(10)), id="TCP cut short"),
+        pytest.param(SYN[:20], id="IP cut short"),
+        pytest.param(b"", id="nothing"),
+    ],
+)
+def test_anything_else_is_no_evidence(frame: bytes) -> None:
+    assert read_packet(frame) is None
+
+
+@given(st.binary(max_size=120))
+def test_any_bytes_can_be_looked_at(data: bytes) -> None:
+    read_packet(ETHERNET + data)

@@ -1,0 +1,42 @@
+"""Our processes in the lab: where, as whom, and with what they are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab_py.builtin import load
+from lab_py.peers.python import peers
+from lab_py.world import WorldFiles
+
+if TYPE_CHECKING:
+    from lab_py.peers.base import Peer
+
+FILES = WorldFiles(Path("/state"))
+
+
+def started(scenario: str, *, by_uid: bool = True) -> dict[str, Peer]:
+    return {peer.name: peer for peer in peers(load(scenario), FILES, by_uid=by_uid)}
+
+
+def test_a_ztunnel_runs_where_it_has_pods_to_serve() -> None:
+    found = started("sidecar-to-waypoint")
+    assert list(found) == ["app-helloworld", "zt-node-d", "sidecar-sleep", "waypoint-waypoint"]
+    ztunnel = found["zt-node-d"]
+    assert ztunnel.namespace == "zt-node-d"
+    assert ztunnel.environment["NODE_NAME"] == "node-d"
+    assert ztunnel.environment["LOCAL_XDS_PATH"] == "/state/mesh.yaml"
+
+
+def test_a_sidecar_is_known_by_its_uid_or_by_its_mark() -> None:
+    by_uid = started("ambient-to-sidecar")["sidecar-httpbin"]
+    by_mark = started("ambient-to-sidecar", by_uid=False)["sidecar-httpbin"]
+    assert (by_uid.uid, by_uid.environment.get("PACKET_MARK")) == (1337, None)
+    assert (by_mark.uid, by_mark.environment.get("PACKET_MARK")) == (None, "1337")
+    assert by_uid.namespace == by_mark.namespace == "httpbin"
+
+
+def test_an_application_listens_on_all_addresses_of_its_pod() -> None:
+    application = started("ambient-to-sidecar")["app-httpbin"]
+    assert list(application.command[-6:]) == ["--host", "0.0.0.0", "--port", "8000", "--name", "httpbin"]
+    assert application.ready == (8000, "/healthz")

@@ -1,0 +1,31 @@
+"""What is mistyped is told in one line, before anything is built."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab_py.command_line import run_lab
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["run", "ambient-to-sidcar"], "did you mean 'ambient-to-sidecar'?"),
+        (["run", "--without", "node-a/P99"], "there is no rule or route 'node-a/P99'"),
+        (["up", "--name", "../x"], "--name: '../x': letters, digits and dashes"),
+        (["faults", "ambient-to-sidecar", "node-a/P99"], "there is no 'node-a/P99'"),
+        (["probe"], "for the doctor alone"),
+        (["status", "--name", "none-of-that-name"], "no lab called 'none-of-that-name' is up"),
+        (["fly"], "No such command 'fly'"),
+    ],
+)
+def test_a_mistake_is_told(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_lab(arguments) == 2
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
+def test_what_can_be_taken_away_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_lab(["faults", "sidecar-to-ambient"]) == 0
+    assert "node-b/P8\n" in capsys.readouterr().out

@@ -1,0 +1,59 @@
+"""The scenarios for real: one request each, every hop proved by what was seen of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab_py.labs import lab, require_lab
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.lab, pytest.mark.privileged]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hops", "machine"),
+    [
+        pytest.param(
+            ["sidecar-to-ambient", "--rootless", "--tunnel", "packet"], 9, "packet, sidecars known by mark 1337"
+        ),
+        pytest.param(["sidecar-to-waypoint"], 10, "sidecars known by uid 1337"),
+    ],
+    ids=["sidecar to ambient, rootless", "sidecar to waypoint"],
+)
+def test_every_hop_is_observed(tmp_path: Path, arguments: list[str], hops: int, machine: str) -> None:
+    require_lab()
+    done = lab(tmp_path, "run", *arguments, "-o", "json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert [hop["hop"] for hop in found["hops"]] == [str(number) for number in range(1, hops + 1)]
+    assert found["ok"]
+    assert machine in found["machine"]
+    assert list((tmp_path / "hbone-lab-0").iterdir()) == []
+
+
+def test_what_is_left_out_is_missed(tmp_path: Path) -> None:
+    require_lab()
+    done = lab(tmp_path, "run", "ambient-to-sidecar", "--without", "httpbin/B-IN-REDIRECT")
+    assert done.returncode == 1
+    assert "NO (7)" in done.stdout
+    assert "counter httpbin B-IN-REDIRECT: no such rule" in done.stdout
+    assert "peer=10.244.1.10:" in done.stdout, "the application sees who called, for no sidecar is in between"
+
+
+def test_a_topology_of_ones_own(tmp_path: Path) -> None:
+    """HBONE is not what a plain pod speaks: no hops are described, and nothing is built."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "nodes: [one, two]\n"
+        "pods:\n- {name: a, node: one, kind: plain}\n- {name: b, node: two, kind: plain, port: 80}\n"
+        "services:\n- {name: web, port: 80, pods: [b]}\n"
+        "request: {from: a, to: web}\n"
+    )
+    done = lab(tmp_path, "run", str(file))
+    assert done.returncode == 2
+    assert "no hops are described for plain a to plain b" in done.stderr

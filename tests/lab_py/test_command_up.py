@@ -1,0 +1,89 @@
+"""A lab that stays, beside the machine's own network: commands in it, a second one, and nothing left in the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from subprocess import PIPE, STDOUT
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab_py import state
+from tests.lab_py.labs import children_of, command, environment, lab, machine_network, poll, require_lab
+from tests.support.processes import PeerProcess
+from tests.support.source_tree import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.lab, pytest.mark.privileged]
+
+
+def said(folder: Path, *arguments: str, status: int = 0) -> str:
+    """What a command that should end so says."""
+    done = lab(folder, *arguments)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_lab_from_up_to_down(tmp_path: Path) -> None:
+    require_lab()
+    before = machine_network()
+    try:
+        assert "try:  python -m lab_py exec sleep -- curl -s http://httpbin:8000/ip" in said(tmp_path, "up")
+        during = machine_network()
+        ask = "import urllib.request as u; print(u.urlopen('http://httpbin:8000/ip').read().decode())"
+        assert '"127.0.0.6"' in said(tmp_path, "exec", "sleep", "--", sys.executable, "-c", ask)
+        assert "fwmark 0x100/0x100 lookup 101" in said(tmp_path, "exec", "node-a", "ip", "rule")
+        assert "it has fabric, node-a" in said(tmp_path, "exec", "slep", "ip", "rule", status=2)
+        assert "connection complete" in said(tmp_path, "logs", "zt-node-a")
+        fares = json.loads(said(tmp_path, "status", "-o", "json"))
+        assert [one["ended"] for one in fares["processes"]] == [None] * 3
+        assert "a lab called 'lab' is up" in said(tmp_path, "up", status=2)
+        first = fares["first"]
+    finally:
+        down = lab(tmp_path, "down")
+    assert down.returncode == 0
+    assert during == before
+    assert machine_network() == before
+    assert state.started_at(first) is None
+    assert list((tmp_path / "hbone-lab-0").iterdir()) == []
+    assert "no lab called 'lab' is up" in said(tmp_path, "status", status=2)
+
+
+def test_a_lab_ends_with_who_is_killed_while_it_builds(tmp_path: Path) -> None:
+    """SIGKILL leaves no time to clear up: the kernel does, and the leash takes the folder away."""
+    require_lab()
+    folder = tmp_path / "hbone-lab-0"
+    peer = PeerProcess(command("run"), tmp_path / "log", environment(tmp_path) | {"PYTHONPATH": str(ROOT)})
+    peer.wait_until(lambda: any(folder.glob("run-*/logs/*.log")), "building")
+    inside = children_of(peer.pid)
+    assert inside
+    peer.kill()
+    poll(lambda: not any(folder.iterdir()) and all(state.started_at(one) is None for one in inside), "gone")
+
+
+def test_ctrl_c_ends_it(tmp_path: Path) -> None:
+    require_lab()
+    folder = tmp_path / "hbone-lab-0"
+    process = subprocess.Popen(
+        command("run"),
+        cwd=ROOT,
+        env=environment(tmp_path),
+        stdout=PIPE,
+        stderr=STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    poll(lambda: any(folder.glob("run-*/logs/*.log")), "building")
+    inside = children_of(process.pid)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group
+    text, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in text
+    assert list(folder.iterdir()) == []
+    assert all(state.started_at(one) is None for one in inside)
