@@ -93,7 +93,10 @@ class Agent:
 
     async def add(self, pod: AnnouncedPod) -> str:
         """Announce a pod to the newest proxy; what is wrong, or nothing. Raises AgentError if nobody is there."""
+        before = self.pods.get(pod.uid)
         self.pods[pod.uid] = pod
+        if before is not None and before.namespace not in (None, pod.namespace):
+            before.namespace.close()
         if not self.connections:
             raise AgentError("there is no proxy")
         return await self.connections[-1].announce(pod)

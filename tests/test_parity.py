@@ -47,7 +47,6 @@ IDS = re.findall(
 )
 
 SUBJECTS = (
-    "shared mode",
     "the lab",
     "the control plane",
     "revocation lists",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -14,13 +16,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import hbone_py
+from hbone_py import Credentials, SpiffeId
 from hbone_py.aio.namespace import NetworkNamespace
 from lab_py.agent import Agent, AnnouncedPod
 from mesh_py.settings.kinds import WorkloadInfo
 from mesh_py.zds.messages import SnapshotSent
+from tests.interop.callers import read_to_end
 from tests.support.pod_networks import MARK, PodNetwork, two_pods
 from tests.support.processes import PeerProcess, eventually, loopback_address
-from tests.support.require import require_tool
+from tests.support.require import require_root, require_tool
 from tests.support.ztunnel import Pod, lay_out_certificates, mesh_yaml
 from tests.ztunnel_py.worlds import CLEAN, COMMAND, START_SECONDS, ProxyProcess
 
@@ -274,3 +279,69 @@ async def test_an_agent_that_makes_no_sense_ends_the_process(node: SharedNode) -
         )
         assert await asyncio.to_thread(node.proxy.end) == 1
     node.start()
+
+
+# What the proxy is itself ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alone(tmp_path: Path, mesh_root: TestRoot) -> Iterator[tuple[str, ProxyProcess]]:
+    """A proxy that knows which workload it is itself, and where; there is no agent."""
+    require_root()
+    address = loopback_address()
+    (tmp_path / "mesh.yaml").write_text(mesh_yaml([Pod("z", "z", address, "here")]))
+    accounts = {"z": mesh_root.issue("shared-z", "default/z")}
+    environment = CLEAN | {
+        "PROXY_MODE": "shared",
+        "INPOD_UDS": str(tmp_path / "none.sock"),
+        "PROXY_BIND_ADDRESS": address,
+        "POD_NAME": "z",
+        "POD_NAMESPACE": "default",
+        "SERVICE_ACCOUNT": "z",
+        "NODE_NAME": "here",
+        "LOCAL_XDS_PATH": str(tmp_path / "mesh.yaml"),
+        "XDS_ADDRESS": "",
+        "WORKLOAD_CERT_DIR": str(lay_out_certificates(tmp_path / "certs", accounts)),
+    }
+    proxy = ProxyProcess(COMMAND, tmp_path / "z.log", environment)
+    try:
+        proxy.wait_until(lambda: 'component="readiness"' in proxy.output, "listening", START_SECONDS)
+        yield address, proxy
+    finally:
+        proxy.stop()
+
+
+async def test_its_metrics_are_reached_by_hbone_to_itself(alone: tuple[str, ProxyProcess], mesh_root: TestRoot) -> None:
+    address, proxy = alone
+    files = mesh_root.issue("prometheus", "monitoring/prometheus")
+    mine = Credentials.from_files(files.chain, files.key, files.roots)
+    itself = SpiffeId.parse("spiffe://cluster.local/ns/default/sa/z")
+    stream = await hbone_py.connect(address, authority=f"{address}:15020", credentials=mine, expect=[itself])
+    await stream.send(b"GET /metrics HTTP/1.0\r\n\r\n")
+    assert b"workload_manager_active_proxy_count 0" in (await read_to_end(stream)).data
+    await stream.aclose()
+    await eventually(lambda: 'dst.workload="z"' in proxy.output, "logged")
+    assert 'src.identity="spiffe://cluster.local/ns/monitoring/sa/prometheus"' in proxy.output
+
+
+def test_what_it_may_not_do_is_told_at_the_start(tmp_path: Path) -> None:
+    require_root()
+    environment = (
+        os.environ
+        | CLEAN
+        | {
+            "INPOD_UDS": str(tmp_path / "z.sock"),
+            "LOCAL_XDS": "{}",
+            "XDS_ADDRESS": "",
+            "FAKE_CA": "true",
+            "FAKE_CA_DIR": str(tmp_path / "ca"),
+            "PROXY_BIND_ADDRESS": loopback_address(),
+        }
+    )
+    command = [require_tool("setpriv"), "--bounding-set=-sys_admin", *COMMAND]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: shared mode enters pods' networks and marks its sockets there: Operation not permitted: it needs "
+        "CAP_SYS_ADMIN and CAP_NET_ADMIN: run it as root, or set PROXY_MODE=node\n"
+    )
