@@ -37,7 +37,7 @@ class ByteProxy:
         self._judge(caller, target)
         meant = self._routed(target)
         endpoint = forwarding.clusters.pick(context.workload, meant, context.now()).endpoint
-        upstream = await connect(context, endpoint.way, FOR_TCP)
+        upstream = await connect(context, endpoint.way, FOR_TCP, caller.traceparent)
         return ByteConnection(forwarding, tunnel, caller, target, endpoint, upstream)
 
     def _judge(self, caller: Caller, target: Target) -> None:

@@ -10,6 +10,7 @@ from mesh_py.http.errors import AccessDenied
 from mesh_py.http.filters.base import FilterChain
 from mesh_py.http.filters.fault import AbortFault, DelayFault, FaultRules
 from mesh_py.http.filters.rate_limit import RateLimit, RateRules
+from mesh_py.manifests.gateway import Gateway
 from waypoint_py.policies import Gate, Gates, gateway_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from waypoint_py.user_filters import UserFilters
 
 log = logging.getLogger("policy")
+
+TELL_IDENTITY = "ambient.istio.io/xfcc-include-client-identity"
 
 
 class Chains:
@@ -38,6 +41,20 @@ class Chains:
     def problems(self) -> list[str]:
         """What the policies in use ask that cannot be judged as written."""
         return list(dict.fromkeys(problem for gate, _ in self._by_name.values() for problem in gate.problems))
+
+    @property
+    def tells_identity(self) -> bool:
+        """Whether applications are told who calls: the Gateway's annotation says so (hbone-controlplane 9.6)."""
+        context = self._context
+        own, further = context.workload, context.directory.further
+        name = gateway_of(context.settings.gateway, own, further)
+        gateway = further.manifests.find(Gateway, own.namespace, name)
+        return gateway is not None and gateway.metadata.annotations.get(TELL_IDENTITY) == "true"
+
+    def has_rules_for_requests(self, target: Target) -> bool:
+        """Whether somebody has asked of a destination what only requests can be asked."""
+        gate = self.gate(target)
+        return bool(gate.requests.policies or gate.tokens.issuers)
 
     def of(self, target: Target) -> FilterChain:
         """Every filter that a request to a destination passes. Raises AccessDenied while nothing is known yet."""

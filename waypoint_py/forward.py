@@ -131,7 +131,8 @@ class Forwarding:
         by = cluster.traffic.hash_by
         client = journal.client[0]
         wish = Wish(None if by is None else hash_key(request, by, client), wanted)
-        backend = ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster))
+        trace = request.headers.get("traceparent") or ""
+        backend = ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster), trace=trace)
         await forward(exchange, request, backend, limits_of(decision), context.dice.random, answered, journal.outcome)
 
     async def _to_pod(self, exchange: Exchange, journal: Journal, target: Target, seen: Seen) -> None:
@@ -139,13 +140,15 @@ class Forwarding:
         pod = target.pod or target.meant
         pick = self.clusters.pick(context.workload, pod, context.now())
         journal.record.cluster = "encap"
-        backend = OneEndpoint(context, pick, http2=exchange.request.version == "HTTP/2")
+        request = exchange.request
+        trace = request.headers.get("traceparent") or ""
+        backend = OneEndpoint(context, pick, http2=request.version == "HTTP/2", trace=trace)
 
         def answered(response: HttpResponse, _: Pick) -> None:
             seen(response)
 
         limits = Limits(DEFAULT_POLICY)
-        await forward(exchange, exchange.request, backend, limits, context.dice.random, answered, journal.outcome)
+        await forward(exchange, request, backend, limits, context.dice.random, answered, journal.outcome)
 
 
 def speaks_http2(request: HttpRequest, cluster: Cluster) -> bool:

@@ -11,7 +11,8 @@ from hbone_py.errors import HboneError
 from mesh_py.http.authorizer import Allowed, refusal
 from mesh_py.http.errors import AuthorizerDenied, HttpError
 from mesh_py.http.filters.base import Ask, Delay, Respond, StreamInfo
-from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_request, mark_response
+from mesh_py.http.forwarding import ClientCert, ClientCertRule, forward_client_cert, mark_request, mark_response
+from mesh_py.http.grpc_reply import grpc_reply, is_grpc
 from mesh_py.http.messages import HttpResponse
 from mesh_py.http.paths import normalize
 from mesh_py.http.router import Respond as RouteAnswer
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mesh_py.http.authorizer import Decision as AuthorizerDecision
     from mesh_py.http.authorizer import Provider
     from mesh_py.http.filters.base import FilterChain
+    from mesh_py.http.messages import HttpRequest
     from mesh_py.http.router import Forward
     from mesh_py.manifests.route_filters import ExternalAuth
     from waypoint_py.attached import Target
@@ -102,9 +104,8 @@ class _Passage:
         mark_request(request, "")
         if self._caller.traceparent and TRACEPARENT not in request.headers:
             request.headers.set(TRACEPARENT, self._caller.traceparent)
-        # Who calls is judged by the tunnel's proof; what a header says of it would be anybody's word.
-        forward_client_cert(request, ClientCertRule.SANITIZE, None)
         self._chain = forwarding.chains.of(self._target)
+        self._say_who_calls(request)
         if await self._filtered(self._chain):
             return
         decision = forwarding.route(request, self._target)
@@ -117,6 +118,15 @@ class _Passage:
         if decision is not None and decision.authorizer is not None and await self._route_asked(decision.authorizer):
             return
         await forwarding.send(self._exchange, self._journal, self._target, decision, self._seen)
+
+    def _say_who_calls(self, request: HttpRequest) -> None:
+        """Policies judge by the tunnel's proof; what a header says of it would be anybody's word (9.6)."""
+        if not self._forwarding.chains.tells_identity:
+            forward_client_cert(request, ClientCertRule.SANITIZE, None)
+            return
+        own = str(self._forwarding.context.workload.identity)
+        cert = ClientCert(self._caller.principal, own) if self._caller.identity is not None else None
+        forward_client_cert(request, ClientCertRule.SANITIZE_SET, cert)
 
     async def _filtered(self, chain: FilterChain) -> bool:
         """Whether a filter has answered."""
@@ -187,12 +197,14 @@ class _Passage:
         if exchange.is_answered or exchange.is_over:
             exchange.fail(error)
             return
-        response = HttpResponse(error.answer)
+        is_call = is_grpc(exchange.request)
+        response = grpc_reply(error.answer, error.text) if is_call else HttpResponse(error.answer)
         try:
             self._finish(response)
         except HttpError as worse:  # a filter that breaks on the way back
             response = HttpResponse(worse.answer)
-        exchange.answer(response.status, error.text, response.headers)
+        self._journal.record.grpc_status = response.headers.get("grpc-status") or ""
+        exchange.answer(response.status, "" if is_call else error.text, response.headers)
 
     def _note(self) -> None:
         """What the filters have said goes into the log's line."""

@@ -1,8 +1,8 @@
 """15008: a tunnel is understood, then served as HTTP or as bytes.
 
 HTTP gets its 200 at once, and failures become answers. Bytes get theirs once the pod has been reached. Where a service
-does not say what it speaks, and no route or policy of layer 7 says that it is HTTP, the pod is reached first, and the
-client's first bytes tell.
+does not say what it speaks the client's first bytes tell: before them comes the 200 where routes or policies of layer 7
+expect requests, else the pod and then the 200 (decision 0018).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mesh_py.proxy.connections import Connections
     from mesh_py.proxy.tunnels import Incoming
     from waypoint_py.attached import Target
-    from waypoint_py.byte_proxy import ByteProxy
+    from waypoint_py.byte_proxy import ByteConnection, ByteProxy
     from waypoint_py.callers import Caller
     from waypoint_py.context import WaypointContext
     from waypoint_py.forward import Forwarding
@@ -47,27 +47,42 @@ class Terminate:
         target = find_target(context.state, context.workload, tunnel.request.authority)
         caller = caller_of(context, tunnel)
         spoken = target.meant.app_protocol
-        if spoken in _HTTP or (spoken not in _BYTES and self._is_http(target)):
+        if spoken in _HTTP:
             tunnel.accept()
             await self._serve_http(tunnel, caller, target, await self._detect(tunnel, spoken))
-            return
-        upstream = await self._bytes.open(tunnel, caller, target)
-        tunnel.accept()
-        if spoken not in _BYTES:
-            found = await detect_protocol(tunnel.stream, context.settings.patience.detection)
-            if found.protocol in (Protocol.HTTP1, Protocol.HTTP2):
-                await upstream.give_up()
-                await self._serve_http(tunnel, caller, target, found.protocol)
+        elif spoken in _BYTES:
+            connection = await self._bytes.open(tunnel, caller, target)
+            tunnel.accept()
+            await connection.carry()
+        elif self._is_about_requests(target):
+            tunnel.accept()
+            if not await self._served_as_http(tunnel, caller, target):
+                await (await self._bytes.open(tunnel, caller, target)).carry()
+        else:
+            connection = await self._bytes.open(tunnel, caller, target)
+            tunnel.accept()
+            if await self._served_as_http(tunnel, caller, target, connection):
                 return
-        await upstream.carry()
+            await connection.carry()
 
-    def _is_http(self, target: Target) -> bool:
-        """Whether somebody has said so by what they ask of it."""
-        record = target.meant.record
-        if record is None:
+    def _is_about_requests(self, target: Target) -> bool:
+        """Whether routes or policies say that it is HTTP, where the port does not."""
+        record, context = target.meant.record, self._context
+        if record is not None and context.directory.routes(context.workload, record, target.meant.port):
+            return True
+        return self._forwarding.chains.has_rules_for_requests(target)
+
+    async def _served_as_http(
+        self, tunnel: Incoming, caller: Caller, target: Target, instead: ByteConnection | None = None
+    ) -> bool:
+        """Whether the first bytes are HTTP's; then it is over. `instead` has been opened in case they are not."""
+        found = await detect_protocol(tunnel.stream, self._context.settings.patience.detection)
+        if found.protocol not in (Protocol.HTTP1, Protocol.HTTP2):
             return False
-        context = self._context
-        return bool(context.directory.routes(context.workload, record, target.meant.port))
+        if instead is not None:
+            await instead.give_up()
+        await self._serve_http(tunnel, caller, target, found.protocol)
+        return True
 
     async def _detect(self, tunnel: Incoming, spoken: AppProtocol) -> Protocol:
         """Which HTTP it is; who is silent is waited for as for the rest of a request."""

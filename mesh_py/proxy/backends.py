@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 class ServiceBackend:
     """The endpoints of a cluster, over the pool, for one request."""
 
-    def __init__(self, context: AnyContext, cluster: Cluster, wish: Wish, *, http2: bool) -> None:
-        self._context, self._cluster, self._wish, self._http2 = context, cluster, wish, http2
+    def __init__(self, context: AnyContext, cluster: Cluster, wish: Wish, *, http2: bool, trace: str = "") -> None:
+        """`trace`: the request's `traceparent`, which a tunnel that is opened for it tells."""
+        self._context, self._cluster, self._wish = context, cluster, wish
+        self._http2, self._trace = http2, trace
 
     def choose(self, tried: frozenset[Pick]) -> Pick:
         """See `Backend`."""
@@ -42,7 +44,8 @@ class ServiceBackend:
 
     async def lease(self, target: Pick) -> Upstream:
         """See `Backend`."""
-        return await lease(self._context, target.endpoint, self._cluster.traffic.pool, http2=self._http2)
+        limits = self._cluster.traffic.pool
+        return await lease(self._context, target.endpoint, limits, http2=self._http2, trace=self._trace)
 
     def begun(self, target: Pick) -> None:
         """See `Backend`."""
@@ -64,8 +67,8 @@ class ServiceBackend:
 class OneEndpoint:
     """Somebody who is not behind a service."""
 
-    def __init__(self, context: AnyContext, pick: Pick, *, http2: bool) -> None:
-        self._context, self._pick, self._http2 = context, pick, http2
+    def __init__(self, context: AnyContext, pick: Pick, *, http2: bool, trace: str = "") -> None:
+        self._context, self._pick, self._http2, self._trace = context, pick, http2, trace
 
     def choose(self, tried: frozenset[Pick]) -> Pick:
         """See `Backend`."""
@@ -74,7 +77,7 @@ class OneEndpoint:
     async def lease(self, target: Pick) -> Upstream:
         """See `Backend`."""
         limits = PoolLimits(idle=self._context.settings.http_pool_idle)
-        return await lease(self._context, target.endpoint, limits, http2=self._http2)
+        return await lease(self._context, target.endpoint, limits, http2=self._http2, trace=self._trace)
 
     def begun(self, target: Pick) -> None:
         """See `Backend`."""
@@ -90,11 +93,11 @@ class OneEndpoint:
         """See `Backend`."""
 
 
-async def lease(context: AnyContext, target: Endpoint, limits: PoolLimits, *, http2: bool) -> Upstream:
-    """A connection to an endpoint. Raises HttpError."""
+async def lease(context: AnyContext, target: Endpoint, limits: PoolLimits, *, http2: bool, trace: str = "") -> Upstream:
+    """A connection to an endpoint; a tunnel opened for it tells `trace`. Raises HttpError."""
 
     async def dial() -> tuple[WireStream, ClientCodec]:
-        stream = await connect(context, target.way, FOR_HTTP2 if http2 else FOR_HTTP1)
+        stream = await connect(context, target.way, FOR_HTTP2 if http2 else FOR_HTTP1, trace)
         return stream, H2Client() if http2 else H1Client()
 
     try:

@@ -10,6 +10,7 @@ from hbone_py.aio.dialling import connect_tcp
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.stream import TcpStream, TunnelStream
 from hbone_py.aio.tls_stream import TlsStream, shake_hands
+from hbone_py.connect import parse_traceparent
 from hbone_py.errors import ConnectionClosing, ConnectReplyTimeout, ErrorCode, StreamReset
 from hbone_py.header_blocks import connect_block, literal
 from mesh_py.proxy import istio_tls
@@ -43,15 +44,15 @@ class Alpn(NamedTuple):
 FOR_HTTP1, FOR_HTTP2, FOR_TCP = Alpn(istio_tls.HTTP1), Alpn(istio_tls.HTTP2), Alpn(istio_tls.TCP)
 
 
-async def connect(context: AnyContext, way: Way, alpn: Alpn) -> AnyStream:
-    """A stream to the other end. Raises HboneError."""
+async def connect(context: AnyContext, way: Way, alpn: Alpn, trace: str = "") -> AnyStream:
+    """A stream to the other end; a tunnel tells `trace`, a `traceparent`. Raises HboneError."""
     match way:
         case Plain(address):
             return TcpStream(context.reactor, await connect_socket(context, address))
         case MutualTls():
             return await _mutual_tls(context, way, alpn)
         case Hbone():
-            return await open_tunnel(context, way)
+            return await open_tunnel(context, way, trace)
 
 
 async def connect_socket(context: AnyContext, address: SocketAddress, source: str | None = None) -> socket.socket:
@@ -75,9 +76,11 @@ async def _mutual_tls(context: AnyContext, way: MutualTls, alpn: Alpn) -> TlsStr
     )
 
 
-async def open_tunnel(context: AnyContext, way: Hbone) -> TunnelStream:
+async def open_tunnel(context: AnyContext, way: Hbone, trace: str = "") -> TunnelStream:
     """A tunnel, in a connection that is shared with others who go the same way."""
     baggage = literal(b"baggage", str(baggage_of(context.workload)).encode())
+    if parse_traceparent(trace.encode("latin-1")):
+        baggage += literal(b"traceparent", trace.encode("ascii"))
     block = connect_block(way.authority.encode("ascii"), baggage)
     tries = 0
     while True:

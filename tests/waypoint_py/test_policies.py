@@ -65,6 +65,26 @@ async def test_policies_judge_by_who_the_tunnel_proved(
             assert "rbac_access_denied" in one.waypoint.lines[0]
 
 
+async def test_applications_are_told_who_calls_where_the_gateway_says_so(certificates: Certificates) -> None:
+    gateway = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {
+            "name": "waypoint",
+            "namespace": "default",
+            "annotations": {"ambient.istio.io/xfcc-include-client-identity": "true"},
+        },
+        "spec": {
+            "gatewayClassName": "istio-waypoint",
+            "listeners": [{"name": "mesh", "port": 15008, "protocol": "HBONE"}],
+        },
+    }
+    async with scene(certificates, manifests(gateway)) as one:
+        answer = await one.http.get("/headers", headers={"x-forwarded-client-cert": f"URI=spiffe://{OTHER}"})
+        told = answer.json()["headers"]["x-forwarded-client-cert"]
+        assert told == f"By=spiffe://{SLEEP.replace('sleep', 'waypoint')};URI=spiffe://{SLEEP}"
+
+
 async def test_bytes_are_judged_before_the_200(certificates: Certificates) -> None:
     async with scene(certificates, manifests(policy(principals(OTHER))), speaks="TCP") as one:
         with pytest.raises(httpx.TransportError):

@@ -17,7 +17,7 @@ from tests.sidecar_py.applications import grpc_application
 from tests.support.peers import credentials_of
 from tests.support.processes import eventually
 from tests.support.tcp_apps import TcpApp, answer_at_end, digest, echo, payload, reset_after, sink, source
-from tests.waypoint_py.manifests import backend, manifests, route
+from tests.waypoint_py.manifests import backend, manifests, methods, policy, route
 from tests.waypoint_py.waypoints import HOST, PORT, Addresses, door, pod, scene, waypoint
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ async def test_a_request_joins_the_trace_of_its_tunnel(certificates: Certificate
         own = trace.replace("0af7", "ffff")
         assert (await http.get("/headers")).json()["headers"]["traceparent"] == trace
         assert (await http.get("/headers", headers={"traceparent": own})).json()["headers"]["traceparent"] == own
+        assert one.tunnels[0].endswith(f" in {trace}")  # the tunnel behind tells of the request that opened it
 
 
 # gRPC -----------------------------------------------------------------------------------------------------------------
@@ -113,7 +114,16 @@ async def test_a_grpc_route_chooses_by_method(certificates: Certificates) -> Non
         assert await channel.unary_unary("/test.Echo/Unary")(b"you") == b"you"
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await channel.unary_unary("/test.Echo/Fail")(b"")
-        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED  # 404, as gRPC reads it
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED  # in place of 404, as Envoy has it
+
+
+@pytest.mark.interop
+async def test_a_refusal_is_a_status_of_grpc(certificates: Certificates) -> None:
+    async with grpc_behind(certificates, manifests(policy(methods("GET")))) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary("/test.Echo/Unary")(b"")
+        assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert caught.value.details() == "RBAC: access denied"
 
 
 # Bytes ----------------------------------------------------------------------------------------------------------------
@@ -191,6 +201,21 @@ async def test_http_where_nobody_said_so_is_found(certificates: Certificates) ->
         answer = await one.http.get("/ip?t=token")
         assert answer.status_code == 200
         assert one.waypoint.counted("istio_requests_total", reporter="waypoint") == 1
+
+
+async def test_policies_of_requests_say_that_it_is_http(certificates: Certificates) -> None:
+    async with scene(certificates, manifests(policy(methods("GET"))), speaks="") as one:
+        assert (await one.http.get("/ip")).status_code == 200
+        assert (await one.http.post("/echo", content=b"")).status_code == 403
+
+
+async def test_bytes_where_requests_were_expected_are_judged_as_bytes(certificates: Certificates) -> None:
+    only = manifests(policy(methods("GET")))
+    async with bytes_behind(certificates, echo, "", only) as (tunnel, application, _):
+        await tunnel.send(b"\x00 no HTTP")
+        with pytest.raises(HboneError):  # an ALLOW by method lets no bytes pass
+            await drained(tunnel)
+        assert application.connections == []
 
 
 async def test_a_pod_that_cannot_be_reached_is_told_before_the_200(certificates: Certificates) -> None:

@@ -226,7 +226,8 @@ async def pod(address: str, port: int, certificate: CertificateFiles) -> AsyncIt
     seen: list[str] = []
 
     async def lead(tunnel: hbone_py.IncomingTunnel) -> None:
-        seen.append(f"{tunnel.request.authority} from {tunnel.peer}")
+        trace = (tunnel.request.get(b"traceparent") or b"").decode()
+        seen.append(f"{tunnel.request.authority} from {tunnel.peer}{trace and f' in {trace}'}")
         upstream = TcpStream(Reactor.current(), dialled(address, port))
         await relay(await tunnel.accept(), upstream)
 
