@@ -36,20 +36,14 @@ class Chains:
         self._gates = Gates(context.settings.root_namespace, lambda path: Path(path).read_text(encoding="utf-8"))
         self._made_for: tuple[int, Further] | None = None
         self._by_name: dict[str, tuple[Gate, FilterChain]] = {}
+        self._gateway = ""
+        self.tells_identity = False
+        """Whether applications are told who calls: the Gateway's annotation says so (hbone-controlplane 9.6)."""
 
     @property
     def problems(self) -> list[str]:
         """What the policies in use ask that cannot be judged as written."""
         return list(dict.fromkeys(problem for gate, _ in self._by_name.values() for problem in gate.problems))
-
-    @property
-    def tells_identity(self) -> bool:
-        """Whether applications are told who calls: the Gateway's annotation says so (hbone-controlplane 9.6)."""
-        context = self._context
-        own, further = context.workload, context.directory.further
-        name = gateway_of(context.settings.gateway, own, further)
-        gateway = further.manifests.find(Gateway, own.namespace, name)
-        return gateway is not None and gateway.metadata.annotations.get(TELL_IDENTITY) == "true"
 
     def has_rules_for_requests(self, target: Target) -> bool:
         """Whether somebody has asked of a destination what only requests can be asked."""
@@ -73,17 +67,24 @@ class Chains:
         if self._made_for is None or self._made_for[0] != version[0] or self._made_for[1] is not version[1]:
             self._made_for = version
             self._by_name.clear()
+            self._look_at_gateway(directory.further)
         found = self._by_name.get(target.name)
         if found is None:
             found = self._by_name[target.name] = self._make(target)
         return found
 
+    def _look_at_gateway(self, further: Further) -> None:
+        context = self._context
+        own = context.workload
+        self._gateway = gateway_of(context.settings.gateway, own, further)
+        gateway = further.manifests.find(Gateway, own.namespace, self._gateway)
+        self.tells_identity = gateway is not None and gateway.metadata.annotations.get(TELL_IDENTITY) == "true"
+
     def _make(self, target: Target) -> tuple[Gate, FilterChain]:
         context = self._context
         own, further = context.workload, context.directory.further
         service = None if target.meant.record is None else target.meant.record.service
-        gateway = gateway_of(context.settings.gateway, own, further)
-        gate = self._gates.of(further, own, gateway, service)
+        gate = self._gates.of(further, own, self._gateway, service)
         for problem in gate.problems:
             log.warning("%s", problem)
         return gate, FilterChain(

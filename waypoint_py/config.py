@@ -76,6 +76,8 @@ class Settings:
 
     patience: Patience
     http_pool_idle: float
+    trusted_proxies: int
+    """How many entries at the end of x-forwarded-for are believed."""
     max_connections: int
 
     tls: TlsSettings
@@ -131,6 +133,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
             detection=values[table.PROTOCOL_DETECTION_TIMEOUT],
         ),
         http_pool_idle=values[table.HTTP_POOL_IDLE],
+        trusted_proxies=values[table.NUM_TRUSTED_PROXIES],
         max_connections=values[table.MAX_CONNECTIONS],
         tls=TlsSettings(post_quantum_only=values[table.COMPLIANCE_POLICY] == "pqc"),
         http2=_http2(values),

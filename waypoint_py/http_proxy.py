@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING
@@ -11,11 +12,19 @@ from hbone_py.errors import HboneError
 from mesh_py.http.authorizer import Allowed, refusal
 from mesh_py.http.errors import AuthorizerDenied, HttpError
 from mesh_py.http.filters.base import Ask, Delay, Respond, StreamInfo
-from mesh_py.http.forwarding import ClientCert, ClientCertRule, forward_client_cert, mark_request, mark_response
+from mesh_py.http.forwarding import (
+    ClientCert,
+    ClientCertRule,
+    forward_client_cert,
+    mark_request,
+    mark_response,
+    remote_address,
+)
 from mesh_py.http.grpc_reply import grpc_reply, is_grpc
 from mesh_py.http.messages import HttpResponse
 from mesh_py.http.paths import normalize
 from mesh_py.http.router import Respond as RouteAnswer
+from mesh_py.model.address import parse_ip
 from mesh_py.proxy.journal import Journal, as_http_error
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from waypoint_py.attached import describe
@@ -30,9 +39,12 @@ if TYPE_CHECKING:
     from mesh_py.http.messages import HttpRequest
     from mesh_py.http.router import Forward
     from mesh_py.manifests.route_filters import ExternalAuth
+    from mesh_py.model.address import IpAddress
     from waypoint_py.attached import Target
     from waypoint_py.callers import Caller
     from waypoint_py.forward import Forwarding
+
+log = logging.getLogger("policy")
 
 TRACEPARENT = "traceparent"
 
@@ -80,12 +92,14 @@ class _Passage:
         self._chain: FilterChain | None = None
         self._told: list[tuple[str, str]] = []  # what authorizers want the client to be told
         context = forwarding.context
+        hops = context.settings.trusted_proxies
         self._info = StreamInfo(
             caller.client[0],
             *target.address,
             time.time,
             context.dice.random,
             identity=caller.identity,
+            remote_ip=_remote_ip(exchange.request, caller.client[0], hops) if hops else None,
             service=target.name,
         )
 
@@ -209,8 +223,18 @@ class _Passage:
     def _note(self) -> None:
         """What the filters have said goes into the log's line."""
         record, info = self._journal.record, self._info
+        for note in info.notes:
+            log.info("%s %s: %s", record.method, record.path, note)
         if info.details:
             record.details = info.details
         told = [flag for flag in record.flags.split(",") if flag != "-"]
         flags = list(dict.fromkeys([*told, *self._journal.outcome.flags, *info.flags]))
         record.flags = ",".join(flags) or "-"
+
+
+def _remote_ip(request: HttpRequest, peer: IpAddress, hops: int) -> IpAddress:
+    """The client's address by proxies that are trusted; what is no address counts as the peer's."""
+    try:
+        return parse_ip(remote_address(request, peer, hops))
+    except ValueError:
+        return peer

@@ -90,6 +90,10 @@ HTTP_STREAM_IDLE = setting("HTTP_STREAM_IDLE_TIMEOUT", POSITIVE_TIME, 300.0, "Si
 HTTP_IDLE = setting("HTTP_IDLE_TIMEOUT", POSITIVE_TIME, 3600.0, "A client's connection without a request.")
 HTTP_POOL_IDLE = setting("HTTP_POOL_IDLE_TIMEOUT", POSITIVE_TIME, 60.0, "An upstream connection without a request.",
                          theirs="1h")
+NUM_TRUSTED_PROXIES = setting(
+    "NUM_TRUSTED_PROXIES", Kind(whole(0, 32), "N"), 0, "So many proxies in front are believed in x-forwarded-for, for "
+    "remoteIpBlocks; 0: the tunnel's client is the caller.",
+)
 MAX_CONNECTIONS = setting("MAX_CONNECTIONS", Kind(whole(1, 1_000_000), "N"), 10_000, "Clients at once; more are reset.",
                           theirs="none")
 
@@ -144,7 +148,8 @@ TABLE = SettingsTable({
         PROXY_BIND_ADDRESS, PROXY_LOCAL_ADDRESS, INBOUND_PORT, ADMIN_PORT, STATS_PORT, READINESS_PORT, IPV6_ENABLED,
     ),
     "HTTP": (
-        PROTOCOL_DETECTION_TIMEOUT, HTTP_HEAD_TIMEOUT, HTTP_STREAM_IDLE, HTTP_IDLE, HTTP_POOL_IDLE, MAX_CONNECTIONS,
+        PROTOCOL_DETECTION_TIMEOUT, HTTP_HEAD_TIMEOUT, HTTP_STREAM_IDLE, HTTP_IDLE, HTTP_POOL_IDLE, NUM_TRUSTED_PROXIES,
+        MAX_CONNECTIONS,
     ),
     "The tunnel": (STREAM_WINDOW, CONNECTION_WINDOW, POOL_IDLE, UNREAD_BUDGET, COMPLIANCE_POLICY),
     "Sockets": (PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME),

@@ -85,6 +85,16 @@ async def test_applications_are_told_who_calls_where_the_gateway_says_so(certifi
         assert told == f"By=spiffe://{SLEEP.replace('sleep', 'waypoint')};URI=spiffe://{SLEEP}"
 
 
+@pytest.mark.parametrize(("hops", "status"), [("0", 403), ("1", 200), ("2", 403)])
+async def test_remote_addresses_are_believed_of_so_many_proxies(
+    certificates: Certificates, hops: str, status: int
+) -> None:
+    only = manifests(policy({"from": [{"source": {"remoteIpBlocks": ["10.1.1.0/24"]}}]}))
+    async with scene(certificates, only, NUM_TRUSTED_PROXIES=hops) as one:
+        answer = await one.http.get("/ip", headers={"x-forwarded-for": "9.9.9.9, 10.1.1.1"})
+        assert answer.status_code == status
+
+
 async def test_bytes_are_judged_before_the_200(certificates: Certificates) -> None:
     async with scene(certificates, manifests(policy(principals(OTHER))), speaks="TCP") as one:
         with pytest.raises(httpx.TransportError):
