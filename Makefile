@@ -13,13 +13,21 @@ SOURCES = $(wildcard *_py certs tests benchmarks)
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 
-.PHONY: help run dev lint format test soak bench certs proto system-deps clean
+.PHONY: help run paths lab dev lint format test soak bench certs proto system-deps clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 
 run: $(STAMPS)/runtime ## two node proxies, one real request through their tunnel; then serve (ONCE=1: end after the request)
 	@$(BIN)/python -m ztunnel_py demo $(if $(ONCE),--once)
+
+paths: $(STAMPS)/runtime ## the sidecar's and the waypoint's requests on loopback, judged (status 0 if each went its way)
+	@$(BIN)/python -m sidecar_py demo --once
+	@$(BIN)/python -m waypoint_py demo --once
+
+lab: $(STAMPS)/runtime ## three paths through real namespaces and redirection, every hop observed (Linux; root or user namespaces)
+	@for path in ambient-to-sidecar sidecar-to-ambient sidecar-to-waypoint; do \
+		$(BIN)/python -m lab_py run $$path || exit $$?; done
 
 dev: $(STAMPS)/dev ## the development tools, in the same .venv
 

@@ -87,6 +87,7 @@ async def _demo(world: World, state_dir: Path | None, *, once: bool) -> int:
         proved = await _unless_stopped(_request(console, running, listener), running.stop)
         if proved is None:
             return _INTERRUPTED
+        _print_next_steps(console)
         if once or not proved:
             return 0 if proved else 1
         listener.go_live()
@@ -142,6 +143,11 @@ def _serial(dump: dict[str, Any], identity: str) -> str:
         if entry["identity"] == identity and entry["certChain"]:
             return str(entry["certChain"][0]["serialNumber"])
     return "none"
+
+
+def _print_next_steps(console: Console) -> None:
+    console.say("Next: `make paths`, requests by a sidecar and a waypoint;")
+    console.say("      `make lab`, three paths through real namespaces.")
 
 
 def _print_answer(console: Console, evidence: Evidence) -> None:
