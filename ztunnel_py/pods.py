@@ -148,13 +148,13 @@ class Pods:
         try:
             proxy = PodProxy.start(self._parts, self._lookup, pod.info, namespace)
         except StartError as error:
-            self._announced.failed(pod)
-            before = self._waiting.get(pod.uid)
-            if before is not None and before is not namespace:
-                before.close()
-            self._waiting[pod.uid] = namespace
             log.warning("pod %s (%s): failure to start proxy: %s", pod.info, pod.uid, error)
+            self._keep_for_later(pod, namespace)
             return f"failure to start proxy : {error}"
+        except Exception as error:  # the other pods go on
+            log.exception("! pod %s (%s): unexpected error", pod.info, pod.uid)
+            self._keep_for_later(pod, namespace)
+            return f"failure to start proxy : unexpected error: {error!r}"
         self._announced.started(pod)
         if self._waiting.get(pod.uid) is namespace:
             del self._waiting[pod.uid]
@@ -164,6 +164,13 @@ class Pods:
         self._parts.metrics.proxies_started.increase()
         log.info("pod %s (%s) is served", pod.info, pod.uid)
         return ""
+
+    def _keep_for_later(self, pod: Pod, namespace: NetworkNamespace) -> None:
+        before = self._waiting.get(pod.uid)
+        if before is not None and before is not namespace:
+            before.close()
+        self._waiting[pod.uid] = namespace
+        self._announced.failed(pod)
 
     def _stop(self, pod: Pod) -> None:
         self._proxies.pop(pod.uid).cut()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +14,8 @@ import dns.rrset
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from hbone_py.aio.namespace import NetworkNamespace
 
 Answer = Callable[[dns.message.Message, str], dns.message.Message | bytes | None]
 """What is said to a question that came by `udp` or `tcp`; None is silence."""
@@ -60,8 +63,11 @@ def only_over_tcp(other: Answer) -> Answer:
 class NameServer(asyncio.DatagramProtocol):
     """Serves for the length of an `async with`; `asked` is what came, as (protocol, question)."""
 
-    def __init__(self, answer: Answer, host: str = "127.0.0.1") -> None:
-        self._answer, self._host = answer, host
+    def __init__(
+        self, answer: Answer, host: str = "127.0.0.1", port: int = 0, namespace: NetworkNamespace | None = None
+    ) -> None:
+        """`namespace` is the network it is in; None: ours."""
+        self._answer, self._host, self._port, self._namespace = answer, host, port, namespace
         self.asked: list[tuple[str, str]] = []
         self.queries: list[dns.message.Message] = []
         self._transport: asyncio.DatagramTransport
@@ -74,8 +80,11 @@ class NameServer(asyncio.DatagramProtocol):
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await asyncio.start_server(self._converse, self._host, 0)
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        with self._namespace or contextlib.nullcontext():
+            tcp = socket.socket()
+            udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        tcp.bind((self._host, self._port))
+        self._server = await asyncio.start_server(self._converse, sock=tcp)
         udp.bind(self.address)
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=udp)
         return self

@@ -22,14 +22,22 @@ RULES = """*mangle
 -A PREROUTING -m mark --mark 0x539/0xfff -j CONNMARK --set-xmark 0x111/0xfff
 -A OUTPUT -m connmark --mark 0x111/0xfff -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff
 COMMIT
+*raw
+-A PREROUTING -p udp -m mark --mark 0x539/0xfff -m udp --dport 53 -j CT --zone 1
+-A PREROUTING -p udp -m mark ! --mark 0x539/0xfff -m udp --sport 53 -j CT --zone 1
+-A OUTPUT -p udp -m mark --mark 0x539/0xfff -m udp --dport 53 -j CT --zone 1
+-A OUTPUT -p udp -m mark ! --mark 0x539/0xfff -m udp --sport 53 -j CT --zone 1
+COMMIT
 *nat
 -A PREROUTING ! -d 127.0.0.1/32 -p tcp ! --dport 15008 -m mark ! --mark 0x539/0xfff -j REDIRECT --to-ports 15006
+-A OUTPUT ! -o lo -p udp -m udp --dport 53 -m mark ! --mark 0x539/0xfff -j REDIRECT --to-ports 15053
+-A OUTPUT ! -d 127.0.0.1/32 -p tcp -m tcp --dport 53 -m mark ! --mark 0x539/0xfff -j REDIRECT --to-ports 15053
 -A OUTPUT -p tcp -m mark --mark 0x111/0xfff -j ACCEPT
 -A OUTPUT ! -d 127.0.0.1/32 -o lo -j ACCEPT
 -A OUTPUT ! -d 127.0.0.1/32 -p tcp -m mark ! --mark 0x539/0xfff -j REDIRECT --to-ports 15001
 COMMIT
 """
-"""What captures, marks and brings home; without what concerns probes and names."""
+"""What captures, marks and brings home; without what concerns probes."""
 
 
 @dataclass(frozen=True, slots=True)

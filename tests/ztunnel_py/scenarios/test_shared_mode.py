@@ -23,6 +23,7 @@ from lab_py.agent import Agent, AnnouncedPod
 from mesh_py.settings.kinds import WorkloadInfo
 from mesh_py.zds.messages import SnapshotSent
 from tests.interop.callers import read_to_end
+from tests.support.name_server import NameServer, addresses
 from tests.support.pod_networks import MARK, PodNetwork, two_pods
 from tests.support.processes import PeerProcess, eventually, loopback_address
 from tests.support.require import require_root, require_tool
@@ -141,6 +142,7 @@ def node(tmp_path_factory: pytest.TempPathFactory, mesh_root: TestRoot) -> Itera
             "XDS_ADDRESS": "",
             "WORKLOAD_CERT_DIR": str(lay_out_certificates(folder / "certs", accounts)),
             "CONNECTION_TERMINATION_DEADLINE": "1s",
+            "DNS_UPSTREAM": f"{b.ip}:53",
         }
         command = [sys.executable, "-m", "lab_py.apps.httpbin", "--host", "0.0.0.0", "--port", str(APPLICATION_PORT)]
         command += ["--record", str(folder / "calls.jsonl")]
@@ -180,7 +182,7 @@ async def test_every_socket_in_a_pod_is_marked(node: SharedNode) -> None:
     """Listeners, tunnels, captured connections, and the one to the application, which carries the caller's address."""
     app = f":{APPLICATION_PORT}"
     async with served(node), asyncio.TaskGroup() as group:
-        group.create_task(node.curl("/delay/1"))
+        group.create_task(node.curl("/delay/0.4"))
         to_application = ("state", "established", f"( src {node.a.ip} and dport = {app} )")
         await eventually(lambda: bool(node.b.sockets(*to_application)), "at the application")
         theirs = {"a": f"( not dport = {app} )", "b": f"( not sport = {app} )"}  # curl's, the application's
@@ -226,12 +228,21 @@ async def test_plaintext_that_reaches_a_pod_is_carried_to_it(node: SharedNode) -
         assert node.b.packets("nat", "--to-ports 15006") == before + 1
 
 
-async def test_names_are_answered_inside_the_pod(node: SharedNode) -> None:
-    async with served(node):
-        done = await asyncio.to_thread(
-            node.a.run, "dig", "@127.0.0.1", "-p", "15053", "+short", "+time=5", "app.default.svc.cluster.local"
-        )
-        assert done.stdout.split() == ["10.78.0.1"]
+async def test_names_are_asked_of_the_proxy_in_the_pod(node: SharedNode) -> None:
+    """Those of the mesh are known; others it asks for itself, from the pod and marked, or it would ask itself."""
+    network = NetworkNamespace.open(node.b.path)
+    async with served(node), NameServer(addresses("192.0.2.9"), node.b.ip, 53, network) as others:
+
+        async def ask(name: str, *more: str) -> list[str]:
+            command = ("dig", f"@{node.b.ip}", "+short", "+time=5", "+tries=1", name, *more)
+            return (await asyncio.to_thread(node.a.run, *command)).stdout.split()
+
+        assert await ask("app.default.svc.cluster.local") == ["10.78.0.1"]
+        assert await ask("app.default.svc.cluster.local", "+tcp") == ["10.78.0.1"]
+        assert others.asked == []
+        assert await ask("elsewhere.example") == ["192.0.2.9"]
+        assert others.asked == [("udp", "elsewhere.example. IN A")]
+    network.close()
 
 
 async def test_pods_go_on_while_the_agent_is_away(node: SharedNode) -> None:
@@ -247,7 +258,7 @@ async def test_pods_go_on_while_the_agent_is_away(node: SharedNode) -> None:
 
 async def test_the_dump_shows_pods_with_their_connections(node: SharedNode) -> None:
     async with served(node), asyncio.TaskGroup() as group:
-        group.create_task(node.curl("/delay/1"))
+        group.create_task(node.curl("/delay/0.4"))
         to_application = ("state", "established", f"( src {node.a.ip} and dport = :{APPLICATION_PORT} )")
         await eventually(lambda: bool(node.b.sockets(*to_application)), "at the application")
         shown = json.loads(await node.get("/config_dump", 15000))["workloadState"]
@@ -262,12 +273,18 @@ async def test_the_dump_shows_pods_with_their_connections(node: SharedNode) -> N
 
 
 async def test_one_proxy_takes_over_from_another(node: SharedNode) -> None:
-    """Pods' ports are shared on purpose: nobody is refused while the old one ends."""
-    async with served(node) as agent:
+    """Pods' ports are shared on purpose: nobody is refused while the old one ends, and what it carries goes on."""
+    async with served(node) as agent, asyncio.TaskGroup() as group:
         old = node.proxy
+        open_one = group.create_task(node.curl("/delay/0.4?takeover"))
+        await eventually(lambda: "takeover" in node.application_record, "at the application")
+        old.signal(signal.SIGTERM)
+        await eventually(lambda: "shutting down" in old.output, "draining")
         node.start()
+        assert (await open_one)[0] == 0
+        assert await asyncio.to_thread(old.end) == 0
+        assert "forcefully" not in old.output
         await node.until_ready()
-        assert old.end_with(signal.SIGTERM) == 0
         await eventually(lambda: len(agent.connections) == 1, "alone")
         assert await node.origin() == node.a.ip
 
