@@ -64,6 +64,8 @@ def _workload(topology: Topology, pod: Pod) -> dict[str, Any]:
     }
     if pod.kind is Kind.SIDECAR:
         found["mutualTls"] = True
+    if pod.kind is not Kind.AMBIENT:
+        found["nativeTunnel"] = _takes_hbone(pod)
     if pod.waypoint is not None:
         waypoint = topology.pod(pod.waypoint)
         found["waypoint"] = {"destination": f"/{waypoint.ip}", "hboneMtlsPort": HBONE_PORT}

@@ -15,6 +15,7 @@ from mesh_py.model.address import is_loopback, parse_ip
 from ztunnel_py.connections import Connections
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from hbone_py.aio.reactor import Reactor
@@ -78,6 +79,9 @@ class ProxyContext:
     """The one workload that is served, if it is one."""
     socket_options: SocketOptions = field(init=False)
     """Of the connections we make."""
+    inside: Callable[[socket.socket, SocketAddress, SocketAddress], None] | None = None
+    """Takes a connection to one of our own workloads in the listener's place (`SAME_NODE_INSIDE`): the socket, the
+    client's address, the workload's."""
     verdict_level: int = field(init=False)
     """The log level of policy's verdicts (`AUTHZ_POLICY_INFO_LOGGING`)."""
     _dice: Random = field(default_factory=Random)
@@ -162,6 +166,14 @@ class ProxyContext:
         is_v6 = ":" in client
         own = next((ip for ip in source.workload_ips if (":" in ip) == is_v6), None)
         return None if own is None else self.source_address(own, towards)
+
+    def stays_inside(self, there: Workload) -> bool:
+        """Whether a tunnel to a workload begins and ends in this process (redirection a.7).
+
+        In Istio 1.18's layout it must: what a node's proxy sends to its own node's pods is not captured, so a
+        connection would reach the pod, where nobody listens. Who speaks HBONE by itself is connected to.
+        """
+        return self.inside is not None and not there.native_tunnel and self.state.is_local(there)
 
     def forwarded_and_trace(self, client: str, tail: bytes) -> bytes:
         """The headers of a CONNECT that differ each time, encoded: forwarded, traceparent (hbone-dataplane 1.4)."""

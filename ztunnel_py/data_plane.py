@@ -97,6 +97,8 @@ class DataPlane:
             pod=pod,
         )
         outbound, inbound, passthrough = Outbound(context), Inbound(context), InboundPassthrough(context)
+        if settings.same_node_inside:
+            context.inside = inbound.take
         listeners = _listen_for_captured(context, outbound, passthrough, sockets)
         listeners += [inbound.listen(sock) for name, sock in sockets.items() if name.partition(" ")[0] == "inbound"]
         if "socks5" in sockets:

@@ -50,8 +50,12 @@ class Inbound:
         return Listener(self.context.reactor, sock, self.accepted)
 
     def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
-        """Somebody dialled a workload's 15008. Where discovery may still bring the workload, that is waited for."""
-        context, local = self.context, canonical(sock.getsockname())
+        """Somebody dialled a workload's 15008."""
+        self.take(sock, client, canonical(sock.getsockname()))
+
+    def take(self, sock: socket.socket, client: SocketAddress, local: SocketAddress) -> None:
+        """Serve a connection of `client` to `local`, whose workload discovery may still bring: that is waited for."""
+        context = self.context
         if not context.may_grow or context.destination_workload(local) is not None:
             self._serve(sock, client, local)
             return

@@ -73,6 +73,7 @@ class NestedPlan(TunnelPlan):
             pool_key=(source.identity, route.outer_expect, route.next_hop, client),
             block=block,
             forwarded_tail=forwarded_tail(route.service),
+            is_inside=False,
             inner_expect=route.inner_expect,
             inner_block=block + literal(b"x-forwarded-network", context.settings.network.encode("ascii", "replace")),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,6 @@ from ztunnel_py.outbound_connection import OutboundConnection
 from ztunnel_py.peers import make_peer
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Hashable
 
     from hbone_py import events as ev
@@ -72,6 +72,8 @@ class TunnelPlan:
     """The CONNECT's header block as far as it is always the same: method, authority, baggage."""
     forwarded_tail: bytes
     """The end of the `forwarded` value: the service the client meant."""
+    is_inside: bool
+    """It ends in this process (`SAME_NODE_INSIDE`)."""
 
     def carry(
         self,
@@ -96,6 +98,7 @@ class TunnelPlan:
             pool_key=(source.identity, route.expect, route.next_hop, client),
             block=request_block(source, route.authority),
             forwarded_tail=forwarded_tail(route.service),
+            is_inside=context.stays_inside(route.workload),
         )
 
 
@@ -189,9 +192,22 @@ class TunnelConnection(SilentDriver, OutboundConnection):
             owner.peer_closed(None, error)  # type: ignore[arg-type]
 
         dial = Dial(context.reactor, make, failed)
+        if plan.is_inside:
+            dial.take(self._inside(), plan.next_hop)
+            return dial
         own_address = context.own_address(plan.source, self.src[0], plan.next_hop[0])
         dial.start(plan.next_hop, context.socket_options, settings.deadlines.connect, own_address)
         return dial
+
+    def _inside(self) -> socket.socket:
+        """One end of a connection whose other end our own inbound side serves, as if the client had dialled it."""
+        take, plan = self.context.inside, self._plan
+        assert take is not None  # or no plan would stay inside
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        take(theirs, self.src, plan.next_hop)
+        return ours
 
     def _ask(self, peer: Peer) -> None:
         """There is room on `peer`: ask for the tunnel."""

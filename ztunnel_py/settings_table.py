@@ -157,6 +157,10 @@ POOL_IDLE = setting("POOL_UNUSED_RELEASE_TIMEOUT", POSITIVE_TIME, 300.0, "An unu
 UNREAD_BUDGET = unset(
     "UNREAD_BUDGET", SIZE, "Unread bytes this process may hold.", note="a quarter of the memory limit", theirs="none"
 )
+SAME_NODE_INSIDE = setting(
+    "SAME_NODE_INSIDE", BOOLEAN, False, "Node mode: HBONE between our own workloads stays inside the process, but to "
+    "who speaks it by itself (`nativeTunnel`). Istio 1.18's redirection needs it.", theirs="never",
+)
 LENIENT_RESETS = setting("LENIENT_RESETS", BOOLEAN, False, "Pass resets on as clean ends, as the real ztunnel does.",
                          theirs="always")
 ENABLE_RESPONSE_BAGGAGE = setting("ENABLE_RESPONSE_BAGGAGE", BOOLEAN, True, "Send baggage with answers, read it.")
@@ -230,7 +234,7 @@ TABLE = SettingsTable({
     "The tunnel": (
         STREAM_WINDOW, CONNECTION_WINDOW, FRAME_SIZE, PING_INTERVAL, PING_TIMEOUT, POOL_MAX_STREAMS, POOL_IDLE,
         UNREAD_BUDGET, LENIENT_RESETS, ENABLE_RESPONSE_BAGGAGE, LOCALHOST_APP_TUNNEL, TLS12_ENABLED, COMPLIANCE_POLICY,
-        CRL_PATH, KEY_LOG,
+        CRL_PATH, KEY_LOG, SAME_NODE_INSIDE,
     ),
     "Sockets": (
         ENABLE_ORIG_SRC, PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES,

@@ -63,6 +63,11 @@ class Dial:
         self._connecting = Connecting(self._reactor, sock, address, self)
         self._connecting.start(seconds)
 
+    def take(self, sock: socket.socket, address: SocketAddress) -> None:
+        """Go on with a connected, non-blocking socket; `address` is whom it counts as leading to."""
+        self._address = address
+        self.connected(sock)
+
     def cancel(self) -> None:
         """Give up."""
         if self._peer is not None:

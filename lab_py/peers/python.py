@@ -48,7 +48,7 @@ def application(pod: Pod, port: int) -> Peer:
 
 def ztunnel(node: Node, files: WorldFiles) -> Peer:
     """A node's proxy, in the node's ztunnel pod."""
-    told = {"PROXY_MODE": "node", "NODE_NAME": node.name, "DNS_CAPTURE": "false"}
+    told = {"PROXY_MODE": "node", "NODE_NAME": node.name, "DNS_CAPTURE": "false", "SAME_NODE_INSIDE": "true"}
     return Peer(node.ztunnel, node.ztunnel, _python("ztunnel_py"), READY, _common(files) | told)
 
 
