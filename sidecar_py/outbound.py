@@ -19,6 +19,7 @@ from mesh_py.model.errors import SelfCall
 from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.detection import detect_protocol
 from mesh_py.proxy.dial import FOR_TCP, connect
+from mesh_py.proxy.mirrors import Mirrors
 from mesh_py.proxy.opaque import carry
 from mesh_py.proxy.tcp_telemetry import TcpConnection
 from sidecar_py.outbound_http import OutboundHttp
@@ -48,6 +49,7 @@ class Outbound:
 
     def __init__(self, context: SidecarContext, connections: Connections, clusters: Clusters) -> None:
         self._context, self._connections, self._clusters = context, connections, clusters
+        self._mirrors = Mirrors(connections)
 
     def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
         """A connection that redirection brought, or that was dialled here by mistake."""
@@ -99,7 +101,7 @@ class Outbound:
         self, stream: TcpStream, client: SocketAddress, meant: Destination, protocol: Protocol
     ) -> None:
         context = self._context
-        handler = OutboundHttp(context, self._connections, self._clusters, client, meant)
+        handler = OutboundHttp(context, self._clusters, self._mirrors, client, meant)
         codec = H2Server() if protocol is Protocol.HTTP2 else H1Server()
         downstream = Downstream(stream, codec, handler.handle, context.reactor.wheel, context.settings.patience)
         with self._connections.draining(downstream):

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from hbone_py.aio.tcp import show
 from hbone_py.errors import HboneError
 from mesh_py.exchange.attempts import Limits, forward
-from mesh_py.exchange.mirror import Mirror
 from mesh_py.http.balancing import NO_WISH, Wish
-from mesh_py.http.errors import AuthorizerDenied, DownstreamGone, HttpError, InvalidBackend
+from mesh_py.http.errors import AuthorizerDenied, HttpError, InvalidBackend
 from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_request
 from mesh_py.http.hash_key import hash_key
 from mesh_py.http.paths import normalize
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
     from mesh_py.manifests.references import BackendReference
     from mesh_py.model.workload import Service
     from mesh_py.proxy.clusters import Cluster, Clusters, Pick
-    from mesh_py.proxy.connections import Connections
     from mesh_py.proxy.directory import Destination
+    from mesh_py.proxy.mirrors import Mirrors
     from sidecar_py.context import SidecarContext
 
 
@@ -53,13 +52,12 @@ class OutboundHttp:
     def __init__(
         self,
         context: SidecarContext,
-        connections: Connections,
         clusters: Clusters,
+        mirrors: Mirrors,
         client: SocketAddress,
         meant: Destination,
     ) -> None:
-        """`connections` is the parent of copies that outlive their original."""
-        self._context, self._connections, self._clusters = context, connections, clusters
+        self._context, self._clusters, self._mirrors = context, clusters, mirrors
         self._client, self._meant = client, meant
 
     async def handle(self, exchange: Exchange) -> None:
@@ -96,27 +94,20 @@ class OutboundHttp:
             record, port = self._backend(decision, decision.backend, port)
             decision.prepare(request)
             self._mirror(exchange, decision, meant.port)
-        try:
-            await self._to_cluster(exchange, journal, self._clusters.of(source, record, port), decision)
-        finally:
-            for copy in exchange.copies:
-                copy.fail(DownstreamGone("the original's body was not read to its end"))
+        await self._to_cluster(exchange, journal, self._clusters.of(source, record, port), decision)
 
     def _mirror(self, exchange: Exchange, decision: Forward, port: int) -> None:
-        """Send copies of the request where the route says, as far as there is room for more connections."""
-        context, request = self._context, exchange.request
-        for reference in () if request.is_tunnel else decision.mirrors:
+        """A mirror that is no backend is passed over: the request itself has done nothing wrong."""
+        context = self._context
+        for reference in decision.mirrors:
             try:
                 record, there = self._backend(decision, reference, port)
             except InvalidBackend as error:
-                log.info("no mirroring: %s", error)
+                log.warning("mirror: %s", error)
                 continue
-            if self._connections.has_room:
-                cluster = self._clusters.of(context.workload, record, there)
-                backend = ServiceBackend(context, cluster, NO_WISH, http2=is_http2(request, cluster))
-                mirror = Mirror(request, backend, has_body=exchange.has_body)
-                exchange.copies.append(mirror.body)
-                self._connections.run(mirror.send())
+            cluster = self._clusters.of(context.workload, record, there)
+            backend = ServiceBackend(context, cluster, NO_WISH, http2=is_http2(exchange.request, cluster))
+            self._mirrors.send(exchange, backend, cluster.name)
 
     def _route(self, exchange: Exchange, journal: Journal, record: ServiceRecord, port: int) -> Decision | None:
         """What the routes of a service say; None where there are none."""

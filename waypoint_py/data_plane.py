@@ -13,6 +13,7 @@ from mesh_py.exchange.pool import Pool as HttpPool
 from mesh_py.proxy.clusters import Clusters
 from mesh_py.proxy.connections import Connections
 from mesh_py.proxy.istio_tls import IstioTls
+from mesh_py.proxy.mirrors import Mirrors
 from mesh_py.proxy.tunnels import TunnelServer
 from mesh_py.proxy.ways import WayRules
 from mesh_py.telemetry.requests import RequestTelemetry
@@ -21,7 +22,6 @@ from waypoint_py.byte_proxy import ByteProxy
 from waypoint_py.chains import Chains
 from waypoint_py.context import WaypointContext
 from waypoint_py.forward import Forwarding
-from waypoint_py.mirrors import Mirrors
 from waypoint_py.terminate import Terminate
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class DataPlane:
         idle = settings.http_pool_idle
         clusters = Clusters(state, directory, straight, context.dice.random, idle, "inbound-vip|{port}|http|{host}")
         chains = Chains(context, user_filters)
-        authorizers, mirrors = Authorizers(context, clusters), Mirrors(context, connections)
+        authorizers, mirrors = Authorizers(context, clusters), Mirrors(connections)
         forwarding = Forwarding(context, connections, clusters, chains, authorizers, mirrors)
         terminate = Terminate(context, connections, forwarding, ByteProxy(forwarding))
         tunnels = TunnelServer(context, connections, settings.max_connections, "waypoint", terminate.serve)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mesh_py.exchange.attempts import Limits, forward
 from mesh_py.http.authorizer import Provider
-from mesh_py.http.balancing import Wish
+from mesh_py.http.balancing import NO_WISH, Wish
 from mesh_py.http.errors import AuthorizerDenied, InvalidBackend
 from mesh_py.http.hash_key import hash_key
 from mesh_py.http.retry import DEFAULT_POLICY
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from mesh_py.proxy.clusters import Cluster, Clusters, Pick
     from mesh_py.proxy.connections import Connections
     from mesh_py.proxy.journal import Journal
+    from mesh_py.proxy.mirrors import Mirrors
     from waypoint_py.attached import Target
     from waypoint_py.authorizers import Authorizers
     from waypoint_py.chains import Chains
     from waypoint_py.context import WaypointContext
-    from waypoint_py.mirrors import Mirrors
 
     Seen = Callable[[HttpResponse], None]
     """Told of the answer's head, which it may change, before the client is."""
@@ -86,7 +86,8 @@ class Forwarding:
                 log.warning("mirror: %s", error)
                 continue
             cluster = self.clusters.of(self.context.workload, record, its_port)
-            self.mirrors.send(exchange, cluster, http2=speaks_http2(exchange.request, cluster))
+            http2 = speaks_http2(exchange.request, cluster)
+            self.mirrors.send(exchange, ServiceBackend(self.context, cluster, NO_WISH, http2=http2), cluster.name)
 
     def backend(self, decision: Forward, reference: BackendReference, port: int) -> tuple[ServiceRecord, int]:
         """The service that a route names, and its port. Raises InvalidBackend."""

@@ -107,7 +107,7 @@ async def _attempts(
     seen: Callable[[HttpResponse, Target], None],
     outcome: Outcome[Target],
 ) -> None:
-    body = outcome.body = Replay(exchange.body, copies=exchange.copies)
+    body = outcome.body = Replay(exchange.body)
     tried: set[Target] = set()
     is_retry = False
     while True:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from hbone_py.aio.wheel import Timer, TimerWheel
-    from mesh_py.exchange.mirror import BodyCopy
     from mesh_py.exchange.wire import WireStream
     from mesh_py.http.codec import ServerCodec
     from mesh_py.http.messages import HttpRequest
@@ -47,8 +46,6 @@ class Exchange:
         self.request = request
         self.body = Body(self._credit)
         self.has_body = not ended
-        self.copies: list[BodyCopy] = []
-        """Who gets the request's body, too, as it is read."""
         self.is_answered = False
         self.is_over = False
         """The answer is complete, or will never be."""

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mesh_py.exchange.body import Body
-    from mesh_py.exchange.mirror import BodyCopy
     from mesh_py.http.headers import Headers
 
 KEPT = 64 * 1024
@@ -18,9 +15,8 @@ KEPT = 64 * 1024
 class Replay:
     """Reads a body, and reads it again from its beginning after `restart`."""
 
-    def __init__(self, body: Body, kept: int = KEPT, copies: Sequence[BodyCopy] = ()) -> None:
-        """`copies` are filled with what passes, the first time that it does."""
-        self._body, self._copies = body, copies
+    def __init__(self, body: Body, kept: int = KEPT) -> None:
+        self._body = body
         self._most = kept
         self._kept: list[bytes] | None = []
         self._size = 0
@@ -58,8 +54,6 @@ class Replay:
             self._next += 1
             return self._kept[self._next - 1]
         data = await self._body.read()
-        for copy in self._copies:
-            copy.take(data) if data else copy.end(self._body.trailers)
         self._size += len(data)
         if self._kept is not None and data:
             if self._size > self._most:

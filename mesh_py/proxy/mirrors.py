@@ -1,71 +1,87 @@
-"""Copies of requests, sent to other backends beside the request itself; nobody waits for their answers."""
+"""Copies of requests, sent to other backends beside the request itself; nobody waits for their answers (HTTPRoute's
+RequestMirror)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hbone_py.errors import HboneError
-from mesh_py.http.balancing import NO_WISH
-from mesh_py.proxy.backends import ServiceBackend
 
 if TYPE_CHECKING:
+    from mesh_py.exchange.attempts import Backend
     from mesh_py.exchange.body import Body
     from mesh_py.exchange.downstream import Exchange
     from mesh_py.exchange.upstream import Call
     from mesh_py.http.messages import HttpRequest
-    from mesh_py.proxy.clusters import Cluster
     from mesh_py.proxy.connections import Connections
-    from waypoint_py.context import WaypointContext
+
+Target = TypeVar("Target")
 
 log = logging.getLogger("proxy")
 
 SECONDS = 15.0
-"""How long a copy may take."""
+"""How long a copy may take, answer and all."""
 HELD = 256 * 1024
 """Bytes of its body that may wait for a slow mirror; one that falls behind by more is given up."""
-MOST = 1024
+MOST = 256
 """Copies under way at once; further ones are not made."""
 
 
 class Mirrors:
     """Sends copies. They count as connections: a drain waits for them."""
 
-    def __init__(self, context: WaypointContext, connections: Connections) -> None:
-        self._context, self._connections = context, connections
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
         self._open = 0
 
-    def send(self, exchange: Exchange, cluster: Cluster, *, http2: bool) -> None:
-        """Begin to send a copy of the request, as it is now, to one of a cluster's endpoints."""
-        if self._open >= MOST:
-            log.info("a request is not mirrored to %s: %d copies are under way", cluster.name, MOST)
+    def send(self, exchange: Exchange, backend: Backend[Target], name: str) -> None:
+        """Begin to send a copy of the request, as it is now, to an endpoint of `backend`, which logs call `name`.
+
+        A tunnel has no copy: its bytes would be half a conversation.
+        """
+        if exchange.request.is_tunnel:
+            return
+        if self._open >= MOST or not self._connections.has_room:
+            log.info("a request is not mirrored to %s: %d copies are under way", name, self._open)
             return
         request = exchange.request.copy()
         request.authority = _shadow(request.authority)
         body = exchange.body.copy(HELD) if exchange.has_body else None
         self._open += 1
-        self._connections.run(self._guarded(request, body, cluster, http2=http2))
+        self._connections.run(self._guarded(_Copy(request, body, backend), name))
 
-    async def _guarded(self, request: HttpRequest, body: Body | None, cluster: Cluster, *, http2: bool) -> None:
+    async def _guarded(self, copy: _Copy[Target], name: str) -> None:
+        """Whatever becomes of a copy is no fault of the original."""
         try:
             async with asyncio.timeout(SECONDS):
-                await self._send(request, body, cluster, http2=http2)
+                await copy.send()
         except (HboneError, TimeoutError) as error:
-            log.info("mirror to %s: %s", cluster.name, str(error) or "too slow")
+            log.info("mirror to %s: %s", name, str(error) or "too slow")
+        except Exception:
+            log.exception("! mirror to %s: unexpected error", name)
         finally:
             self._open -= 1
 
-    async def _send(self, request: HttpRequest, body: Body | None, cluster: Cluster, *, http2: bool) -> None:
-        backend = ServiceBackend(self._context, cluster, NO_WISH, http2=http2)
+
+class _Copy(Generic[Target]):
+    """One request on its way; it is tried once."""
+
+    def __init__(self, request: HttpRequest, body: Body | None, backend: Backend[Target]) -> None:
+        self._request, self._body, self._backend = request, body, backend
+
+    async def send(self) -> None:
+        """To the end of its answer. Raises HboneError."""
+        backend = self._backend
         target = backend.choose(frozenset())
         backend.begun(target)
         status: int | None = None
         try:
-            call = (await backend.lease(target)).open(request, ended=body is None)
+            call = (await backend.lease(target)).open(self._request, ended=self._body is None)
             try:
-                if body is not None:
-                    await _pass_on(body, call)
+                if self._body is not None:
+                    await _pass_on(self._body, call)
                 status = (await call.response()).status
                 while call.has_answer_body and await call.body.read():
                     pass
