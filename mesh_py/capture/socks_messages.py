@@ -11,6 +11,8 @@ VERSION = 5
 NO_AUTHENTICATION = b"\x05\x00"
 SUCCEEDED = b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
 GENERAL_FAILURE, HOST_UNREACHABLE, COMMAND_NOT_SUPPORTED = 1, 4, 7
+NO_ACCEPTABLE_METHOD = 0xFF
+"""Answers an offer of methods, not a request (RFC 1928 3)."""
 
 
 class SocksError(PreambleError):
@@ -28,7 +30,7 @@ def read_methods(seen: bytes) -> int | None:
     if len(seen) < 2 or len(seen) < 2 + seen[1]:
         return None
     if 0 not in seen[2 : 2 + seen[1]]:
-        raise SocksError("the client does not offer to do without authentication")
+        raise SocksError("the client does not offer to do without authentication", NO_ACCEPTABLE_METHOD)
     return 2 + seen[1]
 
 
@@ -62,4 +64,6 @@ def read_request(seen: bytes) -> tuple[int, str, int] | None:
 
 def refusal(code: int) -> bytes:
     """The reply that ends it."""
+    if code == NO_ACCEPTABLE_METHOD:
+        return bytes((VERSION, code))
     return bytes((VERSION, code)) + SUCCEEDED[2:]

@@ -102,7 +102,7 @@ def by_name(name: str) -> bytes:
     [
         pytest.param(by_name("nobody.example"), b"\x05\0\x05\x04", "unknown host nobody.example", id="unknown host"),
         pytest.param(b"\x04\x01\0\x50\x01\x02\x03\x04\0", b"", "socks5", id="SOCKS4"),
-        pytest.param(b"\x05\x01\x02", b"\x05\x07", "socks5", id="a password"),
+        pytest.param(b"\x05\x01\x02", b"\x05\xff", "socks5", id="a password"),
         pytest.param(b"\x05\x01\0\x05\x02\0\x01\x01\x02\x03\x04\0\x50", b"\x05\0\x05\x07", "socks5", id="BIND"),
     ],
 )

@@ -35,5 +35,11 @@ def test_methods() -> None:
         read_methods(b"\x04\x01\x00")
 
 
+def test_an_offer_without_an_acceptable_method() -> None:
+    with pytest.raises(SocksError) as error:
+        read_methods(b"\x05\x02\x01\x02")
+    assert refusal(error.value.code) == b"\x05\xff"  # a method selection: two bytes, no address
+
+
 def test_a_refusal() -> None:
     assert refusal(HOST_UNREACHABLE) == b"\x05\x04\x00\x01" + bytes(6)
