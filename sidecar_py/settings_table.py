@@ -203,6 +203,7 @@ TABLE = SettingsTable({
 """All of them, in the order help pages show them."""
 
 PROXY_CONFIG_KEYS = {
+    "discoveryAddress": XDS.address,
     "proxyAdminPort": ADMIN_PORT, "statusPort": STATS_PORT, "terminationDrainDuration": TERMINATION_DRAIN_DURATION,
 }
 """What we know of a ProxyConfig."""

@@ -248,7 +248,9 @@ TABLE = SettingsTable({
 })
 """All of them, in the order help pages show them."""
 
-PROXY_CONFIG_KEYS = {"proxyAdminPort": ADMIN_PORT, "statsPort": STATS_PORT, "concurrency": WORKERS}
+PROXY_CONFIG_KEYS = {
+    "discoveryAddress": XDS.address, "proxyAdminPort": ADMIN_PORT, "statsPort": STATS_PORT, "concurrency": WORKERS,
+}
 """What we know of a ProxyConfig (hbone-dataplane 9)."""
 
 # fmt: on

@@ -53,13 +53,19 @@ class EndpointSettings:
 
 XDS = EndpointSettings(
     "XDS",
-    setting("XDS_ADDRESS", TEXT, "", "Where discovery is served: host:port; empty for none.", theirs="istiod"),
+    setting(
+        "XDS_ADDRESS", TEXT, "", "Where discovery is served: host:port; empty for none.", theirs="istiod",
+        may_be_empty=True,
+    ),
     setting("XDS_ROOT_CA", TEXT, _ROOTS, "Whom to believe there: a file, SYSTEM, or PEM text."),
     setting("ALT_XDS_HOSTNAME", TEXT, "", "A further name its certificate may carry."),
 )
 CA = EndpointSettings(
     "CA",
-    setting("CA_ADDRESS", TEXT, "", "Who signs our certificates: host:port; empty for none.", theirs="istiod"),
+    setting(
+        "CA_ADDRESS", TEXT, "", "Who signs our certificates: host:port; empty for none.", theirs="istiod",
+        may_be_empty=True,
+    ),
     setting("CA_ROOT_CA", TEXT, _ROOTS, "Whom to believe there: a file, SYSTEM, or PEM text."),
     setting("ALT_CA_HOSTNAME", TEXT, "", "A further name its certificate may carry."),
 )

@@ -1,7 +1,8 @@
 """How roles are told to follow a control plane's discovery, and who they are there: the real ztunnel's names
 (hbone-controlplane 2.2, 10.1) [pure].
 
-Facts about us that no table can list come straight from the environment: `ISTIO_META_*`, `ISTIO_METAJSON_*`.
+Facts about us that no table can list are `ISTIO_META_*` and `ISTIO_METAJSON_*` of the environment, and before these
+`ISTIO_META_*` of a ProxyConfig's `proxyMetadata`.
 """
 
 from __future__ import annotations
@@ -63,18 +64,19 @@ def discovery(
     where = endpoint(XDS, values, environ, cluster_id)
     if where is None:
         return None
-    from mesh_py.xds.node import Node, metadata_from
+    from mesh_py.xds.node import META, Node, metadata_from
 
     try:
         told = metadata_from(environ)
     except ValueError as error:
         raise SettingsError(str(error)) from None
+    configured = metadata_from(values.starting_with(META))
     facts = {"CLUSTER_ID": cluster_id, "NODE_NAME": node_name, "SERVICE_ACCOUNT": values[SERVICE_ACCOUNT]}
     node = Node.of(
         kind,
         name=values[POD_NAME],
         namespace=values[POD_NAMESPACE],
         ip=values[INSTANCE_IP] or "",
-        metadata={key: value for key, value in facts.items() if value} | told,
+        metadata=configured | {key: value for key, value in facts.items() if value} | told,
     )
     return DiscoverySettings(where, node, values[XDS_ON_DEMAND])

@@ -14,6 +14,9 @@ from mesh_py.discovery.problems import ConfigError
 from mesh_py.discovery.yaml_reader import Fault, Reader, compose, pairs, scalar
 from mesh_py.settings.source import Given, SettingsError
 
+META = "ISTIO_META_"
+"""Begins what a ProxyConfig has us tell the control plane, a setting of ours or not (hbone-controlplane 2.2)."""
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -42,7 +45,8 @@ def read_proxy_config(table: SettingsTable, keys: ProxyConfigKeys, text: str, or
     """The values of a ProxyConfig, or of a MeshConfig's `defaultConfig`. Raises SettingsError where it is no YAML.
 
     Args:
-        keys: what stands under keys of its own; all settings may stand in its `proxyMetadata`.
+        keys: what stands under keys of its own; all settings may stand in its `proxyMetadata`, where every
+            `ISTIO_META_*` is kept under that name as well.
     """
     try:
         root = compose(text, origin)
@@ -61,7 +65,8 @@ def _take(table: SettingsTable, found: dict[str, Given], file: str, key_node: ya
     if setting.name in found:
         raise Fault(key_node, f"setting {setting.name} appears twice", "remove one")
     mark = value_node.start_mark
-    if text := scalar(value_node):
+    text = scalar(value_node)
+    if text or setting.may_be_empty:
         found[setting.name] = Given(text, f"{file}:{mark.line + 1}:{mark.column + 1}: {name}")
 
 
@@ -81,8 +86,11 @@ def _metadata(table: SettingsTable, config: yaml.Node, origin: str) -> Iterator[
     for key_node, value_node in pairs(metadata) if metadata is not None else ():
         name = str(key_node.value)
         setting = table.by_name.get(name) or table.by_name.get(name.removeprefix("ISTIO_META_"))
+        given = Given(scalar(value_node), f"{origin}: proxyMetadata {name}")
         if setting is not None:
-            yield setting.name, Given(scalar(value_node), f"{origin}: proxyMetadata {name}")
+            yield setting.name, given
+        if name.startswith(META):
+            yield name, given
 
 
 def _child(node: yaml.Node, key: str) -> yaml.Node | None:

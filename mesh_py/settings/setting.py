@@ -36,6 +36,8 @@ class Setting(Generic[T_co]):
     """How the default comes about."""
     theirs: str = ""
     """The default of Istio's own program in this role, where it is another."""
+    may_be_empty: bool = False
+    """An empty text says "none", and weaker sources count no more; elsewhere it says nothing."""
 
     @property
     def option(self) -> str:

@@ -37,10 +37,10 @@ def from_environment(table: SettingsTable, environ: Mapping[str, str]) -> dict[s
     """Variables by setting name. An empty one is as good as none, save where emptiness means something."""
     found = {}
     for setting in table.all:
-        for name in (*setting.also, setting.name):
-            if environ.get(name):
-                found[setting.name] = Given(environ[name], name)
-                break
+        names = [name for name in (*setting.also, setting.name) if name in environ]
+        telling = [name for name in names if environ[name]] or (names if setting.may_be_empty else [])
+        if telling:
+            found[setting.name] = Given(environ[telling[0]], telling[0])
     return found
 
 
@@ -57,6 +57,13 @@ class Values:
     def is_given(self, *settings: Setting[Any]) -> bool:
         """Whether any of them was set somewhere."""
         return any(self.given(setting) is not None for setting in settings)
+
+    def starting_with(self, prefix: str) -> dict[str, str]:
+        """What files say under names of that beginning, whether or not a table lists them."""
+        found: dict[str, str] = {}
+        for layer in reversed(self._layers):
+            found |= {name: given.text for name, given in layer.items() if name.startswith(prefix)}
+        return found
 
     def origin(self, setting: Setting[Any]) -> str:
         """Where to change a setting: where it was set, or its flag."""

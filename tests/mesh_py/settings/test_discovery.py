@@ -7,6 +7,7 @@ import pytest
 from mesh_py.rpc.endpoint import Address
 from mesh_py.settings.control_plane import AUTH_TOKEN, XDS
 from mesh_py.settings.discovery import NODE_SETTINGS, XDS_ON_DEMAND, DiscoverySettings, discovery
+from mesh_py.settings.file import read_proxy_config
 from mesh_py.settings.setting import SettingsTable
 from mesh_py.settings.source import SettingsError, Values, from_environment
 
@@ -53,6 +54,39 @@ def test_everything_that_can_be_said() -> None:
         "VERSION": "1.2",
         "LABELS": {"a": "b"},
     }
+
+
+PROXY_CONFIG = """
+discoveryAddress: istiod.west.svc:15012
+proxyMetadata: {ISTIO_META_TEAM: blue, ISTIO_META_VERSION: file, POD_NAME: ztunnel-x, ISTIO_META_NODE_NAME: theirs}
+"""
+
+
+def configured(environ: dict[str, str]) -> DiscoverySettings | None:
+    file = read_proxy_config(TABLE, {"discoveryAddress": XDS.address}, PROXY_CONFIG, "mesh")
+    values = Values([from_environment(TABLE, environ), file])
+    return discovery(values, environ, "ztunnel", node_name="node-a", cluster_id="c1")
+
+
+def test_a_proxy_config_says_where_and_who() -> None:
+    found = configured({"ISTIO_META_VERSION": "1.2"})
+    assert found is not None
+    assert found.endpoint.address == Address("istiod.west.svc", 15012)
+    assert found.node.id.startswith("ztunnel~1.1.1.1~ztunnel-x.~")
+    facts = ("TEAM", "VERSION", "NODE_NAME", "NAME")
+    assert [found.node.metadata[fact] for fact in facts] == ["blue", "1.2", "node-a", "ztunnel-x"]
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        pytest.param("near:15012", Address("near", 15012), id="the environment wins"),
+        pytest.param("", None, id="also by switching it off"),
+    ],
+)
+def test_the_environment_wins_over_a_proxy_config(address: str, expected: Address | None) -> None:
+    found = configured({"XDS_ADDRESS": address})
+    assert (found.endpoint.address if found else None) == expected
 
 
 def test_what_is_not_said() -> None:

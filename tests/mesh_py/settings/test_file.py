@@ -57,6 +57,7 @@ proxyMetadata:
   ISTIO_META_NETWORK: west
   NODE_NAME: n1
   ISTIO_META_DNS_CAPTURE: "true"
+  ISTIO_META_TEAM: blue
 """
 
 
@@ -68,6 +69,9 @@ def test_a_proxy_config_gives_what_we_know_of_it() -> None:
         "NETWORK": "west",
         "NODE_NAME": "n1",
         "DNS_CAPTURE": "true",
+        "ISTIO_META_NETWORK": "west",
+        "ISTIO_META_DNS_CAPTURE": "true",
+        "ISTIO_META_TEAM": "blue",
     }
     assert found["NETWORK"].origin == "PROXY_CONFIG: proxyMetadata ISTIO_META_NETWORK"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mesh_py.settings.kinds import TEXT
+from mesh_py.settings.setting import SettingsTable, setting
 from mesh_py.settings.source import Given, SettingsError, Values, complaint, from_environment, from_flags
 from tests.mesh_py.settings.example import CLUSTER_ID, KEEPALIVE_TIME, NETWORK, NODE_NAME, TABLE
 
@@ -40,6 +42,14 @@ def test_the_strongest_source_wins(
 )
 def test_a_second_name_is_known(environ: dict[str, str], value: str) -> None:
     assert Values([{}, from_environment(TABLE, environ)])[CLUSTER_ID] == value
+
+
+def test_where_nothing_is_an_answer_an_empty_text_is_one() -> None:
+    where = setting("WHERE", TEXT, "here", "Where.", also=("PLACE",), may_be_empty=True)
+    table = SettingsTable({"All": (where,)})
+    for environ, value in (({"WHERE": ""}, ""), ({"PLACE": "", "WHERE": "there"}, "there"), ({}, "file")):
+        values = Values([from_environment(table, environ), {"WHERE": Given("file", "f")}])
+        assert values[where] == value
 
 
 @pytest.mark.parametrize(
