@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from istiod_py.ambient.mesh import Mesh
-    from mesh_py.manifests.gateway import ReferenceGrant
     from mesh_py.manifests.mesh_config import MeshConfig
     from mesh_py.manifests.metadata import Labels
     from mesh_py.manifests.objects import KubernetesObject, Manifests
@@ -112,25 +111,16 @@ class ProxyConfigs:
         return found
 
     def _with_surroundings(self, routes: Iterable[Route]) -> Iterator[KubernetesObject]:
-        """Routes, the services they are attached to (for the names of their ports), the grants they rely on."""
+        """Routes, the services they are attached to (for the names of their ports)."""
         for route in routes:
             yield route
             yield from self._services((ref.kind, ref.namespace, ref.name) for ref in route.parent_refs)
-            for namespace in sorted(_namespaces_of_backends(route) - {route.metadata.namespace}):
-                yield from self._grants.get(namespace, ())
 
     def _services(self, named: Iterable[Named]) -> Iterator[core.Service | networking.ServiceEntry]:
         for kind, namespace, name in named:
             service = self._manifests.find(core.Service, namespace, name) if kind == core.Service.kind else None
             entry = self._manifests.find(networking.ServiceEntry, namespace, name) if kind == _SERVICES[1] else None
             yield from (one for one in (service, entry) if one is not None)
-
-    @cached_property
-    def _grants(self) -> Mapping[str, Sequence[ReferenceGrant]]:
-        found: dict[str, list[ReferenceGrant]] = {}
-        for one in self._manifests.reference_grants:
-            found.setdefault(one.metadata.namespace, []).append(one)
-        return found
 
     # Policies
 
@@ -175,10 +165,6 @@ class ProxyConfigs:
 
 def _namespaces_of_services(route: Route) -> set[str]:
     return {ref.namespace for ref in route.parent_refs if ref.kind in _SERVICES}
-
-
-def _namespaces_of_backends(route: Route) -> set[str]:
-    return {backend.backend_ref.namespace for rule in route.rules for backend in rule.backend_refs}
 
 
 def _is_for_waypoint(route: Route, gateway: Gateway, behind: set[Named]) -> bool:

@@ -122,12 +122,11 @@ class OutboundHttp:
 
     def _backend(self, decision: Forward, reference: BackendReference, port: int) -> tuple[ServiceRecord, int]:
         """The service that a route's reference means. Raises InvalidBackend."""
-        namespace = decision.rule.name.partition("/")[0]
-        found = self._context.directory.backend(self._context.workload, reference, namespace)
+        found = self._context.directory.backend(self._context.workload, reference)
         port = reference.port or port
         if found is None or port not in found.service.ports:
             where = f"{reference.namespace}/{reference.name}:{port}"
-            raise InvalidBackend(f"route {decision.rule.name}: no backend {where} that it may name")
+            raise InvalidBackend(f"route {decision.rule.name}: there is no backend {where}")
         return found, port
 
     async def _to_cluster(

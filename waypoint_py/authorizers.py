@@ -70,7 +70,7 @@ class Authorizers:
         context = self._context
         host = provider.service.rpartition("/")[2]  # Istio allows namespace/host
         reference = BackendReference(host, kind="Hostname")
-        record = context.directory.backend(context.workload, reference, context.workload.namespace)
+        record = context.directory.backend(context.workload, reference)
         if record is None or provider.port not in record.service.ports:
             raise NoHealthyEndpoint(f"the mesh knows no service {provider.service}:{provider.port}")
         return self._clusters.of(context.workload, record, provider.port)

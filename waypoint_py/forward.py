@@ -92,18 +92,17 @@ class Forwarding:
     def backend(self, decision: Forward, reference: BackendReference, port: int) -> tuple[ServiceRecord, int]:
         """The service that a route names, and its port. Raises InvalidBackend."""
         context = self.context
-        namespace = decision.rule.name.partition("/")[0]
-        found = context.directory.backend(context.workload, reference, namespace)
+        found = context.directory.backend(context.workload, reference)
         port = reference.port or port
         if found is None or port not in found.service.ports:
             where = f"{reference.namespace}/{reference.name}:{port}"
-            raise InvalidBackend(f"route {decision.rule.name}: no backend {where} that it may name")
+            raise InvalidBackend(f"route {decision.rule.name}: there is no backend {where}")
         return found, port
 
     def provider_of(self, asked: ExternalAuth, route: str) -> Provider:
         """The authorizer that a route names. Raises AuthorizerDenied where it cannot be asked."""
         context, reference = self.context, asked.backend_ref
-        found = context.directory.backend(context.workload, reference, route.partition("/")[0])
+        found = context.directory.backend(context.workload, reference)
         if asked.protocol != "HTTP" or found is None:
             raise AuthorizerDenied(f"route {route}: its authorizer {reference.name} is none that is asked over HTTP")
         port = reference.port or next(iter(found.service.ports), 0)

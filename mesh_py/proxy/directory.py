@@ -22,13 +22,11 @@ if TYPE_CHECKING:
     from mesh_py.discovery.record import ServiceRecord
     from mesh_py.discovery.state import MeshState
     from mesh_py.manifests.references import BackendReference
-    from mesh_py.manifests.routes import TCPRoute
     from mesh_py.manifests.traffic import DestinationRule
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Workload
 
 NO_ROUTES = RouteTable(())
-HTTP_ROUTES = ("HTTPRoute", "GRPCRoute")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +107,15 @@ class Directory:
             return near
         return Destination(near.address, record) if record is not near.record else near
 
-    def backend(
-        self, source: Workload, reference: BackendReference, route: str, kinds: tuple[str, ...] = HTTP_ROUTES
-    ) -> ServiceRecord | None:
-        """The service that a route's backend names; None if there is none, or it may not be named.
+    def backend(self, source: Workload, reference: BackendReference) -> ServiceRecord | None:
+        """The service that a route's backend names; None if there is none that the source may see.
 
-        Args:
-            route: the namespace of the route. Services of another one must have granted it (ReferenceGrant).
-            kinds: of which kind the route may be.
+        All routes here are attached to services. As in Istio, these may lead into any namespace: a ReferenceGrant is
+        for routes of a Gateway, which open a namespace to the outside.
         """
         if reference.kind == "Hostname":
             return self._records(source).get(reference.name.lower())
-        if reference.kind != "Service" or not self._is_granted(reference, route, kinds):
+        if reference.kind != "Service":
             return None
         name = f"{reference.name}.{reference.namespace}.svc.{self._domain}"
         return self._records(source).get(name)
@@ -164,22 +159,11 @@ class Directory:
         if not attached:
             return meant
         reference = tcp_backend(attached, random)
-        [where] = {one.metadata.namespace for one in attached if _names(one, reference)}
-        found = self.backend(source, reference, where, ("TCPRoute",))
+        found = self.backend(source, reference)
         port = reference.port or meant.port
         if found is None or port not in found.service.ports:
-            raise InvalidBackend(f"no backend {reference.namespace}/{reference.name}:{port} that a TCPRoute may name")
+            raise InvalidBackend(f"a TCPRoute names {reference.namespace}/{reference.name}:{port}, which is not there")
         return Destination((meant.address[0], port), found)
-
-    def _is_granted(self, reference: BackendReference, route: str, kinds: tuple[str, ...]) -> bool:
-        if reference.namespace == route:
-            return True
-        return any(
-            grant.metadata.namespace == reference.namespace
-            and any(one.namespace == route and one.kind in kinds for one in grant.from_)
-            and any(one.kind == "Service" and one.name in ("", reference.name) for one in grant.to)
-            for grant in self._further.manifests.reference_grants
-        )
 
     def _records(self, source: Workload) -> dict[str, ServiceRecord]:
         """Every visible service by each of its names."""
@@ -205,10 +189,6 @@ class Directory:
             self._version = self._state.version
             self._routes.clear()
             self._hosts.clear()
-
-
-def _names(route: TCPRoute, reference: BackendReference) -> bool:
-    return any(one.backend_ref is reference for rule in route.rules for one in rule.backend_refs)
 
 
 def host_of(authority: str) -> str:

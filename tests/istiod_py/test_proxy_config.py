@@ -294,7 +294,7 @@ def test_services_come_with_the_routes_and_policies_that_name_them() -> None:
     assert keys(waypoint(target), "Service") == ["shop/web"]
 
 
-def test_grants_come_with_the_routes_that_rely_on_them() -> None:
+def test_grants_are_for_gateways_and_not_told() -> None:
     grant = dedent("""\
         ---
         apiVersion: gateway.networking.k8s.io/v1beta1
@@ -305,8 +305,7 @@ def test_grants_come_with_the_routes_that_rely_on_them() -> None:
           to: [{group: "", kind: Service}]
         """)
     abroad = route("r", TO_WEB, to="db, namespace: back")
-    assert keys(sidecar(grant, abroad), "ReferenceGrant") == ["back/g"]
-    assert keys(sidecar(grant, route("r", TO_WEB)), "ReferenceGrant") == []
+    assert keys(sidecar(grant, abroad), "HTTPRoute", "ReferenceGrant") == ["shop/r"]
 
 
 # Order, and the way to the proxy.

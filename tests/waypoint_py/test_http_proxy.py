@@ -76,7 +76,7 @@ async def test_a_route_chooses(certificates: Certificates, rules: list[Any], req
     [
         pytest.param({"matches": [{"path": {"value": "/other"}}], **TO_V2}, 404, "NR", id="nothing matches"),
         pytest.param({"backendRefs": [backend("nobody")]}, 500, "NC", id="no such backend"),
-        pytest.param({"backendRefs": [backend("v2", namespace="other")]}, 500, "NC", id="not granted"),
+        pytest.param({"backendRefs": [backend("v2", namespace="other")]}, 500, "NC", id="nobody there"),
         pytest.param({"backendRefs": []}, 500, "NC", id="no backend at all"),
         pytest.param(
             {"backendRefs": [backend("httpbin")], "timeouts": {"request": "100ms"}}, 504, "UT", id="out of time"

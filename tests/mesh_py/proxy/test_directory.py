@@ -73,12 +73,6 @@ manifests:
   kind: HTTPRoute
   metadata: {name: r, namespace: default}
   spec: {parentRefs: [{kind: Service, group: "", name: web, port: 80}]}
-- apiVersion: gateway.networking.k8s.io/v1beta1
-  kind: ReferenceGrant
-  metadata: {name: g, namespace: other}
-  spec:
-    from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}]
-    to: [{group: "", kind: Service, name: far}]
 - apiVersion: networking.istio.io/v1
   kind: DestinationRule
   metadata: {name: d, namespace: default}
@@ -100,24 +94,23 @@ def test_routes_are_kept_until_something_changes(directory: Directory) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "route", "expected"),
+    ("reference", "expected"),
     [
-        pytest.param(BackendReference("web", "default"), "default", WEB, id="its own namespace's"),
-        pytest.param(BackendReference("far", "other"), "default", FAR, id="granted"),
-        pytest.param(BackendReference("far", "other"), "third", None, id="not granted to that one"),
-        pytest.param(BackendReference("hidden", "other"), "default", None, id="granted for another"),
-        pytest.param(BackendReference("none", "default"), "default", None, id="nobody"),
-        pytest.param(BackendReference(OUTSIDE, "default", "Hostname"), "default", OUTSIDE, id="by host name"),
-        pytest.param(BackendReference("web", "default", "Bucket"), "default", None, id="another kind"),
+        pytest.param(BackendReference("web", "default"), WEB, id="its own namespace's"),
+        pytest.param(BackendReference("far", "other"), FAR, id="another namespace's, without a grant"),
+        pytest.param(BackendReference("hidden", "other"), None, id="one that we may not see"),
+        pytest.param(BackendReference("none", "default"), None, id="nobody"),
+        pytest.param(BackendReference(OUTSIDE, "default", "Hostname"), OUTSIDE, id="by host name"),
+        pytest.param(BackendReference("web", "default", "Bucket"), None, id="another kind"),
     ],
 )
-def test_backends(directory: Directory, reference: BackendReference, route: str, expected: str | None) -> None:
+def test_backends(directory: Directory, reference: BackendReference, expected: str | None) -> None:
     directory.take(further_of(read_proxy_file(MANIFESTS, "mesh.yaml")))
-    found = directory.backend(SLEEP, reference, route)
+    found = directory.backend(SLEEP, reference)
     assert (found.service.hostname if found else None) == expected
 
 
-def tcp_route(*backends: str, grant: str = "TCPRoute") -> str:
+def tcp_route(*backends: str) -> str:
     return f"""\
 manifests:
 - apiVersion: gateway.networking.k8s.io/v1alpha2
@@ -126,12 +119,6 @@ manifests:
   spec:
     parentRefs: [{{kind: Service, group: "", name: web, port: 80}}]
     rules: [{{backendRefs: [{", ".join(f"{{{one}}}" for one in backends)}]}}]
-- apiVersion: gateway.networking.k8s.io/v1beta1
-  kind: ReferenceGrant
-  metadata: {{name: g, namespace: other}}
-  spec:
-    from: [{{group: gateway.networking.k8s.io, kind: {grant}, namespace: default}}]
-    to: [{{group: "", kind: Service}}]
 """
 
 
@@ -148,7 +135,7 @@ def test_tcp_routes_send_connections_on(directory: Directory, dice: float, expec
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(tcp_route("name: far, namespace: other, port: 80", grant="HTTPRoute"), id="granted to others"),
+        pytest.param(tcp_route("name: none, namespace: other, port: 80"), id="nobody"),
         pytest.param(tcp_route("name: web, port: 81"), id="no such port"),
         pytest.param(tcp_route("name: web, port: 80, weight: 0"), id="no weight"),
     ],
