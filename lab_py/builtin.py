@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from lab_py.topology import Topology
 
 _FOLDER = Path(__file__).parent / "scenarios"
-SCENARIOS = ("ambient-to-sidecar", "sidecar-to-ambient", "sidecar-to-waypoint")
-"""In the order in which they are shown."""
+SCENARIOS = ("ambient-to-sidecar", "sidecar-to-ambient", "sidecar-to-waypoint", "coexistence")
+"""In the order in which they are shown; all but the last have a request."""
+COEXISTENCE = SCENARIOS[-1]
 
 
 def load(name_or_file: str) -> Topology:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from lab_py.builtin import SCENARIOS, load
+from lab_py.builtin import COEXISTENCE, SCENARIOS, load
 from lab_py.errors import LabError, Unusable
 from mesh_py.discovery.problems import ConfigError, suggest
 from mesh_py.process.complaints import complain
@@ -34,6 +34,7 @@ As root it is the faithful form (sidecars run as uid 1337); otherwise, or with -
 Examples:
   python -m lab_py run ambient-to-sidecar            one request, every hop with what was observed of it
   python -m lab_py run sidecar-to-ambient -o json
+  python -m lab_py matrix                            every kind of pod calls every other
   python -m lab_py up                                a lab that stays
   python -m lab_py exec sleep -- curl -s http://httpbin:8000/ip
   python -m lab_py logs; python -m lab_py status; python -m lab_py down
@@ -119,6 +120,28 @@ def faults(
             raise Unusable(f"there is no {name!r}; {suggest(name, known)}")
     again = ["faults", scenario, *names, *_again(wishes), "--output", output]
     return command_run.outside(topology, again, rootless=rootless or is_rootless()) if names else 0
+
+
+@group.command()
+@click.argument("scenario", default=COEXISTENCE, metavar="[FILE]")
+@_wishes
+@_output
+@click.option("--folder", hidden=True)
+def matrix(
+    scenario: str, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str, folder: str
+) -> int:
+    """Let every kind of pod call every other: who gets through, as whom, and known by what."""
+    from lab_py import command_matrix, command_run
+    from lab_py.enter import is_inside, is_rootless
+    from lab_py.lab import Wishes
+
+    topology = _load(scenario)
+    wishes = Wishes(cast("Tunnel | None", tunnel), without)
+    if folder and is_inside():
+        return command_matrix.inside(topology, Path(folder), wishes, output)
+    _check_names(topology, without)
+    again = ["matrix", scenario, *_again(wishes), "--output", output]
+    return command_run.outside(topology, again, rootless=rootless or is_rootless(), needs_request=False)
 
 
 @group.command()

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from lab_py.topology import Topology
 
 
-def outside(topology: Topology, again: Sequence[str], *, rootless: bool) -> int:
+def outside(topology: Topology, again: Sequence[str], *, rootless: bool, needs_request: bool = True) -> int:
     """Run the command `again` inside, in a folder that goes away with it; its exit status. Raises LabError."""
-    hops_of(topology)  # what cannot be judged is refused before anything is built
+    if needs_request:
+        hops_of(topology)  # what cannot be judged is refused before anything is built
     folder = state.claim(f"run-{os.getpid()}")
     try:
         return Inside([*again, "--folder", str(folder)], rootless=rootless).wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import json
 import secrets
@@ -18,11 +19,12 @@ from lab_py.hops.base import HopFound, judge, places_of
 from lab_py.peers.running import get_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lab_py.hops.base import Hop
+    from lab_py.lab import Lab
     from lab_py.netns import Namespaces
-    from lab_py.topology import Service, Topology
+    from lab_py.topology import Request, Service, Topology
     from lab_py.world import WorldFiles
 
 ANSWER_SECONDS = 5.0
@@ -62,6 +64,13 @@ def observe(
             raise LabError("a capture lost packets: too much else crosses the lab")
     counters = {name: counted_since(before[name], after[name]) for name in after}
     return judge(hops, Observed(packets, counters, logs, calls, status))
+
+
+def observe_all(lab: Lab, cells: Iterable[tuple[Request, Hop]]) -> Iterator[HopFound]:
+    """One request after the other, each judged by its own claims. Raises LabError."""
+    for request, hop in cells:
+        topology = dataclasses.replace(lab.built.topology, request=request)
+        yield from observe(topology, lab.built.namespaces, lab.files, [hop])
 
 
 def _counters(topology: Topology, namespaces: Namespaces) -> dict[str, dict[str, int]]:

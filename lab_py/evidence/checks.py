@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lab_py.evidence.packets import Packet
 
 Place = tuple[str, str]
+_FORWARDED = "x-forwarded-client-cert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,21 @@ class Answered:
         shown = " ".join([f"status={observed.status}", *(f"{name}={call.get(name, '-')}" for name in self.fields)])
         is_so = observed.status == 200 and all(_fits(call.get(name), value) for name, value in self.fields.items())
         return Finding("call", self.application, expected, shown, is_so)
+
+
+@dataclass(frozen=True, slots=True)
+class CallerProved:
+    """The application was told who has proved to be its caller, or that nobody has."""
+
+    application: str
+    identity: str | None
+
+    def judge(self, observed: Observed) -> Finding:
+        """See `Check`. The header is the last proxy's word; one that the caller brought along has been taken away."""
+        told = [str(call.get("headers", {}).get(_FORWARDED, "")) for call in observed.calls]
+        shown = ", ".join(text or "nobody" for text in told) or "no call"
+        is_so = len(told) == 1 and (f"URI={self.identity}" in told[0] if self.identity else not told[0])
+        return Finding("call", self.application, f"{_FORWARDED}: {self.identity or 'nobody'}", shown, is_so)
 
 
 def _fits(found: object, wanted: str | None) -> bool:

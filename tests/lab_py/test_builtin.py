@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab_py.builtin import SCENARIOS, load
+from lab_py.builtin import COEXISTENCE, SCENARIOS, load
 from lab_py.topology import Kind
 from mesh_py.discovery.problems import ConfigError
 
@@ -36,6 +36,12 @@ def test_a_scenario_has_the_pods_of_the_post(name: str, kinds: dict[str, Kind], 
 
 def test_every_scenario_is_listed() -> None:
     assert {load(name).name for name in SCENARIOS} == set(SCENARIOS)
+
+
+def test_the_matrix_has_a_pair_for_every_cell() -> None:
+    pods = load(COEXISTENCE).pods
+    pairs = {(one.kind, other.kind, one.node == other.node) for one in pods for other in pods if one != other}
+    assert len(pairs) == 18
 
 
 def test_a_file_is_a_topology_too(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab_py.evidence.checks import Answered, CountsRule, Flow, Logs, Observed, Part, SeesPackets
+from lab_py.evidence.checks import Answered, CallerProved, CountsRule, Flow, Logs, Observed, Part, SeesPackets
 from lab_py.evidence.packets import Packet
 
 CLIENT, SERVER = ("10.0.0.1", 4000), ("10.0.0.2", 80)
@@ -94,3 +94,18 @@ CALL = {"peer": "10.0.0.1:4000"}
 def test_calls(calls: list[dict[str, str]], status: int, is_so: bool) -> None:
     finding = Answered("app", {"peer": "10.0.0.1:*"}).judge(Observed(calls=calls, status=status))
     assert finding.is_so is is_so
+
+
+@pytest.mark.parametrize(
+    ("identity", "headers", "is_so"),
+    [
+        pytest.param("spiffe://a", {"x-forwarded-client-cert": "By=spiffe://b;URI=spiffe://a"}, True, id="proved"),
+        pytest.param("spiffe://a", {"x-forwarded-client-cert": "By=spiffe://a;URI=spiffe://b"}, False, id="another"),
+        pytest.param("spiffe://a", {}, False, id="nobody, where somebody should be"),
+        pytest.param(None, {}, True, id="nobody"),
+        pytest.param(None, {"x-forwarded-client-cert": "URI=spiffe://a"}, False, id="somebody, where nobody can be"),
+    ],
+)
+def test_who_was_proved(identity: str | None, headers: dict[str, str], is_so: bool) -> None:
+    observed = Observed(calls=[{**CALL, "headers": headers}], status=200)
+    assert CallerProved("app", identity).judge(observed).is_so is is_so

@@ -6,13 +6,15 @@ import dataclasses
 
 import pytest
 
-from lab_py.builtin import SCENARIOS, load
+from lab_py.builtin import COEXISTENCE, SCENARIOS, load
 from lab_py.errors import Unusable
 from lab_py.evidence.checks import CountsRule, Logs, Observed, SeesPackets
 from lab_py.hops.base import judge, places_of
 from lab_py.hops.paths import hops_of
 from lab_py.redirect.plan import redirections
 from lab_py.topology import Design
+
+PATHS = [name for name in SCENARIOS if name != COEXISTENCE]
 
 
 @pytest.mark.parametrize(
@@ -22,7 +24,7 @@ def test_hops_are_numbered_in_order(scenario: str, count: int) -> None:
     assert [hop.number for hop in hops_of(load(scenario))] == [str(number) for number in range(1, count + 1)]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", PATHS)
 def test_every_claim_names_what_is_there(scenario: str) -> None:
     topology = load(scenario)
     names = {one.namespace: one.names for one in redirections(topology)}
@@ -38,7 +40,7 @@ def test_every_claim_names_what_is_there(scenario: str) -> None:
                     assert process.removeprefix("sidecar-") in topology.namespaces
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", PATHS)
 def test_where_nothing_was_observed_no_hop_is(scenario: str) -> None:
     """None of them claims only what needs no evidence."""
     found = judge(hops_of(load(scenario)), Observed())
