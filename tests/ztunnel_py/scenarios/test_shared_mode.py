@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -26,7 +27,7 @@ from tests.interop.callers import read_to_end
 from tests.support.name_server import NameServer, addresses
 from tests.support.pod_networks import MARK, PodNetwork, two_pods
 from tests.support.processes import PeerProcess, eventually, loopback_address
-from tests.support.require import require_root, require_tool
+from tests.support.require import require_ipv6, require_root, require_tool
 from tests.support.ztunnel import Pod, lay_out_certificates, mesh_yaml
 from tests.ztunnel_py.worlds import CLEAN, COMMAND, START_SECONDS, ProxyProcess
 
@@ -132,7 +133,7 @@ def node(tmp_path_factory: pytest.TempPathFactory, mesh_root: TestRoot) -> Itera
     require_tool("iptables-restore")
     with two_pods(folder) as (a, b):
         (folder / "mesh.yaml").write_text(
-            mesh_yaml(Pod(pod.name, pod.name, pod.ip, "here") for pod in (a, b)) + SERVICE
+            mesh_yaml(Pod(pod.name, pod.name, f'{pod.ip}", "{pod.ip6}', "here") for pod in (a, b)) + SERVICE
         )
         accounts = {name: mesh_root.issue(f"shared-{name}", f"default/{name}") for name in "ab"}
         environment = CLEAN | {
@@ -212,6 +213,25 @@ async def test_who_is_gone_is_reached_by_nobody_and_may_come_back(node: SharedNo
         assert await node.origin() == node.a.ip
         assert await node.metric("workload_manager_active_proxy_count") == 2
         assert await node.metric("workload_manager_proxies_stopped_total") >= 1
+
+
+async def test_the_same_by_ipv6(node: SharedNode) -> None:
+    require_ipv6()
+
+    async def tell_caller(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.0 200 OK\r\n\r\n{writer.get_extra_info('peername')[0]}".encode())
+        writer.close()
+
+    network = NetworkNamespace.open(node.b.path)
+    with network:
+        listener = socket.create_server((node.b.ip6, 8006), family=socket.AF_INET6)
+    async with served(node), await asyncio.start_server(tell_caller, sock=listener):
+        url = f"http://[{node.b.ip6}]:8006/"
+        done = await asyncio.to_thread(node.a.run, "curl", "-s", "--max-time", "10", url)
+        assert done.stdout == node.a.ip6, node.proxy.output
+        assert len(node.b.sockets("state", "established", f"( sport = :15008 and dst [{node.a.ip6}] )")) == 1
+    network.close()
 
 
 async def test_plaintext_that_reaches_a_pod_is_carried_to_it(node: SharedNode) -> None:
