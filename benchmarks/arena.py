@@ -16,7 +16,7 @@ from benchmarks.peers.base import Surroundings
 from benchmarks.plan import Direction, Kind
 from benchmarks.processes import BenchmarkError, Processes, Usage, usage_of
 from benchmarks.tls_facts import TlsFacts, Witness
-from benchmarks.world import APPLICATION_GROUP, Capture, Topology, inside, open_world
+from benchmarks.world import APPLICATION_GROUP, WEB_HOST, WEB_PORT, Capture, Topology, inside, open_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _ECHO_PORT, _ECHO_PORTS = 9000, 8  # several ports: each pair of addresses has only so many client ports
 _SINK_PORT, _SOURCE_PORT, _IPERF_PORT = 9100, 9101, 5201
+_WEB_BYTES = 100
 _SETTLE_SECONDS = 0.05
 
 
@@ -113,28 +114,46 @@ class Arena(contextlib.AbstractContextManager["Arena"]):
     def _through_proxies(self) -> bool:
         return self.pair.outbound is not None
 
+    @property
+    def _is_layer_7(self) -> bool:
+        return self.pair.peer_port == WEB_PORT
+
     def _start_applications(self) -> None:
         ports = {"echo": (_ECHO_PORT, _ECHO_PORTS), "sink": (_SINK_PORT, 1), "source": (_SOURCE_PORT, 1)}
         with inside(self.world.server_namespace):
             for mode, (port, count) in ports.items():
                 target = f"{self.world.server_ip}:{port}"
                 generator.start_server(self._processes, mode, ["--target", target, "--ports", str(count)])
+            # Where a sidecar stands before the web server, the sidecar has the port at the pod's own address.
+            address = self.world.application_ip if self._is_layer_7 else self.world.server_ip
+            generator.start_server(
+                self._processes, "web", ["--target", f"{address}:{WEB_PORT}", "--response", str(_WEB_BYTES)]
+            )
 
     def _check_path(self) -> TlsFacts | None:
-        """One round trip, watched: a pair whose traffic shows no TLS handshake on the HBONE port is no contestant."""
-        witness = Witness(self.world.server_namespace)
+        """One round trip, watched: a pair whose traffic shows no TLS handshake on its peer's port is no contestant."""
+        witness = Witness(self.world.server_namespace, self.pair.peer_port)
         try:
-            self._client("rr", _ECHO_PORT, 0.1, "--connections", "1")
+            if self._is_layer_7:
+                self._web(1, 0.1)
+            else:
+                self._client("rr", _ECHO_PORT, 0.1, "--connections", "1")
             if not self._through_proxies:
                 return None
             facts = witness.first_handshake()
             if witness.may_listen and facts is None:
-                raise BenchmarkError("no TLS handshake seen on the HBONE port: the traffic goes past the proxies")
+                raise BenchmarkError("no TLS handshake seen on the peer's port: the traffic goes past the proxies")
             return facts
         finally:
             witness.close()
 
+    def _web(self, connections: int, seconds: float) -> dict[str, Any]:
+        count = ("--connections", str(connections), "--host", f"{WEB_HOST}:{WEB_PORT}")
+        return self._client("http", WEB_PORT, seconds, *count)
+
     def _small(self, scenario: Scenario, seconds: float) -> dict[str, Any]:
+        if scenario.kind is Kind.HTTP:
+            return self._web(scenario.connections, seconds)
         sizes = ("--request", str(scenario.request), "--response", str(scenario.response))
         count = ("--connections", str(scenario.connections), "--ports", str(_ECHO_PORTS))
         return self._client(scenario.kind.value, _ECHO_PORT, seconds, *count, *sizes)

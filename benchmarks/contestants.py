@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.peers.direct import Direct
 from benchmarks.peers.envoy import DEFAULT_WINDOWS, LARGE_WINDOWS, Envoy
+from benchmarks.peers.envoy_sidecars import EnvoySidecars
 from benchmarks.peers.foreign import COMMAND_VARIABLE, Foreign
+from benchmarks.peers.our_sidecars import OurSidecars
 from benchmarks.peers.ours import Ours
 from benchmarks.plan import Contestant, Kind, Logging
 
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
     from benchmarks.peers.base import Peer
     from benchmarks.plan import Scenario
 
+SIDECARS = "sidecars"
+"""The variant for layer 7; the others are for layer 4."""
+
 PEERS: dict[str, dict[str, Peer]] = {
-    "ours": {"": Ours()},
-    "envoy": {"16/24 MiB": Envoy(DEFAULT_WINDOWS), "64/128 MiB": Envoy(LARGE_WINDOWS)},
+    "ours": {"": Ours(), SIDECARS: OurSidecars()},
+    "envoy": {"16/24 MiB": Envoy(DEFAULT_WINDOWS), "64/128 MiB": Envoy(LARGE_WINDOWS), SIDECARS: EnvoySidecars()},
     "foreign": {"": Foreign()},
     "direct": {"": Direct()},
 }
@@ -38,18 +43,18 @@ def available_peers() -> list[str]:
 
 
 def contestants_for(peers: Iterable[str], scenarios: Iterable[Scenario]) -> list[Contestant]:
-    """Every variant of every peer, once for each form of logging that a scenario asks for.
+    """Every variant of every peer that takes part in a scenario, once for each form of logging.
 
     `direct` writes no log, so it runs once. ValueError names an unknown peer.
     """
     scenarios = list(scenarios)
-    wanted = [logging for logging in Logging if any(s.logging is logging for s in scenarios)]
     found: list[Contestant] = []
     for name in peers:
         if name not in PEERS:
             raise ValueError(f"no peer {name}; there are: {', '.join(PEERS)}")
-        forms = [Logging.NONE] if name == "direct" else wanted
-        found += [Contestant(name, variant, form) for form in forms for variant in PEERS[name]]
+        forms = [Logging.NONE] if name == "direct" else list(Logging)
+        field = [Contestant(name, variant, form) for form in forms for variant in PEERS[name]]
+        found += [one for one in field if any(takes_part(one, scenario) for scenario in scenarios)]
     return found
 
 
@@ -57,7 +62,8 @@ def takes_part(contestant: Contestant, scenario: Scenario) -> bool:
     """Whether this contestant is the one to measure a scenario on."""
     if contestant.peer == "direct":  # there is no proxy whose log or memory could matter
         return scenario.kind is not Kind.IDLE
-    return contestant.logging is scenario.logging
+    is_for_http = contestant.variant == SIDECARS
+    return contestant.logging is scenario.logging and is_for_http is (scenario.kind is Kind.HTTP)
 
 
 def peer_of(contestant: Contestant) -> Peer:

@@ -33,6 +33,7 @@ HEADLINE: dict[Kind, tuple[Metric, ...]] = {
     ),
     Kind.RR: (_RATE, _P50, _P99, _CPU_OP),
     Kind.CONNECT: (_RATE, _P50, _CPU_OP),
+    Kind.HTTP: (_RATE, _P50, _P99, _CPU_OP),
     Kind.IDLE: (Metric("rss_mb", "memory MB, both proxies", False, 0),),
 }
 """The rows of the table, by kind of scenario."""

@@ -13,6 +13,8 @@ class Kind(StrEnum):
     RR = "rr"
     CONNECT = "connect"
     IDLE = "idle"
+    HTTP = "http"
+    """Requests from sidecar to sidecar; all others are of layer 4, from node proxy to node proxy."""
 
 
 class Direction(StrEnum):
@@ -23,7 +25,7 @@ class Direction(StrEnum):
 
 
 class Logging(StrEnum):
-    """What the proxies write for each tunnel; the same on both sides of a comparison."""
+    """What the proxies write for each tunnel, or each request at layer 7; the same on both sides of a comparison."""
 
     TUNNEL = "a line per tunnel"
     NONE = "no log"
@@ -95,6 +97,14 @@ def _idle(tunnels: int) -> Scenario:
     return Scenario(f"idle-{tunnels}", f"{tunnels:,} idle tunnels", Kind.IDLE, tunnels)
 
 
+def _http(connections: int, logging: Logging) -> Scenario:
+    plural = "connection" if connections == 1 else "connections"
+    said = "a line per request" if logging is Logging.TUNNEL else logging.value
+    title = f"HTTP/1.1 GETs between sidecars, {connections} {plural}, {said}"
+    name = f"http-{connections}{'-quiet' * (logging is Logging.NONE)}"
+    return Scenario(name, title, Kind.HTTP, connections, response=100, logging=logging)
+
+
 SCENARIOS = (
     *(_bulk(streams, direction) for streams in (1, 8) for direction in Direction),
     _rr(1),
@@ -103,6 +113,7 @@ SCENARIOS = (
     *(_connect(clients, logging) for logging in Logging for clients in (1, 16)),
     _connect(1, Logging.TUNNEL, awake=True),
     _idle(1000),
+    *(_http(connections, logging) for logging in Logging for connections in (1, 32)),
 )
 
 TARGETS = (
@@ -111,6 +122,7 @@ TARGETS = (
     Target("rr-32", "per_second", 1.0, True),
     Target("rr-1", "p50_us", 1.2, False),
     *(Target(s.name, "per_second", 1.0, True) for s in SCENARIOS if s.kind is Kind.CONNECT and not s.awake),
+    *(Target(s.name, "per_second", 0.5, True) for s in SCENARIOS if s.kind is Kind.HTTP),
 )
 
 

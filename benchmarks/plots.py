@@ -21,8 +21,10 @@ _PANELS = (
     (Kind.RR, "p50_us"),
     (Kind.CONNECT, "per_second"),
     (Kind.CONNECT, "cpu_us_per_op"),
+    (Kind.HTTP, "per_second"),
+    (Kind.HTTP, "p50_us"),
 )
-_TITLES = {Kind.BULK: "bulk", Kind.RR: "round trips", Kind.CONNECT: "new tunnels"}
+_TITLES = {Kind.BULK: "bulk", Kind.RR: "round trips", Kind.CONNECT: "new tunnels", Kind.HTTP: "HTTP"}
 _COLOURS = {"ours": ["#1f5fa8"], "envoy": ["#e08a2e", "#f2c188"], "foreign": ["#3f8f5b"], "direct": ["#b5b5b5"]}
 
 

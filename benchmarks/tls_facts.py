@@ -81,9 +81,10 @@ def _extensions(block: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class Witness:
-    """Listens on the HBONE port of a namespace. Open it before the first connection is made."""
+    """Listens on the port of a namespace where a proxy awaits its peer. Open it before the first connection is made."""
 
-    def __init__(self, namespace: int | None) -> None:
+    def __init__(self, namespace: int | None, port: int = HBONE_PORT) -> None:
+        self._port = port
         self._socket: socket.socket | None = None
         with contextlib.suppress(PermissionError), inside(namespace):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
@@ -100,7 +101,7 @@ class Witness:
         while self._socket is not None and time.monotonic() < deadline:
             if not select.select([self._socket], [], [], 0.1)[0]:
                 continue
-            facts = server_hello(self._socket.recv(65536))
+            facts = server_hello(self._socket.recv(65536), self._port)
             if facts:
                 return facts
         return None

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 APPLICATION_GROUP = 65031
 """Group id of captured applications; no proxy has it, so that a proxy's own connections are not captured."""
 CAPTURE_PORT = 15001
+WEB_PORT, WEB_HOST = 9200, "server.default.svc.cluster.local"
+"""The HTTP application: its port, which is also the pod's and the service's, and its name."""
 HBONE_PORT = 15008
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -58,6 +60,8 @@ class World:
 
     client_ip: str
     server_ip: str
+    application_ip: str
+    """Where the application behind a sidecar listens, which has the server's own address."""
     client_namespace: int | None
     server_namespace: int | None
     capture: Capture
@@ -96,15 +100,16 @@ def open_world(topology: Topology, capture: Capture) -> Iterator[World]:
     """Makes the surroundings of one pair. Raises BenchmarkError when a command of the system fails."""
     if not can_isolate():
         a, b, c = (random.randrange(1, 255) for _ in range(3))
-        yield World(f"127.{a}.{b}.{c}", f"127.{a}.{b}.{(c + 1) % 255}", None, None, capture)
+        client_ip, server_ip, application_ip = (f"127.{a}.{b}.{(c + n) % 255}" for n in range(3))
+        yield World(client_ip, server_ip, application_ip, None, None, capture)
         return
     with contextlib.ExitStack() as held:
         client = held.enter_context(_new_namespace())
         if topology is Topology.LOOPBACK:
-            world = World("127.0.21.1", "127.0.22.1", client, client, capture)
+            world = World("127.0.21.1", "127.0.22.1", "127.0.23.1", client, client, capture)
         else:
             server = held.enter_context(_new_namespace())
-            world = World("10.77.0.1", "10.77.0.2", client, server, capture)
+            world = World("10.77.0.1", "10.77.0.2", "127.0.0.1", client, server, capture)
             _join(world)
         if capture is Capture.REDIRECT:
             _capture(world)

@@ -2,7 +2,7 @@
  * A load generator and its servers, for byte streams through a proxy: one thread, one epoll, no locks.
  *
  * It measures from the application's side of a proxy pair and prints one JSON line. Nothing in it knows
- * HTTP/2 or TLS; the proxies see an ordinary TCP application. Every socket is registered once, edge
+ * HTTP/2 or TLS; the proxies see an ordinary TCP application, or one of HTTP/1.1 with keep-alive. Every socket is registered once, edge
  * triggered, so that the generator costs as few system calls as the work itself needs.
  */
 #ifndef LOADGEN_H
@@ -15,6 +15,7 @@
 
 #define MAX_SOURCES 64
 #define SCRATCH_BYTES (256 * 1024)
+#define HTTP_BYTES (64 * 1024) /* an HTTP answer, head and body */
 #define STALL_SECONDS 10.0 /* no progress for so long: the path is broken, and a figure would be a lie */
 
 enum proxy_header { PROXY_NONE, PROXY_V1, PROXY_V2 };
@@ -28,7 +29,8 @@ struct options {
     int ports;                               /* consecutive ports from the target's, used in turn */
     int connections;
     double seconds, warmup;                  /* measured time, and the time before it that does not count */
-    size_t request, response;                /* bytes */
+    size_t request, response;                /* bytes; of HTTP the answer's body */
+    const char *host;                        /* whom an HTTP request names */
     enum proxy_header proxy;
     enum close_form close_form;
 };
@@ -48,6 +50,8 @@ struct connection {
     size_t received;
     bool ended;                              /* our FIN is sent */
     uint64_t started;
+    char *answer;                            /* of HTTP: what has come of it, HTTP_BYTES at most */
+    size_t whole;                            /* of HTTP: its length, 0 until the head is complete */
     char first[256];                         /* a PROXY header and the first request, written as one */
 };
 
@@ -69,11 +73,23 @@ int finished(const struct samples *samples);
 void print_result(const char *mode, const struct options *options, struct samples *samples, double seconds,
                   uint64_t bytes, uint64_t errors);
 
+/* What `run_exchanges` sends, and how it reads the answer. */
+enum progress { GONE = -1, PARTIAL, WHOLE };
+struct exchange {
+    const char *mode;
+    const char *request;
+    size_t length;
+    enum progress (*receive)(const struct options *options, struct connection *connection);
+};
+int run_exchanges(const struct options *options, const struct exchange *exchange); /* rr.c */
+
 /* One function per mode; the servers return only on SIGTERM or SIGINT. */
 int serve_echo(const struct options *options);    /* serve.c: `request` bytes in, `response` bytes out */
 int serve_sink(const struct options *options);    /* serve.c: reads to the end, answers with the count */
 int serve_source(const struct options *options);  /* serve.c: writes until the reader goes away */
+int serve_web(const struct options *options);     /* serve.c: answers each GET with `response` bytes */
 int run_rr(const struct options *options);        /* rr.c */
+int run_http(const struct options *options);      /* http.c */
 int run_connect(const struct options *options);   /* connect.c */
 int run_send(const struct options *options);      /* bulk.c */
 int run_receive(const struct options *options);   /* bulk.c */

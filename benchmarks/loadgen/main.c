@@ -11,8 +11,8 @@
 
 static const char usage[] =
     "loadgen MODE --target IP:PORT [options]\n"
-    "  servers (--target is where they listen): echo, sink, source\n"
-    "  clients: rr, connect, send, receive, hold\n"
+    "  servers (--target is where they listen): echo, sink, source, web\n"
+    "  clients: rr, http, connect, send, receive, hold\n"
     "  neither: awake (no --target; keeps the cores from sleeping)\n"
     "  --ports N          consecutive ports from the target's (1)\n"
     "  --via IP:PORT      connect there instead; --proxy says how it learns the target\n"
@@ -21,6 +21,7 @@ static const char usage[] =
     "  --connections N    at once (1)\n"
     "  --seconds S        measured time (3); --warmup S before it (0.2)\n"
     "  --request N, --response N   bytes (64)\n"
+    "  --host NAME        whom an HTTP request names (the target)\n"
     "  --close fin|reset  how `connect` ends a connection (fin)\n";
 
 static void refuse(const char *what, const char *value) {
@@ -55,13 +56,14 @@ static void add_source(struct options *options, const char *text) {
         refuse("want an IPv4 address", text);
 }
 
-enum { TARGET = 1, PORTS, VIA, PROXY, SOURCE, CONNECTIONS, SECONDS, WARMUP, REQUEST, RESPONSE, CLOSE };
+enum { TARGET = 1, PORTS, VIA, PROXY, SOURCE, CONNECTIONS, SECONDS, WARMUP, REQUEST, RESPONSE, CLOSE, HOST };
 
 static const struct option names[] = {
     {"target", 1, 0, TARGET},   {"ports", 1, 0, PORTS},     {"via", 1, 0, VIA},
     {"proxy", 1, 0, PROXY},     {"source", 1, 0, SOURCE},   {"connections", 1, 0, CONNECTIONS},
     {"seconds", 1, 0, SECONDS}, {"warmup", 1, 0, WARMUP},   {"request", 1, 0, REQUEST},
-    {"response", 1, 0, RESPONSE}, {"close", 1, 0, CLOSE},   {0, 0, 0, 0}};
+    {"response", 1, 0, RESPONSE}, {"close", 1, 0, CLOSE},   {"host", 1, 0, HOST},
+    {0, 0, 0, 0}};
 
 static void take(struct options *options, int name, const char *value) {
     switch (name) {
@@ -76,6 +78,7 @@ static void take(struct options *options, int name, const char *value) {
     case REQUEST: options->request = (size_t)number(value, 1, SCRATCH_BYTES); break;
     case RESPONSE: options->response = (size_t)number(value, 1, 1 << 24); break;
     case CLOSE: options->close_form = strcmp(value, "reset") == 0 ? CLOSE_RESET : CLOSE_FIN; break;
+    case HOST: options->host = value; break;
     default: refuse("unknown option", "");
     }
 }
@@ -84,9 +87,9 @@ static const struct {
     const char *name;
     int (*run)(const struct options *);
 } modes[] = {
-    {"echo", serve_echo}, {"sink", serve_sink},   {"source", serve_source}, {"rr", run_rr},
-    {"connect", run_connect}, {"send", run_send}, {"receive", run_receive}, {"hold", run_hold},
-    {"awake", keep_awake}};
+    {"echo", serve_echo}, {"sink", serve_sink},   {"source", serve_source}, {"web", serve_web},
+    {"rr", run_rr}, {"http", run_http}, {"connect", run_connect}, {"send", run_send},
+    {"receive", run_receive}, {"hold", run_hold}, {"awake", keep_awake}};
 
 int main(int argc, char **argv) {
     struct options options = {

@@ -10,15 +10,16 @@
 
 struct run {
     const struct options *options;
+    const struct exchange *exchange;
     struct samples samples;
     uint64_t measure_from, end, last_progress;
 };
 
 static void next_request(struct run *run, struct connection *connection, uint64_t now) {
-    connection->received = 0;
+    connection->received = connection->whole = 0;
     connection->started = now;
-    connection->out = request_bytes();
-    connection->out_left = run->options->request;
+    connection->out = run->exchange->request;
+    connection->out_left = run->exchange->length;
 }
 
 static void answered(struct run *run, struct connection *connection) {
@@ -30,16 +31,24 @@ static void answered(struct run *run, struct connection *connection) {
     next_request(run, connection, now);
 }
 
+static enum progress receive_bytes(const struct options *options, struct connection *connection) {
+    for (;;) {
+        size_t want = options->response - connection->received;
+        ssize_t got = recv(connection->fd, scratch(), want < SCRATCH_BYTES ? want : SCRATCH_BYTES, 0);
+        if (got < 0) return errno == EAGAIN || errno == ENOTCONN ? PARTIAL : GONE;
+        if (got == 0) return GONE;
+        connection->received += (size_t)got;
+        if (connection->received == options->response) return WHOLE;
+    }
+}
+
 /* Writes and reads until both would block. False: the connection is gone. */
 static bool drive(struct run *run, struct connection *connection) {
     for (;;) {
         if (write_pending(connection) < 0) return false;
-        size_t want = run->options->response - connection->received;
-        ssize_t got = recv(connection->fd, scratch(), want < SCRATCH_BYTES ? want : SCRATCH_BYTES, 0);
-        if (got < 0) return errno == EAGAIN || errno == ENOTCONN;
-        if (got == 0) return false;
-        connection->received += (size_t)got;
-        if (connection->received == run->options->response) answered(run, connection);
+        enum progress progress = run->exchange->receive(run->options, connection);
+        if (progress != WHOLE) return progress == PARTIAL;
+        answered(run, connection);
     }
 }
 
@@ -57,7 +66,12 @@ static struct connection *open_all(struct run *run, int epoll) {
 }
 
 int run_rr(const struct options *options) {
-    struct run run = {.options = options};
+    const struct exchange exchange = {"rr", request_bytes(), options->request, receive_bytes};
+    return run_exchanges(options, &exchange);
+}
+
+int run_exchanges(const struct options *options, const struct exchange *exchange) {
+    struct run run = {.options = options, .exchange = exchange};
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     run.last_progress = now_ns();
     run.measure_from = run.last_progress + (uint64_t)(options->warmup * 1e9);
@@ -81,8 +95,11 @@ int run_rr(const struct options *options) {
             return 1;
         }
     }
-    print_result("rr", options, &run.samples, options->seconds, 0, 0);
-    for (int i = 0; i < options->connections; i++) close(connections[i].fd);
+    print_result(exchange->mode, options, &run.samples, options->seconds, 0, 0);
+    for (int i = 0; i < options->connections; i++) {
+        close(connections[i].fd);
+        free(connections[i].answer);
+    }
     free(connections);
     return finished(&run.samples);
 }

@@ -1,4 +1,4 @@
-/* The far applications: echo (or `request` bytes in, `response` bytes out), sink and source. */
+/* The far applications: echo (or `request` bytes in, `response` bytes out), sink, source, and a web server. */
 #define _GNU_SOURCE
 #include "loadgen.h"
 
@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -65,6 +66,52 @@ static bool source(struct session *session, const struct options *options) {
     return write_owed(session);
 }
 
+/* One answer, made once. */
+static const char *answer_of(const struct options *options, size_t *length) {
+    static char *answer;
+    static size_t count;
+    if (!answer) {
+        char head[128];
+        count = (size_t)sprintf(head, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %zu\r\n\r\n",
+                                options->response);
+        if (!(answer = malloc(count + options->response))) die("out of memory");
+        memcpy(answer, head, count);
+        for (size_t i = 0; i < options->response; i++) answer[count++] = (char)('a' + i % 26);
+    }
+    *length = count;
+    return answer;
+}
+
+/* Every empty line ends a request: those without a body. `received` counts how much of one has been seen. */
+static uint64_t requests_in(struct session *session, const char *data, size_t count) {
+    uint64_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool fits = data[i] == "\r\n\r\n"[session->received];
+        session->received = fits ? session->received + 1 : data[i] == '\r';
+        if (session->received == 4) {
+            found++;
+            session->received = 0;
+        }
+    }
+    return found;
+}
+
+static bool web(struct session *session, const struct options *options) {
+    size_t length;
+    const char *answer = answer_of(options, &length);
+    for (;;) {
+        while (session->owed > 0) {
+            size_t left = (session->owed - 1) % length + 1; /* of the answer that is being written */
+            ssize_t sent = send(session->fd, answer + length - left, left, MSG_NOSIGNAL);
+            if (sent < 0) return errno == EAGAIN;
+            session->owed -= (uint64_t)sent;
+        }
+        ssize_t got = recv(session->fd, scratch(), SCRATCH_BYTES, 0);
+        if (got <= 0) return got < 0 && errno == EAGAIN;
+        session->owed += requests_in(session, scratch(), (size_t)got) * length;
+    }
+}
+
 static void accept_all(int epoll, const struct session *listener) {
     for (;;) {
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -105,3 +152,4 @@ static _Noreturn void serve(const struct options *options, behaviour behave) {
 int serve_echo(const struct options *options) { serve(options, echo); }
 int serve_sink(const struct options *options) { serve(options, sink); }
 int serve_source(const struct options *options) { serve(options, source); }
+int serve_web(const struct options *options) { serve(options, web); }

@@ -6,7 +6,7 @@ import http.client
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from benchmarks.world import inside
+from benchmarks.world import HBONE_PORT, inside
 
 if TYPE_CHECKING:
     import subprocess
@@ -38,6 +38,8 @@ class Pair:
     windows: str
     proxy_protocol_port: int = 15001
     """Where the client side takes connections that open with a PROXY protocol header."""
+    peer_port: int = HBONE_PORT
+    """Where the server side takes the TLS of its peer."""
 
 
 class Peer(Protocol):

@@ -18,12 +18,22 @@ from benchmarks.processes import BenchmarkError, wait_until
 from benchmarks.world import CAPTURE_PORT, HBONE_PORT, inside
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from benchmarks.world import World
 
 _HERE = Path(__file__).parent
 _ADMIN_PORT = 15000
-_PROXY_PROTOCOL_PORT = 15002
+PROXY_PROTOCOL_PORT = 15002
 _KIB = 1024
+_LINE = (
+    "%START_TIME% connection complete src.addr=%DOWNSTREAM_REMOTE_ADDRESS%"
+    " dst.addr=%UPSTREAM_HOST% dst.hbone_addr=%DOWNSTREAM_LOCAL_ADDRESS%"
+    " src.identity=%DOWNSTREAM_PEER_URI_SAN% dst.identity=%UPSTREAM_PEER_URI_SAN%"
+    " authority=%REQ(:AUTHORITY)% code=%RESPONSE_CODE% flags=%RESPONSE_FLAGS%"
+    " bytes_sent=%BYTES_SENT% bytes_recv=%BYTES_RECEIVED% duration=%DURATION%ms\n"
+)
+"""A line per tunnel, about as long as ztunnel's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,49 +76,55 @@ class Envoy:
     def start(self, given: Surroundings) -> Pair:
         """Starts the inbound Envoy first, so that the outbound one finds a listener."""
         binary = find_envoy()
-        inbound = self._start(binary, given, "envoy-server.yaml", SERVER)
-        outbound = self._start(binary, given, "envoy-client.yaml", CLIENT)
-        _await_ready(given, SERVER, given.world.server_namespace, given.world.server_ip, inbound)
-        _await_ready(given, CLIENT, given.world.client_namespace, given.world.client_ip, outbound)
-        return Pair(outbound, inbound, version_of(binary), str(self._windows), _PROXY_PROTOCOL_PORT)
-
-    def _start(self, binary: str, given: Surroundings, template: str, account: str) -> subprocess.Popen[bytes]:
-        is_client = account == CLIENT
-        world = given.world
-        config = given.folder / template
-        config.write_text(self._render(given, template, account))
-        # A base id of its own lets several Envoys live on one machine. It must be started from a thread that
-        # lives on: Envoy asks the kernel to be ended with the thread that started it.
-        flags = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "error"]
-        with inside(world.client_namespace if is_client else world.server_namespace):
-            return given.processes.start([binary, "-c", str(config), *flags], log=given.folder / f"{account}.err")
-
-    def _render(self, given: Surroundings, template: str, account: str) -> str:
-        world = given.world
-        return string.Template((_HERE / template).read_text()).substitute(
-            BIND_IP=world.client_ip if account == CLIENT else world.server_ip,
-            ADMIN_PORT=_ADMIN_PORT,
-            CAPTURE_PORT=CAPTURE_PORT,
-            PROXY_PROTOCOL_PORT=_PROXY_PROTOCOL_PORT,
-            HBONE_PORT=HBONE_PORT,
-            CERTIFICATES=given.certificates / NAMESPACE / account,
-            TRUST_DOMAIN=TRUST_DOMAIN,
-            STREAM_WINDOW=self._windows.stream,
-            CONNECTION_WINDOW=self._windows.connection,
-            ACCESS_LOG=_access_log(given.folder / f"{account}.log") if given.logging is Logging.TUNNEL else "[]",
-        )
+        values = {
+            "HBONE_PORT": HBONE_PORT,
+            "STREAM_WINDOW": self._windows.stream,
+            "CONNECTION_WINDOW": self._windows.connection,
+        }
+        inbound = launch(binary, given, "envoy-server.yaml", SERVER, _LINE, values)
+        outbound = launch(binary, given, "envoy-client.yaml", CLIENT, _LINE, values)
+        await_ready(given, inbound, outbound)
+        return Pair(outbound, inbound, version_of(binary), str(self._windows), PROXY_PROTOCOL_PORT)
 
 
-def _access_log(path: Path) -> str:
-    """A line per tunnel, about as long as ztunnel's own, written as Envoy does by default: in the background."""
-    log_type = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
-    line = (
-        "%START_TIME% connection complete src.addr=%DOWNSTREAM_REMOTE_ADDRESS%"
-        " dst.addr=%UPSTREAM_HOST% dst.hbone_addr=%DOWNSTREAM_LOCAL_ADDRESS%"
-        " src.identity=%DOWNSTREAM_PEER_URI_SAN% dst.identity=%UPSTREAM_PEER_URI_SAN%"
-        " authority=%REQ(:AUTHORITY)% code=%RESPONSE_CODE% flags=%RESPONSE_FLAGS%"
-        " bytes_sent=%BYTES_SENT% bytes_recv=%BYTES_RECEIVED% duration=%DURATION%ms\n"
+def launch(
+    binary: str, given: Surroundings, template: str, account: str, line: str, values: Mapping[str, object]
+) -> subprocess.Popen[bytes]:
+    """Starts one side from a template of this folder; `line` is its access log's, `values` are for the template."""
+    world = given.world
+    config = given.folder / template
+    config.write_text(_render(given, template, account, line, values))
+    # A base id of its own lets several Envoys live on one machine. It must be started from a thread that
+    # lives on: Envoy asks the kernel to be ended with the thread that started it.
+    flags = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "error"]
+    with inside(world.client_namespace if account == CLIENT else world.server_namespace):
+        return given.processes.start([binary, "-c", str(config), *flags], log=given.folder / f"{account}.err")
+
+
+def await_ready(given: Surroundings, inbound: subprocess.Popen[bytes], outbound: subprocess.Popen[bytes]) -> None:
+    """Waits for both sides. Raises BenchmarkError when one does not come up."""
+    world = given.world
+    _await_ready(given, SERVER, world.server_namespace, world.server_ip, inbound)
+    _await_ready(given, CLIENT, world.client_namespace, world.client_ip, outbound)
+
+
+def _render(given: Surroundings, template: str, account: str, line: str, values: Mapping[str, object]) -> str:
+    world = given.world
+    return string.Template((_HERE / template).read_text()).substitute(
+        values,
+        BIND_IP=world.client_ip if account == CLIENT else world.server_ip,
+        ADMIN_PORT=_ADMIN_PORT,
+        CAPTURE_PORT=CAPTURE_PORT,
+        PROXY_PROTOCOL_PORT=PROXY_PROTOCOL_PORT,
+        CERTIFICATES=given.certificates / NAMESPACE / account,
+        TRUST_DOMAIN=TRUST_DOMAIN,
+        ACCESS_LOG=_access_log(given.folder / f"{account}.log", line) if given.logging is Logging.TUNNEL else "[]",
     )
+
+
+def _access_log(path: Path, line: str) -> str:
+    """Written as Envoy does by default: in the background."""
+    log_type = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
     config = {"@type": log_type, "path": str(path), "log_format": {"text_format_source": {"inline_string": line}}}
     return json.dumps([{"name": "file", "typed_config": config}])  # JSON is YAML
 

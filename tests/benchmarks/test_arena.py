@@ -9,6 +9,8 @@ import pytest
 from benchmarks.arena import Arena, Measured, metrics_of
 from benchmarks.certificates import make_certificates
 from benchmarks.peers.envoy import DEFAULT_WINDOWS, Envoy, ciphers
+from benchmarks.peers.envoy_sidecars import EnvoySidecars
+from benchmarks.peers.our_sidecars import OurSidecars
 from benchmarks.peers.ours import Ours
 from benchmarks.plan import Contestant, Kind, Logging, choose_scenarios
 from benchmarks.processes import BenchmarkError, Usage
@@ -59,6 +61,32 @@ def test_our_pair_is_measured(tmp_path: Path, topology: Topology, capture: Captu
             metrics = metrics_of(arena.measure(scenario, 0.3), scenario.kind)
             assert metrics["rss_mb"] > 0
             assert metrics.get("errors", 0) == 0
+
+
+@pytest.mark.interop
+@pytest.mark.privileged
+@pytest.mark.parametrize("peer", [EnvoySidecars(), OurSidecars()], ids=["Envoy", "ours"])
+@pytest.mark.parametrize(
+    ("topology", "capture"), [(Topology.LOOPBACK, Capture.PROXY), (Topology.VETH, Capture.REDIRECT)]
+)
+def test_sidecars_are_measured_and_say_the_same(
+    tmp_path: Path, peer: EnvoySidecars | OurSidecars, topology: Topology, capture: Capture
+) -> None:
+    """Requests go through both, by mutual TLS; each side has a line for every one."""
+    require_envoy()
+    require_netns()
+    for tool in ("gcc", "iptables"):
+        require_tool(tool)
+    certificates = make_certificates(tmp_path / "certificates")
+    contestant = Contestant("", "sidecars", Logging.TUNNEL)
+    scenario = choose_scenarios(["http-1"])[0]
+    with Arena(contestant, peer, certificates, tmp_path / "run", topology, capture) as arena:
+        assert arena.tls is not None
+        metrics = metrics_of(arena.measure(scenario, 0.3), scenario.kind)
+    assert metrics["per_second"] > 0
+    for account in ("client", "server"):
+        told = [path.read_text() for path in (tmp_path / "run").glob(f"{account}.*")]
+        assert sum(text.count('"GET /items/7?colour=blue HTTP/1.1" 200 - via_upstream') for text in told) > 3
 
 
 def test_cpu_is_shared_out_over_bytes_and_operations() -> None:

@@ -32,6 +32,17 @@ def test_a_contestant_takes_part_where_the_logging_is_its_own() -> None:
     assert takes_part(ours, quiet)
 
 
+def test_sidecars_are_for_http_and_node_proxies_for_everything_else() -> None:
+    scenarios = choose_scenarios(["rr-32", "http-32"])
+    found = contestants_for(["ours", "envoy", "direct"], scenarios)
+    assert {s.name: [c.name for c in found if takes_part(c, s)] for s in scenarios} == {
+        "rr-32": ["ours", "envoy 16/24 MiB", "envoy 64/128 MiB", "direct"],
+        "http-32": ["ours sidecars", "envoy sidecars", "direct"],
+        "http-32-quiet": ["ours sidecars", "envoy sidecars", "direct"],
+    }
+    assert [c.name for c in contestants_for(["ours", "envoy"], scenarios[-1:])] == ["ours sidecars", "envoy sidecars"]
+
+
 def test_an_unknown_peer_is_named() -> None:
     with pytest.raises(ValueError, match="no peer nginx; there are: ours"):
         contestants_for(["nginx"], [])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import socket
 import struct
 import threading
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +60,44 @@ def test_round_trips_of_any_size(
     assert said["operations"] > 4
     assert said["with_warmup"] > said["operations"]
     assert said["p50_us"] <= said["p90_us"] <= said["p99_us"] <= said["p999_us"] <= said["max_us"]
+
+
+@pytest.mark.parametrize("size", [1, 100, 20000])
+def test_http_round_trips(processes: Processes, address: str, tmp_path: Path, size: int) -> None:
+    generator.start_server(processes, "web", ["--target", address, "--response", str(size)])
+    said = client(processes, tmp_path, "http", "--target", address, "--connections", "4", "--seconds", "0.2")
+    assert said["operations"] > 4
+    with urllib.request.urlopen(f"http://{address}/", timeout=10) as response:
+        assert len(response.read()) == size
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+    ],
+    ids=["no 200", "no length"],
+)
+def test_an_answer_that_is_not_the_one_expected_is_no_figure(
+    processes: Processes, tmp_path: Path, answer: bytes
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_answer_once, args=(listener, answer))
+        thread.start()
+        with pytest.raises(BenchmarkError, match="not a 200 with a content-length"):
+            client(processes, tmp_path, "http", "--target", f"127.0.0.1:{listener.getsockname()[1]}")
+        thread.join(10)
+
+
+def _answer_once(listener: socket.socket, answer: bytes) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        request = connection.recv(65536)
+        assert request.startswith(b"GET /items/7?colour=blue HTTP/1.1\r\nhost: loadgen\r\n")
+        connection.sendall(answer)
+        with contextlib.suppress(ConnectionResetError):
+            connection.recv(1)
 
 
 @pytest.mark.parametrize("close", ["fin", "reset"])
