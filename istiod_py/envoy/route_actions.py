@@ -39,6 +39,7 @@ _REDIRECT_CODES = {
     307: "TEMPORARY_REDIRECT",
     308: "PERMANENT_REDIRECT",
 }
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _PREVIOUS_HOSTS = extension(
     "envoy.retry_host_predicates.previous_hosts",
     "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
@@ -51,8 +52,10 @@ def default_route(cluster: str) -> Json:
     return {"name": "default", "match": {"prefix": "/"}, "route": action}
 
 
-def route_action(rule: HTTPRouteRule, match: HTTPRouteMatch, cluster: Callable[[BackendReference], str]) -> Json:
-    """What becomes of the requests of one match: fields of Envoy's `Route`."""
+def route_action(
+    rule: HTTPRouteRule, match: HTTPRouteMatch, cluster: Callable[[BackendReference], str], port: int
+) -> Json:
+    """What becomes of the requests of one match, which come in at `port`: fields of Envoy's `Route`."""
     if not all(isinstance(one, KNOWN_FILTERS) for one in rule.filters) or not _backends_are_known(rule):
         return NO_BACKEND
     common = header_changes(rule.filters)
@@ -60,7 +63,7 @@ def route_action(rule: HTTPRouteRule, match: HTTPRouteMatch, cluster: Callable[[
         common |= cors_of_route(one) if isinstance(one, Cors) else {}
     redirect = next((one for one in rule.filters if isinstance(one, RequestRedirect)), None)
     if redirect is not None:
-        return {"redirect": _redirect(redirect, match)} | common
+        return {"redirect": _redirect(redirect, match, port)} | common
     backends = [one for one in rule.backend_refs if one.weight > 0]
     if not backends:
         return NO_BACKEND
@@ -148,14 +151,23 @@ def _mirror(one: RequestMirror, cluster: Callable[[BackendReference], str]) -> J
     return {"cluster": cluster(one.backend_ref), "runtime_fraction": {"default_value": share}}
 
 
-def _redirect(one: RequestRedirect, match: HTTPRouteMatch) -> Json:
+def _redirect(one: RequestRedirect, match: HTTPRouteMatch, port: int) -> Json:
     found: Json = {"response_code": _REDIRECT_CODES.get(one.status_code, "FOUND")}
     found |= {"scheme_redirect": one.scheme} if one.scheme else {}
     found |= {"host_redirect": one.hostname} if one.hostname else {}
-    # A default port would be spelt out in Location.
-    is_default = one.port == {"http": 80, "https": 443}.get(one.scheme)
-    found |= {"port_redirect": one.port} if one.port is not None and not is_default else {}
+    found |= _port_of_redirect(one, port)
     return found | (_new_path(one.path, match, full="path_redirect") if one.path is not None else {})
+
+
+def _port_of_redirect(one: RequestRedirect, port: int) -> Json:
+    """The Gateway API's order: as written, else the new scheme's own, else where the request came in.
+
+    The scheme's own is not said. But where the Host that stays names another one, Envoy would keep that: then it is.
+    """
+    usual = _DEFAULT_PORTS.get(one.scheme or "http")
+    chosen = one.port or (usual if one.scheme else None) or port
+    is_in_host = not one.hostname and port != _DEFAULT_PORTS["http"]
+    return {"port_redirect": chosen} if chosen != usual or is_in_host else {}
 
 
 def _new_path(path: PathModifier, match: HTTPRouteMatch, *, full: str) -> Json:

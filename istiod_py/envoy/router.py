@@ -63,7 +63,7 @@ def gateway_routes(mesh: EnvoyMesh, node: EnvoyNode) -> dict[str, Json]:
 def _host(mesh: EnvoyMesh, host: str, port: int, routes: Sequence[HTTPRoute]) -> Json:
     distinct = list({route.metadata.key: route for route in routes}.values())
     distinct.sort(key=lambda route: route.metadata.age)
-    return virtual_host(f"{host}:{port}", [host], routes_of(mesh, distinct, _cluster_of, grants_needed=True))
+    return virtual_host(f"{host}:{port}", [host], routes_of(mesh, distinct, _cluster_of, port, grants_needed=True))
 
 
 def _cluster_of(service: Service, port: int) -> str:

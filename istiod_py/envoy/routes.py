@@ -41,19 +41,21 @@ def routes_of_service(
     found = attached_to_service(mesh, service, port, namespaces)
     if not found:
         return [default_route(cluster_of(service, port))]
-    return routes_of(mesh, found, cluster_of)
+    return routes_of(mesh, found, cluster_of, port)
 
 
 def routes_of(
     mesh: EnvoyMesh,
     routes: Sequence[HTTPRoute],
     cluster_of: Callable[[Service, int], str],
+    port: int,
     *,
     grants_needed: bool = False,
 ) -> list[Json]:
     """The routes of these HTTPRoutes together, in the Gateway API's order of precedence.
 
-    With `grants_needed`, backends of other namespaces need a ReferenceGrant: at gateways, not inside the mesh.
+    `port` is where their requests come in. With `grants_needed`, backends of other namespaces need a ReferenceGrant: at
+    gateways, not inside the mesh.
     """
     every = [
         Attached(route, index, rule, match)
@@ -63,7 +65,7 @@ def routes_of(
     ]
     # Sorting is stable: of equal precedence the oldest route's first rule comes first.
     every.sort(key=lambda one: precedence(one.match))
-    return [_route(mesh, one, cluster_of, grants_needed=grants_needed) for one in every]
+    return [_route(mesh, one, cluster_of, port, grants_needed=grants_needed) for one in every]
 
 
 def attached_to_service(mesh: EnvoyMesh, service: Service, port: int, namespaces: Iterable[str]) -> list[HTTPRoute]:
@@ -107,7 +109,9 @@ def domains_of(service: Service, namespace: str, dns_domain: str) -> list[str]:
     return names + [f"[{vip.ip}]" if ":" in vip.ip else vip.ip for vip in service.vips]
 
 
-def _route(mesh: EnvoyMesh, one: Attached, cluster_of: Callable[[Service, int], str], *, grants_needed: bool) -> Json:
+def _route(
+    mesh: EnvoyMesh, one: Attached, cluster_of: Callable[[Service, int], str], port: int, *, grants_needed: bool
+) -> Json:
     namespace = one.route.metadata.namespace
 
     def cluster(reference: BackendReference) -> str:
@@ -119,7 +123,7 @@ def _route(mesh: EnvoyMesh, one: Attached, cluster_of: Callable[[Service, int], 
         return cluster_of(service, reference.port)
 
     name = f"{one.route.metadata.namespace}.{one.route.metadata.name}.{one.rule.name or one.position}"
-    return {"name": name, "match": route_match(one.match), **route_action(one.rule, one.match, cluster)}
+    return {"name": name, "match": route_match(one.match), **route_action(one.rule, one.match, cluster, port)}
 
 
 def is_parent(mesh: EnvoyMesh, parent: ParentReference, service: Service, port: int) -> bool:

@@ -25,9 +25,9 @@ from mesh_py.manifests.routes import Retry, Timeouts
 from tests.istiod_py.envoy.meshes import backend, rule
 
 
-def action(path: str = "/", *backends: Any, **fields: Any) -> dict[str, Any]:
+def action(path: str = "/", *backends: Any, port: int = 80, **fields: Any) -> dict[str, Any]:
     given = rule(path, *backends, **fields)
-    return route_action(given, given.matches[0], lambda reference: f"to-{reference.name}")
+    return route_action(given, given.matches[0], lambda reference: f"to-{reference.name}", port)
 
 
 def test_one_backend_and_no_limits() -> None:
@@ -109,6 +109,22 @@ def test_new_paths(path: str, modifier: PathModifier, expected: dict[str, Any]) 
 )
 def test_redirects(redirect: RequestRedirect, expected: dict[str, Any]) -> None:
     assert action("/a", filters=(redirect,)) == {"redirect": expected}
+
+
+@pytest.mark.parametrize(
+    ("redirect", "port", "expected"),
+    [
+        pytest.param(RequestRedirect(), 80, None, id="where the request came in, not said"),
+        pytest.param(RequestRedirect(), 8080, 8080, id="where the request came in"),
+        pytest.param(RequestRedirect(hostname="b"), 8080, 8080, id="there on another host"),
+        pytest.param(RequestRedirect("https", "b"), 8080, None, id="the new scheme's, not said"),
+        pytest.param(RequestRedirect("https"), 8080, 443, id="said, as Host names 8080"),
+        pytest.param(RequestRedirect(hostname="b", port=80), 8080, None, id="as written, not said"),
+        pytest.param(RequestRedirect("https", port=80), 80, 80, id="as written, not the scheme's"),
+    ],
+)
+def test_the_port_of_a_redirect(redirect: RequestRedirect, port: int, expected: int | None) -> None:
+    assert action("/a", filters=(redirect,), port=port)["redirect"].get("port_redirect") == expected
 
 
 def test_mirrors_and_their_share() -> None:

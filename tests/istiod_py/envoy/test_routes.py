@@ -101,7 +101,7 @@ def test_backends_of_other_namespaces(grants: tuple[str, ...], needed: bool, exp
     reference = BackendReference("other", "shop", port=80)
     route = http_route(rule("/", type(away.backend_refs[0])(reference)))
     told = mesh(OTHER, *written)
-    [found] = routes_of(told, [route], lambda one, port: f"{one.name}:{port}", grants_needed=needed)
+    [found] = routes_of(told, [route], lambda one, port: f"{one.name}:{port}", 80, grants_needed=needed)
     assert found["route"]["cluster"] == expected
 
 
