@@ -35,6 +35,7 @@ Examples:
   python -m lab_py run ambient-to-sidecar            one request, every hop with what was observed of it
   python -m lab_py run sidecar-to-ambient -o json
   python -m lab_py matrix                            every kind of pod calls every other
+  python -m lab_py run sidecar-to-waypoint --pcap out.pcapng
   python -m lab_py up                                a lab that stays
   python -m lab_py exec sleep -- curl -s http://httpbin:8000/ip
   python -m lab_py logs; python -m lab_py status; python -m lab_py down
@@ -71,23 +72,31 @@ _name = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Wh
 _output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="For whom.")
 
 
+_file = click.Path(dir_okay=False, resolve_path=True, path_type=Path)
+
+
 @group.command()
 @_scenario
 @_wishes
 @_output
+@click.option("--pcap", type=_file, help="Write a capture with TLS secrets inside, for Wireshark and tshark.")
 @click.option("--folder", hidden=True)
-def run(scenario: str, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str, folder: str) -> int:
+def run(
+    scenario: str, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str, pcap: Path | None,
+    folder: str,
+) -> int:  # fmt: skip
     """Send one real request, and show what was observed of every hop."""
     from lab_py import command_run
     from lab_py.enter import is_inside, is_rootless
     from lab_py.lab import Wishes
 
     topology = _load(scenario)
-    wishes = Wishes(cast("Tunnel | None", tunnel), without)
+    wishes = Wishes(cast("Tunnel | None", tunnel), without, secrets=pcap is not None)
+    wanted = command_run.Wanted(output, pcap)
     if folder and is_inside():
-        return command_run.inside(topology, Path(folder), wishes, output)
+        return command_run.inside(topology, Path(folder), wishes, wanted)
     _check_names(topology, without)
-    again = ["run", scenario, *_again(wishes), "--output", output]
+    again = ["run", scenario, *_again(wishes), *wanted.arguments()]
     return command_run.outside(topology, again, rootless=rootless or is_rootless())
 
 

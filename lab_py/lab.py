@@ -13,6 +13,7 @@ from lab_py.machine import Machine, look_at
 from lab_py.netns import Namespaces
 from lab_py.peers.python import peers
 from lab_py.peers.running import Running, start, wait_until_ready
+from lab_py.peers.secrets import with_secrets
 from lab_py.world import WorldFiles, lay_out
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Wishes:
     """Insists on one kind of tunnel end."""
     without: Collection[str] = ()
     """Names of rules and steps to leave out."""
+    secrets: bool = False
+    """Have the proxies write their TLS secrets."""
 
 
 @dataclass(slots=True)
@@ -57,6 +60,9 @@ def bring_up(topology: Topology, folder: Path, wishes: Wishes) -> Lab:
     settle_in(folder, files.hosts)
     machine = look_at(wishes.tunnel)
     built = build(topology, machine, Namespaces(), wishes.without)
-    processes = start(built.namespaces, files, peers(topology, files, by_uid=machine.has_sidecar_uid))
+    wanted = peers(topology, files, by_uid=machine.has_sidecar_uid)
+    if wishes.secrets:
+        wanted = (with_secrets(peer, files) for peer in wanted)
+    processes = start(built.namespaces, files, wanted)
     wait_until_ready(built.namespaces, processes)
     return Lab(built, machine, files, processes, time.perf_counter() - begin)

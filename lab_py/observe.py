@@ -21,6 +21,7 @@ from lab_py.peers.running import get_inside
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from lab_py.evidence.capture import Frame, Place
     from lab_py.hops.base import Hop
     from lab_py.lab import Lab
     from lab_py.netns import Namespaces
@@ -35,12 +36,18 @@ _LOOK_SECONDS = 0.02
 
 
 def observe(
-    topology: Topology, namespaces: Namespaces, files: WorldFiles, hops: Sequence[Hop], patience: float = ANSWER_SECONDS
+    topology: Topology,
+    namespaces: Namespaces,
+    files: WorldFiles,
+    hops: Sequence[Hop],
+    patience: float = ANSWER_SECONDS,
+    frames: dict[Place, Sequence[Frame]] | None = None,
 ) -> list[HopFound]:
     """Send the topology's request and judge every hop by what was seen.
 
     Args:
         patience: seconds the answer may take.
+        frames: gets all that was captured, by place.
 
     Raises:
         LabError: nothing can be captured, or a capture lost packets.
@@ -60,6 +67,8 @@ def observe(
         logs = log.read(LOG_SECONDS if status == 200 else 0.0)
         after = _counters(topology, namespaces)
         packets = {place: capture.packets() for place, capture in captures.items()}
+        if frames is not None:
+            frames |= {place: capture.frames for place, capture in captures.items()}
         if any(capture.lost() for capture in captures.values()):
             raise LabError("a capture lost packets: too much else crosses the lab")
     counters = {name: counted_since(before[name], after[name]) for name in after}

@@ -37,6 +37,11 @@ class WorldFiles:
         """What stands in for /etc/hosts."""
         return self.folder / "hosts"
 
+    @property
+    def secrets(self) -> Path:
+        """A file of TLS secrets per proxy, where they are asked for."""
+        return self.folder / "secrets"
+
     def log(self, peer: str) -> Path:
         """What a process writes."""
         return self.folder / "logs" / f"{peer}.log"

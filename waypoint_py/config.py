@@ -17,6 +17,7 @@ from mesh_py.identity.sources import CertificateSettings
 from mesh_py.process.memory_limit import memory_limit
 from mesh_py.settings.control_plane import CA, XDS, endpoint
 from mesh_py.settings.discovery import POD_NAME, POD_NAMESPACE, SERVICE_ACCOUNT, DiscoverySettings, discovery
+from mesh_py.settings.key_log import key_log
 from mesh_py.settings.kinds import WorkloadInfo, is_loopback
 from mesh_py.settings.source import Given, SettingsError, Values
 from waypoint_py import settings_table as table
@@ -102,7 +103,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
 
     Args:
         layers: values with their origins.
-        environ: for what is not ours to name: `HOME`.
+        environ: for what is not ours to name: `HOME`, `SSLKEYLOGFILE`.
 
     Raises:
         SettingsError: a value cannot be used, or two do not go together; one line.
@@ -135,7 +136,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         http_pool_idle=values[table.HTTP_POOL_IDLE],
         trusted_proxies=values[table.NUM_TRUSTED_PROXIES],
         max_connections=values[table.MAX_CONNECTIONS],
-        tls=TlsSettings(post_quantum_only=values[table.COMPLIANCE_POLICY] == "pqc"),
+        tls=TlsSettings(post_quantum_only=values[table.COMPLIANCE_POLICY] == "pqc", keylog=key_log(values, environ)),
         http2=_http2(values),
         deadlines=Deadlines(
             connect=values[table.CONNECT_DEADLINE],

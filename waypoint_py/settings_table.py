@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from mesh_py.settings.control_plane import AUTH_TOKEN, CA, XDS
 from mesh_py.settings.discovery import NODE_SETTINGS
+from mesh_py.settings.key_log import KEY_LOG
 from mesh_py.settings.kinds import (
     ADDRESS,
     BOOLEAN,
@@ -151,7 +152,7 @@ TABLE = SettingsTable({
         PROTOCOL_DETECTION_TIMEOUT, HTTP_HEAD_TIMEOUT, HTTP_STREAM_IDLE, HTTP_IDLE, HTTP_POOL_IDLE, NUM_TRUSTED_PROXIES,
         MAX_CONNECTIONS,
     ),
-    "The tunnel": (STREAM_WINDOW, CONNECTION_WINDOW, POOL_IDLE, UNREAD_BUDGET, COMPLIANCE_POLICY),
+    "The tunnel": (STREAM_WINDOW, CONNECTION_WINDOW, POOL_IDLE, UNREAD_BUDGET, COMPLIANCE_POLICY, KEY_LOG),
     "Sockets": (PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME),
     "Deadlines": (CONNECT_DEADLINE, TLS_DEADLINE, REPLY_DEADLINE, TERMINATION_DRAIN_DURATION),
     "What it tells": (RUST_LOG, LOG_FORMAT),

@@ -27,6 +27,7 @@ from mesh_py.settings.discovery import (
     DiscoverySettings,
     discovery,
 )
+from mesh_py.settings.key_log import key_log
 from mesh_py.settings.kinds import WorkloadInfo, is_loopback
 from mesh_py.settings.source import SettingsError, from_environment, from_flags
 from ztunnel_py import settings_table as table
@@ -350,13 +351,10 @@ def _ports(values: Values) -> Ports:
 
 
 def _tls(values: Values, environ: Mapping[str, str]) -> TlsSettings:
-    keylog = environ.get("SSLKEYLOGFILE") if values[table.KEY_LOG] else None
-    if values[table.KEY_LOG] and not keylog:
-        raise SettingsError(f"{values.origin(table.KEY_LOG)}: SSLKEYLOGFILE must name the file")
     return TlsSettings(
         tls12=values[table.TLS12_ENABLED],
         post_quantum_only=values[table.COMPLIANCE_POLICY] == "pqc",
-        keylog=Path(keylog) if keylog else None,
+        keylog=key_log(values, environ),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mesh_py.settings.control_plane import AUTH_TOKEN, CA, XDS
 from mesh_py.settings.discovery import NODE_SETTINGS, XDS_ON_DEMAND
+from mesh_py.settings.key_log import KEY_LOG
 from mesh_py.settings.kinds import (
     ADDRESS,
     BOOLEAN,
@@ -172,7 +173,6 @@ COMPLIANCE_POLICY = setting("COMPLIANCE_POLICY", Kind(choice("", "pqc"), "pqc"),
 CRL_PATH = unset(
     "CRL_PATH", PATH, "Revocation lists (PEM, or one in DER), followed; peers on them are refused and ended.",
 )
-KEY_LOG = setting("KEY_LOG", BOOLEAN, False, "Write TLS secrets to the file SSLKEYLOGFILE names. For debugging only.")
 
 # Sockets
 ENABLE_ORIG_SRC = unset(

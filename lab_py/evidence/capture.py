@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
 
 from lab_py.errors import LabError
 from lab_py.evidence.packets import read_packet
@@ -21,6 +22,17 @@ _MOST_FRAME = 65_536
 _BUFFER = 4 << 20
 """Bytes the kernel may hold for one capture; what does not fit is lost, and `Capture.lost` says so."""
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
+_SO_TIMESTAMPNS = 35
+_TIME = Struct("@qq")
+"""The kernel's time of a packet: seconds since 1970, nanoseconds."""
+
+
+class Frame(NamedTuple):
+    """A frame as a device saw it."""
+
+    nanoseconds: int
+    """Since 1970."""
+    data: bytes
 
 
 class Capture:
@@ -31,23 +43,27 @@ class Capture:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             self._socket.bind((device, _ETH_P_ALL))
         except OSError:
             self._socket.close()
             raise
         self._is_loopback = device == "lo"
+        self.frames: list[Frame] = []
+        """All that `packets` has read, TCP or not; the kernel's buffer bounds them."""
 
     def packets(self) -> list[Packet]:
         """The TCP segments that have come since the last call."""
         found: list[Packet] = []
         while True:
             try:
-                frame, (_, _, kind, *_) = self._socket.recvfrom(_MOST_FRAME)
+                data, told, _, (_, _, kind, *_) = self._socket.recvmsg(_MOST_FRAME, socket.CMSG_SPACE(_TIME.size))
             except BlockingIOError:
                 return found
             if self._is_loopback and kind == socket.PACKET_OUTGOING:
                 continue  # on lo every packet leaves and comes
-            packet = read_packet(frame)
+            self.frames.append(Frame(_nanoseconds(told), data))
+            packet = read_packet(data)
             if packet is not None:
                 found.append(packet)
 
@@ -59,6 +75,13 @@ class Capture:
     def close(self) -> None:
         """Stop."""
         self._socket.close()
+
+
+def _nanoseconds(told: list[tuple[int, int, bytes]]) -> int:
+    for _, _, raw in told:  # there is no other thing that we have asked to be told
+        seconds, nanoseconds = _TIME.unpack_from(raw)
+        return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    return 0
 
 
 def open_captures(namespaces: Namespaces, places: Iterable[Place]) -> dict[Place, Capture]:
