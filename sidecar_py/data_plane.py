@@ -99,6 +99,8 @@ class DataPlane:
         )
         outbound = Outbound(context, connections, clusters)
         inbound = Inbound(context, connections, rules)
+        state.watch(inbound.recheck)
+        directory.watch(inbound.recheck)
         most = settings.max_connections
         tunnels = TunnelServer(context, connections, most, "destination", InboundHbone(inbound).serve)
         return DataPlane(context, connections, clusters, rules, outbound, inbound, tunnels, {}, sockets)

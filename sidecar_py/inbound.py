@@ -20,11 +20,12 @@ from mesh_py.http.codec_h2 import H2Server
 from mesh_py.http.detect import Detection, Protocol
 from mesh_py.manifests.security import MutualTls
 from mesh_py.model.address import parse_ip
-from mesh_py.model.errors import SelfCall
+from mesh_py.model.errors import PolicyChanged, SelfCall
+from mesh_py.proxy.context import NoWorkload
 from mesh_py.proxy.detection import detect_protocol
 from mesh_py.proxy.dial import connect_socket
 from mesh_py.proxy.istio_tls import is_istio
-from mesh_py.proxy.opaque import carry
+from mesh_py.proxy.opaque import Knife, carry
 from mesh_py.proxy.tcp_telemetry import TcpConnection
 from sidecar_py.inbound_http import InboundHttp
 
@@ -78,6 +79,8 @@ class Inbound:
 
     def __init__(self, context: SidecarContext, connections: Connections, rules: InboundRules) -> None:
         self.context, self.connections, self.rules = context, connections, rules
+        self._carried: dict[Knife, Caller] = {}
+        """Connections of bytes under way."""
 
     def accepted(self, sock: socket.socket, client: tuple[str, int]) -> None:
         """A connection that redirection brought."""
@@ -163,7 +166,39 @@ class Inbound:
             stream.abort()
             connection.failed(caller.local, error)
             return
-        connection.closed(await carry(self.context.reactor, stream, upstream))
+        await self.carry(stream, upstream, caller, connection)
+
+    async def carry(self, stream: AnyStream, upstream: TcpStream, caller: Caller, connection: TcpConnection) -> None:
+        """Carry bytes to their end, for as long as policies allow it."""
+        knife = Knife()
+        try:
+            self.judge(caller)  # again where connecting took its time: policies may have changed
+        except HboneError as error:
+            stream.abort()
+            upstream.abort()
+            connection.failed(caller.local, error)
+            return
+        self._carried[knife] = caller
+        try:
+            connection.closed(await carry(self.context.reactor, stream, upstream, knife))
+        finally:
+            del self._carried[knife]
+
+    def recheck(self) -> None:
+        """Something has changed: connections of bytes that policies no longer allow end (hbone-dataplane 3.8)."""
+        try:
+            if not self.rules.is_changed(self.context.workload):
+                return
+        except NoWorkload:
+            return  # nobody new is let in; who is here has done nothing
+        for knife, caller in list(self._carried.items()):
+            try:
+                self.judge(caller)
+            except HboneError as error:
+                log.info(
+                    "connection %s closed: no longer allowed after a policy update: %s", show(caller.client), error
+                )
+                knife.cut(PolicyChanged())
 
     def begin_bytes(self, caller: Caller) -> TcpConnection:
         """Count and log a connection of bytes."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hbone_py.errors import HboneError
 from mesh_py.discovery.inbound import find_inbound_upstream, parse_authority, validate_destination
 from mesh_py.http.detect import Protocol
 from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.detection import detect_protocol
-from mesh_py.proxy.opaque import carry
 from sidecar_py.inbound import Caller
 
 if TYPE_CHECKING:
@@ -45,15 +43,7 @@ class InboundHbone:
             await upstream.aclose()
             await inbound.serve_http(tunnel.stream, caller, found.protocol)
             return
-        connection = inbound.begin_bytes(caller)
-        try:
-            inbound.judge(caller)
-        except HboneError as error:
-            tunnel.stream.abort()
-            upstream.abort()
-            connection.failed(caller.local, error)
-            return
-        connection.closed(await carry(inbound.context.reactor, tunnel.stream, upstream))
+        await inbound.carry(tunnel.stream, upstream, caller, inbound.begin_bytes(caller))
 
     def _understand(self, tunnel: Incoming) -> Caller:
         """Raises MeshError where it asks for what is not ours."""

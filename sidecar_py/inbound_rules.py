@@ -48,19 +48,23 @@ class InboundRules:
         """Those of one workload.
 
         Args:
-            layer_4: also judge by ztunnel's policies. A control plane makes those of the very objects it sends us.
+            layer_4: also by the policies that our workload names. A control plane makes those of the very objects
+                that it sends us, which judge once; what a file beside it says counts all the same.
             report: told of each problem when it turns up.
         """
         self._state, self._directory, self._root, self._layer_4 = state, directory, root_namespace, layer_4
         self._fallback = MutualTls(fallback)
         self._further: Further | None = None
         self._workload: Workload | None = None
+        self._judged: Workload
+        """The same with the policies that are judged."""
         self._mode = PeerMode(self._fallback)
         self._for_requests = HttpPolicies(())
         self._for_bytes = HttpPolicies((), http=False)
         self._issuers: tuple[Issuer, ...] = ()
         self._key_problems: list[str] = []
         self._report, self._reported = report, frozenset[str]()
+        self._judged_by: tuple[int, Further, Workload] | None = None
 
     def problems(self, workload: Workload) -> list[str]:
         """What the policies ask that cannot be judged as written; it is judged so that nobody gets in by it."""
@@ -71,6 +75,12 @@ class InboundRules:
         """STRICT, PERMISSIVE or DISABLE, for a port of the workload."""
         self._refresh(workload)
         return self._mode.at(port)
+
+    def is_changed(self, workload: Workload) -> bool:
+        """Whether verdicts may be other than when this was last asked: most changes of a mesh are elsewhere."""
+        version, further = self._state.policies.version, self._directory.further
+        before, self._judged_by = self._judged_by, (version, further, workload)
+        return before is None or version != before[0] or further is not before[1] or workload is not before[2]
 
     def judge_connection(
         self, workload: Workload, client: SocketAddress, local: SocketAddress, identity: SpiffeId | None
@@ -107,9 +117,8 @@ class InboundRules:
         """What can be said of a connection before anybody knows what it carries. Raises PolicyDenied."""
         if not self._directory.is_complete:
             raise PolicyDenied("the control plane has not told any policies yet")
-        if not self._layer_4:
-            return
-        policies = self._state.policies.applicable(workload)
+        self._refresh(workload)
+        policies = self._state.policies.applicable(self._judged)
         verdict = authorize(policies, PolicyFacts(client[0], local[0], local[1], identity))
         if not verdict.allowed:
             raise PolicyDenied(verdict.reason)
@@ -119,6 +128,7 @@ class InboundRules:
         if further is self._further and workload is self._workload:
             return
         self._further, self._workload = further, workload
+        self._judged = workload if self._layer_4 else replace(workload, authorization_policies=())
         self._mode = self._resolve(further, workload)
         self._read_issuers(further, workload)
         policies = [one for one in further.manifests.authorization_policies if self._is_for(one, further, workload)]
@@ -146,7 +156,7 @@ class InboundRules:
         self._issuers = tuple(issuers)
 
     def _resolve(self, further: Further, workload: Workload) -> PeerMode:
-        modes = PeerModes(further.manifests.peer_authentications, self._root)
+        modes = PeerModes(further.manifests.peer_authentications, further.root_namespace or self._root)
         levels = modes.levels(workload.namespace, further.labels_of(workload.namespace, workload.name))
         if levels.mesh is None and levels.namespace is None and levels.workload is None:
             return PeerMode(self._fallback)
@@ -156,7 +166,8 @@ class InboundRules:
         self, policy: AuthorizationPolicy | RequestAuthentication, further: Further, workload: Workload
     ) -> bool:
         """Its namespace's or the mesh's, and selecting it; those with targets are for waypoints and gateways."""
-        if policy.target_refs or policy.metadata.namespace not in (workload.namespace, self._root):
+        roots = (self._root, further.root_namespace)
+        if policy.target_refs or policy.metadata.namespace not in (workload.namespace, *roots):
             return False
         return has_labels(further.labels_of(workload.namespace, workload.name), policy.selector or {})
 

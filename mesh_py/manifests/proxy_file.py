@@ -34,6 +34,8 @@ class Further(NamedTuple):
     labels: Mapping[str, Labels] = {}
     traffic: tuple[DestinationRule, ...] = ()
     chain: Chain = Chain()
+    root_namespace: str = ""
+    """Whose policies are for the whole mesh, where the source says it."""
 
     def labels_of(self, namespace: str, name: str) -> Labels:
         """The labels of a workload; none where nothing is written."""

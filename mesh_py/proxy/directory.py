@@ -65,6 +65,7 @@ class Directory:
         self._further = Further()
         self._told: dict[str, Further] = {}
         self._expected: set[str] = set()
+        self._watchers: list[Callable[[], None]] = []
         self._version = -1
         self._routes: dict[tuple[str, str, int], RouteTable] = {}
         self._hosts: dict[str, ServiceRecord] = {}
@@ -89,6 +90,12 @@ class Directory:
         self._expected.discard(source)
         self._further = _joined(list(self._told.values()))
         self._version = -1
+        for watcher in self._watchers:
+            watcher()
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        """Call `callback` whenever manifests have been told."""
+        self._watchers.append(callback)
 
     def destination(self, source: Workload, address: SocketAddress) -> Destination:
         """Who has that address."""
@@ -206,4 +213,5 @@ def _joined(told: list[Further]) -> Further:
     labels = {name: found for further in told for name, found in further.labels.items()}
     traffic = tuple(rule for further in told for rule in further.traffic)
     chain = reduce(Chain.joined, (further.chain for further in told), Chain())
-    return Further(Manifests.of(objects), labels, traffic, chain)
+    root = next((further.root_namespace for further in told if further.root_namespace), "")
+    return Further(Manifests.of(objects), labels, traffic, chain, root)

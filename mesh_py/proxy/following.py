@@ -78,4 +78,4 @@ def _further(config: ProxyConfig) -> Further:
     """Our own pod is among the objects, for its labels."""
     own = (one for one in config.objects if isinstance(one, Pod | WorkloadEntry))
     labels = {one.metadata.key: labels_of(one) for one in own}
-    return Further(Manifests.of(config.objects), labels)
+    return Further(Manifests.of(config.objects), labels, root_namespace=config.mesh.root_namespace)

@@ -4,6 +4,7 @@ where one end is TLS."""
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from hbone_py.aio.relay import Relay
@@ -30,19 +31,30 @@ class Carried(NamedTuple):
     error: HboneError | None = None
 
 
-async def carry(reactor: Reactor, downstream: AnyStream, upstream: AnyStream) -> Carried:
+class Knife:
+    """Ends what is being carried, from outside: both sides see a reset."""
+
+    __slots__ = ("cut",)
+
+    def __init__(self) -> None:
+        self.cut: Callable[[HboneError], None] = lambda _: None
+        """Why is what the carrying ends with."""
+
+
+async def carry(reactor: Reactor, downstream: AnyStream, upstream: AnyStream, knife: Knife | None = None) -> Carried:
     """Carry both directions to their ends; then both streams are over. A reset of one becomes one of the other."""
+    knife = knife or Knife()
     if isinstance(downstream, TcpStream) and isinstance(upstream, TcpStream):
-        return await _splice(reactor, downstream, upstream)
+        return await _splice(reactor, downstream, upstream, knife)
     if isinstance(downstream, TcpStream) and isinstance(upstream, TunnelStream):
-        return await _relay(downstream, upstream)
+        return await _relay(downstream, upstream, knife)
     if isinstance(downstream, TunnelStream) and isinstance(upstream, TcpStream):
-        sent, received, error = await _relay(upstream, downstream)
+        sent, received, error = await _relay(upstream, downstream, knife)
         return Carried(received, sent, error)
-    return await _copy(downstream, upstream)
+    return await _copy(downstream, upstream, knife)
 
 
-async def _splice(reactor: Reactor, downstream: TcpStream, upstream: TcpStream) -> Carried:
+async def _splice(reactor: Reactor, downstream: TcpStream, upstream: TcpStream, knife: Knife) -> Carried:
     over: asyncio.Future[Carried] = asyncio.get_running_loop().create_future()
 
     def done(splice: Splice, error: HboneError | None) -> None:
@@ -50,11 +62,12 @@ async def _splice(reactor: Reactor, downstream: TcpStream, upstream: TcpStream) 
             over.set_result(Carried(splice.sent, splice.received, error))
 
     splice = Splice(reactor, downstream.release(), upstream.release(), done)
+    knife.cut = splice.finish
     splice.start()
     return await _until(over, lambda: splice.finish(_CUT))
 
 
-async def _relay(application: TcpStream, tunnel: TunnelStream) -> Carried:
+async def _relay(application: TcpStream, tunnel: TunnelStream, knife: Knife) -> Carried:
     over: asyncio.Future[Carried] = asyncio.get_running_loop().create_future()
 
     def done(relay: Relay, error: HboneError | None) -> None:
@@ -63,6 +76,7 @@ async def _relay(application: TcpStream, tunnel: TunnelStream) -> Carried:
 
     peer, stream = tunnel.release()
     relay = Relay(peer, stream, application.release(), done)
+    knife.cut = lambda error: relay.cut(error, ErrorCode.CANCEL)
     relay.start()
     return await _until(over, lambda: relay.cut(_CUT, ErrorCode.CANCEL))
 
@@ -78,14 +92,20 @@ async def _until(over: asyncio.Future[Carried], cut: Callable[[], None]) -> Carr
         raise
 
 
-async def _copy(downstream: AnyStream, upstream: AnyStream) -> Carried:
+async def _copy(downstream: AnyStream, upstream: AnyStream, knife: Knife) -> Carried:
     """As `hbone_py.aio.copy.relay`, for streams of which TLS ends its direction by close_notify, as Envoy does."""
     counts = [0, 0]
     error: HboneError | None = None
+    causes: list[HboneError] = []
     try:
         async with asyncio.TaskGroup() as both:
-            both.create_task(_one_way(downstream, upstream, counts, 0))
-            both.create_task(_one_way(upstream, downstream, counts, 1))
+            ways = [
+                both.create_task(_one_way(downstream, upstream, counts, 0)),
+                both.create_task(_one_way(upstream, downstream, counts, 1)),
+            ]
+            knife.cut = partial(_cut, ways, causes)
+        if causes:
+            raise causes[0]
         await downstream.aclose()
         await upstream.aclose()
     except BaseException as failure:
@@ -95,6 +115,12 @@ async def _copy(downstream: AnyStream, upstream: AnyStream) -> Carried:
         if error is None:
             raise
     return Carried(counts[0], counts[1], error)
+
+
+def _cut(ways: list[asyncio.Task[None]], causes: list[HboneError], error: HboneError) -> None:
+    causes.append(error)
+    for way in ways:
+        way.cancel()
 
 
 def _first(failure: BaseException) -> HboneError | None:

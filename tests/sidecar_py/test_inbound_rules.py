@@ -16,9 +16,10 @@ from mesh_py.http.errors import AccessDenied, AuthorizerDenied, BadToken
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest
 from mesh_py.http.rbac_facts import RequestFacts
-from mesh_py.manifests.proxy_file import further_of, read_proxy_file
+from mesh_py.manifests.proxy_file import Further, further_of, read_proxy_file
 from mesh_py.manifests.security import MutualTls
 from mesh_py.model.address import IpAddress
+from mesh_py.model.authorization import Action, Policy, Scope
 from mesh_py.model.errors import PolicyDenied
 from mesh_py.proxy.directory import Directory
 from sidecar_py.inbound_rules import InboundRules
@@ -92,6 +93,7 @@ def test_mutual_tls(policies: list[str], fallback: str, port: int, expected: Mut
     assert rules(*policies, fallback=fallback).mode(WEB, port) is expected
 
 
+STRICT = "{mtls: {mode: STRICT}}"
 DENY_PATH = '{action: DENY, rules: [{to: [{operation: {paths: ["/no"]}}]}]}'
 ONLY_SLEEP = "{rules: [{from: [{source: {principals: [cluster.local/ns/default/sa/sleep]}}]}]}"
 
@@ -164,6 +166,44 @@ def test_policies_of_layer_4_count_too_unless_a_control_plane_tells_all() -> Non
     with pytest.raises(PolicyDenied, match="default/unknown"):
         rules().judge_connection(web, CLIENT, LOCAL, SLEEP)
     rules(layer_4=False).judge_connection(web, CLIENT, LOCAL, SLEEP)
+
+
+def test_policies_of_a_file_beside_a_control_plane_are_judged() -> None:
+    state = MeshState()
+    directory = Directory(state, "cluster.local")
+    everybody = Policy("deny", "default", Scope.NAMESPACE, Action.DENY, ((),))
+    state.upsert_policy(everybody)
+    found = InboundRules(state, directory, "istio-system", "PERMISSIVE", layer_4=False)
+    with pytest.raises(PolicyDenied, match="default/deny"):
+        found.judge_connection(WEB, CLIENT, LOCAL, SLEEP)
+    with pytest.raises(PolicyDenied, match="default/deny"):
+        asks(found)
+
+
+def test_the_control_plane_says_whose_policies_are_for_the_whole_mesh() -> None:
+    state = MeshState()
+    directory = Directory(state, "cluster.local")
+    text = HEAD + policy(DENY_PATH, namespace="mesh-root") + policy(STRICT, "PeerAuthentication", "mesh-root")
+    told = further_of(read_proxy_file(text, "mesh.yaml"))
+    directory.take(told._replace(root_namespace="mesh-root"), "control plane")
+    directory.take(Further(), "file")
+    found = InboundRules(state, directory, "istio-system", "PERMISSIVE", layer_4=False)
+    assert found.mode(WEB, 80) is MutualTls.STRICT
+    with pytest.raises(AccessDenied):
+        asks(found, "/no")
+
+
+def test_verdicts_may_change_with_policies_manifests_and_our_workload_only() -> None:
+    state = MeshState()
+    directory = Directory(state, "cluster.local")
+    found = InboundRules(state, directory, "istio-system", "PERMISSIVE")
+    assert (found.is_changed(WEB), found.is_changed(WEB)) == (True, False)
+    state.upsert_workload(workload("other", "10.0.0.9"))
+    assert not found.is_changed(WEB)
+    directory.take(Further())
+    assert (found.is_changed(WEB), found.is_changed(WEB)) == (True, False)
+    state.upsert_policy(Policy("deny", "default", Scope.NAMESPACE, Action.DENY, ((),)))
+    assert (found.is_changed(WEB), found.is_changed(workload("web", "10.0.0.2"))) == (True, True)
 
 
 # Tokens --------------------------------------------------------------------------------------------------------------
