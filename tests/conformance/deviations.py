@@ -277,6 +277,13 @@ OTHER_CODE = [
         "Error decoding header block",
     ),
     Deviation(
+        "a header list above the limit that cannot be decoded to its end",
+        "4.3: COMPRESSION_ERROR; h2 stops reading at the limit and never sees it",
+        (headers_of(1, block(*PLAIN, f"long {'x' * 3000}") + b"\xbe"),),
+        (over(ErrorCode.COMPRESSION_ERROR),),
+        "Oversized header block",
+    ),
+    Deviation(
         "a flood of CONTINUATIONs",
         "10.5: ENHANCE_YOUR_CALM after 32, where h2 says PROTOCOL_ERROR after 64",
         (headers_of(1, b"", last=False), *[continuation(1, last=False)] * 64),
