@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 
 from lab_py.command_line import run_lab
+from lab_py.enter import before_leaving
 
 
 def main() -> None:
     """Run the command line; `--help` has the exit statuses."""
-    sys.exit(run_lab(sys.argv[1:]))
+    try:
+        status = run_lab(sys.argv[1:])
+    finally:
+        before_leaving()
+    sys.exit(status)
 
 
 if __name__ == "__main__":

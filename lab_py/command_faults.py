@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lab_py.lab import Wishes
     from lab_py.topology import Topology
 
-PATIENCE = 0.5
+PATIENCE = 1.0
 """Seconds an answer may take here: most faults are silent."""
 WHOLE = "nothing"
 """What is taken away first, to see that all is well."""

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _INSIDE, _LEASH = "LAB_PY_INSIDE", "LAB_PY_LEASH"
 _STAY = b"s"
+_is_let_go = threading.Event()
+_TRIES, _PAUSE_SECONDS = 200, 0.01
 END_SECONDS = 10.0
 """How long the inner process may take to end after Ctrl-C before it is killed."""
 
@@ -134,11 +137,23 @@ def _watch_leash(descriptor: int, folder: Path) -> None:
     def watch() -> None:
         said = os.read(descriptor, 1)
         os.close(descriptor)
-        if said != _STAY:
+        if said == _STAY:
+            return
+        _is_let_go.set()
+        for _ in range(_TRIES):  # the main thread may still be writing there
             shutil.rmtree(folder, ignore_errors=True)
-            os._exit(1)
+            if not folder.exists():
+                break
+            time.sleep(_PAUSE_SECONDS)
+        os._exit(1)
 
     threading.Thread(target=watch, name="leash", daemon=True).start()
+
+
+def before_leaving() -> None:
+    """For the main thread when it is about to end: who clears up for a caller that is gone must not be cut short."""
+    if _is_let_go.is_set():
+        time.sleep(END_SECONDS)
 
 
 @contextmanager

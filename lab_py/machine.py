@@ -62,9 +62,10 @@ def can_tap() -> bool:
 
 def _maps_sidecar_uid() -> bool:
     """Whether uid and gid 1337 exist in our user namespace."""
-    return all(_maps(Path(f"/proc/self/{kind}_map").read_text()) for kind in ("uid", "gid"))
+    return all(maps(Path(f"/proc/self/{kind}_map").read_text()) for kind in ("uid", "gid"))
 
 
-def _maps(text: str) -> bool:
+def maps(text: str) -> bool:
+    """Whether a `uid_map` or `gid_map` has the sidecars' id."""
     rows = [[int(word) for word in line.split()] for line in text.splitlines()]
     return any(first <= PROXY_ID < first + count for first, _, count in rows)

@@ -58,13 +58,13 @@ class Namespaces:
     def make(self, names: Iterable[str]) -> None:
         """Make them, empty but for a loopback device. Raises LabError."""
         NAMES.mkdir(exist_ok=True)
-        _run([self._ip, "-batch", "-"], "".join(f"netns add {name}\n" for name in names))
+        run([self._ip, "-batch", "-"], "".join(f"netns add {name}\n" for name in names))
 
     def ip(self, namespace: str, lines: Iterable[str]) -> None:
         """Run lines of `ip -batch` in a namespace. Raises LabError with the line that failed."""
         text = "".join(f"{line}\n" for line in lines)
         if text:
-            _run([self._ip, "-n", namespace, "-batch", "-"], text)
+            run([self._ip, "-n", namespace, "-batch", "-"], text)
 
     def sysctls(self, namespace: str, values: Mapping[str, str]) -> None:
         """Write kernel settings of a namespace, by dotted name. Raises LabError."""
@@ -97,7 +97,7 @@ class Namespaces:
 
     def run(self, namespace: str, command: Sequence[str], text: str = "") -> str:
         """Run a command to its end in a namespace, with `text` for its input; what it writes. Raises LabError."""
-        return self.inside(namespace, lambda: _run(command, text))
+        return self.inside(namespace, lambda: run(command, text))
 
     def inside(self, namespace: str, act: Callable[[], Result]) -> Result:
         """Call a function in a thread of its own that has entered the namespace; its result, or what it raises."""
@@ -134,7 +134,8 @@ def _write_sysctls(values: Mapping[str, str]) -> None:
         Path("/proc/sys", *name.split(".")).write_text(value)
 
 
-def _run(command: Sequence[str], text: str) -> str:
+def run(command: Sequence[str], text: str) -> str:
+    """Run a command where the calling thread is, with `text` for its input; what it writes. Raises LabError."""
     try:
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
     except subprocess.TimeoutExpired:

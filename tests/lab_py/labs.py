@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.processes import POLL_SECONDS
+from tests.support.processes import POLL_SECONDS, PeerProcess
 from tests.support.require import require_netns, require_tool
 from tests.support.source_tree import ROOT
 
@@ -41,20 +41,68 @@ def lab(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def machine_network() -> dict[str, str]:
-    """All of this machine's own network that a lab could have touched."""
-    looks = {
-        "links": ["ip", "-o", "link"],
-        "addresses": ["ip", "-o", "addr"],
-        "routes": ["ip", "route", "show", "table", "all"],
-        "policy rules": ["ip", "rule"],
-        "namespaces": ["ip", "netns"],
-        "iptables": ["iptables-save"],
-        "sets": ["ipset", "list"],
-        "mounts": ["cat", "/proc/self/mounts"],
-        "settings": ["sysctl", "-a", "--pattern", r"^net\.ipv4\.(ip_forward|conf)"],
-    }
-    return {what: _said(look) for what, look in looks.items()}
+class Machine:
+    """A machine for a lab to stand on, with a network of its own: other tests change this one's while we look.
+
+    It has a link, a rule, a set and a named namespace, so that there is something to be touched.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        unshare = ["unshare", "--net", "--mount", "--fork", "--kill-child", "sh", "-c"]
+        self._process = PeerProcess(
+            [*unshare, f"{_FURNISH} && echo furnished && exec sleep 300"], folder / "machine.log"
+        )
+        self._process.wait_until(lambda: "furnished" in self._process.output, "furnished")
+        [inside] = children_of(self._process.pid)
+        self._enter = ["nsenter", "--target", str(inside), "--net", "--mount", "--"]
+
+    def lab(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the lab's command line on it."""
+        return self._run([*self._enter, *command(*arguments)])
+
+    def network(self) -> dict[str, str]:
+        """All that a lab could touch of it."""
+        said = {what: self._run([*self._enter, *look]).stdout.splitlines() for what, look in _LOOKS.items()}
+        assert all(said.values())
+        return {what: "\n".join(line for line in lines if not line.startswith("#")) for what, lines in said.items()}
+
+    def stop(self) -> None:
+        """It goes away."""
+        self._process.kill()
+
+    def _run(self, whole: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            whole, cwd=ROOT, env=environment(self._folder), capture_output=True, text=True, timeout=55, check=False
+        )
+
+
+_FURNISH = " && ".join(
+    (
+        "mount -t tmpfs tmpfs /run",
+        "ip link set lo up",
+        "ip link add one type veth peer name two",
+        "ip addr add 192.0.2.1/24 dev one",
+        "ip link set one up",
+        "ip netns add somebody",
+        "iptables -A INPUT -s 192.0.2.9 -j DROP",
+        "ipset create somebodys hash:ip",
+        "echo furnished",
+        "exec sleep 300",
+    )
+)
+_LOOKS = {
+    "links": ["ip", "-o", "link"],
+    "addresses": ["ip", "-o", "addr"],
+    "routes": ["ip", "route", "show", "table", "all"],
+    "policy rules": ["ip", "rule"],
+    "namespaces": ["ip", "netns"],
+    "iptables": ["iptables-save"],
+    "sets": ["ipset", "list"],
+    "mounts": ["cat", "/proc/self/mounts"],
+    "hosts": ["cat", "/etc/hosts"],
+    "settings": ["sysctl", "-a", "--pattern", r"^net\.ipv4\.(ip_forward|conf)"],
+}
 
 
 def children_of(process: int) -> list[int]:
@@ -78,8 +126,3 @@ def poll(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> Non
     while not condition():
         assert time.monotonic() < deadline, f"not {what} after {seconds} s"
         time.sleep(POLL_SECONDS)
-
-
-def _said(look: list[str]) -> str:
-    text = subprocess.run(look, capture_output=True, text=True, check=False).stdout
-    return "\n".join(line for line in text.splitlines() if not line.startswith("#"))

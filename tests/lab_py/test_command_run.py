@@ -36,6 +36,7 @@ def test_every_hop_is_observed(tmp_path: Path, arguments: list[str], hops: int, 
     assert list((tmp_path / "hbone-lab-0").iterdir()) == []
 
 
+@pytest.mark.soak
 def test_what_is_left_out_is_missed(tmp_path: Path) -> None:
     require_lab()
     done = lab(tmp_path, "run", "ambient-to-sidecar", "--without", "httpbin/B-IN-REDIRECT")

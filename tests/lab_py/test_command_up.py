@@ -13,46 +13,75 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab_py import state
-from tests.lab_py.labs import children_of, command, environment, lab, machine_network, poll, require_lab
+from tests.lab_py.labs import Machine, children_of, command, environment, lab, poll, require_lab
 from tests.support.processes import PeerProcess
 from tests.support.source_tree import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.lab, pytest.mark.privileged]
 
 
-def said(folder: Path, *arguments: str, status: int = 0) -> str:
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A machine of the test's own."""
+    require_lab()
+    made = Machine(tmp_path)
+    yield made
+    made.stop()
+
+
+def said(machine: Machine, *arguments: str, status: int = 0) -> str:
     """What a command that should end so says."""
-    done = lab(folder, *arguments)
+    done = machine.lab(*arguments)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-def test_a_lab_from_up_to_down(tmp_path: Path) -> None:
-    require_lab()
-    before = machine_network()
+def test_a_lab_from_up_to_down(machine: Machine, tmp_path: Path) -> None:
+    before = machine.network()
     try:
-        assert "try:  python -m lab_py exec sleep -- curl -s http://httpbin:8000/ip" in said(tmp_path, "up")
-        during = machine_network()
+        assert "try:  python -m lab_py exec sleep -- curl -s http://httpbin:8000/ip" in said(machine, "up")
+        during = machine.network()
         ask = "import urllib.request as u; print(u.urlopen('http://httpbin:8000/ip').read().decode())"
-        assert '"127.0.0.6"' in said(tmp_path, "exec", "sleep", "--", sys.executable, "-c", ask)
-        assert "fwmark 0x100/0x100 lookup 101" in said(tmp_path, "exec", "node-a", "ip", "rule")
-        assert "it has fabric, node-a" in said(tmp_path, "exec", "slep", "ip", "rule", status=2)
-        assert "connection complete" in said(tmp_path, "logs", "zt-node-a")
-        fares = json.loads(said(tmp_path, "status", "-o", "json"))
+        assert '"127.0.0.6"' in said(machine, "exec", "sleep", "--", sys.executable, "-c", ask)
+        assert "fwmark 0x100/0x100 lookup 101" in said(machine, "exec", "node-a", "ip", "rule")
+        assert "it has fabric, node-a" in said(machine, "exec", "slep", "ip", "rule", status=2)
+        assert "connection complete" in said(machine, "logs", "zt-node-a")
+        fares = json.loads(said(machine, "status", "-o", "json"))
         assert [one["ended"] for one in fares["processes"]] == [None] * 3
-        assert "a lab called 'lab' is up" in said(tmp_path, "up", status=2)
+        assert "a lab called 'lab' is up" in said(machine, "up", status=2)
         first = fares["first"]
     finally:
-        down = lab(tmp_path, "down")
+        down = machine.lab("down")
     assert down.returncode == 0
     assert during == before
-    assert machine_network() == before
+    assert machine.network() == before
     assert state.started_at(first) is None
     assert list((tmp_path / "hbone-lab-0").iterdir()) == []
-    assert "no lab called 'lab' is up" in said(tmp_path, "status", status=2)
+    assert "no lab called 'lab' is up" in said(machine, "status", status=2)
+
+
+CROWDED = """\
+nodes: [node-a]
+pods:
+- {name: crowded, node: node-a, kind: sidecar, port: 15021}
+"""
+
+
+def test_a_lab_that_does_not_come_up_leaves_nothing(tmp_path: Path) -> None:
+    """The application has the sidecar's own port: who failed is named with its last words."""
+    require_lab()
+    file = tmp_path / "crowded.yaml"
+    file.write_text(CROWDED)
+    done = lab(tmp_path, "up", str(file))
+    assert done.returncode == 1
+    assert "error: " in done.stderr
+    assert "sidecar-crowded ended with status" in done.stderr or "app-crowded ended with status" in done.stderr
+    assert "15021" in done.stderr
+    assert list((tmp_path / "hbone-lab-0").iterdir()) == []
 
 
 def test_a_lab_ends_with_who_is_killed_while_it_builds(tmp_path: Path) -> None:
