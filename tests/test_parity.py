@@ -47,7 +47,6 @@ IDS = re.findall(
 )
 
 SUBJECTS = (
-    "the lab",
     "the control plane",
     "revocation lists",
     "names looked up on demand",

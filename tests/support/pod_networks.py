@@ -77,6 +77,14 @@ class PodNetwork:
         self.configure(f"{family} route add local {everything} dev lo table 100")
         _checked(self.run(restore, stdin=rules))
 
+    def forget_rules(self) -> None:
+        """Nothing is captured any more, until `restore_rules`."""
+        _checked(self.run("iptables", "-t", "nat", "-F"))
+
+    def restore_rules(self) -> None:
+        """Put those for IPv4 back."""
+        _checked(self.run("iptables-restore", stdin=RULES))
+
     def configure(self, line: str) -> None:
         """One command of `ip` in it."""
         _checked(self.run("ip", *line.split()))
