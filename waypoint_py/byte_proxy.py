@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from hbone_py.errors import HboneError
 from mesh_py.http.errors import AuthorizerDenied
 from mesh_py.http.messages import HttpRequest
 from mesh_py.http.rbac_facts import RequestFacts
 from mesh_py.model.errors import PolicyDenied
 from mesh_py.proxy.dial import FOR_TCP, connect
-from mesh_py.proxy.opaque import carry
+from mesh_py.proxy.opaque import Carried, carry
 from mesh_py.proxy.tcp_telemetry import TcpConnection
 
 if TYPE_CHECKING:
@@ -28,21 +30,32 @@ class ByteProxy:
     """Opens the way for one tunnel after another."""
 
     def __init__(self, forwarding: Forwarding) -> None:
-        self._forwarding = forwarding
+        self.forwarding = forwarding
+        self.open_connections: set[ByteConnection] = set()
+        forwarding.context.directory.watch(self._judge_again)
 
     async def open(self, tunnel: Incoming, caller: Caller, target: Target) -> ByteConnection:
         """The pod is reached. Raises PolicyDenied, HboneError."""
-        forwarding = self._forwarding
+        forwarding = self.forwarding
         context = forwarding.context
-        self._judge(caller, target)
+        self.judge(caller, target)
         meant = self._routed(target)
         endpoint = forwarding.clusters.pick(context.workload, meant, context.now()).endpoint
         upstream = await connect(context, endpoint.way, FOR_TCP, caller.traceparent)
-        return ByteConnection(forwarding, tunnel, caller, target, endpoint, upstream)
+        return ByteConnection(self, tunnel, caller, target, endpoint, upstream)
 
-    def _judge(self, caller: Caller, target: Target) -> None:
+    def _judge_again(self) -> None:
+        """Policies have changed: what they do not allow any more ends."""
+        for connection in list(self.open_connections):
+            try:
+                self.judge(connection.caller, connection.target)
+            except HboneError as error:
+                connection.cut(error)
+
+    def judge(self, caller: Caller, target: Target) -> None:
+        """What the policies say to a connection of bytes. Raises PolicyDenied, AccessDenied, AuthorizerDenied."""
         ip, port = target.address
-        verdict = self._forwarding.chains.gate(target).connections.judge(
+        verdict = self.forwarding.chains.gate(target).connections.judge(
             RequestFacts(_NO_REQUEST, caller.client[0], ip, port, caller.identity)
         )
         if not verdict.allowed:
@@ -52,7 +65,7 @@ class ByteProxy:
 
     def _routed(self, target: Target) -> Destination:
         """Where it goes: by a TCPRoute, to the pod that the client chose, else to any of the service's."""
-        context, meant = self._forwarding.context, target.meant
+        context, meant = self.forwarding.context, target.meant
         routed = context.directory.by_tcp_route(context.workload, meant, context.dice.random)
         return routed if routed is not meant else target.pod or meant
 
@@ -62,23 +75,46 @@ class ByteConnection:
 
     def __init__(
         self,
-        forwarding: Forwarding,
+        proxy: ByteProxy,
         tunnel: Incoming,
         caller: Caller,
         target: Target,
         endpoint: Endpoint,
         upstream: AnyStream,
     ) -> None:
-        self._forwarding, self._tunnel, self._upstream = forwarding, tunnel, upstream
-        self._caller, self._target, self._endpoint = caller, target, endpoint
+        self.caller, self.target = caller, target
+        self._proxy, self._tunnel, self._upstream, self._endpoint = proxy, tunnel, upstream, endpoint
+        self._task: asyncio.Task[None] | None = None
+        self._denied: HboneError | None = None
 
     async def give_up(self) -> None:
         """The client turned out to speak HTTP."""
         await self._upstream.aclose()
 
+    def cut(self, error: HboneError) -> None:
+        """End it now: a reset to both sides."""
+        self._denied = error
+        if self._task is not None:
+            self._task.cancel()
+
     async def carry(self) -> None:
         """Both directions, to their ends; counted and logged."""
-        context, caller, record = self._forwarding.context, self._caller, self._target.meant.record
+        connection = self._opened()
+        self._task = asyncio.current_task()
+        self._proxy.open_connections.add(self)
+        try:
+            carried = await carry(self._proxy.forwarding.context.reactor, self._tunnel.stream, self._upstream)
+        except asyncio.CancelledError:
+            if self._denied is None or self._task is None:
+                raise
+            self._task.uncancel()  # a policy wanted it, not the process's end
+            carried = Carried(0, 0, self._denied)
+        finally:
+            self._proxy.open_connections.discard(self)
+        connection.closed(carried)
+
+    def _opened(self) -> TcpConnection:
+        context, caller, record = self._proxy.forwarding.context, self.caller, self.target.meant.record
         connection = TcpConnection(context, "waypoint", caller.client)
         connection.opened(
             caller.party,
@@ -89,4 +125,4 @@ class ByteConnection:
             there=self._endpoint.address,
             authority=self._tunnel.request.authority,
         )
-        connection.closed(await carry(context.reactor, self._tunnel.stream, self._upstream))
+        return connection

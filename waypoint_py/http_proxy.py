@@ -201,6 +201,7 @@ class _Passage:
 
     def _answer(self, response: HttpResponse, body: bytes = b"") -> None:
         """One of our own."""
+        self._journal.record.details = "direct_response"
         self._finish(response)
         self._exchange.answer(response.status, body.decode("latin-1"), response.headers)
 

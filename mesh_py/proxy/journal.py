@@ -74,7 +74,7 @@ class Journal:
     def close(self) -> None:
         """Count it and log it."""
         exchange, record = self._exchange, self.record
-        if exchange.error is not None and record.flags == "-":
+        if exchange.error is not None and (record.flags, record.details) == ("-", "-"):
             self.failed(exchange.error)
         record.status = exchange.status
         record.received, record.sent = exchange.body.size, exchange.sent

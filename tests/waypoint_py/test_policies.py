@@ -62,7 +62,7 @@ async def test_policies_judge_by_who_the_tunnel_proved(
         if status == 403:
             assert answer.text == "RBAC: access denied"
             assert one.v1.calls() == []
-            assert "rbac_access_denied" in one.waypoint.lines[0]
+            assert '" 403 - rbac_access_denied_matched_policy[' in one.waypoint.lines[0]
 
 
 async def test_applications_are_told_who_calls_where_the_gateway_says_so(certificates: Certificates) -> None:

@@ -17,7 +17,7 @@ from tests.sidecar_py.applications import grpc_application
 from tests.support.peers import credentials_of
 from tests.support.processes import eventually
 from tests.support.tcp_apps import TcpApp, answer_at_end, digest, echo, payload, reset_after, sink, source
-from tests.waypoint_py.manifests import backend, manifests, methods, policy, route
+from tests.waypoint_py.manifests import backend, manifests, methods, policy, principals, route
 from tests.waypoint_py.waypoints import HOST, PORT, Addresses, door, pod, scene, waypoint
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ async def bytes_behind(
         tunnel = await hbone_py.connect(
             at.waypoint, authority=f"{at.vip}:{PORT}", credentials=credentials_of(certificates["sleep"])
         )
+        one.at = at
         try:
             yield tunnel, application, one
         finally:
@@ -186,6 +187,22 @@ async def test_a_reset_is_passed_on(certificates: Certificates) -> None:
         await tunnel.send(b"abc")
         with pytest.raises(HboneError):
             await drained(tunnel)
+
+
+async def test_what_policies_allow_no_more_is_cut(certificates: Certificates) -> None:
+    async with bytes_behind(certificates, echo) as (tunnel, application, one):
+        await tunnel.send(b"abc")
+        assert await tunnel.receive() == b"abc"
+        at = one.at
+        one.take(at.mesh(speaks="TCP", further=manifests(policy(principals("*/ns/default/sa/sleep")))))
+        await tunnel.send(b"def")
+        assert await tunnel.receive() == b"def"  # a change that allows changes nothing
+        one.take(at.mesh(speaks="TCP", further=manifests(policy(principals("*/ns/default/sa/other")))))
+        with pytest.raises(HboneError):
+            await tunnel.receive()
+        assert await application.ended() == "reset"
+        await eventually(lambda: any("policy rejection" in line for line in one.lines), "logged")
+        assert one.counted("istio_tcp_connections_closed_total", response_flags="DENY") == 1
 
 
 async def test_a_client_that_resets_resets_the_application(certificates: Certificates) -> None:

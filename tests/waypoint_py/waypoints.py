@@ -97,6 +97,8 @@ class WaypointUnderTest:
         self.plane, self._state, self._directory, self._user_filters = plane, state, directory, user_filters
         self.lines: list[str] = []
         self.metrics: Metrics
+        self.at: Addresses
+        """Of the mesh it has, where a test has to write another."""
 
     def take(self, mesh: str) -> None:
         """Another version of the mesh."""
