@@ -56,7 +56,7 @@ class Gates:
     """Makes the gate of a destination.
 
     Args:
-        root_namespace: where policies may be for all waypoints.
+        root_namespace: where policies may be for all waypoints, beside what a control plane says.
         read: gives the text of a file with keys. Raises OSError.
     """
 
@@ -66,8 +66,10 @@ class Gates:
     def of(self, further: Further, own: Workload, gateway: str, service: Service | None) -> Gate:
         """For a service; None: for a workload by its own address, which only the waypoint's own policies are for."""
 
+        roots = (self._root, further.root_namespace)
+
         def concern(policy: Policy) -> bool:
-            return any(self._is_meant(policy, ref, own, gateway, service) for ref in policy.target_refs)
+            return any(_is_meant(policy, ref, own, gateway, service, roots) for ref in policy.target_refs)
 
         policies = [one for one in further.manifests.authorization_policies if concern(one)]
         problems: list[str] = []
@@ -78,20 +80,6 @@ class Gates:
         return Gate(
             tokens, Rbac(requests), HttpPolicies(policies, http=False), (*requests.problems, *dict.fromkeys(problems))
         )
-
-    def _is_meant(
-        self, policy: Policy, ref: TargetReference, own: Workload, gateway: str, service: Service | None
-    ) -> bool:
-        namespace = policy.metadata.namespace
-        if ref.namespace not in ("", namespace):
-            return False
-        if ref.kind == "GatewayClass":
-            return ref.name == WAYPOINT_CLASS and namespace == self._root
-        if ref.kind == "Gateway":
-            return (namespace, ref.name) == (own.namespace, gateway)
-        if ref.kind not in ("Service", "ServiceEntry") or service is None:
-            return False
-        return (namespace, ref.name) == (service.namespace, service.name)
 
     def _issuers(self, one: RequestAuthentication, files: Mapping[str, str], problems: list[str]) -> Iterable[Issuer]:
         for rule in one.jwt_rules:
@@ -107,3 +95,23 @@ class Gates:
         if rule.issuer in files:
             return read_keys(self._read(files[rule.issuer]))
         raise BadKeySet("jwksUri is not fetched: write the keys as jwks, or name a file in keySets")
+
+
+def _is_meant(
+    policy: Policy,
+    ref: TargetReference,
+    own: Workload,
+    gateway: str,
+    service: Service | None,
+    roots: tuple[str, ...],
+) -> bool:
+    namespace = policy.metadata.namespace
+    if ref.namespace not in ("", namespace):
+        return False
+    if ref.kind == "GatewayClass":
+        return ref.name == WAYPOINT_CLASS and namespace in roots
+    if ref.kind == "Gateway":
+        return (namespace, ref.name) == (own.namespace, gateway)
+    if ref.kind not in ("Service", "ServiceEntry") or service is None:
+        return False
+    return (namespace, ref.name) == (service.namespace, service.name)

@@ -13,9 +13,17 @@ import jwt
 import pytest
 from aiohttp import web
 
+from mesh_py.manifests.gateway import Gateway
+from mesh_py.manifests.metadata import Metadata
+from mesh_py.manifests.objects import Manifests
+from mesh_py.manifests.proxy_file import Further
+from mesh_py.manifests.references import TargetReference
+from mesh_py.manifests.security import AuthorizationPolicy
+from mesh_py.model.workload import Workload
 from tests.support.processes import loopback_address
 from tests.waypoint_py.manifests import SLEEP, manifests, methods, policy, principals, security
 from tests.waypoint_py.waypoints import scene
+from waypoint_py.policies import GATEWAY_NAME, Gates, gateway_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -195,3 +203,36 @@ async def test_an_external_authorizer_has_the_last_word(certificates: Certificat
         one.waypoint.take(one.at.mesh(further=manifests(custom)))
         assert (await one.http.get("/headers", headers={"x-pass": "yes"})).status_code == 403
     assert " 302 UAEX " in one.waypoint.lines[0]
+
+
+# Which Gateway, and whose root namespace ------------------------------------------------------------------------------
+
+WAY = Workload(name="way-1", namespace="a", workload_name="way", service_account="s")
+
+
+def gateways(*names: str) -> Manifests:
+    return Manifests.of(Gateway(Metadata(name, "a")) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("told", "further", "found"),
+    [
+        pytest.param("said", Further(gateways("one")), "said", id="as it was told"),
+        pytest.param("", Further(gateways("one"), {"a/way-1": {GATEWAY_NAME: "two"}}), "two", id="by its label"),
+        pytest.param("", Further(gateways("one", "way")), "way", id="by its deployment's name"),
+        pytest.param("", Further(gateways("one")), "one", id="the only one"),
+        pytest.param("", Further(gateways("one", "two")), "way-1", id="none of several"),
+        pytest.param("", Further(), "way", id="none is known"),
+    ],
+)
+def test_which_gateway_it_serves(told: str, further: Further, found: str) -> None:
+    assert gateway_of(told, WAY, further) == found
+
+
+@pytest.mark.parametrize(("root", "count"), [("elsewhere", 1), ("", 0)])
+def test_a_control_plane_says_where_the_mesh_has_its_root(root: str, count: int) -> None:
+    target = TargetReference("GatewayClass", "istio-waypoint", "gateway.networking.k8s.io")
+    everywhere = AuthorizationPolicy(Metadata("deny", "elsewhere"), target_refs=(target,))
+    further = Further(Manifests.of([everywhere]), root_namespace=root)
+    gate = Gates("istio-system", str).of(further, WAY, "way", None)
+    assert bool(gate.connections) is bool(count)
