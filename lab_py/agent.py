@@ -3,8 +3,9 @@
     python -m lab_py.agent --socket /run/z.sock UID=NAMESPACE/NAME/ACCOUNT@NETNS ...
 
 Each pod's network namespace is a path such as /run/netns/NAME. Further announcements come on standard input, one a
-line: `add UID=...`, `del UID`; each is answered by `ok`, or by what the proxy says is wrong. A proxy that comes anew is
-told of all pods; the newest one hears of new pods, all of them of those that are gone.
+line: `add UID=...`, `del UID`; each is answered by `ok`, or by what the proxy says is wrong. With `--control PATH`
+they come at a Unix socket there instead, from anybody who connects. A proxy that comes anew is told of all pods; the
+newest one hears of new pods, all of them of those that are gone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import asyncio
 import contextlib
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -193,16 +195,32 @@ class AgentConnection:
         return packet.data
 
 
-async def serve(path: Path, pods: Sequence[AnnouncedPod]) -> None:
-    """Announce pods, and obey standard input until it ends."""
+async def serve(path: Path, pods: Sequence[AnnouncedPod], control: Path | None = None) -> None:
+    """Announce pods, and obey standard input until it ends; or whoever connects to `control`, for ever."""
     agent = Agent()
     agent.pods = {pod.uid: pod for pod in pods}
+    if control is not None:
+        async with (
+            agent.listening(path),
+            await asyncio.start_unix_server(partial(_controlled, agent), control) as server,
+        ):
+            await server.serve_forever()
+        return
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     async with agent.listening(path):
         while line := (await lines.readline()).decode().strip():
             print(await _obeyed(agent, line) or "ok", flush=True)  # noqa: T201 - the answer
+
+
+async def _controlled(agent: Agent, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Obey one who has connected to the control socket."""
+    with contextlib.suppress(OSError, ValueError):
+        while line := (await reader.readline()).decode().strip():
+            writer.write(f"{await _obeyed(agent, line) or 'ok'}\n".encode())
+            await writer.drain()
+    writer.close()
 
 
 async def _obeyed(agent: Agent, line: str) -> str:
@@ -223,10 +241,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """See the module's first lines."""
     parser = argparse.ArgumentParser(prog="python -m lab_py.agent", description="Announce pods to a node's proxy.")
     parser.add_argument("--socket", type=Path, required=True, help="where to listen (the proxy's INPOD_UDS)")
+    parser.add_argument("--control", type=Path, help="where to take commands, instead of standard input")
     parser.add_argument("pods", nargs="*", metavar="UID=NAMESPACE/NAME/ACCOUNT@NETNS")
     options = parser.parse_args(arguments)
     try:
-        asyncio.run(serve(options.socket, [AnnouncedPod.parse(text) for text in options.pods]))
+        asyncio.run(serve(options.socket, [AnnouncedPod.parse(text) for text in options.pods], options.control))
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the complaint
         return 2

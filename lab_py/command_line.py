@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,6 +11,7 @@ import click
 
 from lab_py.builtin import COEXISTENCE, SCENARIOS, load
 from lab_py.errors import LabError, Unusable
+from lab_py.topology import Design
 from mesh_py.discovery.problems import ConfigError, suggest
 from mesh_py.process.complaints import complain
 from mesh_py.settings.command import run_command
@@ -36,6 +38,7 @@ Examples:
   python -m lab_py run sidecar-to-ambient -o json
   python -m lab_py matrix                            every kind of pod calls every other
   python -m lab_py run sidecar-to-waypoint --pcap out.pcapng
+  python -m lab_py run sidecar-to-waypoint --design in-pod    the same as Istio does it today
   python -m lab_py up                                a lab that stays
   python -m lab_py exec sleep -- curl -s http://httpbin:8000/ip
   python -m lab_py logs; python -m lab_py status; python -m lab_py down
@@ -61,6 +64,9 @@ def _wishes(command: Callable[..., Any]) -> Callable[..., Any]:
     """Let a command say how a lab is built."""
     click.option("--rootless", is_flag=True, help="In a user namespace, even as root.")(command)
     click.option(
+        "--design", type=click.Choice([one.value for one in Design]), help="1.18's redirection, or today's, in pods."
+    )(command)
+    click.option(
         "--tunnel", type=click.Choice(["kernel", "tap", "packet"]), help="Who serves Geneve. (default: what works)"
     )(command)
     return click.option(
@@ -82,21 +88,21 @@ _file = click.Path(dir_okay=False, resolve_path=True, path_type=Path)
 @click.option("--pcap", type=_file, help="Write a capture with TLS secrets inside, for Wireshark and tshark.")
 @click.option("--folder", hidden=True)
 def run(
-    scenario: str, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str, pcap: Path | None,
-    folder: str,
+    scenario: str, design: str | None, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str,
+    pcap: Path | None, folder: str,
 ) -> int:  # fmt: skip
     """Send one real request, and show what was observed of every hop."""
     from lab_py import command_run
     from lab_py.enter import is_inside, is_rootless
     from lab_py.lab import Wishes
 
-    topology = _load(scenario)
+    topology = _load(scenario, design)
     wishes = Wishes(cast("Tunnel | None", tunnel), without, secrets=pcap is not None)
     wanted = command_run.Wanted(output, pcap)
     if folder and is_inside():
         return command_run.inside(topology, Path(folder), wishes, wanted)
     _check_names(topology, without)
-    again = ["run", scenario, *_again(wishes), *wanted.arguments()]
+    again = ["run", scenario, *_again(topology, wishes), *wanted.arguments()]
     return command_run.outside(topology, again, rootless=rootless or is_rootless())
 
 
@@ -107,8 +113,8 @@ def run(
 @_output
 @click.option("--folder", hidden=True)
 def faults(
-    scenario: str, names: tuple[str, ...], rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str,
-    folder: str,
+    scenario: str, names: tuple[str, ...], design: str | None, rootless: bool, tunnel: str | None,
+    without: tuple[str, ...], output: str, folder: str,
 ) -> int:  # fmt: skip
     """Take rules and routes away, one at a time, and show which hops notice. Without names: list what can be."""
     from lab_py import command_faults, command_run
@@ -116,7 +122,7 @@ def faults(
     from lab_py.faults import faults_of
     from lab_py.lab import Wishes
 
-    topology = _load(scenario)
+    topology = _load(scenario, design)
     wishes = Wishes(cast("Tunnel | None", tunnel), without)
     if folder and is_inside():
         return command_faults.inside(topology, Path(folder), wishes, names, output)
@@ -127,7 +133,7 @@ def faults(
     for name in names:
         if name not in known:
             raise Unusable(f"there is no {name!r}; {suggest(name, known)}")
-    again = ["faults", scenario, *names, *_again(wishes), "--output", output]
+    again = ["faults", scenario, *names, *_again(topology, wishes), "--output", output]
     return command_run.outside(topology, again, rootless=rootless or is_rootless()) if names else 0
 
 
@@ -137,19 +143,20 @@ def faults(
 @_output
 @click.option("--folder", hidden=True)
 def matrix(
-    scenario: str, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str, folder: str
-) -> int:
+    scenario: str, design: str | None, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str,
+    folder: str,
+) -> int:  # fmt: skip
     """Let every kind of pod call every other: who gets through, as whom, and known by what."""
     from lab_py import command_matrix, command_run
     from lab_py.enter import is_inside, is_rootless
     from lab_py.lab import Wishes
 
-    topology = _load(scenario)
+    topology = _load(scenario, design)
     wishes = Wishes(cast("Tunnel | None", tunnel), without)
     if folder and is_inside():
         return command_matrix.inside(topology, Path(folder), wishes, output)
     _check_names(topology, without)
-    again = ["matrix", scenario, *_again(wishes), "--output", output]
+    again = ["matrix", scenario, *_again(topology, wishes), "--output", output]
     return command_run.outside(topology, again, rootless=rootless or is_rootless(), needs_request=False)
 
 
@@ -158,20 +165,23 @@ def matrix(
 @_wishes
 @_name
 @click.option("--folder", hidden=True)
-def up(scenario: str, rootless: bool, tunnel: str | None, without: tuple[str, ...], name: str, folder: str) -> int:
+def up(
+    scenario: str, design: str | None, rootless: bool, tunnel: str | None, without: tuple[str, ...], name: str,
+    folder: str,
+) -> int:  # fmt: skip
     """Bring up a lab that stays."""
     from lab_py import command_up
     from lab_py.enter import is_inside, is_rootless
     from lab_py.lab import Wishes
 
-    topology = _load(scenario)
+    topology = _load(scenario, design)
     wishes = Wishes(cast("Tunnel | None", tunnel), without)
     if folder and is_inside():
         return command_up.inside(topology, Path(folder), wishes)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name):
         raise Unusable(f"--name: {name!r}: letters, digits and dashes")
     _check_names(topology, without)
-    again = ["up", scenario, *_again(wishes)]
+    again = ["up", scenario, *_again(topology, wishes)]
     return command_up.outside(topology, name, again, rootless=rootless or is_rootless())
 
 
@@ -241,17 +251,23 @@ def probe() -> int:
     return 0
 
 
-def _again(wishes: Wishes) -> list[str]:
+def _again(topology: Topology, wishes: Wishes) -> list[str]:
     """The wishes as arguments of the command that runs inside."""
     tunnel = [] if wishes.tunnel is None else ["--tunnel", wishes.tunnel]
-    return [*tunnel, *(word for name in wishes.without for word in ("--without", name))]
+    return [
+        "--design",
+        topology.design.value,
+        *tunnel,
+        *(word for name in wishes.without for word in ("--without", name)),
+    ]
 
 
-def _load(scenario: str) -> Topology:
+def _load(scenario: str, design: str | None = None) -> Topology:
     try:
-        return load(scenario)
+        topology = load(scenario)
     except ConfigError as error:
         raise Unusable(str(error)) from None
+    return topology if design is None else replace(topology, design=Design(design))
 
 
 def _check_names(topology: Topology, without: Sequence[str]) -> None:

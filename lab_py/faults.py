@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lab_py.redirect.base import rule_lines, rule_lines_undone
 from lab_py.redirect.plan import redirections
+from lab_py.topology import Design
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,8 @@ TUNNEL = "tunnel"
 
 def faults_of(topology: Topology) -> list[str]:
     """Everything that can be taken away, as `namespace/name`."""
-    return [TUNNEL, *(f"{one.namespace}/{name}" for one in redirections(topology) for name in _in_order(one))]
+    tunnel = [TUNNEL] if topology.design is Design.TUNNELS else []
+    return [*tunnel, *(f"{one.namespace}/{name}" for one in redirections(topology) for name in _in_order(one))]
 
 
 def _in_order(redirection: Redirection) -> Iterator[str]:

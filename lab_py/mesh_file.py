@@ -21,6 +21,11 @@ def identity_of(pod: Pod) -> SpiffeId:
     return SpiffeId(TRUST_DOMAIN, NAMESPACE, pod.name)
 
 
+def uid_of(pod: str) -> str:
+    """What names a pod in the mesh."""
+    return f"{CLUSTER}//Pod/{NAMESPACE}/{pod}"
+
+
 def hostname_of(service: Service) -> str:
     """A service's full name."""
     return f"{service.name}.{NAMESPACE}.svc.cluster.local"
@@ -43,7 +48,7 @@ def hosts_text(topology: Topology) -> str:
 
 def _workload(topology: Topology, pod: Pod) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "uid": f"{CLUSTER}//Pod/{NAMESPACE}/{pod.name}",
+        "uid": uid_of(pod.name),
         "name": pod.name,
         "namespace": NAMESPACE,
         "serviceAccount": pod.name,

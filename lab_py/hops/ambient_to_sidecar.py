@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab_py.evidence.checks import Answered, CountsRule, Flow, Logs, Part, SeesPackets
+from lab_py.evidence.checks import CountsRule, Flow, Logs, Part, SeesPackets
 from lab_py.hops.base import Hop
+from lab_py.hops.parts import into_a_sidecar
 from lab_py.mesh_file import hostname_of
-from lab_py.redirect.names import OUT, OUTBOUND_PORT, PLAINTEXT_PORT, POD_OUT, VNI_OUT, ZTUNNEL_DEVICE
+from lab_py.redirect.names import OUT, OUTBOUND_PORT, POD_OUT, VNI_OUT, ZTUNNEL_DEVICE
 
 if TYPE_CHECKING:
     from lab_py.topology import Pod, Service
@@ -18,7 +19,7 @@ def hops(source: Pod, service: Service, destination: Pod) -> list[Hop]:
     return [
         *_to_the_tunnel(source, service),
         *_through_ztunnel(source, service, destination),
-        *_in(source, destination),
+        *into_a_sidecar(7, source, destination),
     ]
 
 
@@ -90,33 +91,6 @@ def _through_ztunnel(source: Pod, service: Service, destination: Pod) -> list[Ho
                 CountsRule(node.name, "P10", "mangle: from ztunnel with a borrowed address, 0x210"),
                 CountsRule(node.name, "F2", "mangle FORWARD: conntrack remembers it"),
                 SeesPackets(node.name, "eth0", upstream),
-            ),
-        ),
-    ]
-
-
-def _in(source: Pod, destination: Pod) -> list[Hop]:
-    assert destination.port is not None  # it serves
-    port = destination.port
-    to_application = Flow(source="127.0.0.6", destination=destination.ip, port=port)
-    line = {"downstream_local_address": f"{destination.ip}:{port}", "downstream_remote_address": f"{source.ip}:*"}
-    return [
-        Hop(
-            "7",
-            f"{destination.name}'s pod redirects it to its sidecar at {PLAINTEXT_PORT}",
-            (
-                SeesPackets(destination.name, "eth0", Flow(source=source.ip, destination=destination.ip, port=port)),
-                CountsRule(destination.name, "B-IN-REDIRECT", f"nat: REDIRECT to {PLAINTEXT_PORT}", 1),
-                Logs(f"sidecar-{destination.name}", line),
-            ),
-        ),
-        Hop(
-            "8",
-            "the sidecar calls the application over lo, from 127.0.0.6, and no rule takes that for new traffic",
-            (
-                SeesPackets(destination.name, "lo", to_application),
-                CountsRule(destination.name, "B2", "nat OUTPUT: from 127.0.0.6, RETURN", 1),
-                Answered(f"app-{destination.name}", {"peer": "127.0.0.6:*", "local": f"{destination.ip}:{port}"}),
             ),
         ),
     ]

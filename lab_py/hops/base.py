@@ -21,6 +21,8 @@ class Hop:
     """As in the post: `1`; `S1 (1)` in the notes is scenario 1's."""
     title: str
     checks: tuple[Check, ...]
+    replaces: tuple[str, ...] = ()
+    """Of today's design: the numbers of 1.18's arrows in whose place it stands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from lab_py.redirect.names import (
     HBONE_PORT,
     IN,
     OUTBOUND_PORT,
+    PLAINTEXT_PORT,
     POD_IN,
     VNI_IN,
     ZTUNNEL_DEVICE,
@@ -41,6 +42,34 @@ def out_of_a_sidecar(pod: Pod, service: Service) -> list[Hop]:
             "3",
             "the application hears the virtual address answer, so it never knows",
             (SeesPackets(pod.name, "lo", Flow(source=service.vip, source_port=service.port), Part.ANSWER),),
+        ),
+    ]
+
+
+def into_a_sidecar(first: int, source: Pod, destination: Pod) -> list[Hop]:
+    """(7) and (8): what comes in the clear turns round inside the pod and reaches the application by its sidecar."""
+    assert destination.port is not None  # it serves
+    port = destination.port
+    to_application = Flow(source="127.0.0.6", destination=destination.ip, port=port)
+    line = {"downstream_local_address": f"{destination.ip}:{port}", "downstream_remote_address": f"{source.ip}:*"}
+    return [
+        Hop(
+            str(first),
+            f"{destination.name}'s pod redirects it to its sidecar at {PLAINTEXT_PORT}",
+            (
+                SeesPackets(destination.name, "eth0", Flow(source=source.ip, destination=destination.ip, port=port)),
+                CountsRule(destination.name, "B-IN-REDIRECT", f"nat: REDIRECT to {PLAINTEXT_PORT}", 1),
+                Logs(f"sidecar-{destination.name}", line),
+            ),
+        ),
+        Hop(
+            str(first + 1),
+            "the sidecar calls the application over lo, from 127.0.0.6, and no rule takes that for new traffic",
+            (
+                SeesPackets(destination.name, "lo", to_application),
+                CountsRule(destination.name, "B2", "nat OUTPUT: from 127.0.0.6, RETURN", 1),
+                Answered(f"app-{destination.name}", {"peer": "127.0.0.6:*", "local": f"{destination.ip}:{port}"}),
+            ),
         ),
     ]
 

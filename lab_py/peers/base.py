@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,8 @@ class Peer:
     """What it is called in logs and in `status`; a file name."""
     namespace: str
     command: Sequence[str]
-    ready: tuple[int, str]
-    """Port and path that answer 200 on 127.0.0.1 of its namespace once it serves."""
+    ready: tuple[int, str] | Path
+    """Port and path that answer 200 on 127.0.0.1 of its namespace once it serves; or a socket that is there then."""
     environment: Mapping[str, str] = field(default_factory=dict)
     uid: int | None = None
     """Whom it runs as, uid and gid; None: as we do."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab_py.mesh_file import NAMESPACE
+from lab_py.mesh_file import NAMESPACE, uid_of
+from lab_py.netns import NAMES
 from lab_py.peers.base import Peer
 from lab_py.redirect.names import PROXY_ID
-from lab_py.topology import Kind
+from lab_py.topology import Design, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from lab_py.topology import Node, Pod, Topology
     from lab_py.world import WorldFiles
 
 READY = (15021, "/healthz/ready")
+RUN = Path("/run")
+"""The lab's own, empty at first, and nobody else's: sockets there may have short names."""
 
 
 def peers(topology: Topology, files: WorldFiles, *, by_uid: bool) -> Iterator[Peer]:
@@ -31,11 +35,10 @@ def peers(topology: Topology, files: WorldFiles, *, by_uid: bool) -> Iterator[Pe
         if pod.port is not None:
             yield application(pod, pod.port)
     for node in topology.nodes:
-        if any(topology.enrolled_on(node)):
-            yield ztunnel(node, files)
+        yield from _of_node(topology, node, files)
     for pod in topology.pods:
         if pod.kind is Kind.SIDECAR:
-            yield sidecar(pod, files, by_uid=by_uid)
+            yield sidecar(pod, files, topology.design, by_uid=by_uid)
         if pod.kind is Kind.WAYPOINT:
             yield waypoint(pod, files)
 
@@ -46,15 +49,51 @@ def application(pod: Pod, port: int) -> Peer:
     return Peer(f"app-{pod.name}", pod.name, _python("lab_py.apps.httpbin", *arguments), (port, "/healthz"))
 
 
-def ztunnel(node: Node, files: WorldFiles) -> Peer:
-    """A node's proxy, in the node's ztunnel pod."""
-    told = {"PROXY_MODE": "node", "NODE_NAME": node.name, "DNS_CAPTURE": "false", "SAME_NODE_INSIDE": "true"}
+def _of_node(topology: Topology, node: Node, files: WorldFiles) -> Iterator[Peer]:
+    if not any(topology.enrolled_on(node)):
+        return
+    if topology.design is Design.IN_POD:
+        yield agent(node, topology.enrolled_on(node))
+    yield ztunnel(node, files, topology.design)
+
+
+def agent_socket(node: str) -> Path:
+    """Where a node's agent announces pods to its ztunnel."""
+    return RUN / f"{node}.zds"
+
+
+def control_socket(node: str) -> Path:
+    """Where a node's agent is told of pods that come and go."""
+    return RUN / f"{node}.control"
+
+
+def announcement(pod: str) -> str:
+    """A pod as its node's agent is told of it: whose it is, and its namespace."""
+    return f"{uid_of(pod)}={NAMESPACE}/{pod}/{pod}@{NAMES / pod}"
+
+
+def agent(node: Node, pods: Iterable[Pod]) -> Peer:
+    """Who hands the pods' namespaces to the node's ztunnel, where that serves pods in their own."""
+    where, control = agent_socket(node.name), control_socket(node.name)
+    arguments = ["--socket", str(where), "--control", str(control), *(announcement(pod.name) for pod in pods)]
+    return Peer(f"agent-{node.name}", node.name, _python("lab_py.agent", *arguments), control)
+
+
+def ztunnel(node: Node, files: WorldFiles, design: Design) -> Peer:
+    """A node's proxy, in the node's ztunnel pod; in today's design its sockets are in the pods that it serves."""
+    told = {"NODE_NAME": node.name, "DNS_CAPTURE": "false"}
+    if design is Design.IN_POD:
+        told |= {"PROXY_MODE": "shared", "INPOD_UDS": str(agent_socket(node.name))}
+    else:
+        told |= {"PROXY_MODE": "node", "SAME_NODE_INSIDE": "true"}
     return Peer(node.ztunnel, node.ztunnel, _python("ztunnel_py"), READY, _common(files) | told)
 
 
-def sidecar(pod: Pod, files: WorldFiles, *, by_uid: bool) -> Peer:
-    """The proxy in a pod's own namespace."""
+def sidecar(pod: Pod, files: WorldFiles, design: Design, *, by_uid: bool) -> Peer:
+    """The proxy in a pod's own namespace; today's skips waypoints."""
     told = {"PROXY_WORKLOAD_INFO": f"{NAMESPACE}/{pod.name}/{pod.name}"}
+    if design is Design.IN_POD:
+        told["WAYPOINT_FORM"] = "today"
     if not by_uid:
         told["PACKET_MARK"] = str(PROXY_ID)
     environment = _common(files) | told

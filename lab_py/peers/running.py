@@ -6,6 +6,7 @@ import http.client
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab_py.errors import LabError
@@ -14,7 +15,6 @@ from mesh_py.process.children import python_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from lab_py.netns import Namespaces
     from lab_py.peers.base import Peer
@@ -91,7 +91,9 @@ def wait_until_ready(namespaces: Namespaces, started: Iterable[Running]) -> None
 
 
 def is_ready(namespaces: Namespaces, peer: Peer) -> bool:
-    """Whether it answers 200 where it says that it is ready."""
+    """Whether it answers 200 where it says that it is ready, or has made its socket."""
+    if isinstance(peer.ready, Path):
+        return peer.ready.is_socket()
     port, path = peer.ready
     return get_inside(namespaces, peer.namespace, ("127.0.0.1", port), path)[0] == 200
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hbone_py.aio.namespace import OWN, NetworkNamespace
-from lab_py.agent import Agent, AgentError, AnnouncedPod, main
+from lab_py.agent import Agent, AgentError, AnnouncedPod, main, serve
 from mesh_py.settings.kinds import WorkloadInfo
 from mesh_py.zds.messages import Add, Delete, Keep, SnapshotSent, hello, read_request, write_answer
 from mesh_py.zds.packets import PacketSocket
@@ -89,6 +90,24 @@ async def test_its_command_line(program: subprocess.Popen[str], tmp_path: Path) 
     assert program.stdout.read().splitlines() == ["ok", "full", "'nonsense' is none of add, del"]
     proxy.sock.close()
     assert program.wait(10) == 0
+
+
+async def test_it_is_told_of_pods_at_a_socket(tmp_path: Path) -> None:
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(serve(tmp_path / "z", [], tmp_path / "control"))
+        await eventually((tmp_path / "control").is_socket, "listening")
+        proxy = Proxy(tmp_path / "z")
+        await proxy.sock.send(hello())
+        assert await proxy.hears() == (SnapshotSent(), 0)
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "control")
+        for line, heard in ((f"add b=default/a/account@{OWN}", (Add("b", INFO), 1)), ("del b", (Delete("b"), 0))):
+            writer.write(f"{line}\n".encode())
+            assert await proxy.hears() == heard
+            assert await reader.readline() == b"ok\n"
+        writer.close()
+        assert await reader.read() == b""
+        proxy.sock.close()
+        serving.cancel()
 
 
 @pytest.mark.parametrize("pod", ["a", "a=b", "a=b/c/d", "a=b@/x", "=b/c/d@/x", "a=b/c/d@/nowhere"])

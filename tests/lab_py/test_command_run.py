@@ -46,6 +46,14 @@ def test_what_is_left_out_is_missed(tmp_path: Path) -> None:
     assert "peer=10.244.1.10:" in done.stdout, "the application sees who called, for no sidecar is in between"
 
 
+def test_todays_design_misses_what_is_left_out_of_a_pod(tmp_path: Path) -> None:
+    """Without C1 the application's answer leaves the pod for the client, who never asked."""
+    require_lab()
+    done = lab(tmp_path, "faults", "sidecar-to-ambient", "httpbin/C1", "--design", "in-pod", "-o", "json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout) == {"nothing": [], "httpbin/C1": ["7", "8"]}
+
+
 def test_a_topology_of_ones_own(tmp_path: Path) -> None:
     """HBONE is not what a plain pod speaks: no hops are described, and nothing is built."""
     file = tmp_path / "mine.yaml"

@@ -12,7 +12,7 @@ from lab_py.evidence.checks import CountsRule, Logs, Observed, SeesPackets
 from lab_py.hops.base import judge, places_of
 from lab_py.hops.paths import hops_of
 from lab_py.redirect.plan import redirections
-from lab_py.topology import Design
+from lab_py.topology import Design, Kind, Node, Pod
 
 PATHS = [name for name in SCENARIOS if name != COEXISTENCE]
 
@@ -52,11 +52,15 @@ def test_captures_stand_where_the_claims_are() -> None:
     assert {("sleep", "eth0"), ("node-a", "istioout"), ("zt-node-a", "pistioout"), ("httpbin", "lo")} <= places
 
 
+NODES = Node("a", 1), Node("b", 2)
+PLAIN = Pod("sleep", NODES[0], Kind.PLAIN, "10.244.1.10"), Pod("httpbin", NODES[1], Kind.PLAIN, "10.244.2.20", 8000)
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
         pytest.param({"request": None}, "nothing is requested", id="no request"),
-        pytest.param({"design": Design.IN_POD}, "no hops are described for ambient sleep to sidecar httpbin (in-pod)",
+        pytest.param({"design": Design.IN_POD, "nodes": (), "pods": PLAIN}, "for plain sleep to plain httpbin (in-pod)",
                      id="today's design"),
     ],
 )  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab_py.builtin import load
 from lab_py.peers.python import peers
+from lab_py.topology import Design
 from lab_py.world import WorldFiles
 
 if TYPE_CHECKING:
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
 FILES = WorldFiles(Path("/state"))
 
 
-def started(scenario: str, *, by_uid: bool = True) -> dict[str, Peer]:
-    return {peer.name: peer for peer in peers(load(scenario), FILES, by_uid=by_uid)}
+def started(scenario: str, design: Design = Design.TUNNELS, *, by_uid: bool = True) -> dict[str, Peer]:
+    topology = replace(load(scenario), design=design)
+    return {peer.name: peer for peer in peers(topology, FILES, by_uid=by_uid)}
 
 
 def test_a_ztunnel_runs_where_it_has_pods_to_serve() -> None:
@@ -34,6 +37,19 @@ def test_a_sidecar_is_known_by_its_uid_or_by_its_mark() -> None:
     assert (by_uid.uid, by_uid.environment.get("PACKET_MARK")) == (1337, None)
     assert (by_mark.uid, by_mark.environment.get("PACKET_MARK")) == (None, "1337")
     assert by_uid.namespace == by_mark.namespace == "httpbin"
+
+
+def test_todays_ztunnel_is_handed_its_pods_by_the_nodes_agent() -> None:
+    found = started("sidecar-to-waypoint", Design.IN_POD)
+    agent, ztunnel = found["agent-node-d"], found["zt-node-d"]
+    assert list(found).index(agent.name) < list(found).index(ztunnel.name)
+    assert agent.namespace == "node-d"
+    assert ztunnel.environment["PROXY_MODE"] == "shared"
+    assert ztunnel.environment["INPOD_UDS"] == "/run/node-d.zds" == agent.command[agent.command.index("--socket") + 1]
+    pod = "Kubernetes//Pod/default/helloworld=default/helloworld/helloworld@/run/netns/helloworld"
+    assert agent.command[-1] == pod
+    assert found["sidecar-sleep"].environment["WAYPOINT_FORM"] == "today"
+    assert "WAYPOINT_FORM" not in started("sidecar-to-waypoint")["sidecar-sleep"].environment
 
 
 def test_an_application_listens_on_all_addresses_of_its_pod() -> None:
