@@ -13,6 +13,7 @@ from hbone_py.aio.pool import Pool as PeerPool
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.tcp import Listener
 from mesh_py.exchange.pool import Pool as HttpPool
+from mesh_py.proxy.authorizers import Authorizers
 from mesh_py.proxy.clusters import Clusters
 from mesh_py.proxy.connections import Connections
 from mesh_py.proxy.istio_tls import IstioTls
@@ -98,7 +99,7 @@ class DataPlane:
             report=partial(log.warning, "a policy cannot be kept as it is written: %s"),
         )
         outbound = Outbound(context, connections, clusters)
-        inbound = Inbound(context, connections, rules)
+        inbound = Inbound(context, connections, rules, Authorizers(context, clusters))
         state.watch(inbound.recheck)
         directory.watch(inbound.recheck)
         most = settings.max_connections

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from hbone_py.identity import SpiffeId
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Service
+    from mesh_py.proxy.authorizers import Authorizers
     from mesh_py.proxy.connections import Connections
     from sidecar_py.context import SidecarContext
     from sidecar_py.inbound_rules import InboundRules
@@ -77,8 +78,10 @@ class Caller:
 class Inbound:
     """Serves connections to the application."""
 
-    def __init__(self, context: SidecarContext, connections: Connections, rules: InboundRules) -> None:
-        self.context, self.connections, self.rules = context, connections, rules
+    def __init__(
+        self, context: SidecarContext, connections: Connections, rules: InboundRules, authorizers: Authorizers
+    ) -> None:
+        self.context, self.connections, self.rules, self.authorizers = context, connections, rules, authorizers
         self._carried: dict[Knife, Caller] = {}
         """Connections of bytes under way."""
 

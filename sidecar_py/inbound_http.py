@@ -13,10 +13,12 @@ from hbone_py.aio.tcp import show
 from hbone_py.errors import HboneError
 from mesh_py.exchange.attempts import Limits, forward
 from mesh_py.exchange.pool import PoolLimits
+from mesh_py.http.authorizer import Denied
+from mesh_py.http.authorizer import refusal as authorizer_refusal
 from mesh_py.http.codec_h1 import H1Client
 from mesh_py.http.codec_h2 import H2Client
 from mesh_py.http.errors import AccessDenied, BadToken, HttpError, UpstreamFailure
-from mesh_py.http.forwarding import ClientCert, ClientCertRule, forward_client_cert, mark_request
+from mesh_py.http.forwarding import ClientCert, ClientCertRule, forward_client_cert, mark_request, remove_internal
 from mesh_py.http.jwt_auth import refusal
 from mesh_py.http.paths import normalize
 from mesh_py.http.rbac_facts import RequestFacts
@@ -106,23 +108,37 @@ class InboundHttp:
     async def _forward(self, exchange: Exchange, journal: Journal) -> None:
         request, caller = exchange.request, self._caller
         request.path = normalize(request.path)
-        self._judge(request)
         mark_request(request, "")
+        if caller.identity is None:
+            remove_internal(request)
+        # Before anybody judges: policies and authorizers are not to believe what a caller says of itself.
         forward_client_cert(request, ClientCertRule.APPEND_FORWARD, self._certificate())
+        told: list[tuple[str, str]] = []
+        for name in self._judge(request):
+            provider, decision = await self._inbound.authorizers.ask(name, request)
+            if isinstance(decision, Denied):
+                journal.failed(authorizer_refusal(provider, decision))
+                exchange.answer(decision.response.status, decision.body, decision.response.headers)
+                return
+            decision.apply(request)
+            told += decision.response_headers.fields
         backend = ApplicationBackend(self._inbound, caller, http2=request.version == "HTTP/2")
 
         def seen(response: HttpResponse, target: Pick) -> None:
             journal.answered(response)
+            for field in told:
+                response.headers.set(*field)
 
         random = self._inbound.context.dice.random
         await forward(exchange, request, backend, Limits(NO_RETRIES), random, seen, journal.outcome)
 
-    def _judge(self, request: HttpRequest) -> None:
+    def _judge(self, request: HttpRequest) -> tuple[str, ...]:
+        """Who is to be asked yet. Raises BadToken, PolicyDenied, AccessDenied."""
         caller = self._caller
         facts = RequestFacts(
             request, caller.client[0], caller.local[0], caller.local[1], caller.identity, sni=caller.server_name
         )
-        self._inbound.rules.judge_request(self._inbound.context.workload, facts, time.time())
+        return self._inbound.rules.judge_request(self._inbound.context.workload, facts, time.time())
 
     def _certificate(self) -> ClientCert | None:
         """Who has proved to be calling."""

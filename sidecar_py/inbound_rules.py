@@ -95,12 +95,13 @@ class InboundRules:
         verdict = self._for_bytes.judge(facts)
         if not verdict.allowed:
             raise PolicyDenied(verdict.details)
-        _refuse_unasked(verdict.ask)
+        if verdict.ask:
+            raise AuthorizerDenied(f"{verdict.ask[0]} is asked about requests only, and this is no HTTP")
 
-    def judge_request(self, workload: Workload, facts: RequestFacts, now: float) -> None:
+    def judge_request(self, workload: Workload, facts: RequestFacts, now: float) -> tuple[str, ...]:
         """What tokens and all policies say to a request; `now` is seconds since the epoch.
 
-        Raises BadToken, PolicyDenied, AccessDenied, AuthorizerDenied.
+        Returns the authorizers who must agree before it may pass (CUSTOM). Raises BadToken, PolicyDenied, AccessDenied.
         """
         self._refresh(workload)
         if self._issuers:
@@ -109,7 +110,7 @@ class InboundRules:
         self.judge_layer_4(workload, (facts.source_ip, 0), local, facts.identity)
         verdict = self._for_requests.judge(facts)
         verdict.enforce()
-        _refuse_unasked(verdict.ask)
+        return verdict.ask
 
     def judge_layer_4(
         self, workload: Workload, client: SocketAddress, local: SocketAddress, identity: SpiffeId | None
@@ -170,9 +171,3 @@ class InboundRules:
         if policy.target_refs or policy.metadata.namespace not in (workload.namespace, *roots):
             return False
         return has_labels(further.labels_of(workload.namespace, workload.name), policy.selector or {})
-
-
-def _refuse_unasked(providers: tuple[str, ...]) -> None:
-    """A CUSTOM policy asks somebody whom we cannot ask: nobody gets in by that."""
-    if providers:
-        raise AuthorizerDenied(f"there is no asking the authorizer {providers[0]}")

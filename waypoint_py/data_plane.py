@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hbone_py.aio.pool import Pool as PeerPool
 from hbone_py.aio.reactor import Reactor
 from mesh_py.exchange.pool import Pool as HttpPool
+from mesh_py.proxy.authorizers import Authorizers
 from mesh_py.proxy.clusters import Clusters
 from mesh_py.proxy.connections import Connections
 from mesh_py.proxy.istio_tls import IstioTls
@@ -17,7 +18,6 @@ from mesh_py.proxy.mirrors import Mirrors
 from mesh_py.proxy.tunnels import TunnelServer
 from mesh_py.proxy.ways import WayRules
 from mesh_py.telemetry.requests import RequestTelemetry
-from waypoint_py.authorizers import Authorizers
 from waypoint_py.byte_proxy import ByteProxy
 from waypoint_py.chains import Chains
 from waypoint_py.context import WaypointContext

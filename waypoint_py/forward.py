@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from mesh_py.http.router import Decision, Forward
     from mesh_py.manifests.references import BackendReference
     from mesh_py.manifests.route_filters import ExternalAuth
+    from mesh_py.proxy.authorizers import Authorizers
     from mesh_py.proxy.clusters import Cluster, Clusters, Pick
     from mesh_py.proxy.connections import Connections
     from mesh_py.proxy.journal import Journal
     from mesh_py.proxy.mirrors import Mirrors
     from waypoint_py.attached import Target
-    from waypoint_py.authorizers import Authorizers
     from waypoint_py.chains import Chains
     from waypoint_py.context import WaypointContext
 

@@ -203,7 +203,7 @@ class _Passage:
         """One of our own."""
         self._journal.record.details = "direct_response"
         self._finish(response)
-        self._exchange.answer(response.status, body.decode("latin-1"), response.headers)
+        self._exchange.answer(response.status, body, response.headers)
 
     def _fail(self, error: HttpError) -> None:
         self._journal.failed(error)

@@ -112,10 +112,10 @@ class Exchange:
         """Start something that runs beside the handler; cancel it before the handler ends."""
         return self._connection.begin(work)
 
-    def answer(self, status: int, text: str = "", headers: Headers | None = None) -> None:
+    def answer(self, status: int, text: str | bytes = "", headers: Headers | None = None) -> None:
         """A short answer of our own, as Envoy gives it."""
         fields = headers.copy() if headers is not None else Headers()
-        body = text.encode()
+        body = text if isinstance(text, bytes) else text.encode()
         fields.set("content-length", str(len(body)))
         if body and "content-type" not in fields:
             fields.add("content-type", "text/plain")

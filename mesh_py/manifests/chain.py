@@ -103,16 +103,20 @@ class Chain(NamedTuple):
         )
 
 
+def provider_keys(reader: ManifestReader) -> Mapping[str, Callable[[yaml.Node], Any]]:
+    """The decoder of the key that sidecars know, too."""
+    return {"extensionProviders": _each(reader, _provider(reader))}
+
+
 def chain_keys(reader: ManifestReader) -> Mapping[str, Callable[[yaml.Node], Any]]:
     """Decoders of the file's keys."""
     kinds = {
-        "extensionProviders": _provider(reader),
         "filters": _filter(reader),
         "faults": _faults(reader),
         "rateLimits": _rate_limit(reader),
     }
     lists = {key: _each(reader, decode) for key, decode in kinds.items()}
-    return lists | {"keySets": lambda node: tuple(map_of(scalar, scalar)(node).items())}
+    return {**provider_keys(reader), **lists, "keySets": lambda node: tuple(map_of(scalar, scalar)(node).items())}
 
 
 def chain_of(further: Mapping[str, Any]) -> Chain:

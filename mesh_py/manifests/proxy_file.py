@@ -2,6 +2,7 @@
 
 manifests:    Kubernetes objects: routes and policies, as a cluster holds them
 labels:       labels of workloads by namespace/name, for the selectors of those policies
+extensionProviders:   external authorizers, by the names that CUSTOM policies use
 
 A waypoint knows more (`mesh_py.manifests.chain`).
 """
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mesh_py.discovery.local_file import LocalConfig, read_local_config
 from mesh_py.discovery.yaml_reader import Fault, map_of, scalar, sequence
-from mesh_py.manifests.chain import Chain, chain_keys, chain_of
+from mesh_py.manifests.chain import Chain, chain_keys, chain_of, provider_keys
 from mesh_py.manifests.decoders import ManifestReader
 from mesh_py.manifests.metadata import NO_LABELS, Labels
 from mesh_py.manifests.objects import Manifests
@@ -77,7 +78,7 @@ def read_proxy_file(text: str, file: str, *, trust_domain: str = "", with_chain:
         further={
             "manifests": manifests,
             "labels": map_of(_workload_name, reader.labels),
-            **(chain_keys(reader) if with_chain else {}),
+            **(chain_keys(reader) if with_chain else provider_keys(reader)),
         },
     )
 

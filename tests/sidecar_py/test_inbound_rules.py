@@ -48,10 +48,10 @@ def rules(*policies: str, fallback: str = "PERMISSIVE", complete: bool = True, *
     return InboundRules(state, directory, "istio-system", fallback, **more)
 
 
-def asks(found: InboundRules, path: str = "/", identity: SpiffeId | None = SLEEP, **headers: str) -> None:
+def asks(found: InboundRules, path: str = "/", identity: SpiffeId | None = SLEEP, **headers: str) -> tuple[str, ...]:
     named = [(name.replace("_", "-"), value) for name, value in headers.items()]
     request = HttpRequest("GET", path, "web", Headers(named))
-    found.judge_request(WEB, RequestFacts(request, CLIENT[0], LOCAL[0], LOCAL[1], identity), time.time())
+    return found.judge_request(WEB, RequestFacts(request, CLIENT[0], LOCAL[0], LOCAL[1], identity), time.time())
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,10 @@ def test_bytes(one: str, is_allowed: bool) -> None:
             found.judge_connection(WEB, CLIENT, LOCAL, SLEEP)
 
 
-def test_nobody_passes_by_an_authorizer_that_nobody_asks() -> None:
+def test_an_authorizer_is_to_be_asked_about_requests_and_cannot_be_about_bytes() -> None:
     found = rules(policy("{action: CUSTOM, provider: {name: ext}, rules: [{}]}"))
+    assert asks(found) == ("ext",)
     with pytest.raises(AuthorizerDenied, match="ext"):
-        asks(found)
-    with pytest.raises(AuthorizerDenied):
         found.judge_connection(WEB, CLIENT, LOCAL, SLEEP)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mesh_py.http.authorizer import Decision
     from mesh_py.http.messages import HttpRequest
     from mesh_py.proxy.clusters import Cluster, Clusters
-    from waypoint_py.context import WaypointContext
+    from mesh_py.proxy.context import AnyContext
 
 log = logging.getLogger("policy")
 
@@ -27,7 +27,7 @@ log = logging.getLogger("policy")
 class Authorizers:
     """Asks those that the mesh file names."""
 
-    def __init__(self, context: WaypointContext, clusters: Clusters) -> None:
+    def __init__(self, context: AnyContext, clusters: Clusters) -> None:
         self._context, self._clusters = context, clusters
 
     async def ask(self, name: str, request: HttpRequest) -> tuple[Provider, Decision]:
