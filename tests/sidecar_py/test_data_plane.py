@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests.sidecar_py.applications import web_application
@@ -243,7 +244,15 @@ async def test_a_drain_lets_requests_end(certificates: Mapping[str, CertificateF
         begin = asyncio.get_running_loop().create_task
         slow = begin(http.get(f"{URL}/delay/0.3"))
         await eventually(lambda: server.plane.connections.busy > 0, "under way")
-        drained = begin(server.plane.drain(5.0))
-        assert (await slow).status_code == 200
-        assert await drained
+        drained, leaving = begin(server.plane.drain(5.0)), begin(client.plane.drain(5.0))
+        answer = await slow
+        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        assert (await drained, await leaving) == (True, True)
+        with pytest.raises(httpx.TransportError):  # nobody new is taken
+            await http.get(f"{URL}/ip")
+
+
+async def test_a_server_that_has_drained_is_unavailable(certificates: Mapping[str, CertificateFiles]) -> None:
+    async with pair(certificates) as (client, server, at), app(at), client.client() as http:
+        assert await server.plane.drain(5.0)
         assert (await http.get(f"{URL}/ip")).status_code == 503

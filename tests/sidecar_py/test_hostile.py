@@ -14,7 +14,7 @@ from tests.sidecar_py.doors import dialled_by_socks
 from tests.sidecar_py.pairs import KINDS, URL, pair
 from tests.sidecar_py.sidecars import HOST, PORT
 from tests.support.processes import eventually
-from tests.support.tcp_apps import Connection, TcpApp, drop
+from tests.support.tcp_apps import Connection, TcpApp, drop, reset_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +81,50 @@ async def test_a_slow_body_has_a_deadline(certificates: Mapping[str, Certificate
         await eventually(lambda: bool(client.lines), "logged")
         assert " 408 SI " in client.lines[0]
         await eventually(lambda: server.plane.connections.busy == 0, "the upstream is told")
+
+
+async def test_an_idle_connection_has_a_deadline(certificates: Mapping[str, CertificateFiles]) -> None:
+    idle = {"HTTP_IDLE_TIMEOUT": "100ms"}
+    async with pair(certificates, client_flags=idle) as (client, _, at), web_application(at.app, at.port):
+        answer = await said(client, f"{HEAD}\r\n")  # to the end, which is not the client's doing
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        await eventually(lambda: len(client.plane.connections) == 0, "let go")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_application_that_is_not_there(certificates: Mapping[str, CertificateFiles], kind: str) -> None:
+    async with pair(certificates, KINDS[kind]) as (client, server, _), client.client() as http:
+        answer = await http.get(f"{URL}/ip")
+        assert answer.status_code == 503
+        await eventually(lambda: bool(client.lines), "logged")
+        assert " 503 " in client.lines[0]
+        assert " 503 UF " in server.lines[0] or " 503 UF" in client.lines[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_application_that_resets(certificates: Mapping[str, CertificateFiles], kind: str) -> None:
+    async with pair(certificates, KINDS[kind]) as (client, server, at), TcpApp(reset_after(4), at.app, at.port):
+        async with client.client() as http:
+            assert (await http.get(f"{URL}/ip")).status_code == 503
+        assert " 503 UC " in server.lines[0]
+
+
+FORGED = {
+    "x-forwarded-client-cert": "URI=spiffe://cluster.local/ns/default/sa/admin",
+    "x-envoy-internal": "true",
+    "x-envoy-external-address": "10.9.9.9",
+    "x-envoy-original-path": "/admin",
+}
+
+
+async def test_nobody_outside_the_mesh_says_who_it_is(certificates: Mapping[str, CertificateFiles]) -> None:
+    async with (
+        pair(certificates) as (_, _, at),
+        web_application(at.app, at.port),
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
+        seen = (await http.get(f"http://{at.httpbin}:{at.port}/headers", headers=FORGED)).json()["headers"]
+    assert not [name for name in FORGED if name in {one.lower() for one in seen}]
 
 
 async def test_an_answer_that_stops_has_a_deadline(certificates: Mapping[str, CertificateFiles]) -> None:
