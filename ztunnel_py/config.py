@@ -130,6 +130,8 @@ class Settings:
     preserve_source: bool | None
     """Reach applications from the client's address; None: where the rights are."""
 
+    passes_unanswered: bool
+    """On demand: pass on what goes to addresses that the control plane told nothing about, instead of refusing it."""
     state_wait: float
     """How long a connection waits for a workload that is not known yet."""
     policy_wait: float
@@ -194,6 +196,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         trust_domain=values[table.TRUST_DOMAIN],
         **_mesh_source(values),
         discovery=_discovery(values, environ, dns),
+        passes_unanswered=values[table.XDS_ON_DEMAND_UNANSWERED] == "pass",
         stub_backends=values[table.STUB_BACKENDS],
         certificates=_certificates(values, mode, environ),
         fake_ca_folder=values[table.FAKE_CA_DIR] or user_folder(environ),

@@ -14,12 +14,13 @@ from hbone_py.aio.original_dst import original_destination
 from hbone_py.aio.pool import Pool
 from hbone_py.aio.tcp import Listener, SocketAddress, reset, show
 from hbone_py.errors import HboneError
-from mesh_py.discovery.missing import missing_for_outbound
+from mesh_py.discovery.missing import missing_destination, missing_for_outbound
 from mesh_py.discovery.resolve import resolve
 from mesh_py.model.address import is_loopback, parse_ip
 from mesh_py.model.errors import SelfCall
 from mesh_py.model.route import ByName, Direct, NestedTunnel, Tunnel
 from mesh_py.telemetry.labels import on_demand_dns_values
+from mesh_py.telemetry.log_format import fields
 from ztunnel_py.asking import ask_for, is_asking_needed
 from ztunnel_py.connections import Unexpected
 from ztunnel_py.held import Held
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mesh_py.model.address import IpAddress
     from mesh_py.model.route import Route
     from mesh_py.model.workload import Workload
+    from mesh_py.xds.on_demand import OnDemand
     from ztunnel_py.context import ProxyContext
 
 log = logging.getLogger("outbound")
@@ -48,6 +50,18 @@ class Captured(NamedTuple):
     client: SocketAddress
     destination: SocketAddress
     by_socks: bool
+
+
+class NotAnswered(HboneError):
+    """Whether the destination is of the mesh was asked, and nobody has told. Plaintext might betray it."""
+
+    flag = "-"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"discovery has not told who has {name}: is the control plane there? XDS_ON_DEMAND_UNANSWERED=pass "
+            "passes such connections on in plaintext"
+        )
 
 
 class Outbound:
@@ -128,11 +142,22 @@ class Outbound:
             return
         missing = partial(missing_for_outbound, self.context.state, source, parse_ip(captured.destination[0]))
         if not is_asking_needed(names, missing):
-            self._take_way(source, captured)
+            self._take_way_if_told(source, captured, names)
             return
         held = self._hold(captured)
-        go_on = partial(self._guarded, captured, lambda: self._take_way(source, captured))
+        go_on = partial(self._guarded, captured, lambda: self._take_way_if_told(source, captured, names))
         ask_for(names, missing, lambda: held.go_on(go_on))
+
+    def _take_way_if_told(self, source: Workload, captured: Captured, names: OnDemand) -> None:
+        """Only what the control plane calls nobody's is certainly not of the mesh. Raises NotAnswered."""
+        name = missing_destination(self.context.state, source, parse_ip(captured.destination[0]))
+        if name is not None and names.is_unanswered(name):
+            is_passed = self.context.settings.passes_unanswered
+            self.context.metrics.unanswered_lookups.increase(("passed" if is_passed else "refused",))
+            if not is_passed:
+                raise NotAnswered(name)
+            log.warning("passed on without an answer of discovery", extra=fields(name=name, src=show(captured.client)))
+        self._take_way(source, captured)
 
     def _take_way(self, source: Workload, captured: Captured) -> None:
         self.dice.rolled = False

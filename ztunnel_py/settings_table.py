@@ -169,6 +169,11 @@ LOCALHOST_APP_TUNNEL = setting(
     "LOCALHOST_APP_TUNNEL", BOOLEAN, True, "Reach applications that take PROXY protocol at the loopback address.",
 )
 TLS12_ENABLED = setting("TLS12_ENABLED", BOOLEAN, False, "Also speak TLS 1.2.")
+XDS_ON_DEMAND_UNANSWERED = setting(
+    "XDS_ON_DEMAND_UNANSWERED", Kind(choice("refuse", "pass"), "refuse|pass"), "refuse",
+    "Connections to addresses that the control plane told nothing about in time: refuse, or pass in plaintext.",
+    theirs="waits for ever",
+)
 COMPLIANCE_POLICY = setting("COMPLIANCE_POLICY", Kind(choice("", "pqc"), "pqc"), "", "pqc: X25519MLKEM768 only.")
 CRL_PATH = unset(
     "CRL_PATH", PATH, "Revocation lists (PEM, or one in DER), followed; peers on them are refused and ended.",
@@ -220,7 +225,7 @@ TABLE = SettingsTable({
         TRUST_DOMAIN,
     ),
     "What it knows of the mesh": (LOCAL_XDS_PATH, LOCAL_XDS, LOCAL_XDS_WATCH, STUB_BACKENDS),
-    "The control plane it follows": (*XDS.all, XDS_ON_DEMAND, AUTH_TOKEN, *NODE_SETTINGS),
+    "The control plane it follows": (*XDS.all, XDS_ON_DEMAND, XDS_ON_DEMAND_UNANSWERED, AUTH_TOKEN, *NODE_SETTINGS),
     "Certificates (the first that is set, in this order: CA, files, folder, fake CA)": (
         CA_ADDRESS, CA_ROOT_CA, ALT_CA_HOSTNAME, SECRET_TTL, WORKLOAD_CERT_CHAIN, WORKLOAD_KEY, WORKLOAD_ROOT_CERT,
         WORKLOAD_CERT_DIR, FAKE_CA, FAKE_CA_DIR,

@@ -26,6 +26,12 @@ def missing_for_outbound(state: MeshState, source: Workload, destination: IpAddr
     return tuple(dict.fromkeys((*_missing_address(state, destination, found), *_missing_behind(state, found))))
 
 
+def missing_destination(state: MeshState, source: Workload, destination: IpAddress) -> str | None:
+    """The destination's own name, where `resolve` would take it for a stranger; None where it is known."""
+    found = state.find_address(state.network, destination, source.namespace)
+    return next(iter(_missing_address(state, destination, found)), None)
+
+
 def missing_caller(state: MeshState, source: IpAddress) -> tuple[str, ...]:
     """Names that tell who calls. Telemetry asks, nothing waits: identity comes from TLS."""
     return tuple(_missing_address(state, source, state.find_address(state.network, source)))

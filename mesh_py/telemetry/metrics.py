@@ -111,6 +111,9 @@ class Metrics:
         )
         self.xds_messages = self._counter("istio_xds_message", "Discovery messages received", ("url",))
         self.xds_bytes = self._counter("istio_xds_message_bytes", "Bytes of discovery messages received", ("url",))
+        self.unanswered_lookups = self._counter(
+            "hbone_on_demand_unanswered", "Connections to addresses that discovery told nothing about", ("outcome",)
+        )
         self.active_proxies = self._gauge("workload_manager_active_proxy_count", "Workloads now served")
         self.pending_proxies = self._gauge("workload_manager_pending_proxy_count", "Workloads not served yet")
         self.proxies_started = self._counter("workload_manager_proxies_started", "Workloads taken into service")

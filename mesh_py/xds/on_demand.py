@@ -2,7 +2,8 @@
 
 Unlike ztunnel's, a wait ends with whatever answers it: the name itself, an alias, or a resource that has the address
 or host name asked for; a second asker shares the first one's wait; and each wait has a deadline. That a name is
-nobody's is remembered for a while, so that connections to the rest of the world do not wait each time.
+nobody's is remembered for a while, so that connections to the rest of the world do not wait each time. That nobody
+answered is remembered as something else: it tells nothing about the name.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Done = Callable[[], None]
 
 MOST_WAITING = 4096
-"""Names waited for at the same time; one more is treated as nobody's at once."""
+"""Names waited for at the same time; one more is not asked for, and so unanswered."""
 MOST_ABSENT = 4096
 """Names remembered as nobody's; the oldest is given up for one more."""
 ABSENT_SECONDS = 10.0
@@ -74,6 +75,9 @@ class OnDemand:
         self._ask, self._forget, self._clock, self._seconds = ask, forget, clock, seconds
         self._waiting: dict[str, _Wait] = {}
         self._absent: dict[str, float] = {}
+        """Until when a name is not asked for again."""
+        self._denied: set[str] = set()
+        """Those of them that the control plane itself has said to be nobody's."""
 
     @property
     def waiting(self) -> tuple[str, ...]:
@@ -84,6 +88,10 @@ class OnDemand:
         """Whether asking is pointless: the control plane said lately that the name is nobody's, or said nothing."""
         until = self._absent.get(name)
         return until is not None and self._clock.time() < until
+
+    def is_unanswered(self, name: str) -> bool:
+        """Whether nobody has told yet if the name is somebody's: there was no answer in time, or no room to ask."""
+        return name not in self._denied
 
     def find(self, names: Iterable[str], done: Done) -> None:
         """Ask for names; `done` is called once all of them have answered, or are not waited for any longer.
@@ -109,18 +117,21 @@ class OnDemand:
         if self._waiting or self._absent:
             for name in (*names, *_names_of(resource), *self._in_blocks_of(resource)):
                 self._absent.pop(name, None)
+                self._denied.discard(name)
                 self._settle(name)
 
     def removed(self, names: Iterable[str]) -> None:
         """The control plane says that nobody has these names (any more)."""
         for name in names:
-            if name in self._waiting:
+            if name in self._waiting or name in self._absent:
                 self._remember_absent(name)
+                self._denied.add(name)
                 self._settle(name)
 
     def _deadline_of(self, name: str) -> Done:
         def too_late() -> None:
             self._remember_absent(name)
+            self._denied.discard(name)
             self._settle(name)
 
         return too_late
@@ -137,6 +148,7 @@ class OnDemand:
         if len(self._absent) >= MOST_ABSENT:
             oldest = next(iter(self._absent))
             del self._absent[oldest]
+            self._denied.discard(oldest)
             self._forget([oldest])
         self._absent[name] = self._clock.time() + ABSENT_SECONDS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesh_py.discovery.inbound import parse_authority
-from mesh_py.discovery.missing import missing_caller, missing_for_inbound, missing_for_outbound
+from mesh_py.discovery.missing import missing_caller, missing_destination, missing_for_inbound, missing_for_outbound
 from mesh_py.model.workload import WeightedWaypoint
 from tests.support.world import endpoint, gateway, ip, mesh, service, workload
 
@@ -66,6 +66,12 @@ SERVICE_WAYPOINT = service("wp.example.com", namespace="infra")
 def test_names_for_an_outbound_connection(known, names: list[str]) -> None:
     state = mesh(SOURCE, *known, network="east")
     assert missing_for_outbound(state, SOURCE, ip("10.9.9.9")) == tuple(names)
+
+
+def test_the_destination_itself() -> None:
+    state = mesh(SOURCE, service("a", "10.96.0.1"))
+    asked = [missing_destination(state, SOURCE, ip(text)) for text in ("10.9.9.9", "10.0.0.1", "10.96.0.1")]
+    assert asked == ["/10.9.9.9", None, None]
 
 
 def test_names_for_whoever_calls() -> None:

@@ -112,6 +112,15 @@ def test_the_deadline_ends_a_wait(world: World) -> None:
     assert world.names.is_known_absent("/1.2.3.4")
 
 
+def test_that_nobody_answered_tells_nothing(world: World) -> None:
+    world.find("a", "n/denied", "n/late", "n/silent")
+    world.names.removed(["n/denied"])
+    world.clock.advance(SECONDS)
+    world.names.removed(["n/late", "n/other"])
+    names = ("n/denied", "n/late", "n/silent", "n/never asked", "n/other")
+    assert [world.names.is_unanswered(name) for name in names] == [False, False, True, True, True]
+
+
 def test_a_name_that_somebody_has_after_all_is_not_absent_any_more(world: World) -> None:
     world.find("a", "/10.96.0.1")
     world.names.removed(["/10.96.0.1"])
