@@ -78,6 +78,7 @@ class TcpStream:
         self.on_room: Callable[[], None] | None = None
         """Called when there is room again (`send_now`)."""
         self._is_closing = False  # nothing comes behind what is there
+        self._may_have_more = True  # after a short read the kernel is empty: an edge tells of more
         self._readable = Waiter()
         self._writable = Waiter()
         reactor.register(sock.fileno(), self)
@@ -85,13 +86,16 @@ class TcpStream:
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """Some bytes, or b"" at the end. Raises ConnectionLost on a reset, StreamEnded once closed."""
         while True:
+            if not self._may_have_more:
+                await self._readable.wait()
             try:
                 data = self.sock.recv(max_bytes)
             except BlockingIOError:
-                await self._readable.wait()
+                self._may_have_more = False
             except OSError as error:
                 raise self._broken(error) from error
             else:
+                self._may_have_more = len(data) == max_bytes or self._is_closing
                 if not data and self._error is not None:  # the kernel told `send` of the reset, and tells it only once
                     raise self._error
                 return data
@@ -170,6 +174,7 @@ class TcpStream:
                 self.sock.close()
         if self._error is None:
             self._error = StreamEnded("the stream is closed")
+        self._may_have_more = True  # the error, that is
         self._readable.wake()
         self._writable.wake()
 
@@ -183,6 +188,7 @@ class TcpStream:
         if mask & CLOSING:
             self._is_closing = True
         if mask & (READABLE | CLOSING):
+            self._may_have_more = True
             self._readable.wake()
         if mask & (WRITABLE | CLOSING):
             self._writable.wake()

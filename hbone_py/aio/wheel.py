@@ -55,6 +55,11 @@ class TimerWheel:
         self._tick_to_come: Cancellable | None = None
 
     @property
+    def now(self) -> float:
+        """The clock's time, in seconds."""
+        return self._clock.time()
+
+    @property
     def pending(self) -> int:
         """How many calls are to come."""
         return sum(map(len, self._buckets.values()))

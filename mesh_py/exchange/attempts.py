@@ -90,8 +90,11 @@ async def forward(
 
     Raises HttpError: the last attempt's failure; `exchange` then has no answer yet, or one that is cut short.
     """
+    if not limits.whole:
+        await _attempts(exchange, request, backend, limits, random, seen, outcome)
+        return
     try:
-        async with asyncio.timeout(limits.whole or None):
+        async with asyncio.timeout(limits.whole):
             await _attempts(exchange, request, backend, limits, random, seen, outcome)
     except TimeoutError:
         outcome.flags.append(UpstreamTimeout.flag)
@@ -189,8 +192,10 @@ async def _attempt(
 
 
 async def _within(leasing: Awaitable[Upstream], seconds: float | None) -> Upstream:
+    if not seconds:
+        return await leasing
     try:
-        async with asyncio.timeout(seconds or None):
+        async with asyncio.timeout(seconds):
             return await leasing
     except TimeoutError:
         raise UpstreamFailure("no connection to upstream in time") from None

@@ -195,6 +195,8 @@ class Downstream:
         self._exchanges: dict[int, Exchange] = {}
         self._tasks: asyncio.TaskGroup
         self._timer: Timer | None = None
+        self._due = self._rings = 0.0
+        """When patience ends, and when the timer looks whether it has; by the wheel's clock."""
         self._period: Timer | None = None
         self._resumed = asyncio.Event()
         self._closing = asyncio.Event()
@@ -345,18 +347,31 @@ class Downstream:
     # Deadlines -----------------------------------------------------------------
 
     def _watch(self) -> None:
-        """One timer: for the rest of a head, for silence within requests, for idleness without."""
+        """One deadline: for the rest of a head, for silence within requests, for idleness without.
+
+        The timer stays as it is while it is not too late: a deadline that moves on with every request costs no timer.
+        """
         reads_head = isinstance(self.codec, H1Server) and self.codec.is_in_head
-        if self._timer is not None:
-            if reads_head and self._is_reading_head:
-                return  # more bytes of the same head win it no time
-            self._timer.cancel()
+        if reads_head and self._is_reading_head and self._timer is not None:
+            return  # more bytes of the same head win it no time
         self._is_reading_head, self._stirred = reads_head, False
         patience = self._patience
         seconds = patience.head if reads_head else patience.silence if self._exchanges else patience.idle
+        self._due = self._wheel.now + seconds
+        if self._timer is None or self._due < self._rings:
+            self._set_timer(seconds)
+
+    def _set_timer(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings = self._due
         self._timer = self._wheel.after(seconds, self._too_late)
 
     def _too_late(self) -> None:
+        self._timer = None
+        if (left := self._due - self._wheel.now) > 0:
+            self._set_timer(left)
+            return
         if self._exchanges and not self._stirred:
             for exchange in list(self._exchanges.values()):
                 exchange.fail(RequestTimeout("nothing moved in time"))

@@ -44,6 +44,8 @@ async def carry(
 
 
 async def _head(call: Call, seconds: float | None) -> HttpResponse:
+    if seconds is None:
+        return await call.response()
     try:
         async with asyncio.timeout(seconds):
             return await call.response()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import show
@@ -101,9 +101,16 @@ def _ensure_id(request: HttpRequest) -> str:
     """The request's id: its own where it has a sensible one, else a new one."""
     found = request.headers.get(REQUEST_ID)
     if not found or len(found) > 256:
-        found = str(uuid.uuid4())
+        found = _new_id()
         request.headers.set(REQUEST_ID, found)
     return found
+
+
+def _new_id() -> str:
+    """A random UUID (RFC 9562 5.4), without the detour over a number."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _details(error: HttpError) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mesh_py.telemetry.instruments import Counter, Histogram
@@ -116,7 +117,7 @@ def _fields(record: RequestRecord) -> dict[str, str | int | None]:
     """In Istio's order, by the keys of its JSON form."""
     upstream = record.upstream_milliseconds
     return {
-        "start_time": datetime.fromtimestamp(record.started, UTC).isoformat(timespec="milliseconds")[:23] + "Z",
+        "start_time": _time(record.started),
         "method": record.method,
         "path": record.path,
         "protocol": record.protocol,
@@ -145,21 +146,35 @@ def _json_line(record: RequestRecord) -> str:
 
 
 def _line(record: RequestRecord) -> str:
-    shown = {key: _shown(value) for key, value in _fields(record).items()}
-    return _FORMAT.format_map(shown)
+    """One f-string: a request's line is a twentieth of all its work here."""
+    upstream = record.upstream_milliseconds
+    return (
+        f'[{_time(record.started)}] "{_shown(record.method)} {_shown(record.path)} {record.protocol}"'
+        f" {record.status} {record.flags} {_shown(record.details)} {record.received} {record.sent}"
+        f" {round(record.milliseconds)} {'-' if upstream is None else round(upstream)}"
+        f' "{_shown(record.forwarded_for)}" "{_shown(record.user_agent)}" "{_shown(record.request_id)}"'
+        f' "{_shown(record.authority)}" "{record.upstream_host or "-"}" {_shown(record.cluster)}'
+        f" {record.downstream_local or '-'} {record.downstream_remote or '-'} {_shown(record.server_name)}"
+        f" {_shown(record.route)}\n"
+    )
 
 
-_FORMAT = (
-    '[{start_time}] "{method} {path} {protocol}" {response_code} {response_flags} {response_code_details} '
-    '{bytes_received} {bytes_sent} {duration} {upstream_service_time} "{x_forwarded_for}" "{user_agent}" '
-    '"{request_id}" "{authority}" "{upstream_host}" {upstream_cluster} {downstream_local_address} '
-    "{downstream_remote_address} {requested_server_name} {route_name}\n"
-)
+def _time(started: float) -> str:
+    """As Envoy shows a time: UTC, milliseconds."""
+    second = int(started)
+    return f"{_second(second)}.{int((started - second) * 1000):03}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
+
+
 _ESCAPED = {ord(character): f"\\x{ord(character):02x}" for character in '"\\' + "".join(map(chr, range(32))) + "\x7f"}
 
 
-def _shown(value: str | int | None) -> str:
+def _shown(value: str) -> str:
     """As Envoy shows it: `-` for nothing, and no line or quote of a peer's making."""
-    if value is None or value == "":
-        return "-"
-    return value.translate(_ESCAPED) if isinstance(value, str) else str(value)
+    if value.isprintable() and '"' not in value and "\\" not in value:
+        return value or "-"
+    return value.translate(_ESCAPED)
