@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _ECHO_PORT, _ECHO_PORTS = 9000, 8  # several ports: each pair of addresses has only so many client ports
 _SINK_PORT, _SOURCE_PORT, _IPERF_PORT = 9100, 9101, 5201
 _WEB_BYTES = 100
+_FIRST_WEB_SECONDS = 0.5  # a first request waits for a handshake and fills caches
 _SETTLE_SECONDS = 0.05
 
 
@@ -135,7 +136,7 @@ class Arena(contextlib.AbstractContextManager["Arena"]):
         witness = Witness(self.world.server_namespace, self.pair.peer_port)
         try:
             if self._is_layer_7:
-                self._web(1, 0.1)
+                self._web(1, _FIRST_WEB_SECONDS)
             else:
                 self._client("rr", _ECHO_PORT, 0.1, "--connections", "1")
             if not self._through_proxies:

@@ -146,3 +146,14 @@ async def test_a_socket_given_away_has_all_that_was_looked_at(reactor: Reactor) 
         await far.send(b"x")
     await again.aclose()
     await near.aclose()
+
+
+async def test_an_end_that_came_with_the_last_bytes_is_seen(reactor: Reactor) -> None:
+    """A short read empties the kernel, and the edge of the end is the only word of it."""
+    near, far = tcp_pair()
+    stream = TcpStream(reactor, near)
+    far.sendall(b"all")
+    far.close()
+    async with asyncio.timeout(10):
+        assert [await stream.receive(), await stream.receive()] == [b"all", b""]
+    await stream.aclose()
