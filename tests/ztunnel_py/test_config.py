@@ -113,6 +113,34 @@ def test_dedicated_mode_serves_one_workload() -> None:
     assert got.certificates.is_dedicated
 
 
+def test_the_agents_socket_means_shared_mode() -> None:
+    got = settings(INPOD_UDS="/run/z.sock", PROXY_MODE="")
+    assert (got.mode, got.inpod_uds, got.socket_options.mark) == (Mode.SHARED, Path("/run/z.sock"), 1337)
+    assert (got.workload, got.inpod_port_reuse) == (None, True)
+    assert got.dns is not None
+
+
+@pytest.mark.parametrize(
+    ("environ", "mode"),
+    [
+        pytest.param({"PROXY_MODE": "shared"}, Mode.SHARED, id="the mode alone"),
+        pytest.param({"PROXY_MODE": "node", "INPOD_UDS": "/run/z.sock"}, Mode.NODE, id="the mode wins"),
+        pytest.param({"PROXY_MODE": ""}, Mode.NODE, id="neither"),
+    ],
+)
+def test_which_mode_it_is(environ: dict[str, str], mode: Mode) -> None:
+    got = settings(**environ)
+    assert (got.mode, got.socket_options.mark) == (mode, 1337 if mode is Mode.SHARED else None)
+
+
+def test_in_shared_mode_we_are_a_workload_ourselves_if_all_of_it_is_told() -> None:
+    ourselves = {"POD_NAME": "ztunnel-x", "POD_NAMESPACE": "istio-system", "SERVICE_ACCOUNT": "ztunnel"}
+    got = settings(PROXY_MODE="shared", **ourselves)
+    assert got.workload == WorkloadInfo("istio-system", "ztunnel-x", "ztunnel")
+    assert settings(PROXY_MODE="shared", **ourselves | {"SERVICE_ACCOUNT": ""}).workload is None
+    assert settings(PROXY_MODE="node", **ourselves).workload is None
+
+
 @pytest.mark.parametrize(
     ("environ", "folder"),
     [

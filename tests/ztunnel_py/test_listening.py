@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from ztunnel_py.config import from_env
-from ztunnel_py.listening import data_addresses, surface_addresses
+from ztunnel_py.listening import (
+    data_addresses,
+    dns_addresses,
+    pod_data_addresses,
+    pod_dns_addresses,
+    surface_addresses,
+)
 
 BASE = {"PROXY_MODE": "node", "LOCAL_XDS": "{}", "XDS_ADDRESS": "", "FAKE_CA": "true", "HOME": "/nonexistent"}
 
@@ -20,6 +26,28 @@ def test_the_data_listeners_and_where_they_are() -> None:
         ("plaintext", "127.0.0.9", 15006),
         ("socks5", "127.0.0.9", 15080),
     ]
+
+
+def test_shared_mode_listens_in_pods_on_all_addresses_whatever_ours_are() -> None:
+    shared = BASE | {"PROXY_MODE": "shared", "PROXY_BIND_ADDRESS": "127.0.0.9", "UNSTABLE_ENABLE_SOCKS5": "true"}
+    settings = from_env(shared)
+    assert names_and_ports(data_addresses(settings)) == []
+    assert names_and_ports(dns_addresses(settings)) == []
+    assert names_and_ports(pod_data_addresses(settings)) == [
+        ("inbound", "::", 15008),
+        ("plaintext", "::", 15006),
+        ("outbound", "::", 15001),
+        ("socks5", "127.0.0.1", 15080),
+    ]
+    assert names_and_ports(pod_dns_addresses(settings))[0] == ("dns", "127.0.0.1", 15053)
+    without_ipv6 = from_env(shared | {"IPV6_ENABLED": "false"})
+    assert [host for _, host, _ in pod_data_addresses(without_ipv6)] == ["0.0.0.0", "0.0.0.0", "0.0.0.0", "127.0.0.1"]
+
+
+def test_in_shared_mode_only_what_is_meant_for_ourselves_is_taken_outside_of_pods() -> None:
+    ourselves = {"POD_NAME": "z", "POD_NAMESPACE": "istio-system", "SERVICE_ACCOUNT": "z"}
+    settings = from_env(BASE | ourselves | {"PROXY_MODE": "shared", "PROXY_BIND_ADDRESS": "127.0.0.9"})
+    assert names_and_ports(data_addresses(settings)) == [("inbound", "127.0.0.9", 15008)]
 
 
 def test_surfaces_for_people_stay_on_this_machine() -> None:

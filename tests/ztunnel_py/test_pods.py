@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from mesh_py.settings.kinds import WorkloadInfo
 from mesh_py.telemetry.metrics import Metrics
 from mesh_py.zds.messages import Keep
 from tests.support.pod_networks import PodNetwork, two_pods
-from tests.support.processes import eventually
+from tests.support.processes import eventually, settled
 from ztunnel_py import pods as pods_module
 from ztunnel_py.config import from_env
 from ztunnel_py.parts import Parts
@@ -127,6 +128,20 @@ async def test_a_pod_comes_and_goes(networks, tmp_path: Path, monkeypatch: pytes
         assert node.counts == (1, 0, 1, 0)
         assert await node.agent.delete("u") == ""
         assert (node.counts, node.states) == ((0, 0, 1, 1), {})
+
+
+async def test_whoever_comes_and_goes_leaves_nothing(networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path / "z", monkeypatch, DNS_CAPTURE="true") as node:
+        for round_ in range(20):
+            await node.agent.add(announced(networks[0], f"u{round_}"))
+            await node.agent.delete(f"u{round_}")
+            if round_ == 0:
+                before = await settled(open_files)
+        assert await settled(open_files) == before
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
 
 
 async def test_a_pod_in_another_network_is_another(networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
