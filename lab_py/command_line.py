@@ -39,6 +39,7 @@ Examples:
   python -m lab_py matrix                            every kind of pod calls every other
   python -m lab_py run sidecar-to-waypoint --pcap out.pcapng
   python -m lab_py run sidecar-to-waypoint --design in-pod    the same as Istio does it today
+  python -m lab_py diff sidecar-to-waypoint          both designs side by side
   python -m lab_py up                                a lab that stays
   python -m lab_py exec sleep -- curl -s http://httpbin:8000/ip
   python -m lab_py logs; python -m lab_py status; python -m lab_py down
@@ -104,6 +105,17 @@ def run(
     _check_names(topology, without)
     again = ["run", scenario, *_again(topology, wishes), *wanted.arguments()]
     return command_run.outside(topology, again, rootless=rootless or is_rootless())
+
+
+@group.command()
+@_scenario
+@click.option("--rootless", is_flag=True, help="In user namespaces, even as root.")
+@_output
+def diff(scenario: str, rootless: bool, output: str) -> int:
+    """Show one request in 1.18's design and in today's, side by side, and what was seen in one of them only."""
+    from lab_py import command_diff
+
+    return command_diff.run(_load(scenario), scenario, ["--rootless"] if rootless else [], output)
 
 
 @group.command()

@@ -1,0 +1,26 @@
+"""Both designs for real: today's sidecar skips the waypoint, and no tunnel is used."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab_py.labs import lab, require_lab
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.lab, pytest.mark.privileged]
+
+
+def test_what_has_changed_since_1_18(tmp_path: Path) -> None:
+    require_lab()
+    done = lab(tmp_path, "diff", "sidecar-to-waypoint", "-o", "json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["ok"]
+    only = found["seen_only_in"]
+    assert {"packet waypoint eth0", "packet node-d istioin", "counter zt-node-d Z1"} <= set(only["1.18"])
+    assert {"counter helloworld C1", "counter helloworld C2", "packet helloworld lo"} <= set(only["in-pod"])
