@@ -85,7 +85,7 @@ class DataPlane:
             metrics=metrics,
             access=logs.access,
             requests=RequestTelemetry(metrics, logs.access, write, json=settings.log_json),
-            own_ports=_own_ports(sockets),
+            own_ports=_own_ports(settings, sockets),
         )
         connections = Connections(reactor, settings.max_connections)
         form = WayRules(settings.waypoint_form, settings.prefers_hbone)
@@ -159,6 +159,11 @@ class DataPlane:
         self.tunnels.close()
 
 
-def _own_ports(sockets: Mapping[str, socket.socket]) -> frozenset[int]:
-    """The proxy's own ports; not those where it stands in the application's place."""
-    return frozenset(sock.getsockname()[1] for name, sock in sockets.items() if not name.startswith(CAPTURED))
+def _own_ports(settings: Settings, sockets: Mapping[str, socket.socket]) -> frozenset[int]:
+    """The proxy's own ports; not those where it stands in the application's place.
+
+    15000 is one of them: it trusts this machine, and we are on it. With APP_ADDRESS on loopback a stranger's connection
+    to the pod's 15000 would come out there.
+    """
+    listening = {sock.getsockname()[1] for name, sock in sockets.items() if not name.startswith(CAPTURED)}
+    return frozenset(listening | {settings.ports.admin})

@@ -12,12 +12,13 @@ from tests.sidecar_py.applications import web_application
 from tests.sidecar_py.pairs import pair
 from tests.sidecar_py.sidecars import HOST, PORT
 from tests.support.processes import eventually
-from tests.support.tcp_apps import drop
+from tests.support.tcp_apps import TcpApp, drop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.support.certificates import CertificateFiles
+    from tests.support.tcp_apps import Connection
 
 PREAMBLES = {"PROXY_PROTOCOL_CAPTURE": "true"}
 LOCAL_COMMAND = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
@@ -91,6 +92,23 @@ async def test_nobody_means_our_own_port(certificates: Mapping[str, CertificateF
         by_socks = b"\x05\x01\0\x05\x01\0\x01" + bytes(map(int, at.sleep.split("."))) + where[1].to_bytes(2, "big")
         await told(client.plane.listeners["socks5"].address, by_socks)
         assert "attempted recursive call to ourselves" in client.lines[1]
+
+
+async def test_nobody_comes_to_our_admin_port_in_the_applications_name(
+    certificates: Mapping[str, CertificateFiles],
+) -> None:
+    """As where APP_ADDRESS is 127.0.0.1, and 15000 listens there."""
+    reached: list[Connection] = []
+
+    async def admin(connection: Connection) -> None:
+        reached.append(connection)
+        await connection.send(b"the admin page")
+
+    async with pair(certificates, PROXY_PROTOCOL_CAPTURE="true") as (_, server, at), TcpApp(admin, at.app, 15000):
+        where = server.plane.listeners["plaintext"].address
+        assert await told(where, build_preamble((at.sleep, 45678), (at.httpbin, 15000)) + request()) == b""
+        assert reached == []
+        assert "attempted recursive call to ourselves" in server.lines[0]
 
 
 def by_name(name: str) -> bytes:
