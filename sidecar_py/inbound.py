@@ -21,6 +21,7 @@ from mesh_py.http.detect import Detection, Protocol
 from mesh_py.manifests.security import MutualTls
 from mesh_py.model.address import parse_ip
 from mesh_py.model.errors import PolicyChanged, SelfCall
+from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.context import NoWorkload
 from mesh_py.proxy.detection import detect_protocol
 from mesh_py.proxy.dial import connect_socket
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     AnyStream = TcpStream | TlsStream | TunnelStream
 
 log = logging.getLogger("proxy")
+
+HTTP = (AppProtocol.HTTP11, AppProtocol.HTTP2, AppProtocol.GRPC)
 
 LOOPBACK_SOURCE = "127.0.0.6"
 """Whom the application sees: redirection lets connections from here pass."""
@@ -144,9 +147,16 @@ class Inbound:
     # Behind TLS, or without it, or out of a tunnel ----------------------------------------------------------
 
     async def serve_inside(self, stream: AnyStream, caller: Caller, spoken: Detection) -> None:
-        """HTTP request by request, anything else as bytes."""
+        """HTTP request by request, anything else as bytes.
+
+        Where the service says that HTTP is spoken, nothing else passes: what is no HTTP to us might be to the
+        application, with headers that nobody has looked at.
+        """
+        said = self.http_of(caller.local[1])
         if spoken.protocol in (Protocol.HTTP1, Protocol.HTTP2):
             await self.serve_http(stream, caller, spoken.protocol)
+        elif spoken.protocol is Protocol.UNKNOWN and said is not None:
+            await self.serve_http(stream, caller, said)
         else:
             await self._serve_bytes(stream, caller)
 
@@ -226,6 +236,16 @@ class Inbound:
         context = self.context
         services = [record.service for record in context.state.services_of(context.workload)]
         return guess_service(services, context.workload, port, host)
+
+    def http_of(self, port: int) -> Protocol | None:
+        """The HTTP that our services say is spoken on a port of ours; None where they do not say it."""
+        context = self.context
+        for record in context.state.services_of(context.workload):
+            ports = context.workload.services.get(record.service.key) or record.service.ports
+            for service_port, protocol in record.service.app_protocols.items():
+                if protocol in HTTP and ports.get(service_port, service_port) == port:
+                    return Protocol.HTTP1 if protocol is AppProtocol.HTTP11 else Protocol.HTTP2
+        return None
 
     def application(self, local: SocketAddress) -> SocketAddress:
         """Where the application listens that was dialled as `local`."""

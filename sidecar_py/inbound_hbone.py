@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 
 from mesh_py.discovery.inbound import find_inbound_upstream, parse_authority, validate_destination
 from mesh_py.http.detect import Protocol
-from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.detection import detect_protocol
 from sidecar_py.inbound import Caller
 
 if TYPE_CHECKING:
     from mesh_py.proxy.tunnels import Incoming
     from sidecar_py.inbound import Inbound
-
-_HTTP = (AppProtocol.HTTP11, AppProtocol.HTTP2, AppProtocol.GRPC)
 
 
 class InboundHbone:
@@ -28,9 +25,7 @@ class InboundHbone:
         """Understand, judge, answer, serve. HTTP gets its 200 at once; bytes get theirs from the application."""
         inbound = self._inbound
         caller = self._understand(tunnel)
-        service = inbound.service_at(caller.local[1])
-        spoken = () if service is None else (service.app_protocols.get(port) for port in service.ports)
-        if any(protocol in _HTTP for protocol in spoken):
+        if inbound.http_of(caller.local[1]) is not None:
             tunnel.accept()
             found = await detect_protocol(tunnel.stream, inbound.context.settings.patience.detection)
             await inbound.serve_inside(tunnel.stream, caller, found)

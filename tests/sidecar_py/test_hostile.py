@@ -14,7 +14,7 @@ from tests.sidecar_py.doors import dialled_by_socks
 from tests.sidecar_py.pairs import KINDS, URL, pair
 from tests.sidecar_py.sidecars import HOST, PORT
 from tests.support.processes import eventually
-from tests.support.tcp_apps import Connection, TcpApp, drop, reset_after
+from tests.support.tcp_apps import Connection, TcpApp, drop, echo, reset_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,6 +125,21 @@ async def test_nobody_outside_the_mesh_says_who_it_is(certificates: Mapping[str,
     ):
         seen = (await http.get(f"http://{at.httpbin}:{at.port}/headers", headers=FORGED)).json()["headers"]
     assert not [name for name in FORGED if name in {one.lower() for one in seen}]
+
+
+@pytest.mark.parametrize(
+    "line", [pytest.param("GET /a b HTTP/1.1", id="a space"), pytest.param("GET / HTTP/1.2", id="no version of HTTP")]
+)
+async def test_a_port_of_http_takes_nothing_else(certificates: Mapping[str, CertificateFiles], line: str) -> None:
+    """A lenient application would believe the header, which as bytes nobody had taken away."""
+    service = ", appProtocols: {8000: HTTP11}"
+    async with pair(certificates, service=service) as (_, _, at), TcpApp(echo, at.app, at.port) as app:
+        reader, writer = await asyncio.open_connection(at.httpbin, at.port)
+        writer.write(f"{line}\r\nHost: a\r\nx-forwarded-client-cert: URI=spiffe://a/ns/b/sa/c\r\n\r\n".encode())
+        async with asyncio.timeout(8):
+            assert (await reader.read()).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        drop(writer)
+        assert app.connections == []
 
 
 async def test_an_answer_that_stops_has_a_deadline(certificates: Mapping[str, CertificateFiles]) -> None:
