@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lab_py.topology import Topology
 
 _FOLDER = Path(__file__).parent / "scenarios"
-SCENARIOS = ("ambient-to-sidecar", "sidecar-to-ambient", "sidecar-to-waypoint", "coexistence")
+SCENARIOS = ("ambient-to-sidecar", "sidecar-to-ambient", "sidecar-to-waypoint", "ambient-to-hbone", "coexistence")
 """In the order in which they are shown; all but the last have a request."""
 COEXISTENCE = SCENARIOS[-1]
 

@@ -8,7 +8,7 @@ from lab_py.evidence.checks import CountsRule, Flow, Logs, Part, SeesPackets
 from lab_py.hops.base import Hop
 from lab_py.hops.parts import into_a_sidecar
 from lab_py.mesh_file import hostname_of
-from lab_py.redirect.names import OUT, OUTBOUND_PORT, POD_OUT, VNI_OUT, ZTUNNEL_DEVICE
+from lab_py.redirect.names import HBONE_PORT, OUT, OUTBOUND_PORT, POD_OUT, VNI_OUT, ZTUNNEL_DEVICE
 
 if TYPE_CHECKING:
     from lab_py.topology import Pod, Service
@@ -55,7 +55,7 @@ def _to_the_tunnel(source: Pod, service: Service) -> list[Hop]:
 
 
 def _through_ztunnel(source: Pod, service: Service, destination: Pod) -> list[Hop]:
-    node, target = source.node, (destination.ip, service.target_port)
+    node, target = source.node, (destination.ip, HBONE_PORT if destination.takes_hbone else service.target_port)
     flow = Flow(source=source.ip, destination=service.vip, port=service.port)
     upstream = Flow(source=source.ip, destination=target[0], port=target[1])
     line = {
@@ -65,6 +65,7 @@ def _through_ztunnel(source: Pod, service: Service, destination: Pod) -> list[Ho
         "src.workload": source.name,
         "dst.addr": f"{target[0]}:{target[1]}",
         "dst.service": hostname_of(service),
+        "dst.hbone_addr": f"{destination.ip}:{service.target_port}" if destination.takes_hbone else None,
         "error": None,
     }
     return [

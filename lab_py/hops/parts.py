@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab_py.evidence.checks import Answered, CountsRule, Flow, Logs, Part, SeesPackets
+from lab_py.evidence.checks import Answered, CallerProved, CountsRule, Flow, Logs, Part, SeesPackets
 from lab_py.hops.base import Hop
 from lab_py.mesh_file import identity_of
 from lab_py.redirect.names import (
@@ -18,6 +18,7 @@ from lab_py.redirect.names import (
 )
 
 if TYPE_CHECKING:
+    from lab_py.evidence.checks import Check
     from lab_py.topology import Pod, Service
 
 
@@ -47,31 +48,38 @@ def out_of_a_sidecar(pod: Pod, service: Service) -> list[Hop]:
 
 
 def into_a_sidecar(first: int, source: Pod, destination: Pod) -> list[Hop]:
-    """(7) and (8): what comes in the clear turns round inside the pod and reaches the application by its sidecar."""
+    """(7) and (8): what comes for the pod is its sidecar's, which calls the application."""
     assert destination.port is not None  # it serves
     port = destination.port
     to_application = Flow(source="127.0.0.6", destination=destination.ip, port=port)
-    line = {"downstream_local_address": f"{destination.ip}:{port}", "downstream_remote_address": f"{source.ip}:*"}
+    once = None if destination.takes_hbone else 1  # a tunnel's 200 says that the application has answered a first time
     return [
-        Hop(
-            str(first),
-            f"{destination.name}'s pod redirects it to its sidecar at {PLAINTEXT_PORT}",
-            (
-                SeesPackets(destination.name, "eth0", Flow(source=source.ip, destination=destination.ip, port=port)),
-                CountsRule(destination.name, "B-IN-REDIRECT", f"nat: REDIRECT to {PLAINTEXT_PORT}", 1),
-                Logs(f"sidecar-{destination.name}", line),
-            ),
-        ),
+        _to_the_sidecar(first, source, destination, port),
         Hop(
             str(first + 1),
             "the sidecar calls the application over lo, from 127.0.0.6, and no rule takes that for new traffic",
             (
                 SeesPackets(destination.name, "lo", to_application),
-                CountsRule(destination.name, "B2", "nat OUTPUT: from 127.0.0.6, RETURN", 1),
+                CountsRule(destination.name, "B2", "nat OUTPUT: from 127.0.0.6, RETURN", once),
                 Answered(f"app-{destination.name}", {"peer": "127.0.0.6:*", "local": f"{destination.ip}:{port}"}),
             ),
         ),
     ]
+
+
+def _to_the_sidecar(number: int, source: Pod, destination: Pod, port: int) -> Hop:
+    """In the clear a rule brings it to the sidecar; HBONE comes to where the sidecar listens, and no rule is needed."""
+    there = HBONE_PORT if destination.takes_hbone else port
+    line = {"downstream_local_address": f"{destination.ip}:{port}", "downstream_remote_address": f"{source.ip}:*"}
+    title = f"{destination.name}'s pod redirects it to its sidecar at {PLAINTEXT_PORT}"
+    rule = CountsRule(destination.name, "B-IN-REDIRECT", f"nat: REDIRECT to {PLAINTEXT_PORT}", 1)
+    proof: list[Check] = []
+    if destination.takes_hbone:
+        title = f"the sidecar listens at {HBONE_PORT} itself: the rules leave it alone"
+        rule = CountsRule(destination.name, f"B-{HBONE_PORT}", f"nat: to {HBONE_PORT}, RETURN", 1)
+        proof = [CallerProved(f"app-{destination.name}", str(identity_of(source)))]
+    arrives = SeesPackets(destination.name, "eth0", Flow(source=source.ip, destination=destination.ip, port=there))
+    return Hop(str(number), title, (arrives, rule, Logs(f"sidecar-{destination.name}", line), *proof))
 
 
 def into_an_ambient_pod(first: int, source_ip: str, pod: Pod) -> list[Hop]:

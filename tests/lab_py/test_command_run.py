@@ -37,6 +37,14 @@ def test_every_hop_is_observed(tmp_path: Path, arguments: list[str], hops: int, 
 
 
 @pytest.mark.soak
+def test_a_sidecar_that_takes_hbone(tmp_path: Path) -> None:
+    require_lab()
+    done = lab(tmp_path, "run", "ambient-to-hbone")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "URI=spiffe://cluster.local/ns/default/sa/sleep" in done.stdout, "here the sidecar knows who calls"
+
+
+@pytest.mark.soak
 def test_what_is_left_out_is_missed(tmp_path: Path) -> None:
     require_lab()
     done = lab(tmp_path, "run", "ambient-to-sidecar", "--without", "httpbin/B-IN-REDIRECT")

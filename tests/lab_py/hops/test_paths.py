@@ -18,7 +18,8 @@ PATHS = [name for name in SCENARIOS if name != COEXISTENCE]
 
 
 @pytest.mark.parametrize(
-    ("scenario", "count"), [("ambient-to-sidecar", 8), ("sidecar-to-ambient", 9), ("sidecar-to-waypoint", 10)]
+    ("scenario", "count"),
+    [("ambient-to-sidecar", 8), ("ambient-to-hbone", 8), ("sidecar-to-ambient", 9), ("sidecar-to-waypoint", 10)],
 )
 def test_hops_are_numbered_in_order(scenario: str, count: int) -> None:
     assert [hop.number for hop in hops_of(load(scenario))] == [str(number) for number in range(1, count + 1)]
