@@ -311,6 +311,17 @@ OTHER_CODE = [
         (request_refused(1, 400), requested(3), over(ErrorCode.PROTOCOL_ERROR)),
         "StreamClosedError",
     ),
+    Deviation(
+        "HEADERS on a stream that was refused and is over, while as many are open as may be",
+        "5.1: STREAM_CLOSED; h2 has forgotten the stream, and counts",
+        (headers(1, *GET, end=True), OTHERS, connect(5), connect(7), headers(1, "x-trailer 1", end=True)),
+        (
+            request_refused(1, 400),
+            *(requested(stream) for stream in (3, 5, 7)),
+            over(ErrorCode.STREAM_CLOSED),
+        ),
+        "Max inbound streams",
+    ),
 ]
 """Both end the connection, with another code."""
 
