@@ -21,6 +21,9 @@ from istiod_py.node import InvalidNodeError, read_node
 from istiod_py.session import Session
 from mesh_py.rpc.peer import peer_of
 
+LARGEST_NODE = 512 << 10
+"""Bytes of id and metadata, kept for as long as the stream. Kubernetes allows a pod 256 KiB of annotations."""
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -88,6 +91,8 @@ class AdsService:
 
     def _node(self, request: Any) -> ProxyNode:
         try:
+            if request.node.ByteSize() > LARGEST_NODE:
+                raise InvalidNodeError(f"a node of {request.node.ByteSize()} bytes: at most {LARGEST_NODE} are kept")
             return read_node(request.node.id, metadata_of(request.node))
         except InvalidNodeError as error:
             self._around.metrics.turned_away.increase(("node",))

@@ -123,7 +123,13 @@ def _prepare(settings: Settings) -> ControlPlane:
     around = Surroundings(
         views.collection, lambda: publisher.pushed_at, metrics, SessionLimits(send=settings.send_deadline)
     )
-    policy = CaPolicy(settings.mesh.trust_domain, settings.node_accounts, settings.lifetime, settings.longest)
+    policy = CaPolicy(
+        settings.mesh.trust_domain,
+        settings.node_accounts,
+        settings.lifetime,
+        settings.longest,
+        settings.mesh.cluster_id,
+    )
     runs_on = lambda *place: publisher.world.runs_on(settings.mesh.cluster_id, *place)  # noqa: E731 - as it is then
     services: list[Service] = [
         AdsService(guard, clients, around, lambda: publisher.world.number > 0),

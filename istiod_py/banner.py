@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from mesh_py.settings.kinds import is_loopback
+from mesh_py.xds.words import DEFAULT_CLUSTER
 
 if TYPE_CHECKING:
     import socket
@@ -54,7 +55,7 @@ def lines(
     found = [
         f"serving {settings.folder} on https://{secure}",
         "a node's proxy joins with:",
-        f"  export XDS_ADDRESS=https://{secure} CA_ADDRESS=https://{secure} PROXY_MODE=node",
+        f"  export XDS_ADDRESS=https://{secure} CA_ADDRESS=https://{secure} PROXY_MODE=node{_cluster(settings)}",
         f"  export XDS_ROOT_CA={shlex.quote(str(roots))} CA_ROOT_CA={shlex.quote(str(roots))}",
         *(_join(node, address, state) for node, address in named[:MOST_NODES]),
         f"look at it: curl http://{_authority(*addresses['monitoring'])}/debug",
@@ -64,6 +65,12 @@ def lines(
     if "plaintext" in addresses:
         found.append(f"plaintext, for this machine alone: {_authority(*addresses['plaintext'])}")
     return found
+
+
+def _cluster(settings: Settings) -> str:
+    """Proxies must say another one than the default, or they get no certificates for their pods."""
+    cluster = settings.mesh.cluster_id
+    return "" if cluster == DEFAULT_CLUSTER else f" CLUSTER_ID={shlex.quote(cluster)}"
 
 
 def _join(node: str, address: str, state: str) -> str:

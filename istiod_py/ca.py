@@ -22,6 +22,7 @@ from mesh_py.identity.signing import CaError, to_pem
 from mesh_py.telemetry.log_format import fields
 from mesh_py.xds.proto import citadel_pb2
 from mesh_py.xds.types import CREATE_CERTIFICATE
+from mesh_py.xds.words import DEFAULT_CLUSTER
 
 if TYPE_CHECKING:
     import datetime
@@ -55,6 +56,8 @@ class CaPolicy:
     """`namespace/service-account` of node proxies (CA_TRUSTED_NODE_ACCOUNTS)."""
     lifetime: datetime.timedelta
     longest: datetime.timedelta
+    cluster_id: str = DEFAULT_CLUSTER
+    """Ours: nodes are told apart within it."""
 
 
 class CaService:
@@ -90,7 +93,7 @@ class CaService:
         self._metrics.csrs.increase()
         if not self._limit.allows(f"{caller.account} {caller.node}", self._clock()):
             raise GRPCError(Status.RESOURCE_EXHAUSTED, f"{caller.account} asks for too many certificates: wait")
-        identity = self._identity(caller, request)
+        identity = self._identity(caller, request, (stream.metadata or {}).get("clusterid", ""))
         leaf = self._signed(identity, request)
         self._metrics.certificates.increase((str(identity != self._own(caller)).lower(),))
         log.info("signed", extra=fields(identity=str(identity), caller=caller.account, node=caller.node or None))
@@ -99,7 +102,7 @@ class CaService:
     def _own(self, caller: Caller) -> SpiffeId:
         return SpiffeId(self._policy.trust_domain, caller.namespace, caller.service_account)
 
-    def _identity(self, caller: Caller, request: Any) -> SpiffeId:
+    def _identity(self, caller: Caller, request: Any, cluster: str) -> SpiffeId:
         wanted = request.metadata.fields[IMPERSONATED].string_value if IMPERSONATED in request.metadata.fields else ""
         if not wanted:
             return self._own(caller)
@@ -109,6 +112,9 @@ class CaService:
             identity = SpiffeId.parse(wanted)
         except InvalidSpiffeIdError as error:
             self._refuse_impersonation("malformed", caller, str(error))
+        if cluster not in ("", self._policy.cluster_id):
+            text = f"cluster {cluster[:80]!r} is not ours, {self._policy.cluster_id}: set CLUSTER_ID alike"
+            self._refuse_impersonation("cluster", caller, text)
         if (refusal := self._why_not(caller, identity)) is not None:
             self._refuse_impersonation(*refusal[:1], caller, refusal[1])
         return identity

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from istiod_py.nonces import Nonces, Reply
 from istiod_py.snapshot import Collection, Resource, joint_version
-from istiod_py.subscription import MOST_NAMES, WILDCARD, TooManyNamesError
+from istiod_py.subscription import MOST_NAMES, WILDCARD, TooManyNamesError, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,6 +76,8 @@ class StateSubscription:
         names = _distinct(request.names)
         if len(names) > MOST_NAMES:
             raise TooManyNamesError
+        for name in names:
+            check_name(name)
         if not self.is_open or set(names) != set(self._names):
             self._ask_for(names)
         self.is_open = True

@@ -22,6 +22,9 @@ MOST_NAMES = 65_536
 """Names that one client may ask for in one type. A node proxy on demand asks for each address its pods dial."""
 
 
+LONGEST_NAME = 2048
+"""Characters; no resource of ours has half of it."""
+
 MOST_KEPT = 1_000_000
 """Resources that a client may have kept over a reconnect, in one type."""
 
@@ -33,6 +36,12 @@ class TooManyNamesError(Exception):
         super().__init__(
             text or f"more than {MOST_NAMES} names subscribed: unsubscribe some, or subscribe to everything"
         )
+
+
+def check_name(name: str) -> None:
+    """Raises TooManyNamesError for one that is not worth remembering."""
+    if len(name) > LONGEST_NAME:
+        raise TooManyNamesError(f"a name of {len(name)} characters: at most {LONGEST_NAME} are read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,7 @@ class DeltaSubscription:
         """`again`: what the client holds is sent again, for it asks as one that does not know that it holds it."""
         for name in names:
             self._owes_answer = True
+            check_name(name)
             if name != WILDCARD:
                 self._asked.add(name)
                 self._unanswered[name] = again

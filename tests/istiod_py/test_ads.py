@@ -323,6 +323,22 @@ async def test_names_are_limited(proxy, address, monkeypatch):
         assert discovery.count("pilot_xds_turned_away", "names") == 1
 
 
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        pytest.param({"node": node_of(BIG="x" * (512 << 10))}, grpc.StatusCode.INVALID_ARGUMENT, id="metadata"),
+        pytest.param(
+            {"node": node_of(), "resource_names_subscribe": ["n" * 2049]}, grpc.StatusCode.RESOURCE_EXHAUSTED, id="name"
+        ),
+    ],
+)
+async def test_what_would_be_kept_of_a_client_is_limited(proxy, address, request_, code):
+    async with Discovery().on(address) as discovery:
+        stream = proxy(discovery.port).delta(ADDRESS)
+        await stream.says(**request_)
+        assert (await stream.status())[0] is code
+
+
 async def test_a_type_of_endless_length_is_no_type(proxy, address):
     async with Discovery().on(address) as discovery:
         stream = proxy(discovery.port).delta("x" * 257)

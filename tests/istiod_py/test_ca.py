@@ -68,12 +68,13 @@ class Citadel:
     async def signs(self, caller: Caller = ZTUNNEL, impersonated: str = CART, **more: Any) -> list[str]:
         return await self.answers(self.token(caller), impersonated, **more)
 
-    async def answers(self, token: str | None, impersonated: str = "", **more: Any) -> list[str]:
+    async def answers(self, token: str | None, impersonated: str = "", cluster: str = "", **more: Any) -> list[str]:
         metadata = Struct()
         if impersonated:
             metadata.update({"ImpersonatedIdentity": impersonated})
         request = IstioCertificateRequest(**{"csr": csr(), "metadata": metadata, **more})
         headers = [("authorization", f"Bearer {token}")] if token is not None else []
+        headers += [("clusterid", cluster)] if cluster else []
         response = await self.call(request, metadata=headers, timeout=10)
         return list(response.cert_chain)
 
@@ -193,6 +194,15 @@ async def test_who_may_not_speak_for_whom(citadel: Citadel, caplog, caller, iden
     assert text in details
     assert citadel.count("citadel_server_impersonation_failure_count", reason) == 1
     assert text in caplog.text
+
+
+async def test_a_node_of_another_cluster_may_not_speak_for_ours(citadel: Citadel) -> None:
+    """Nodes of two clusters may have one name. For itself, a caller needs no cluster."""
+    code, text = await citadel.refuses(cluster="elsewhere")
+    assert (code, "set CLUSTER_ID alike" in text) == (grpc.StatusCode.UNAUTHENTICATED, True)
+    assert citadel.count("citadel_server_impersonation_failure_count", "cluster") == 1
+    assert await citadel.signs(cluster="Kubernetes")
+    assert await citadel.answers(citadel.token(), cluster="elsewhere")
 
 
 async def test_a_caller_without_a_token_gets_nothing(citadel: Citadel) -> None:

@@ -121,3 +121,8 @@ def test_an_alias_asked_for_brings_the_resource() -> None:
 def test_names_are_limited() -> None:
     with pytest.raises(TooManyNamesError):
         Stream().says(*map(str, range(MOST_NAMES + 1)))
+
+
+def test_a_name_of_endless_length_is_refused() -> None:
+    with pytest.raises(TooManyNamesError, match="at most 2048"):
+        Stream().says("n" * 2049)
