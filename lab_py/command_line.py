@@ -37,7 +37,7 @@ Examples:
   python -m lab_py run ambient-to-sidecar            one request, every hop with what was observed of it
   python -m lab_py run sidecar-to-ambient -o json
   python -m lab_py matrix                            every kind of pod calls every other
-  python -m lab_py run sidecar-to-waypoint --pcap out.pcapng
+  python -m lab_py run sidecar-to-waypoint --pcap out.pcapng --html out.html
   python -m lab_py run sidecar-to-waypoint --design in-pod    the same as Istio does it today
   python -m lab_py diff sidecar-to-waypoint          both designs side by side
   python -m lab_py up                                a lab that stays
@@ -87,10 +87,11 @@ _file = click.Path(dir_okay=False, resolve_path=True, path_type=Path)
 @_wishes
 @_output
 @click.option("--pcap", type=_file, help="Write a capture with TLS secrets inside, for Wireshark and tshark.")
+@click.option("--html", type=_file, help="Write a page that shows the request, hop by hop, in a browser.")
 @click.option("--folder", hidden=True)
 def run(
     scenario: str, design: str | None, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str,
-    pcap: Path | None, folder: str,
+    pcap: Path | None, html: Path | None, folder: str,
 ) -> int:  # fmt: skip
     """Send one real request, and show what was observed of every hop."""
     from lab_py import command_run
@@ -99,7 +100,7 @@ def run(
 
     topology = _load(scenario, design)
     wishes = Wishes(cast("Tunnel | None", tunnel), without, secrets=pcap is not None)
-    wanted = command_run.Wanted(output, pcap)
+    wanted = command_run.Wanted(output, pcap, html)
     if folder and is_inside():
         return command_run.inside(topology, Path(folder), wishes, wanted)
     _check_names(topology, without)

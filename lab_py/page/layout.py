@@ -1,0 +1,140 @@
+"""Where everything stands in the picture: nodes one above the other, as wide as a phone [pure].
+
+A node is a box; in it are its pods, its own devices, and its ztunnel pod. Whatever a finding can name is a chip: a
+device (`node-a istioout`), the rules of a namespace (`node-a rules`), a process by its name (`sidecar-httpbin`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+WIDTH = 400
+"""Of the picture, in its own units; a phone shows it at its natural size."""
+_MARGIN, _PADDING, _GAP = 6, 10, 8
+_TITLE = 22
+_CHIP_HEIGHT, _CHIP_GAP, _CHIP_PADDING, _LETTER = 22, 6, 11, 6.7
+_BETWEEN_NODES = 26
+_PODS_PER_ROW = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A node or a pod."""
+
+    kind: str
+    """node, ztunnel, or the pod's own: plain, ambient, sidecar, waypoint."""
+    name: str
+    note: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """Something that a finding can name."""
+
+    key: str
+    text: str
+    kind: str
+    """device, rules or process."""
+    x: float
+    y: float
+    width: float
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Where lines meet."""
+        return self.x + self.width / 2, self.y + _CHIP_HEIGHT / 2
+
+
+@dataclass(slots=True)
+class Layout:
+    """All of it."""
+
+    boxes: list[Box] = field(default_factory=list)
+    chips: dict[str, Chip] = field(default_factory=dict)
+    height: float = _MARGIN
+
+
+Wanted = tuple[str, str, str]
+"""A chip before it has a place: key, text, kind."""
+
+
+def lay_out(topology: Mapping[str, Any]) -> Layout:
+    """The picture of a topology, as the run's JSON has it."""
+    layout = Layout()
+    for node in topology["nodes"]:
+        pods = [pod for pod in topology["pods"] if pod["node"] == node["name"]]
+        _node(layout, node, pods)
+        layout.height += _BETWEEN_NODES
+    layout.height += _MARGIN - _BETWEEN_NODES
+    return layout
+
+
+def _node(layout: Layout, node: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> None:
+    top, x, width = layout.height, _MARGIN + _PADDING, WIDTH - 2 * (_MARGIN + _PADDING)
+    y = top + _TITLE + 4
+    if not pods:
+        layout.boxes.append(_node_box(node, "no pods", top, _TITLE + _PADDING))
+        layout.height = top + _TITLE + _PADDING
+        return
+    place = len(layout.boxes)
+    for begin in range(0, len(pods), _PODS_PER_ROW):
+        row = pods[begin : begin + _PODS_PER_ROW]
+        each = (width - _GAP * (len(row) - 1)) / len(row)
+        bottoms = [_pod(layout, pod, x + index * (each + _GAP), y, each) for index, pod in enumerate(row)]
+        y = max(bottoms) + _GAP
+    y = _chips(layout, _own_chips(node["name"], pods), x, y, width) + _GAP
+    y = _box(layout, ("ztunnel", node["ztunnel"], node["ztunnel_ip"]), _ztunnel_chips(node["ztunnel"]), x, y, width)
+    layout.boxes.insert(place, _node_box(node, node["address"], top, y + _PADDING - top))
+    layout.height = y + _PADDING
+
+
+def _node_box(node: Mapping[str, Any], note: str, top: float, height: float) -> Box:
+    return Box("node", node["name"], note, _MARGIN, top, WIDTH - 2 * _MARGIN, height)
+
+
+def _pod(layout: Layout, pod: Mapping[str, Any], x: float, y: float, width: float) -> float:
+    name, kind = pod["name"], pod["kind"]
+    processes = [(f"{kind}-{name}", kind, "process")] if kind in ("sidecar", "waypoint") else []
+    application = [] if kind == "waypoint" else [(f"app-{name}", "app", "process")]
+    own = [(f"{name} rules", "rules", "rules")] if kind == "sidecar" else []
+    devices = [(f"{name} {device}", device, "device") for device in ("lo", "eth0")]
+    return _box(layout, (kind, name, pod["ip"]), [*application, *processes, *own, *devices], x, y, width)
+
+
+def _own_chips(node: str, pods: Iterable[Mapping[str, Any]]) -> list[Wanted]:
+    devices = [*(f"v-{pod['name']}" for pod in pods), "istioout", "istioin", "v-zt", "eth0"]
+    return [(f"{node} rules", "rules", "rules"), *((f"{node} {device}", device, "device") for device in devices)]
+
+
+def _ztunnel_chips(name: str) -> list[Wanted]:
+    devices = [(f"{name} {device}", device, "device") for device in ("pistioout", "pistioin", "eth0")]
+    return [*devices, (f"{name} rules", "rules", "rules"), (name, "ztunnel", "process")]
+
+
+def _box(layout: Layout, what: tuple[str, str, str], chips: list[Wanted], x: float, y: float, width: float) -> float:
+    """A pod with its chips; where it ends."""
+    place = len(layout.boxes)
+    bottom = _chips(layout, chips, x + _PADDING, y + 2 * _TITLE + 2, width - 2 * _PADDING) + _PADDING
+    kind, name, note = what
+    layout.boxes.insert(place, Box(kind, name, note, x, y, width, bottom - y))
+    return bottom
+
+
+def _chips(layout: Layout, wanted: Iterable[Wanted], x: float, y: float, width: float) -> float:
+    """Chips from left to right, in as many rows as they need; where they end."""
+    at = x
+    for key, text, kind in wanted:
+        size = len(text) * _LETTER + _CHIP_PADDING
+        if at > x and at + size > x + width:
+            at, y = x, y + _CHIP_HEIGHT + _CHIP_GAP
+        layout.chips[key] = Chip(key, text, kind, at, y, size)
+        at += size + _CHIP_GAP
+    return y + _CHIP_HEIGHT
