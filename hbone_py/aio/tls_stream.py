@@ -60,6 +60,8 @@ class TlsStream:
         self._unsent = b""
         self._held = b""
         self._may_hold_more = False  # the engine has plaintext that found no room in the buffer
+        self._may_have_more = True  # after a short read the kernel is empty: an edge tells of more
+        self._is_closing = False  # nothing comes behind what is there
         self._is_over = False  # no more ciphertext comes
         self._has_ended = False  # we said close_notify
         self._error: HboneError | None = None
@@ -95,12 +97,17 @@ class TlsStream:
         """Bytes now in the shared buffer; 0 at the end."""
         buffer = self._reactor.ciphertext_in
         while True:
-            try:
-                return self.sock.recv_into(buffer.view)
-            except BlockingIOError:
+            if not self._may_have_more:
                 await self._readable.wait()
+            try:
+                count = self.sock.recv_into(buffer.view)
+            except BlockingIOError:
+                self._may_have_more = False
             except OSError as error:
                 raise self._broken(error) from error
+            else:
+                self._may_have_more = count == len(buffer.view) or self._is_closing
+                return count
 
     def _feed_some(self, count: int) -> None:
         if not count:
@@ -255,6 +262,7 @@ class TlsStream:
                 self.sock.close()
         self._held = b""
         self._failed(StreamEnded("the stream is closed"))
+        self._may_have_more = True  # the error, that is
         self._readable.wake()
         self._writable.wake()
 
@@ -268,7 +276,10 @@ class TlsStream:
 
     def on_ready(self, mask: int) -> None:
         """The kernel reports an edge."""
+        if mask & CLOSING:
+            self._is_closing = True
         if mask & (READABLE | CLOSING):
+            self._may_have_more = True
             self._readable.wake()
         if mask & (WRITABLE | CLOSING):
             self._writable.wake()
