@@ -104,7 +104,7 @@ def _pod(layout: Layout, pod: Mapping[str, Any], x: float, y: float, width: floa
     name, kind = pod["name"], pod["kind"]
     processes = [(f"{kind}-{name}", kind, "process")] if kind in ("sidecar", "waypoint") else []
     application = [] if kind == "waypoint" else [(f"app-{name}", "app", "process")]
-    own = [(f"{name} rules", "rules", "rules")] if kind == "sidecar" else []
+    own = [(f"{name} rules", "rules", "rules")] if kind in ("sidecar", "ambient") else []
     devices = [(f"{name} {device}", device, "device") for device in ("lo", "eth0")]
     return _box(layout, (kind, name, pod["ip"]), [*application, *processes, *own, *devices], x, y, width)
 

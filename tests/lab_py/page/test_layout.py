@@ -29,6 +29,12 @@ def test_every_namespace_has_its_box(scenario: str) -> None:
     assert {node.name for node in topology.nodes} | {pod.name for pod in topology.pods} <= named
 
 
+def test_pods_that_are_captured_have_rules() -> None:
+    """Today's design puts an ambient pod's into the pod; in 1.18's it has none that count."""
+    chips = lay_out(topology_facts(load("sidecar-to-waypoint"))).chips
+    assert [name for name in ("sleep", "waypoint", "helloworld") if f"{name} rules" in chips] == ["sleep", "helloworld"]
+
+
 def test_frames_come_before_what_they_hold() -> None:
     names = [box.name for box in lay_out(topology_facts(load(SCENARIOS[0]))).boxes]
     assert names == ["node-a", "sleep", "zt-node-a", "node-b", "httpbin", "zt-node-b"]
