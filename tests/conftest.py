@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import outcomes
 
+# grpcio is a judge only; its handlers would end a child of ours between fork and exec.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
 # CI draws the same examples every time; elsewhere they are new, and a failure prints what reproduces it.
 # Neither asserts a time: this project is tested on noisy machines.
 settings.register_profile(
