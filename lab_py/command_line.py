@@ -43,6 +43,7 @@ Examples:
   python -m lab_py up                                a lab that stays
   python -m lab_py exec sleep -- curl -s http://httpbin:8000/ip
   python -m lab_py logs; python -m lab_py status; python -m lab_py down
+  python -m lab_py enroll POD                        a plain pod becomes ambient, with no restart
   python -m lab_py doctor                            what this machine can do, what to install
 
 \b
@@ -228,6 +229,26 @@ def execute(name: str, pod: str, command: tuple[str, ...]) -> int:
     from lab_py import command_exec
 
     return command_exec.execute(name, pod, command)
+
+
+@group.command()
+@_name
+@click.argument("pod")
+def enroll(name: str, pod: str) -> int:
+    """Make a plain pod ambient, with no restart: open connections stay, new ones are captured (--design in-pod)."""
+    from lab_py import command_enroll
+
+    return command_enroll.run("enroll", name, pod)
+
+
+@group.command()
+@_name
+@click.argument("pod")
+def unenroll(name: str, pod: str) -> int:
+    """Make an ambient pod plain; what ztunnel carries for it ends (--design in-pod)."""
+    from lab_py import command_enroll
+
+    return command_enroll.run("unenroll", name, pod)
 
 
 @group.command()
