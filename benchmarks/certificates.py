@@ -1,4 +1,4 @@
-"""One throw-away authority and two SPIFFE leaves for a run; every contestant uses the same ones."""
+"""One throw-away authority and SPIFFE leaves for a run; every contestant uses the same ones."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 TRUST_DOMAIN = "cluster.local"
 NAMESPACE = "default"
-CLIENT, SERVER = "client", "server"
-"""The two service accounts."""
+CLIENT, SERVER, WAYPOINT = "client", "server", "waypoint"
+"""The service accounts."""
 
 
 def make_certificates(folder: Path) -> Path:
     """Fills `folder`, in the layout of WORKLOAD_CERT_DIR, and returns it."""
     now = datetime.datetime.now(datetime.UTC)
     authority = LocalCa.throw_away(now)
-    for account in (CLIENT, SERVER):
+    for account in (CLIENT, SERVER, WAYPOINT):
         identity = SpiffeId.of(TRUST_DOMAIN, NAMESPACE, account)
         write_leaf(identity_folder(folder, identity), authority.issue(identity, now))
     return folder

@@ -1,4 +1,4 @@
-"""Who takes part: names to proxy pairs, each in the forms that count."""
+"""Who takes part: names to proxies, each in the forms that count."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from benchmarks.peers.direct import Direct
 from benchmarks.peers.envoy import DEFAULT_WINDOWS, LARGE_WINDOWS, Envoy
+from benchmarks.peers.envoy_chain import EnvoyChain
 from benchmarks.peers.envoy_sidecars import EnvoySidecars
 from benchmarks.peers.foreign import COMMAND_VARIABLE, Foreign
+from benchmarks.peers.our_chain import OurChain
 from benchmarks.peers.our_sidecars import OurSidecars
 from benchmarks.peers.ours import Ours
-from benchmarks.plan import Contestant, Kind, Logging
+from benchmarks.plan import Contestant, Form, Kind, Logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,16 +22,21 @@ if TYPE_CHECKING:
     from benchmarks.peers.base import Peer
     from benchmarks.plan import Scenario
 
-SIDECARS = "sidecars"
-"""The variant for layer 7; the others are for layer 4."""
+LARGE = "large windows"
+"""A variant for bulk alone: a window that nobody fills makes no difference."""
 
-PEERS: dict[str, dict[str, Peer]] = {
-    "ours": {"": Ours(), SIDECARS: OurSidecars()},
-    "envoy": {"16/24 MiB": Envoy(DEFAULT_WINDOWS), "64/128 MiB": Envoy(LARGE_WINDOWS), SIDECARS: EnvoySidecars()},
-    "foreign": {"": Foreign()},
-    "direct": {"": Direct()},
+PEERS: dict[str, dict[tuple[Form, str], Peer]] = {
+    "ours": {(Form.NODES, ""): Ours(), (Form.SIDECARS, ""): OurSidecars(), (Form.WAYPOINT, ""): OurChain()},
+    "envoy": {
+        (Form.NODES, ""): Envoy(DEFAULT_WINDOWS),
+        (Form.NODES, LARGE): Envoy(LARGE_WINDOWS),
+        (Form.SIDECARS, ""): EnvoySidecars(),
+        (Form.WAYPOINT, ""): EnvoyChain(),
+    },
+    "foreign": {(Form.NODES, ""): Foreign()},
+    "direct": {(Form.NODES, ""): Direct()},
 }
-"""Peers by name, and their variants. Of several variants the better figure counts, metric by metric."""
+"""Peers by name, then by form and variant. Of several variants the better figure counts, metric by metric."""
 
 
 def available_peers() -> list[str]:
@@ -52,20 +59,21 @@ def contestants_for(peers: Iterable[str], scenarios: Iterable[Scenario]) -> list
     for name in peers:
         if name not in PEERS:
             raise ValueError(f"no peer {name}; there are: {', '.join(PEERS)}")
-        forms = [Logging.NONE] if name == "direct" else list(Logging)
-        field = [Contestant(name, variant, form) for form in forms for variant in PEERS[name]]
+        loggings = [Logging.NONE] if name == "direct" else list(Logging)
+        field = [Contestant(name, variant, said, form) for said in loggings for form, variant in PEERS[name]]
         found += [one for one in field if any(takes_part(one, scenario) for scenario in scenarios)]
     return found
 
 
 def takes_part(contestant: Contestant, scenario: Scenario) -> bool:
     """Whether this contestant is the one to measure a scenario on."""
-    if contestant.peer == "direct":  # there is no proxy whose log or memory could matter
+    if contestant.peer == "direct":  # there is no proxy whose log, form or memory could matter
         return scenario.kind is not Kind.IDLE
-    is_for_http = contestant.variant == SIDECARS
-    return contestant.logging is scenario.logging and is_for_http is (scenario.kind is Kind.HTTP)
+    if contestant.variant == LARGE and scenario.kind is not Kind.BULK:
+        return False
+    return contestant.logging is scenario.logging and contestant.form is scenario.form
 
 
 def peer_of(contestant: Contestant) -> Peer:
-    """The proxy pair of a contestant."""
-    return PEERS[contestant.peer][contestant.variant]
+    """The proxies of a contestant."""
+    return PEERS[contestant.peer][contestant.form, contestant.variant]

@@ -7,10 +7,11 @@ from benchmarks.certificates import CLIENT, NAMESPACE, SERVER, TRUST_DOMAIN
 
 def mesh_file(client_ip: str, server_ip: str) -> str:
     """YAML for LOCAL_XDS_PATH (hbone-controlplane 5)."""
-    return "workloads:\n" + _workload(CLIENT, client_ip, "node-a") + _workload(SERVER, server_ip, "node-b")
+    return "workloads:\n" + workload(CLIENT, client_ip, "node-a") + workload(SERVER, server_ip, "node-b")
 
 
-def _workload(account: str, address: str, node: str) -> str:
+def workload(account: str, address: str, node: str, *, services: str = "{}", way: str = "protocol: HBONE") -> str:
+    """One entry of the list. `way` is how it takes traffic of the mesh, `services` what it serves, as YAML."""
     return f"""\
 - uid: bench//Pod/{NAMESPACE}/{account}
   name: {account}
@@ -18,8 +19,8 @@ def _workload(account: str, address: str, node: str) -> str:
   serviceAccount: {account}
   trustDomain: {TRUST_DOMAIN}
   workloadIps: ["{address}"]
-  protocol: HBONE
+  {way}
   node: {node}
   network: ""
-  services: {{}}
+  services: {services}
 """

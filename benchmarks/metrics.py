@@ -24,16 +24,17 @@ class Metric:
 _RATE = Metric("per_second", "per second", True, 0)
 _P50 = Metric("p50_us", "p50 us", False, 0)
 _P99 = Metric("p99_us", "p99 us", False, 0)
+_P999 = Metric("p999_us", "p99.9 us", False, 0)
 _CPU_OP = Metric("cpu_us_per_op", "CPU us per operation", False, 1)
 
+_BULK = (Metric("gbit_s", "Gbit/s", True, 2), Metric("cpu_s_per_gb", "CPU s per GB", False, 2))
+
 HEADLINE: dict[Kind, tuple[Metric, ...]] = {
-    Kind.BULK: (
-        Metric("gbit_s", "Gbit/s", True, 2),
-        Metric("cpu_s_per_gb", "CPU s per GB", False, 2),
-    ),
-    Kind.RR: (_RATE, _P50, _P99, _CPU_OP),
+    Kind.BULK: _BULK,
+    Kind.DOWNLOAD: _BULK,
+    Kind.RR: (_RATE, _P50, _P99, _P999, _CPU_OP),
     Kind.CONNECT: (_RATE, _P50, _CPU_OP),
-    Kind.HTTP: (_RATE, _P50, _P99, _CPU_OP),
+    Kind.HTTP: (_RATE, _P50, _P99, _P999, _CPU_OP),
     Kind.IDLE: (Metric("rss_mb", "memory MB, both proxies", False, 0),),
 }
 """The rows of the table, by kind of scenario."""

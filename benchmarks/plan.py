@@ -14,7 +14,31 @@ class Kind(StrEnum):
     CONNECT = "connect"
     IDLE = "idle"
     HTTP = "http"
-    """Requests from sidecar to sidecar; all others are of layer 4, from node proxy to node proxy."""
+    """Requests of layer 7, whose answers are small."""
+    DOWNLOAD = "download"
+    """Requests of layer 7, whose answers are bulk."""
+
+
+class Form(StrEnum):
+    """Which proxies stand between the applications."""
+
+    NODES = "node proxies"
+    """An outbound and an inbound node proxy: layer 4."""
+    SIDECARS = "sidecars"
+    """A sidecar on each side, Istio's mutual TLS between them: layer 7."""
+    WAYPOINT = "waypoint chain"
+    """A sidecar, a waypoint and the node proxy that ends the tunnel; HBONE on both legs: layer 7."""
+
+
+ROLES = {
+    Form.NODES: ("outbound", "inbound"),
+    Form.SIDECARS: ("outbound", "inbound"),
+    Form.WAYPOINT: ("sidecar", "waypoint", "node"),
+}
+"""The proxies of each form, in the order that traffic meets them."""
+
+DOWNLOAD_BYTES = 16_000_000
+"""What one answer of a download carries."""
 
 
 class Direction(StrEnum):
@@ -43,22 +67,24 @@ class Scenario:
     request: int = 64
     response: int = 64
     logging: Logging = Logging.TUNNEL
+    form: Form = Form.NODES
     awake: bool = False
     """Keep the cores from sleeping meanwhile, so that the figure is not one of the machine's wake-ups."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """One proxy pair in one form. `peer` names who; `variant` the windows, if it runs with several."""
+    """The proxies of one peer in one form. `variant` names the windows, if it runs with several."""
 
     peer: str
     variant: str
     logging: Logging
+    form: Form = Form.NODES
 
     @property
     def name(self) -> str:
         """The name in tables: the peer and its variant."""
-        return f"{self.peer} {self.variant}".strip()
+        return f"{self.peer}, {self.variant}" if self.variant else self.peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +123,23 @@ def _idle(tunnels: int) -> Scenario:
     return Scenario(f"idle-{tunnels}", f"{tunnels:,} idle tunnels", Kind.IDLE, tunnels)
 
 
-def _http(connections: int, logging: Logging) -> Scenario:
+def _http(form: Form, connections: int, logging: Logging) -> Scenario:
     plural = "connection" if connections == 1 else "connections"
     said = "a line per request" if logging is Logging.TUNNEL else logging.value
-    title = f"HTTP/1.1 GETs between sidecars, {connections} {plural}, {said}"
-    name = f"http-{connections}{'-quiet' * (logging is Logging.NONE)}"
-    return Scenario(name, title, Kind.HTTP, connections, response=100, logging=logging)
+    title = f"HTTP/1.1 GETs {_L7_TITLES[form]}, {connections} {plural}, {said}"
+    name = f"{_L7_NAMES[form]}-{connections}{'-quiet' * (logging is Logging.NONE)}"
+    return Scenario(name, title, Kind.HTTP, connections, response=100, logging=logging, form=form)
+
+
+def _download(form: Form, connections: int) -> Scenario:
+    plural = "connection" if connections == 1 else "connections"
+    title = f"HTTP/1.1 downloads {_L7_TITLES[form]}, {connections} {plural}"
+    name = f"{_L7_NAMES[form]}-bulk-{connections}"
+    return Scenario(name, title, Kind.DOWNLOAD, connections, response=DOWNLOAD_BYTES, form=form)
+
+
+_L7_NAMES = {Form.SIDECARS: "http", Form.WAYPOINT: "chain"}
+_L7_TITLES = {Form.SIDECARS: "between sidecars", Form.WAYPOINT: "through sidecar, waypoint and node proxy"}
 
 
 SCENARIOS = (
@@ -113,7 +150,9 @@ SCENARIOS = (
     *(_connect(clients, logging) for logging in Logging for clients in (1, 16)),
     _connect(1, Logging.TUNNEL, awake=True),
     _idle(1000),
-    *(_http(connections, logging) for logging in Logging for connections in (1, 32)),
+    *(_http(Form.SIDECARS, connections, logging) for logging in Logging for connections in (1, 32)),
+    *(_http(Form.WAYPOINT, connections, logging) for logging in Logging for connections in (1, 32)),
+    *(_download(Form.WAYPOINT, connections) for connections in (1, 8)),
 )
 
 TARGETS = (

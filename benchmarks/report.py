@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.machine import DISTURBED_CORES
 from benchmarks.metrics import HEADLINE, Metric, metric_named
-from benchmarks.plan import Kind
+from benchmarks.plan import ROLES, Kind
 from benchmarks.summary import OURS, RIVAL, Figure, Summary, Verdict
 
 if TYPE_CHECKING:
@@ -73,19 +73,18 @@ def details_table(summary: Summary, scenarios: Sequence[Scenario]) -> str:
         if scenario.kind is Kind.IDLE:
             continue
         unit = "s_per_gb" if "gbit_s" in {m.key for m in HEADLINE[scenario.kind]} else "us_per_op"
+        digits = 2 if unit == "s_per_gb" else 1
+        roles = ROLES[scenario.form]
+        keys = [f"cpu_user_{unit}", f"cpu_system_{unit}", *(f"{role}_cpu_{unit}" for role in roles)]
         for name in summary.contestants():
-            keys = [f"{part}cpu_{split}{unit}" for part, split in _CPU_PARTS]
-            keys += ["outbound_rss_mb", "inbound_rss_mb"]
-            figures = [summary.figure(scenario.name, name, key) for key in keys]
-            if any(figures):
-                digits = [2 if unit == "s_per_gb" else 1] * len(_CPU_PARTS) + [0, 0]
-                cells = [f"{f.median:.{d}f}" if f else "-" for f, d in zip(figures, digits, strict=True)]
-                rows.append([scenario.title, name, unit.replace("_per_", " per ").replace("gb", "GB"), *cells])
-    head = ["scenario", "pair", "CPU", "outbound", "inbound", "user", "kernel", "RSS MB out", "RSS MB in"]
-    return table(head, rows)
-
-
-_CPU_PARTS = (("outbound_", ""), ("inbound_", ""), ("", "user_"), ("", "system_"))
+            used = [summary.figure(scenario.name, name, key) for key in keys]
+            held = [summary.figure(scenario.name, name, f"{role}_rss_mb") for role in roles]
+            if any(used):
+                user, system, *each = (f"{one.median:.{digits}f}" if one else "-" for one in used)
+                memory = " + ".join(f"{one.median:.0f}" if one else "-" for one in held)
+                said = unit.replace("_per_", " per ").replace("gb", "GB")
+                rows.append([scenario.title, name, said, user, system, " + ".join(each), memory])
+    return table(["scenario", "proxies", "CPU", "user", "kernel", "each proxy", "RSS MB"], rows)
 
 
 def report(document: dict[str, Any], summary: Summary, scenarios: Sequence[Scenario], plots: Sequence[str]) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import generator
-from benchmarks.arena import Arena, metrics_of
+from benchmarks.arena import Arena
 from benchmarks.certificates import make_certificates
 from benchmarks.contestants import peer_of, takes_part
+from benchmarks.figures import metrics_of
 from benchmarks.machine import Load, await_calm
 from benchmarks.metrics import HEADLINE
 from benchmarks.processes import BenchmarkError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmarks.plan import Contestant, Scenario
+    from benchmarks.tls_facts import TlsFacts
     from benchmarks.world import Capture, Topology
 
 _OVERHEAD_SECONDS = 0.6
@@ -144,14 +146,22 @@ def _told(
 
 
 def _facts(arena: Arena) -> dict[str, str]:
-    contestant, pair = arena.contestant, arena.pair
+    contestant, running = arena.contestant, arena.running
     return {
         "name": contestant.name,
+        "form": contestant.form.value if running.proxies else "-",
         "logging": contestant.logging.value,
-        "version": pair.version,
-        "windows": pair.windows,
-        "TLS on the wire": str(arena.tls or "-"),
+        "version": running.version,
+        "windows": running.windows,
+        "TLS on the wire": _agreed(arena.tls),
     }
+
+
+def _agreed(tls: dict[str, TlsFacts]) -> str:
+    """Once if all legs say the same."""
+    if len(set(tls.values())) <= 1:
+        return str(next(iter(tls.values()), "-"))
+    return "; ".join(f"{title}: {facts}" for title, facts in tls.items())
 
 
 @contextlib.contextmanager

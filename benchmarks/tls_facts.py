@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from benchmarks.world import HBONE_PORT, inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 _ETH_P_ALL = 0x0003  # a socket for one protocol alone would see nothing of what the machine sends
 _SUITES = {
@@ -81,10 +81,9 @@ def _extensions(block: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class Witness:
-    """Listens on the port of a namespace where a proxy awaits its peer. Open it before the first connection is made."""
+    """Listens in the namespace where proxies await their peers. Open it before the first connection is made."""
 
-    def __init__(self, namespace: int | None, port: int = HBONE_PORT) -> None:
-        self._port = port
+    def __init__(self, namespace: int | None) -> None:
         self._socket: socket.socket | None = None
         with contextlib.suppress(PermissionError), inside(namespace):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
@@ -95,16 +94,18 @@ class Witness:
         """False without the right to read packets."""
         return self._socket is not None
 
-    def first_handshake(self, seconds: float = 2.0) -> TlsFacts | None:
-        """The first handshake seen, or None when there is none among the packets of `seconds`."""
+    def handshakes(self, servers: Collection[tuple[str, int]], seconds: float = 2.0) -> list[TlsFacts | None]:
+        """The first handshake of each server, by address and port; None for one without any in `seconds`."""
+        found: dict[tuple[str, int], TlsFacts] = {}
         deadline = time.monotonic() + seconds
-        while self._socket is not None and time.monotonic() < deadline:
+        while self._socket is not None and time.monotonic() < deadline and not found.keys() >= set(servers):
             if not select.select([self._socket], [], [], 0.1)[0]:
                 continue
-            facts = server_hello(self._socket.recv(65536), self._port)
-            if facts:
-                return facts
-        return None
+            packet = self._socket.recv(65536)
+            for address, port in servers:
+                if packet[12:16] == socket.inet_aton(address) and (facts := server_hello(packet, port)):
+                    found.setdefault((address, port), facts)
+        return [found.get(server) for server in servers]
 
     def close(self) -> None:
         """Stops listening."""

@@ -21,6 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.certificates import CLIENT, WAYPOINT
 from benchmarks.processes import BenchmarkError
 
 if TYPE_CHECKING:
@@ -62,9 +63,18 @@ class World:
     server_ip: str
     application_ip: str
     """Where the application behind a sidecar listens, which has the server's own address."""
+    waypoint_ip: str
+    service_ip: str
+    """The address of the service behind the waypoint; nobody listens there."""
     client_namespace: int | None
     server_namespace: int | None
     capture: Capture
+
+    def place_of(self, account: str) -> tuple[str, int | None]:
+        """The address and the namespace of an account's workload. The waypoint is on the server's side."""
+        if account == CLIENT:
+            return self.client_ip, self.client_namespace
+        return self.waypoint_ip if account == WAYPOINT else self.server_ip, self.server_namespace
 
 
 @contextlib.contextmanager
@@ -100,16 +110,18 @@ def open_world(topology: Topology, capture: Capture) -> Iterator[World]:
     """Makes the surroundings of one pair. Raises BenchmarkError when a command of the system fails."""
     if not can_isolate():
         a, b, c = (random.randrange(1, 255) for _ in range(3))
-        client_ip, server_ip, application_ip = (f"127.{a}.{b}.{(c + n) % 255}" for n in range(3))
-        yield World(client_ip, server_ip, application_ip, None, None, capture)
+        one, two, three, four, five = (f"127.{a}.{b}.{(c + n) % 255}" for n in range(5))
+        yield World(one, two, three, four, five, None, None, capture)
         return
     with contextlib.ExitStack() as held:
         client = held.enter_context(_new_namespace())
         if topology is Topology.LOOPBACK:
-            world = World("127.0.21.1", "127.0.22.1", "127.0.23.1", client, client, capture)
+            addresses = ("127.0.21.1", "127.0.22.1", "127.0.23.1", "127.0.24.1", "127.0.25.1")
+            world = World(*addresses, client, client, capture)
         else:
             server = held.enter_context(_new_namespace())
-            world = World("10.77.0.1", "10.77.0.2", "127.0.0.1", client, server, capture)
+            addresses = ("10.77.0.1", "10.77.0.2", "127.0.0.1", "10.77.0.3", "10.77.0.4")
+            world = World(*addresses, client, server, capture)
             _join(world)
         if capture is Capture.REDIRECT:
             _capture(world)
@@ -151,12 +163,13 @@ def _join(world: World) -> None:
     with inside(world.client_namespace):
         far = f"/proc/{os.getpid()}/fd/{world.server_namespace}"
         _run("ip", "link", "add", "bench0", "type", "veth", "peer", "name", "bench1", "netns", far)
-    for namespace, device, address in (
-        (world.client_namespace, "bench0", world.client_ip),
-        (world.server_namespace, "bench1", world.server_ip),
+    for namespace, device, addresses in (
+        (world.client_namespace, "bench0", [world.client_ip]),
+        (world.server_namespace, "bench1", [world.server_ip, world.waypoint_ip]),
     ):
         with inside(namespace):
-            _run("ip", "address", "add", f"{address}/24", "dev", device)
+            for address in addresses:
+                _run("ip", "address", "add", f"{address}/24", "dev", device)
             _run("ip", "link", "set", device, "up")
 
 
@@ -164,11 +177,12 @@ def _capture(world: World) -> None:
     """DNAT rather than REDIRECT: the latter would bring all to 127.0.0.1, and the proxies bind their own address.
     Both leave the original destination with the kernel."""
     with inside(world.client_namespace):
-        _run(
-            *("iptables", "-w", "-t", "nat", "-A", "OUTPUT", "-p", "tcp", "-d", world.server_ip),
-            *("-m", "owner", "--gid-owner", str(APPLICATION_GROUP)),
-            *("-j", "DNAT", "--to-destination", f"{world.client_ip}:{CAPTURE_PORT}"),
-        )
+        for destination in (world.server_ip, world.service_ip):
+            _run(
+                *("iptables", "-w", "-t", "nat", "-A", "OUTPUT", "-p", "tcp", "-d", destination),
+                *("-m", "owner", "--gid-owner", str(APPLICATION_GROUP)),
+                *("-j", "DNAT", "--to-destination", f"{world.client_ip}:{CAPTURE_PORT}"),
+            )
         _sysctl("net/netfilter/nf_conntrack_tcp_timeout_time_wait", "1")
 
 

@@ -2,8 +2,8 @@
  * A load generator and its servers, for byte streams through a proxy: one thread, one epoll, no locks.
  *
  * It measures from the application's side of a proxy pair and prints one JSON line. Nothing in it knows
- * HTTP/2 or TLS; the proxies see an ordinary TCP application, or one of HTTP/1.1 with keep-alive. Every socket is registered once, edge
- * triggered, so that the generator costs as few system calls as the work itself needs.
+ * HTTP/2 or TLS; the proxies see an ordinary TCP application, or one of HTTP/1.1 with keep-alive. Every socket is
+ * registered once, edge triggered, so that the generator costs as few system calls as the work itself needs.
  */
 #ifndef LOADGEN_H
 #define LOADGEN_H
@@ -15,7 +15,7 @@
 
 #define MAX_SOURCES 64
 #define SCRATCH_BYTES (256 * 1024)
-#define HTTP_BYTES (64 * 1024) /* an HTTP answer, head and body */
+#define HEAD_BYTES (8 * 1024) /* the head of an HTTP request or answer, at most */
 #define STALL_SECONDS 10.0 /* no progress for so long: the path is broken, and a figure would be a lie */
 
 enum proxy_header { PROXY_NONE, PROXY_V1, PROXY_V2 };
@@ -50,8 +50,8 @@ struct connection {
     size_t received;
     bool ended;                              /* our FIN is sent */
     uint64_t started;
-    char *answer;                            /* of HTTP: what has come of it, HTTP_BYTES at most */
-    size_t whole;                            /* of HTTP: its length, 0 until the head is complete */
+    char *answer;                            /* of HTTP: what has come of its head, HEAD_BYTES at most */
+    size_t whole;                            /* of HTTP: the length of it all, 0 until the head is complete */
     char first[256];                         /* a PROXY header and the first request, written as one */
 };
 
@@ -87,7 +87,7 @@ int run_exchanges(const struct options *options, const struct exchange *exchange
 int serve_echo(const struct options *options);    /* serve.c: `request` bytes in, `response` bytes out */
 int serve_sink(const struct options *options);    /* serve.c: reads to the end, answers with the count */
 int serve_source(const struct options *options);  /* serve.c: writes until the reader goes away */
-int serve_web(const struct options *options);     /* serve.c: answers each GET with `response` bytes */
+int serve_web(const struct options *options);     /* serve.c: answers a GET with the bytes that it asks for */
 int run_rr(const struct options *options);        /* rr.c */
 int run_http(const struct options *options);      /* http.c */
 int run_connect(const struct options *options);   /* connect.c */

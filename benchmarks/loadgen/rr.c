@@ -13,6 +13,7 @@ struct run {
     const struct exchange *exchange;
     struct samples samples;
     uint64_t measure_from, end, last_progress;
+    uint64_t bytes;                          /* of answers, the warm-up's included */
 };
 
 static void next_request(struct run *run, struct connection *connection, uint64_t now) {
@@ -25,6 +26,7 @@ static void next_request(struct run *run, struct connection *connection, uint64_
 static void answered(struct run *run, struct connection *connection) {
     uint64_t now = now_ns();
     run->samples.with_warmup++;
+    run->bytes += connection->received;
     if (connection->started >= run->measure_from && now <= run->end)
         samples_add(&run->samples, now - connection->started);
     run->last_progress = now;
@@ -95,7 +97,8 @@ int run_exchanges(const struct options *options, const struct exchange *exchange
             return 1;
         }
     }
-    print_result(exchange->mode, options, &run.samples, options->seconds, 0, 0);
+    for (int i = 0; i < options->connections; i++) run.bytes += connections[i].received;
+    print_result(exchange->mode, options, &run.samples, options->seconds, run.bytes, 0);
     for (int i = 0; i < options->connections; i++) {
         close(connections[i].fd);
         free(connections[i].answer);

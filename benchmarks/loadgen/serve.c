@@ -11,11 +11,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define FIRST_BYTES (32 * 1024) /* of an answer's body, written with its head */
+
 struct session {
     int fd;                 /* a listener when `accepting` */
     bool accepting, input_ended;
-    uint64_t received;
+    uint64_t received;      /* of the web: bytes of `head` */
     uint64_t owed;          /* bytes of answers still to be written */
+    const char *out;        /* of the web: head and first bytes of an answer, written before what is owed */
+    size_t out_left;
+    char *head;             /* of the web: what has come of a request, HEAD_BYTES at most */
 };
 
 /* Serves one readable or writable session; false: it is over. */
@@ -66,49 +71,55 @@ static bool source(struct session *session, const struct options *options) {
     return write_owed(session);
 }
 
-/* One answer, made once. */
-static const char *answer_of(const struct options *options, size_t *length) {
-    static char *answer;
-    static size_t count;
-    if (!answer) {
-        char head[128];
-        count = (size_t)sprintf(head, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %zu\r\n\r\n",
-                                options->response);
-        if (!(answer = malloc(count + options->response))) die("out of memory");
-        memcpy(answer, head, count);
-        for (size_t i = 0; i < options->response; i++) answer[count++] = (char)('a' + i % 26);
+/* Head and first bytes of an answer with `body` bytes, made once for each size. */
+static const char *answer_of(size_t body, size_t *length) {
+    static struct { size_t body, length; char *bytes; } known[8];
+    size_t place = 0, first = body < FIRST_BYTES ? body : FIRST_BYTES;
+    while (place < 7 && known[place].bytes && known[place].body != body) place++;
+    if (!known[place].bytes || known[place].body != body) {
+        free(known[place].bytes);
+        known[place].body = body;
+        if (!(known[place].bytes = malloc(128 + first))) die("out of memory");
+        known[place].length = (size_t)sprintf(
+            known[place].bytes, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %zu\r\n\r\n", body);
+        memcpy(known[place].bytes + known[place].length, request_bytes(), first);
+        known[place].length += first;
     }
-    *length = count;
-    return answer;
+    *length = known[place].length;
+    return known[place].bytes;
 }
 
-/* Every empty line ends a request: those without a body. `received` counts how much of one has been seen. */
-static uint64_t requests_in(struct session *session, const char *data, size_t count) {
-    uint64_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        bool fits = data[i] == "\r\n\r\n"[session->received];
-        session->received = fits ? session->received + 1 : data[i] == '\r';
-        if (session->received == 4) {
-            found++;
-            session->received = 0;
-        }
-    }
-    return found;
+/* Takes one request, without a body, off the head buffer; the path says how much it wants: `...bytes=N`. */
+static bool take_request(struct session *session, const struct options *options) {
+    char *end = memmem(session->head, session->received, "\r\n\r\n", 4);
+    if (!end) return false;
+    *end = 0;
+    const char *said = strstr(session->head, "bytes=");
+    size_t body = said ? strtoul(said + 6, NULL, 10) : options->response;
+    size_t rest = session->received - (size_t)(end + 4 - session->head);
+    memmove(session->head, end + 4, rest);
+    session->received = rest;
+    session->out = answer_of(body, &session->out_left);
+    session->owed = body < FIRST_BYTES ? 0 : body - FIRST_BYTES;
+    return true;
 }
 
 static bool web(struct session *session, const struct options *options) {
-    size_t length;
-    const char *answer = answer_of(options, &length);
+    if (!session->head && !(session->head = calloc(1, HEAD_BYTES + 1))) die("out of memory");
     for (;;) {
-        while (session->owed > 0) {
-            size_t left = (session->owed - 1) % length + 1; /* of the answer that is being written */
-            ssize_t sent = send(session->fd, answer + length - left, left, MSG_NOSIGNAL);
+        while (session->out_left > 0) {
+            ssize_t sent = send(session->fd, session->out, session->out_left, MSG_NOSIGNAL);
             if (sent < 0) return errno == EAGAIN;
-            session->owed -= (uint64_t)sent;
+            session->out += sent;
+            session->out_left -= (size_t)sent;
         }
-        ssize_t got = recv(session->fd, scratch(), SCRATCH_BYTES, 0);
+        if (!write_owed(session)) return false;
+        if (session->owed > 0) return true;
+        if (take_request(session, options)) continue;
+        if (session->received == HEAD_BYTES) return false;
+        ssize_t got = recv(session->fd, session->head + session->received, HEAD_BYTES - session->received, 0);
         if (got <= 0) return got < 0 && errno == EAGAIN;
-        session->owed += requests_in(session, scratch(), (size_t)got) * length;
+        session->received += (uint64_t)got;
     }
 }
 
@@ -143,6 +154,7 @@ static _Noreturn void serve(const struct options *options, behaviour behave) {
                 accept_all(epoll, session);
             } else if (!behave(session, options)) {
                 close(session->fd);
+                free(session->head);
                 free(session);
             }
         }

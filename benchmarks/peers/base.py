@@ -1,4 +1,4 @@
-"""What every proxy pair offers: it starts in a world, and says who it is."""
+"""What the proxies of every peer offer: they start in a world, and say who they are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from benchmarks.world import HBONE_PORT, inside
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Mapping
     from pathlib import Path
 
     from benchmarks.plan import Logging
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a pair is given. `certificates` has the layout of WORKLOAD_CERT_DIR, `folder` is the pair's own."""
+    """What the proxies are given. `certificates` has the layout of WORKLOAD_CERT_DIR, `folder` is their own."""
 
     world: World
     processes: Processes
@@ -29,24 +30,31 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A pair that is ready. Without proxies, `direct`, both processes are None."""
+class Leg:
+    """Where one proxy takes the TLS of another: what is read off the wire there."""
 
-    outbound: subprocess.Popen[bytes] | None
-    inbound: subprocess.Popen[bytes] | None
+    title: str
+    address: str
+    port: int = HBONE_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Proxies that are ready, by role in the order that traffic meets them. Without proxies, `direct`, none."""
+
+    proxies: Mapping[str, subprocess.Popen[bytes]]
     version: str
     windows: str
+    legs: tuple[Leg, ...] = ()
     proxy_protocol_port: int = 15001
     """Where the client side takes connections that open with a PROXY protocol header."""
-    peer_port: int = HBONE_PORT
-    """Where the server side takes the TLS of its peer."""
 
 
 class Peer(Protocol):
     """A kind of proxy, in one form."""
 
-    def start(self, given: Surroundings) -> Pair:
-        """Starts both proxies and returns when they are ready. Raises BenchmarkError."""
+    def start(self, given: Surroundings) -> Running:
+        """Starts all proxies and returns when they are ready. Raises BenchmarkError."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.peers.base import Pair
+from benchmarks.peers.base import Running
 
 if TYPE_CHECKING:
     from benchmarks.peers.base import Surroundings
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Direct:
     """Starts nothing; the measurement leaves the capture out."""
 
-    def start(self, given: Surroundings) -> Pair:
+    def start(self, given: Surroundings) -> Running:
         """Ready at once."""
         del given
-        return Pair(None, None, "-", "-")
+        return Running({}, "-", "-")

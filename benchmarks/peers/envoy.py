@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.certificates import CLIENT, NAMESPACE, SERVER, TRUST_DOMAIN
-from benchmarks.peers.base import Pair, Surroundings, answers_ok, fetch
+from benchmarks.peers.base import Leg, Running, Surroundings, answers_ok, fetch
 from benchmarks.plan import Logging
 from benchmarks.processes import BenchmarkError, wait_until
 from benchmarks.world import CAPTURE_PORT, HBONE_PORT, inside
@@ -26,7 +26,7 @@ _HERE = Path(__file__).parent
 _ADMIN_PORT = 15000
 PROXY_PROTOCOL_PORT = 15002
 _KIB = 1024
-_LINE = (
+TUNNEL_LINE = (
     "%START_TIME% connection complete src.addr=%DOWNSTREAM_REMOTE_ADDRESS%"
     " dst.addr=%UPSTREAM_HOST% dst.hbone_addr=%DOWNSTREAM_LOCAL_ADDRESS%"
     " src.identity=%DOWNSTREAM_PEER_URI_SAN% dst.identity=%UPSTREAM_PEER_URI_SAN%"
@@ -34,6 +34,14 @@ _LINE = (
     " bytes_sent=%BYTES_SENT% bytes_recv=%BYTES_RECEIVED% duration=%DURATION%ms\n"
 )
 """A line per tunnel, about as long as ztunnel's own."""
+REQUEST_LINE = (
+    '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS%'
+    ' %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED%'
+    ' %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%"'
+    ' "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS%'
+    " %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n"
+)
+"""Istio's default line per request, which is ours too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,47 +81,45 @@ class Envoy:
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
 
-    def start(self, given: Surroundings) -> Pair:
+    def start(self, given: Surroundings) -> Running:
         """Starts the inbound Envoy first, so that the outbound one finds a listener."""
         binary = find_envoy()
         values = {
-            "HBONE_PORT": HBONE_PORT,
             "STREAM_WINDOW": self._windows.stream,
             "CONNECTION_WINDOW": self._windows.connection,
         }
-        inbound = launch(binary, given, "envoy-server.yaml", SERVER, _LINE, values)
-        outbound = launch(binary, given, "envoy-client.yaml", CLIENT, _LINE, values)
-        await_ready(given, inbound, outbound)
-        return Pair(outbound, inbound, version_of(binary), str(self._windows), PROXY_PROTOCOL_PORT)
+        inbound = launch(binary, given, "envoy-server.yaml", SERVER, TUNNEL_LINE, values)
+        outbound = launch(binary, given, "envoy-client.yaml", CLIENT, TUNNEL_LINE, values)
+        await_ready(given, {SERVER: inbound, CLIENT: outbound})
+        processes, legs = {"outbound": outbound, "inbound": inbound}, (Leg("tunnel", given.world.server_ip),)
+        return Running(processes, version_of(binary), str(self._windows), legs, PROXY_PROTOCOL_PORT)
 
 
 def launch(
     binary: str, given: Surroundings, template: str, account: str, line: str, values: Mapping[str, object]
 ) -> subprocess.Popen[bytes]:
-    """Starts one side from a template of this folder; `line` is its access log's, `values` are for the template."""
-    world = given.world
+    """Starts one proxy from a template of this folder; `line` is its access log's, `values` are for the template."""
     config = given.folder / template
     config.write_text(_render(given, template, account, line, values))
     # A base id of its own lets several Envoys live on one machine. It must be started from a thread that
     # lives on: Envoy asks the kernel to be ended with the thread that started it.
     flags = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "error"]
-    with inside(world.client_namespace if account == CLIENT else world.server_namespace):
+    with inside(given.world.place_of(account)[1]):
         return given.processes.start([binary, "-c", str(config), *flags], log=given.folder / f"{account}.err")
 
 
-def await_ready(given: Surroundings, inbound: subprocess.Popen[bytes], outbound: subprocess.Popen[bytes]) -> None:
-    """Waits for both sides. Raises BenchmarkError when one does not come up."""
-    world = given.world
-    _await_ready(given, SERVER, world.server_namespace, world.server_ip, inbound)
-    _await_ready(given, CLIENT, world.client_namespace, world.client_ip, outbound)
+def await_ready(given: Surroundings, proxies: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    """Waits for all of them, by account. Raises BenchmarkError when one does not come up."""
+    for account, process in proxies.items():
+        _await_ready(given, account, process)
 
 
 def _render(given: Surroundings, template: str, account: str, line: str, values: Mapping[str, object]) -> str:
-    world = given.world
     return string.Template((_HERE / template).read_text()).substitute(
         values,
-        BIND_IP=world.client_ip if account == CLIENT else world.server_ip,
+        BIND_IP=given.world.place_of(account)[0],
         ADMIN_PORT=_ADMIN_PORT,
+        HBONE_PORT=HBONE_PORT,
         CAPTURE_PORT=CAPTURE_PORT,
         PROXY_PROTOCOL_PORT=PROXY_PROTOCOL_PORT,
         CERTIFICATES=given.certificates / NAMESPACE / account,
@@ -129,9 +135,9 @@ def _access_log(path: Path, line: str) -> str:
     return json.dumps([{"name": "file", "typed_config": config}])  # JSON is YAML
 
 
-def _await_ready(
-    given: Surroundings, account: str, namespace: int | None, address: str, process: subprocess.Popen[bytes]
-) -> None:
+def _await_ready(given: Surroundings, account: str, process: subprocess.Popen[bytes]) -> None:
+    address, namespace = given.world.place_of(account)
+
     def ready() -> bool:
         return answers_ok(namespace, address, _ADMIN_PORT, "/ready")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.certificates import CLIENT, NAMESPACE, SERVER
 from benchmarks.mesh_file import mesh_file
-from benchmarks.peers.base import Pair, Surroundings, answers_ok
+from benchmarks.peers.base import Leg, Running, Surroundings, answers_ok
 from benchmarks.plan import Logging
 from benchmarks.processes import BenchmarkError, wait_until
 from benchmarks.world import Capture, inside
@@ -28,7 +28,7 @@ _READINESS_PORT = 15021
 class Foreign:
     """The proxy that BENCH_PEER_CMD starts; the same command serves both sides."""
 
-    def start(self, given: Surroundings) -> Pair:
+    def start(self, given: Surroundings) -> Running:
         """Starts both sides and waits for their readiness endpoints."""
         world = given.world
         if world.capture is not Capture.REDIRECT or world.client_namespace == world.server_namespace:
@@ -38,7 +38,8 @@ class Foreign:
         outbound = self._start(given, CLIENT, "node-a", world.client_ip, world.client_namespace)
         _await_ready(given, SERVER, world.server_namespace, inbound)
         _await_ready(given, CLIENT, world.client_namespace, outbound)
-        return Pair(outbound, inbound, Path(_command()[0]).name, "its own")
+        legs = (Leg("tunnel", world.server_ip),)
+        return Running({"outbound": outbound, "inbound": inbound}, Path(_command()[0]).name, "its own", legs)
 
     def _start(
         self, given: Surroundings, account: str, node: str, address: str, namespace: int | None

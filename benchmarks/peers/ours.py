@@ -9,62 +9,39 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from benchmarks import interpreter
 from benchmarks.certificates import CLIENT, SERVER
 from benchmarks.mesh_file import mesh_file
-from benchmarks.peers.base import Pair, Surroundings, answers_ok
-from benchmarks.plan import Logging
-from benchmarks.processes import wait_until
-from benchmarks.world import Capture, inside
+from benchmarks.peers.base import Leg, Running
+from benchmarks.peers.our_process import await_ready, start_node
+from benchmarks.world import Capture
 
 if TYPE_CHECKING:
-    import subprocess
+    from benchmarks.peers.base import Surroundings
 
-_READINESS_PORT = 15021
-_WINDOWS = "16 MiB a stream, 64 MiB a connection"
+WINDOWS = "16 MiB a stream, 64 MiB a connection"
 
 
 class Ours:
     """`python -m ztunnel_py` on both sides."""
 
-    def start(self, given: Surroundings) -> Pair:
+    def start(self, given: Surroundings) -> Running:
         """Starts both node proxies and waits for their readiness endpoints."""
         world = given.world
-        mesh = given.folder / "mesh.yaml"
-        mesh.write_text(mesh_file(world.client_ip, world.server_ip))
-        inbound = self._start(given, SERVER, world.server_ip, "node-b", world.server_namespace)
-        outbound = self._start(given, CLIENT, world.client_ip, "node-a", world.client_namespace)
-        _await_ready(given, SERVER, world.server_namespace, world.server_ip, inbound)
-        _await_ready(given, CLIENT, world.client_namespace, world.client_ip, outbound)
-        return Pair(outbound, inbound, metadata.version("hbone-mesh"), _WINDOWS)
-
-    def _start(
-        self, given: Surroundings, account: str, address: str, node: str, namespace: int | None
-    ) -> subprocess.Popen[bytes]:
-        command = [interpreter.command(), "-m", "ztunnel_py", "--bind", address, "--node", node]
-        with inside(namespace):
-            return given.processes.start(command, environment=_environment(given), log=given.folder / f"{account}.log")
+        (given.folder / "mesh.yaml").write_text(mesh_file(world.client_ip, world.server_ip))
+        environment = _environment(given)
+        inbound = start_node(given, "node-b", SERVER, world.server_ip, world.server_namespace, more=environment)
+        outbound = start_node(given, "node-a", CLIENT, world.client_ip, world.client_namespace, more=environment)
+        await_ready(given, SERVER, world.server_ip, world.server_namespace, inbound)
+        await_ready(given, CLIENT, world.client_ip, world.client_namespace, outbound)
+        processes = {"outbound": outbound, "inbound": inbound}
+        return Running(processes, metadata.version("hbone-mesh"), WINDOWS, (Leg("tunnel", world.server_ip),))
 
 
 def _environment(given: Surroundings) -> dict[str, str]:
     world = given.world
     return {
-        **interpreter.environment(),
-        "PROXY_MODE": "node",
         "LOCAL_XDS_PATH": str(given.folder / "mesh.yaml"),
-        "XDS_ADDRESS": "",
-        "WORKLOAD_CERT_DIR": str(given.certificates),
-        "RUST_LOG": "info" if given.logging is Logging.TUNNEL else "warn",
         # Across a veth the application's answers to a client's own address would leave by the cable, past the proxy.
         **({"ENABLE_ORIG_SRC": "false"} if world.client_namespace != world.server_namespace else {}),
         "PROXY_PROTOCOL_CAPTURE": "true" if world.capture is Capture.PROXY else "false",
     }
-
-
-def _await_ready(
-    given: Surroundings, account: str, namespace: int | None, address: str, process: subprocess.Popen[bytes]
-) -> None:
-    def ready() -> bool:
-        return answers_ok(namespace, address, _READINESS_PORT, "/healthz/ready")
-
-    wait_until(ready, "ztunnel_py's readiness", 20, process, given.folder / f"{account}.log")

@@ -3,16 +3,14 @@
 import pytest
 
 from benchmarks.contestants import available_peers, contestants_for, takes_part
-from benchmarks.plan import Contestant, Logging, choose_scenarios
+from benchmarks.plan import Contestant, Form, Logging, choose_scenarios
 
 
 def test_each_form_of_logging_has_its_own_contestants() -> None:
     scenarios = choose_scenarios(["connect-1"])
     assert [(c.name, c.logging) for c in contestants_for(["envoy"], scenarios)] == [
-        ("envoy 16/24 MiB", Logging.TUNNEL),
-        ("envoy 64/128 MiB", Logging.TUNNEL),
-        ("envoy 16/24 MiB", Logging.NONE),
-        ("envoy 64/128 MiB", Logging.NONE),
+        ("envoy", Logging.TUNNEL),
+        ("envoy", Logging.NONE),
     ]
 
 
@@ -32,15 +30,18 @@ def test_a_contestant_takes_part_where_the_logging_is_its_own() -> None:
     assert takes_part(ours, quiet)
 
 
-def test_sidecars_are_for_http_and_node_proxies_for_everything_else() -> None:
-    scenarios = choose_scenarios(["rr-32", "http-32"])
+def test_scenarios_meet_the_proxies_of_their_form_and_large_windows_bulk_alone() -> None:
+    scenarios = choose_scenarios(["bulk-1-up", "rr-32", "http-32", "chain-32"])
     found = contestants_for(["ours", "envoy", "direct"], scenarios)
     assert {s.name: [c.name for c in found if takes_part(c, s)] for s in scenarios} == {
-        "rr-32": ["ours", "envoy 16/24 MiB", "envoy 64/128 MiB", "direct"],
-        "http-32": ["ours sidecars", "envoy sidecars", "direct"],
-        "http-32-quiet": ["ours sidecars", "envoy sidecars", "direct"],
+        "bulk-1-up": ["ours", "envoy", "envoy, large windows", "direct"],
+        "rr-32": ["ours", "envoy", "direct"],
+        "http-32": ["ours", "envoy", "direct"],
+        "http-32-quiet": ["ours", "envoy", "direct"],
+        "chain-32": ["ours", "envoy", "direct"],
+        "chain-32-quiet": ["ours", "envoy", "direct"],
     }
-    assert [c.name for c in contestants_for(["ours", "envoy"], scenarios[-1:])] == ["ours sidecars", "envoy sidecars"]
+    assert {c.form for c in contestants_for(["ours", "envoy"], scenarios[-1:])} == {Form.WAYPOINT}
 
 
 def test_an_unknown_peer_is_named() -> None:

@@ -62,13 +62,16 @@ def test_round_trips_of_any_size(
     assert said["p50_us"] <= said["p90_us"] <= said["p99_us"] <= said["p999_us"] <= said["max_us"]
 
 
-@pytest.mark.parametrize("size", [1, 100, 20000])
+@pytest.mark.parametrize("size", [1, 100, 1_000_000])
 def test_http_round_trips(processes: Processes, address: str, tmp_path: Path, size: int) -> None:
-    generator.start_server(processes, "web", ["--target", address, "--response", str(size)])
-    said = client(processes, tmp_path, "http", "--target", address, "--connections", "4", "--seconds", "0.2")
+    generator.start_server(processes, "web", ["--target", address, "--response", "7"])
+    asked = ["--connections", "4", "--seconds", "0.2", "--response", str(size)]
+    said = client(processes, tmp_path, "http", "--target", address, *asked)
     assert said["operations"] > 4
-    with urllib.request.urlopen(f"http://{address}/", timeout=10) as response:
-        assert len(response.read()) == size
+    assert said["bytes"] > said["operations"] * size
+    for path, length in (("", 7), (f"items?bytes={size}", size)):
+        with urllib.request.urlopen(f"http://{address}/{path}", timeout=10) as response:
+            assert len(response.read()) == length
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,7 @@ def _answer_once(listener: socket.socket, answer: bytes) -> None:
     connection, _ = listener.accept()
     with connection:
         request = connection.recv(65536)
-        assert request.startswith(b"GET /items/7?colour=blue HTTP/1.1\r\nhost: loadgen\r\n")
+        assert request.startswith(b"GET /items/7?bytes=64 HTTP/1.1\r\nhost: loadgen\r\n")
         connection.sendall(answer)
         with contextlib.suppress(ConnectionResetError):
             connection.recv(1)
