@@ -88,7 +88,7 @@ _file = click.Path(dir_okay=False, resolve_path=True, path_type=Path)
 @_wishes
 @_output
 @click.option("--pcap", type=_file, help="Write a capture with TLS secrets inside, for Wireshark and tshark.")
-@click.option("--html", type=_file, help="Write a page that shows the request, hop by hop, in a browser.")
+@click.option("--html", type=_file, help="Write a page for a browser: the request, hop by hop, in both designs.")
 @click.option("--folder", hidden=True)
 def run(
     scenario: str, design: str | None, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str,
@@ -106,18 +106,21 @@ def run(
         return command_run.inside(topology, Path(folder), wishes, wanted)
     _check_names(topology, without)
     again = ["run", scenario, *_again(topology, wishes), *wanted.arguments()]
-    return command_run.outside(topology, again, rootless=rootless or is_rootless())
+    is_one = design is not None or bool(without)  # nothing can be compared with what was asked for by name
+    beside = None if is_one else [scenario, *(["--rootless"] if rootless else [])]
+    return command_run.run(topology, again, wanted, beside, rootless=rootless or is_rootless())
 
 
 @group.command()
 @_scenario
 @click.option("--rootless", is_flag=True, help="In user namespaces, even as root.")
 @_output
-def diff(scenario: str, rootless: bool, output: str) -> int:
+@click.option("--html", type=_file, help="Write a page for a browser that shows both.")
+def diff(scenario: str, rootless: bool, output: str, html: Path | None) -> int:
     """Show one request in 1.18's design and in today's, side by side, and what was seen in one of them only."""
     from lab_py import command_diff
 
-    return command_diff.run(_load(scenario), scenario, ["--rootless"] if rootless else [], output)
+    return command_diff.run(_load(scenario), scenario, ["--rootless"] if rootless else [], output, html)
 
 
 @group.command()

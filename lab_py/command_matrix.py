@@ -31,7 +31,8 @@ def inside(topology: Topology, folder: Path, wishes: Wishes, output: str) -> int
         if output == "text":
             _tell(console, one)
     if output == "json":
-        click.echo(json.dumps(as_json(found, scenario=topology.name, machine=str(lab.machine)), indent=2))
+        machine = lab.machine.described(topology.design)
+        click.echo(json.dumps(as_json(found, scenario=topology.name, machine=machine), indent=2))
     missing = sum(not one.is_so for one in found)
     if output == "text":
         console.say(f"{len(found)} calls, {missing or 'none'} not as predicted")

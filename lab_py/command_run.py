@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +15,7 @@ import click
 from lab_py import state
 from lab_py.capture_file import WARNING, capture_file
 from lab_py.enter import Inside
+from lab_py.errors import Unusable
 from lab_py.evidence.recording import in_order
 from lab_py.facts import packet_facts, rule_facts, topology_facts
 from lab_py.hops.paths import hops_of
@@ -23,11 +24,13 @@ from lab_py.observe import observe
 from lab_py.page.document import document
 from lab_py.peers.secrets import read_secrets
 from lab_py.report import as_json, as_lines, verdict
-from lab_py.result_file import ResultFile
+from lab_py.result_file import PRIVATE, PUBLIC, ResultFile
+from lab_py.runs import leave_result, start_run, take_result, told
+from lab_py.topology import Design
 from mesh_py.process.console import Console
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from lab_py.evidence.capture import Frame
@@ -36,9 +39,6 @@ if TYPE_CHECKING:
     from lab_py.hops.base import HopFound
     from lab_py.lab import Lab, Wishes
     from lab_py.topology import Topology
-
-_PRIVATE, _PUBLIC = 0o600, 0o644
-"""Of a capture, which holds keys; of a page, which does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,8 @@ class Wanted:
     html: Path | None = None
 
     def arguments(self) -> list[str]:
-        """The same for the command that runs inside."""
-        files = {"--pcap": self.pcap, "--html": self.html}
-        given = [word for flag, path in files.items() if path is not None for word in (flag, str(path))]
-        return ["--output", self.output, *given]
-
-    @staticmethod
-    def open(path: Path | None, mode: int, files: ExitStack) -> ResultFile | None:
-        """One of the files, where it is wanted. Raises LabError."""
-        return None if path is None else files.enter_context(closing(ResultFile(path, mode)))
+        """What of it the command that runs inside must know."""
+        return ["--output", self.output, *([] if self.pcap is None else ["--pcap", str(self.pcap)])]
 
 
 def outside(topology: Topology, again: Sequence[str], *, rootless: bool, needs_request: bool = True) -> int:
@@ -72,26 +65,79 @@ def outside(topology: Topology, again: Sequence[str], *, rootless: bool, needs_r
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def run(
+    topology: Topology, again: Sequence[str], wanted: Wanted, beside: Sequence[str] | None, *, rootless: bool
+) -> int:
+    """One run, told as it is wanted: 0 if every hop was observed as predicted. Raises LabError, Unusable.
+
+    Args:
+        again: the command that runs inside.
+        beside: the scenario, and options, of a run in the other design at the same time, for the page; None: no such.
+    """
+    hops_of(topology)  # what cannot be judged is refused before anything is built
+    other = _other_design(topology) if wanted.html is not None and beside is not None else None
+    with ExitStack() as stack:
+        page = _open(wanted.html, PUBLIC, stack)
+        second = None
+        if other is not None and beside is not None:
+            second = stack.enter_context(start_run(beside[0], other, beside[1:]))
+            stack.callback(second.terminate)
+        status, data = _run_inside(again, rootless=rootless)
+        if data is None:
+            return status
+        runs = [data] if second is None else [data, told(second)]
+        if page is not None:
+            page.write(document(sorted(runs, key=_is_todays)).encode())
+    if wanted.output == "json":
+        click.echo(json.dumps(data, indent=2))
+    else:
+        _tell_the_rest(data, runs[1:], wanted.html)
+    return max(status, *(0 if one["ok"] else 1 for one in runs))
+
+
+def _run_inside(again: Sequence[str], *, rootless: bool) -> tuple[int, dict[str, Any] | None]:
+    folder = state.claim(f"run-{os.getpid()}")
+    try:
+        status = Inside([*again, "--folder", str(folder)], rootless=rootless).wait()
+        return status, take_result(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _other_design(topology: Topology) -> Design | None:
+    """The design that a page shows beside the topology's own; None where no hops are described for it."""
+    other = next(one for one in Design if one is not topology.design)
+    try:
+        hops_of(replace(topology, design=other))
+    except Unusable:
+        return None
+    return other
+
+
+def _is_todays(run: Mapping[str, Any]) -> bool:
+    return bool(run["topology"]["design"] == Design.IN_POD.value)
+
+
+def _open(path: Path | None, mode: int, files: ExitStack) -> ResultFile | None:
+    return None if path is None else files.enter_context(closing(ResultFile(path, mode)))
+
+
 def inside(topology: Topology, folder: Path, wishes: Wishes, wanted: Wanted) -> int:
     """Build, ask, judge, tell: 0 if every hop was observed as predicted. Raises LabError."""
     begin = time.perf_counter()
     hops = hops_of(topology)
     with ExitStack() as files:
-        pcap, html = wanted.open(wanted.pcap, _PRIVATE, files), wanted.open(wanted.html, _PUBLIC, files)
+        pcap = _open(wanted.pcap, PRIVATE, files)
         lab = bring_up(topology, folder, wishes)
         frames: dict[Place, Sequence[Frame]] = {}
         found = observe(topology, lab.built.namespaces, lab.files, hops, frames=frames)
         seconds = time.perf_counter() - begin
         sightings = in_order(frames, hops)
         data = _data(topology, lab, found, sightings, seconds)
-        if html is not None:
-            html.write(document(data).encode())
         if pcap is not None:
             pcap.write(capture_file(list(frames), sightings, read_secrets(lab.files), topology.title))
             click.echo(f"warning: {pcap.path} {WARNING}", err=True)
-    if wanted.output == "json":
-        click.echo(json.dumps(data, indent=2))
-    else:
+    if wanted.output == "text":
         _tell(topology, lab, seconds)
         console = Console()
         for line in as_lines(found, console.styled):
@@ -99,6 +145,7 @@ def inside(topology: Topology, folder: Path, wishes: Wishes, wanted: Wanted) -> 
         console.say()
         is_so = all(one.is_so for one in found)
         console.say(console.styled(verdict(found), "green" if is_so else "red", "bold"))
+    leave_result(folder, data)
     return 0 if all(one.is_so for one in found) else 1
 
 
@@ -109,9 +156,9 @@ def _data(
     return as_json(
         found,
         scenario=topology.name,
-        machine=str(lab.machine),
+        machine=lab.machine.described(topology.design),
         built={name: round(value, 4) for name, value in lab.built.seconds.items()},
-        seconds=round(seconds, 3),
+        times={"built": round(lab.built_in, 4), "up": round(lab.seconds, 3), "first_request": round(seconds, 3)},
         topology=topology_facts(topology),
         rules=rule_facts(topology, found, by_uid=lab.machine.has_sidecar_uid),
         packets=packet_facts(sightings),
@@ -122,9 +169,21 @@ def _tell(topology: Topology, lab: Lab, seconds: float) -> None:
     console = Console()
     console.say(console.styled(topology.title, "bold"))
     steps = ", ".join(f"{name} {value * 1000:.0f}" for name, value in lab.built.seconds.items())
-    console.say(str(lab.machine))
+    console.say(lab.machine.described(topology.design))
     console.say(
-        f"stands after {lab.built_in * 1000:.0f} ms ({steps}), serves after {lab.seconds:.1f} s, ",
+        f"stands after {lab.built_in * 1000:.0f} ms ({steps}), serves after {lab.seconds:.1f} s, "
+        f"first request judged after {seconds:.1f} s"
     )
-    console.say(f"first request judged after {seconds:.1f} s")
     console.say()
+
+
+def _tell_the_rest(data: Mapping[str, Any], others: Sequence[Mapping[str, Any]], page: Path | None) -> None:
+    """What is known only once the lab is gone."""
+    console = Console()
+    console.say(f"the lab was gone after {data['times']['down'] * 1000:.0f} ms")
+    for other in others:
+        missing = sum(not hop["ok"] for hop in other["hops"])
+        said = f"{missing} of {len(other['hops'])} hops NOT" if missing else f"all {len(other['hops'])} hops"
+        console.say(f"beside it, design {other['topology']['design']}: {said} observed as predicted")
+    if page is not None:
+        console.say(f"open {page} in a browser")

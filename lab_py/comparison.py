@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lab_py.hops.base import Hop
-
 COLUMN = 57
 """Characters of each side."""
 
@@ -30,21 +28,17 @@ class Stage:
     today: Sequence[Told]
 
 
-def stages(before: Told, today: Told, predicted: Sequence[Hop]) -> list[Stage]:
-    """The path in stages, in today's order.
-
-    Args:
-        predicted: today's hops, which say what they replace.
-    """
+def stages(before: Told, today: Told) -> list[Stage]:
+    """The path in stages, in today's order, by what today's hops say that they replace."""
     old = {hop["hop"]: hop for hop in before["hops"]}
     new = {hop["hop"]: hop for hop in today["hops"]}
     groups: list[tuple[list[str], list[str]]] = []
-    for hop in predicted:
-        if groups and set(hop.replaces) & set(groups[-1][0]):
-            groups[-1][0].extend(number for number in hop.replaces if number not in groups[-1][0])
-            groups[-1][1].append(hop.number)
+    for hop in today["hops"]:
+        if groups and set(hop["replaces"]) & set(groups[-1][0]):
+            groups[-1][0].extend(number for number in hop["replaces"] if number not in groups[-1][0])
+            groups[-1][1].append(hop["hop"])
         else:
-            groups.append((list(hop.replaces), [hop.number]))
+            groups.append((list(hop["replaces"]), [hop["hop"]]))
     return [Stage([old[number] for number in left], [new[number] for number in right]) for left, right in groups]
 
 
@@ -55,20 +49,20 @@ def seen(run: Told) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def as_json(scenario: str, before: Told, today: Told, predicted: Sequence[Hop]) -> Told:
+def as_json(scenario: str, before: Told, today: Told) -> Told:
     """All of it, for programs."""
     found = [
         {"1.18": [_brief(hop) for hop in one.before], "in-pod": [_brief(hop) for hop in one.today]}
-        for one in stages(before, today, predicted)
+        for one in stages(before, today)
     ]
     only = {"1.18": _missing(before, today), "in-pod": _missing(today, before)}
     return {"scenario": scenario, "ok": before["ok"] and today["ok"], "stages": found, "seen_only_in": only}
 
 
-def as_lines(before: Told, today: Told, predicted: Sequence[Hop]) -> Iterator[str]:
+def as_lines(before: Told, today: Told) -> Iterator[str]:
     """All of it, for people."""
     yield _row(f"1.18: {len(before['hops'])} hops", f"in-pod: {len(today['hops'])} hops")
-    for stage in stages(before, today, predicted):
+    for stage in stages(before, today):
         yield _row("-" * COLUMN, "-" * COLUMN)
         for left, right in zip_longest(_cell(stage.before), _cell(stage.today), fillvalue=""):
             yield _row(left, right)

@@ -20,13 +20,12 @@ MOST_PACKETS = 500
 
 def topology_facts(topology: Topology) -> dict[str, Any]:
     """Nodes and pods with their addresses, and who asks whom."""
-    request = topology.request
     return {
         "title": topology.title,
         "design": topology.design.value,
         "nodes": [_node(node) for node in topology.nodes],
         "pods": [_pod(pod) for pod in topology.pods],
-        "request": None if request is None else {"from": request.source, "to": request.service},
+        "request": _request(topology),
     }
 
 
@@ -52,6 +51,14 @@ def packet_facts(sightings: Sequence[Sighting]) -> dict[str, list[dict[str, Any]
             hops = [hop.number for hop in one.hops]
             seen.append({"ms": milliseconds, "text": str(one.packet), "bytes": one.packet.size, "hops": hops})
     return found
+
+
+def _request(topology: Topology) -> dict[str, Any] | None:
+    request = topology.request
+    if request is None:
+        return None
+    pods = [request.source, *topology.service(request.service).pods]
+    return {"from": request.source, "to": request.service, "pods": pods}
 
 
 def _node(node: Node) -> dict[str, str]:

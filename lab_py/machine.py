@@ -11,6 +11,7 @@ from typing import Literal
 from lab_py.netns import find_tool
 from lab_py.overlay import TUN
 from lab_py.redirect.names import PROXY_ID
+from lab_py.topology import Design
 
 Tunnel = Literal["kernel", "tap", "packet"]
 
@@ -24,9 +25,11 @@ class Machine:
     has_sidecar_uid: bool
     """Sidecars run as uid 1337, and rules know them by it; else by a mark."""
 
-    def __str__(self) -> str:
+    def described(self, design: Design) -> str:
+        """What of it a lab of that design makes use of."""
+        tunnels = f"tunnels by {self.tunnel}" if design is Design.TUNNELS else "no tunnels"
         sidecars = f"uid {PROXY_ID}" if self.has_sidecar_uid else f"mark {PROXY_ID}"
-        return f"tunnels by {self.tunnel}, sidecars known by {sidecars}"
+        return f"{tunnels}, sidecars known by {sidecars}"
 
 
 def look_at(tunnel: Tunnel | None = None) -> Machine:

@@ -42,6 +42,7 @@ def as_json(found: Sequence[HopFound], **facts: Any) -> dict[str, Any]:
             "hop": one.hop.number,
             "title": one.hop.title,
             "ok": one.is_so,
+            "replaces": list(one.hop.replaces),
             "findings": [
                 {("ok" if name == "is_so" else name): value for name, value in asdict(finding).items()}
                 for finding in one.findings

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+PRIVATE, PUBLIC = 0o600, 0o644
+"""Modes: of what holds keys, and of what does not."""
+
+
 class ResultFile:
     """One file. What was there stays until `write`; where there is nothing to write, an empty new one goes away."""
 

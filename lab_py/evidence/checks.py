@@ -101,7 +101,7 @@ class SeesPackets:
         """See `Check`."""
         everything = observed.packets.get((self.namespace, self.device), ())
         seen = [packet for packet in everything if self.flow.matches(packet)]
-        text = f"{len(seen)} packets, first {seen[0]}" if seen else "nothing"
+        text = f"{len(seen)} packet{'s, first' if len(seen) > 1 else ':'} {seen[0]}" if seen else "nothing"
         where, expected = f"{self.namespace} {self.device}", f"{self.flow}: {self.part.value}"
         return Finding("packet", where, expected, text, self._is_so(seen))
 

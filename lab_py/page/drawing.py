@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from lab_py.page.layout import WIDTH, lay_out
+from lab_py.page.layout import LANE, WIDTH, lay_out
 from lab_py.page.legs import chip_of, claims_nothing, legs
+from lab_py.page.lines import line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,28 +25,29 @@ def _parts(layout: Layout, hops: Sequence[Mapping[str, Any]], begin: str) -> Ite
     label = "Nodes, pods and devices, and the request's way through them; the list of hops says the same in words"
     yield f'<svg viewBox="0 0 {WIDTH} {layout.height:.0f}" role="img" aria-label="{label}">'
     yield from map(_frame, layout.boxes)
+    yield from _fabric(layout)
     for hop, leg in zip(hops, legs(hops, layout.chips.keys(), begin), strict=True):
-        points = [layout.chips[key].middle for key in leg]
-        yield f'<path class="leg" data-hop="{escape(hop["hop"])}" d="{_line(points)}"/>'
+        way = line([layout.chips[key] for key in leg])
+        yield f'<path class="leg" data-hop="{escape(hop["hop"])}" d="{way}"/>'
     yield from map(_label, layout.boxes)
     for chip in layout.chips.values():
         touched = [hop["hop"] for hop in hops if _comes_by(hop, chip)]
         yield _chip(chip, touched)
-    yield '<circle class="dot" r="6" cx="-20" cy="-20"/></svg>'
+    yield '<g class="dot away"><circle r="9"/><text y="3.5" text-anchor="middle"></text></g></svg>'
 
 
 def _comes_by(hop: Mapping[str, Any], chip: Chip) -> bool:
     return any(chip_of(finding) == chip.key and not claims_nothing(finding) for finding in hop["findings"])
 
 
-def _line(points: Sequence[tuple[float, float]]) -> str:
-    """Through the points, each bend rounded by leaving and arriving upright."""
-    (x, y), text = points[0], ""
-    for to_x, to_y in points[1:]:
-        middle = (y + to_y) / 2 if abs(y - to_y) > 1 else y - 22
-        text += f" C{x:.1f} {middle:.1f} {to_x:.1f} {middle:.1f} {to_x:.1f} {to_y:.1f}"
-        x, y = to_x, to_y
-    return f"M{points[0][0]:.1f} {points[0][1]:.1f}{text}"
+def _fabric(layout: Layout) -> Iterator[str]:
+    """What joins the nodes: each by its eth0, drawn beside them."""
+    plugs = [chip for chip in layout.chips.values() if chip.key == f"{chip.node} eth0"]
+    if plugs:
+        top, bottom = plugs[0].middle[1], plugs[-1].middle[1]
+        yield f'<path class="fabric" d="M{LANE} {top:.1f}V{bottom:.1f}"/>'
+    for chip in plugs:
+        yield f'<path class="plug" d="M{chip.middle[0]:.1f} {chip.middle[1]:.1f}H{LANE}"/>'
 
 
 def _frame(box: Box) -> str:

@@ -6,14 +6,19 @@ device (`node-a istioout`), the rules of a namespace (`node-a rules`), a process
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+from lab_py.topology import Design
 
-WIDTH = 400
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+WIDTH = 416
 """Of the picture, in its own units; a phone shows it at its natural size."""
+LANE = WIDTH - 9
+"""Where the fabric between the nodes runs down, beside them."""
+_NODES_WIDTH = WIDTH - 22
 _MARGIN, _PADDING, _GAP = 6, 10, 8
 _TITLE = 22
 _CHIP_HEIGHT, _CHIP_GAP, _CHIP_PADDING, _LETTER = 22, 6, 11, 6.7
@@ -46,6 +51,8 @@ class Chip:
     x: float
     y: float
     width: float
+    node: str = ""
+    """Where it is, as all of its pod's are."""
 
     @property
     def middle(self) -> tuple[float, float]:
@@ -56,6 +63,11 @@ class Chip:
 @dataclass(slots=True)
 class Layout:
     """All of it."""
+
+    is_in_pod: bool = False
+    """Today's design: nodes have no tunnels, and ztunnel's sockets are in the pods."""
+    asked: Collection[str] = ()
+    """The pods that have to do with the request."""
 
     boxes: list[Box] = field(default_factory=list)
     chips: dict[str, Chip] = field(default_factory=dict)
@@ -68,17 +80,21 @@ Wanted = tuple[str, str, str]
 
 def lay_out(topology: Mapping[str, Any]) -> Layout:
     """The picture of a topology, as the run's JSON has it."""
-    layout = Layout()
+    request = topology.get("request") or {}
+    layout = Layout(topology["design"] == Design.IN_POD.value, request.get("pods", ()))
     for node in topology["nodes"]:
         pods = [pod for pod in topology["pods"] if pod["node"] == node["name"]]
+        before = set(layout.chips)
         _node(layout, node, pods)
+        for key in layout.chips.keys() - before:
+            layout.chips[key] = replace(layout.chips[key], node=node["name"])
         layout.height += _BETWEEN_NODES
     layout.height += _MARGIN - _BETWEEN_NODES
     return layout
 
 
 def _node(layout: Layout, node: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> None:
-    top, x, width = layout.height, _MARGIN + _PADDING, WIDTH - 2 * (_MARGIN + _PADDING)
+    top, x, width = layout.height, _MARGIN + _PADDING, _NODES_WIDTH - _MARGIN - 2 * _PADDING
     y = top + _TITLE + 4
     if not pods:
         layout.boxes.append(_node_box(node, "no pods", top, _TITLE + _PADDING))
@@ -88,35 +104,51 @@ def _node(layout: Layout, node: Mapping[str, Any], pods: Sequence[Mapping[str, A
     for begin in range(0, len(pods), _PODS_PER_ROW):
         row = pods[begin : begin + _PODS_PER_ROW]
         each = (width - _GAP * (len(row) - 1)) / len(row)
-        bottoms = [_pod(layout, pod, x + index * (each + _GAP), y, each) for index, pod in enumerate(row)]
+        bottoms = [_pod(layout, node, pod, x + index * (each + _GAP), y, each) for index, pod in enumerate(row)]
         y = max(bottoms) + _GAP
-    y = _chips(layout, _own_chips(node["name"], pods), x, y, width) + _GAP
-    y = _box(layout, ("ztunnel", node["ztunnel"], node["ztunnel_ip"]), _ztunnel_chips(node["ztunnel"]), x, y, width)
+    y = _chips(layout, _own_chips(layout, node["name"], pods), x, y, width) + _GAP
+    own = _ztunnel_chips(layout, node["ztunnel"], any(pod["kind"] == "ambient" for pod in pods))
+    y = _box(layout, ("ztunnel", node["ztunnel"], node["ztunnel_ip"]), own, x, y, width)
     layout.boxes.insert(place, _node_box(node, node["address"], top, y + _PADDING - top))
     layout.height = y + _PADDING
 
 
 def _node_box(node: Mapping[str, Any], note: str, top: float, height: float) -> Box:
-    return Box("node", node["name"], note, _MARGIN, top, WIDTH - 2 * _MARGIN, height)
+    return Box("node", node["name"], note, _MARGIN, top, _NODES_WIDTH - _MARGIN, height)
 
 
-def _pod(layout: Layout, pod: Mapping[str, Any], x: float, y: float, width: float) -> float:
+def _pod(layout: Layout, node: Mapping[str, Any], pod: Mapping[str, Any], x: float, y: float, width: float) -> float:
     name, kind = pod["name"], pod["kind"]
-    processes = [(f"{kind}-{name}", kind, "process")] if kind in ("sidecar", "waypoint") else []
-    application = [] if kind == "waypoint" else [(f"app-{name}", "app", "process")]
-    own = [(f"{name} rules", "rules", "rules")] if kind in ("sidecar", "ambient") else []
+    has_rules = kind == "sidecar" or (kind == "ambient" and layout.is_in_pod)
+    own = [(f"{name} rules", "rules", "rules")] if has_rules else []
     devices = [(f"{name} {device}", device, "device") for device in ("lo", "eth0")]
-    return _box(layout, (kind, name, pod["ip"]), [*application, *processes, *own, *devices], x, y, width)
+    chips = [*_pod_processes(layout, node, pod), *own, *devices]
+    return _box(layout, (kind, name, pod["ip"]), chips, x, y, width)
 
 
-def _own_chips(node: str, pods: Iterable[Mapping[str, Any]]) -> list[Wanted]:
-    devices = [*(f"v-{pod['name']}" for pod in pods), "istioout", "istioin", "v-zt", "eth0"]
+def _pod_processes(layout: Layout, node: Mapping[str, Any], pod: Mapping[str, Any]) -> Iterator[Wanted]:
+    name, kind = pod["name"], pod["kind"]
+    if kind != "waypoint":
+        yield f"app-{name}", "app", "process"
+    if kind in ("sidecar", "waypoint"):
+        yield f"{kind}-{name}", kind, "process"
+    if kind == "ambient" and layout.is_in_pod:  # whose log lines are of the pod that the request is about
+        yield node["ztunnel"] if name in layout.asked else f"{node['ztunnel']} {name}", "ztunnel's sockets", "process"
+
+
+def _own_chips(layout: Layout, node: str, pods: Iterable[Mapping[str, Any]]) -> list[Wanted]:
+    tunnels = () if layout.is_in_pod else ("istioout", "istioin")
+    devices = [*(f"v-{pod['name']}" for pod in pods), *tunnels, "v-zt", "eth0"]
     return [(f"{node} rules", "rules", "rules"), *((f"{node} {device}", device, "device") for device in devices)]
 
 
-def _ztunnel_chips(name: str) -> list[Wanted]:
+def _ztunnel_chips(layout: Layout, name: str, runs: bool) -> list[Wanted]:
+    """Its process runs where the node has ambient pods; in today's design all that it hears and says is in those."""
+    if layout.is_in_pod:
+        process = [(f"{name} process", "ztunnel", "process")] if runs else []
+        return [(f"{name} eth0", "eth0", "device"), *process]
     devices = [(f"{name} {device}", device, "device") for device in ("pistioout", "pistioin", "eth0")]
-    return [*devices, (f"{name} rules", "rules", "rules"), (name, "ztunnel", "process")]
+    return [*devices, (f"{name} rules", "rules", "rules"), *([(name, "ztunnel", "process")] if runs else [])]
 
 
 def _box(layout: Layout, what: tuple[str, str, str], chips: list[Wanted], x: float, y: float, width: float) -> float:

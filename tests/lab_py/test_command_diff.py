@@ -17,8 +17,10 @@ pytestmark = [pytest.mark.lab, pytest.mark.privileged]
 
 def test_what_has_changed_since_1_18(tmp_path: Path) -> None:
     require_lab()
-    done = lab(tmp_path, "diff", "sidecar-to-waypoint", "-o", "json")
+    page = tmp_path / "out.html"
+    done = lab(tmp_path, "diff", "sidecar-to-waypoint", "-o", "json", "--html", str(page))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert page.read_text().count("<article ") == 10 + 8
     found = json.loads(done.stdout)
     assert found["ok"]
     only = found["seen_only_in"]

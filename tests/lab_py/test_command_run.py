@@ -32,8 +32,19 @@ def test_every_hop_is_observed(tmp_path: Path, arguments: list[str], hops: int, 
     found = json.loads(done.stdout)
     assert [hop["hop"] for hop in found["hops"]] == [str(number) for number in range(1, hops + 1)]
     assert found["ok"]
+    assert found["times"].keys() == {"built", "up", "first_request", "down"}
     assert machine in found["machine"]
     assert list((tmp_path / "hbone-lab-0").iterdir()) == []
+
+
+@pytest.mark.soak
+def test_a_page_has_both_designs(tmp_path: Path) -> None:
+    require_lab()
+    page = tmp_path / "out.html"
+    done = lab(tmp_path, "run", "ambient-to-sidecar", "--html", str(page))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "beside it, design in-pod: all 6 hops observed as predicted" in done.stdout
+    assert page.read_text().count("<article ") == 8 + 6
 
 
 @pytest.mark.soak

@@ -15,7 +15,7 @@ TOPOLOGY = load("ambient-to-sidecar")
 
 def test_the_topology_with_its_addresses() -> None:
     facts = topology_facts(TOPOLOGY)
-    assert facts["request"] == {"from": "sleep", "to": "httpbin"}
+    assert facts["request"] == {"from": "sleep", "to": "httpbin", "pods": ["sleep", "httpbin"]}
     assert facts["nodes"][1] == {
         "name": "node-b", "address": "172.18.0.3", "pod_range": "10.244.2.0/24", "ztunnel": "zt-node-b",
         "ztunnel_ip": "10.244.2.2",

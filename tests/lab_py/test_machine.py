@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab_py.machine import Machine, look_at, maps
+from lab_py.topology import Design
 
 
 @pytest.mark.parametrize(
@@ -22,4 +23,14 @@ def test_the_sidecars_uid_is_there_or_not(text: str, is_mapped: bool) -> None:
 
 def test_a_kind_of_tunnel_can_be_insisted_on() -> None:
     assert look_at("packet").tunnel == "packet"
-    assert str(Machine("tap", has_sidecar_uid=False)) == "tunnels by tap, sidecars known by mark 1337"
+
+
+@pytest.mark.parametrize(
+    ("design", "said"),
+    [
+        (Design.TUNNELS, "tunnels by tap, sidecars known by mark 1337"),
+        (Design.IN_POD, "no tunnels, sidecars known by mark 1337"),
+    ],
+)
+def test_what_a_design_has_no_use_for_is_not_told(design: Design, said: str) -> None:
+    assert Machine("tap", has_sidecar_uid=False).described(design) == said

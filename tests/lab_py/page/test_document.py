@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab_py.page.document import document
-from tests.lab_py.page.runs import run
+from lab_py.page.document import counterparts, document
+from tests.lab_py.page.runs import run, todays
 from tests.support.require import require_tool
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 BAD = "<script>alert(1)</script>\"'&"
+LOOK = """
+const seen = (root) => [...root.querySelectorAll("article")].filter((one) => one.getClientRects().length)
+  .map((one) => one.dataset.hop);
+const named = (root, query) => [...root.querySelectorAll(query)].map((one) => one.dataset.hop || one.dataset.go);
+const found = [...document.querySelectorAll(".pane")].map((root) => ({ hops: seen(root),
+  lines: named(root, ".leg.active"), current: named(root, "[aria-current]"),
+  chosen: root.classList.contains("chosen") }));
+document.body.dataset.found = JSON.stringify({ panes: found, address: location.hash,
+  first: document.querySelector("#previous").disabled, wide: document.documentElement.scrollWidth - innerWidth });
+"""
 
 
 def test_nothing_of_the_run_becomes_markup() -> None:
@@ -24,30 +35,27 @@ def test_nothing_of_the_run_becomes_markup() -> None:
     hostile["topology"]["title"] = hostile["hops"][0]["title"] = BAD
     hostile["hops"][0]["findings"][0]["observed"] = BAD
     hostile["packets"]["sleep eth0"][0]["text"] = BAD
-    page = document(hostile)
+    page = document([hostile])
     assert page.count("<script>") == 1, "our own"
     assert "alert(1)</script>" not in page
 
 
 def test_nothing_is_fetched_and_the_page_would_not_be_let() -> None:
     found = Tags()
-    found.feed(document(run()))
+    found.feed(document([run(), todays()]))
     assert not {name for name, _ in found.attributes} & {"src", "href", "action"}
     assert any(value and value.startswith("default-src 'none'") for _, value in found.attributes)
 
 
 def test_without_script_every_hop_is_there_to_be_read() -> None:
-    page = document(run())
-    assert page.count("<article") == 2
-    assert "hidden" not in page.split("</style>")[1].split("<script>")[0]
+    page = document([run(), todays()])
+    assert page.count("<article") == 3
     assert "not observed as predicted: (2)" in page
+    assert not re.search(r"<article[^>]* hidden", page)
 
 
-def test_a_hop_has_its_packets_rules_and_identities() -> None:
-    first, second = document(run()).split("<article ")[1:]
-    assert first.count("10.96.0.10:80 [S]") == 1, "the packet that bears it out, and not the other"
-    assert "-t mangle -A ztunnel-PREROUTING -j MARK" in first
-    assert "spiffe://cluster.local/ns/default/sa/sleep" in second
+def test_a_hop_knows_those_in_its_place() -> None:
+    assert counterparts(run(), todays()) == ({"1": ["1"], "2": ["1"]}, {"1": ["1", "2"]})
 
 
 @pytest.mark.interop
@@ -55,31 +63,47 @@ def test_a_hop_has_its_packets_rules_and_identities() -> None:
     ("address", "keys", "shown"),
     [
         ("#hop=2", [], "2"),
-        ("", ["ArrowRight"], "2"),
         ("", ["End", "ArrowRight"], "2"),
         ("#hop=2", ["ArrowLeft"], "1"),
         ("#hop=9", [], "1"),
     ],
-    ids=["a link to a hop", "right", "no further than the end", "left", "a hop that is not there"],
+    ids=["a link to a hop", "no further than the end", "left", "a hop that is not there"],
 )
-def test_in_a_browser(tmp_path: Path, address: str, keys: list[str], shown: str) -> None:
+def test_one_design_in_a_browser(tmp_path: Path, address: str, keys: list[str], shown: str) -> None:
+    found = browse(tmp_path, [run()], address, keys)
+    assert found["panes"] == [{"hops": [shown], "lines": [shown], "current": [shown], "chosen": True}]
+    assert found["first"] is (shown == "1")
+
+
+@pytest.mark.interop
+def test_two_designs_follow_each_other(tmp_path: Path) -> None:
+    """The chosen one's hop is current; the other shows all that stand in its place."""
+    found = browse(tmp_path, [run(), todays()], "#hop=2", ["d"])
+    before, today = found["panes"]
+    assert (before["hops"], before["lines"], before["current"]) == (["1", "2"], ["1", "2"], [])
+    assert (today["hops"], today["current"], today["chosen"]) == (["1"], ["1"], True)
+    assert found["address"] == "#design=in-pod&hop=1"
+
+
+@pytest.mark.interop
+def test_a_phone_shows_one_of_them_and_nothing_is_too_wide(tmp_path: Path) -> None:
+    found = browse(tmp_path, [run(), todays()], "#hop=2", [], "--window-size=500,800")  # as narrow as Chromium will be
+    assert [pane["hops"] for pane in found["panes"]] == [["2"], []]
+    assert found["wide"] <= 0
+
+
+def browse(folder: Path, runs: list[dict[str, Any]], address: str, keys: list[str], *flags: str) -> Any:
+    """What is to be seen of the page once its scripts have run and the keys are pressed."""
     events = (f"new KeyboardEvent('keydown', {{key: '{key}', bubbles: true}})" for key in keys)
     presses = "".join(f"document.body.dispatchEvent({event});" for event in events)
-    dom = browse(tmp_path, document(run()) + f"<script>{presses}</script>", address)
-    assert re.findall(r'<article id="hop-(\d)" data-hop="\d">', dom) == [shown], "the others are hidden"
-    assert re.findall(r'data-go="(\d)"[^>]*aria-current="step"', dom) == [shown]
-    assert re.findall(r'<path class="leg active" data-hop="(\d)"', dom) == [shown]
-    assert ('id="previous" type="button" aria-label="Previous hop" disabled' in dom) is (shown == "1")
-
-
-def browse(folder: Path, page: str, address: str) -> str:
-    """The document after its scripts have run."""
     file = folder / "page.html"
-    file.write_text(page)
+    file.write_text(document(runs) + f"<script>{presses}{LOOK}</script>")
     quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=500"]
-    own = f"--user-data-dir={folder / 'user'}"
-    command = [require_tool("chromium"), *quiet, own, "--dump-dom", f"{file.as_uri()}{address}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=50).stdout
+    own = [f"--user-data-dir={folder / 'user'}", *(flags or ["--window-size=1400,900"])]
+    command = [require_tool("chromium"), *quiet, *own, "--dump-dom", f"{file.as_uri()}{address}"]
+    tree = Tags()
+    tree.feed(subprocess.run(command, capture_output=True, text=True, check=True, timeout=50).stdout)
+    return json.loads(dict(tree.attributes)["data-found"] or "")
 
 
 class Tags(HTMLParser):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lab_py.builtin import SCENARIOS, load
@@ -12,6 +14,7 @@ from lab_py.hops.paths import hops_of
 from lab_py.page.layout import lay_out
 from lab_py.page.legs import chip_of, legs
 from lab_py.report import as_json
+from lab_py.topology import Design
 from tests.lab_py.page.runs import run
 
 CHIPS = ["app-sleep", "sleep eth0", "node-1 rules", "node-1 istioin", "sidecar-httpbin"]
@@ -26,9 +29,10 @@ def test_rules_are_on_the_way_where_nothing_else_is() -> None:
     assert legs([hop], CHIPS, "app-sleep") == [["app-sleep", "node-1 rules"]]
 
 
+@pytest.mark.parametrize("design", Design)
 @pytest.mark.parametrize("scenario", [name for name in SCENARIOS if load(name).request is not None])
-def test_the_picture_has_a_chip_for_whatever_a_hop_can_name(scenario: str) -> None:
-    topology = load(scenario)
+def test_the_picture_has_a_chip_for_whatever_a_hop_can_name(scenario: str, design: Design) -> None:
+    topology = replace(load(scenario), design=design)
     chips = lay_out(topology_facts(topology)).chips
     for hop in as_json(judge(hops_of(topology), Observed()))["hops"]:
         for finding in hop["findings"]:
