@@ -15,8 +15,8 @@ from hbone_py.errors import HboneError
 from hbone_py.tls.verify import verify_inbound
 from mesh_py.discovery.inbound import guess_service
 from mesh_py.exchange.downstream import Downstream
-from mesh_py.http.codec_h1 import H1Server
-from mesh_py.http.codec_h2 import H2Server
+from mesh_py.http.codec_h1 import H1Client, H1Server
+from mesh_py.http.codec_h2 import H2Client, H2Server
 from mesh_py.http.detect import Detection, Protocol
 from mesh_py.manifests.security import MutualTls
 from mesh_py.model.address import parse_ip
@@ -28,7 +28,7 @@ from mesh_py.proxy.dial import connect_socket
 from mesh_py.proxy.istio_tls import is_istio
 from mesh_py.proxy.opaque import Knife, carry
 from mesh_py.proxy.tcp_telemetry import TcpConnection
-from sidecar_py.inbound_http import InboundHttp
+from sidecar_py.inbound_http import InboundHttp, application_key, application_limits
 
 if TYPE_CHECKING:
     import socket
@@ -257,3 +257,10 @@ class Inbound:
         address = self.application(local)
         source = LOOPBACK_SOURCE if ":" not in address[0] else None
         return TcpStream(self.context.reactor, await connect_socket(self.context, address, source))
+
+    def hand_over(self, stream: TcpStream, local: SocketAddress, *, http2: bool) -> None:
+        """A connection to the application, opened before anybody knew that it is for requests, serves them."""
+        codec = H2Client() if http2 else H1Client()
+        key = application_key(self.application(local), http2=http2)
+        if not self.context.http.adopt(key, stream, codec, application_limits(self.context)):
+            stream.abort()

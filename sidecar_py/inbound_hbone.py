@@ -22,20 +22,22 @@ class InboundHbone:
         self._inbound = inbound
 
     async def serve(self, tunnel: Incoming) -> None:
-        """Understand, judge, answer, serve. HTTP gets its 200 at once; bytes get theirs from the application."""
+        """Understand, judge, answer, serve. Where requests are expected the 200 comes at once, else the application
+        is connected to first: requests then go by that connection."""
         inbound = self._inbound
+        workload, patience = inbound.context.workload, inbound.context.settings.patience
         caller = self._understand(tunnel)
-        if inbound.http_of(caller.local[1]) is not None:
+        if inbound.http_of(caller.local[1]) is not None or inbound.rules.are_about_requests(workload):
             tunnel.accept()
-            found = await detect_protocol(tunnel.stream, inbound.context.settings.patience.detection)
+            found = await detect_protocol(tunnel.stream, patience.detection)
             await inbound.serve_inside(tunnel.stream, caller, found)
             return
-        inbound.rules.judge_layer_4(inbound.context.workload, caller.client, caller.local, caller.identity)
+        inbound.rules.judge_layer_4(workload, caller.client, caller.local, caller.identity)
         upstream = await inbound.connect_application(caller.local)
         tunnel.accept()
-        found = await detect_protocol(tunnel.stream, inbound.context.settings.patience.detection)
+        found = await detect_protocol(tunnel.stream, patience.detection)
         if found.protocol in (Protocol.HTTP1, Protocol.HTTP2):
-            await upstream.aclose()
+            inbound.hand_over(upstream, caller.local, http2=found.protocol is Protocol.HTTP2)
             await inbound.serve_http(tunnel.stream, caller, found.protocol)
             return
         await inbound.carry(tunnel.stream, upstream, caller, inbound.begin_bytes(caller))

@@ -35,7 +35,19 @@ if TYPE_CHECKING:
     from mesh_py.exchange.wire import WireStream
     from mesh_py.http.codec import ClientCodec
     from mesh_py.http.messages import HttpRequest, HttpResponse
+    from mesh_py.model.address import SocketAddress
+    from sidecar_py.context import SidecarContext
     from sidecar_py.inbound import Caller, Inbound
+
+
+def application_key(address: SocketAddress, *, http2: bool) -> tuple[str, SocketAddress, bool]:
+    """What the pool calls connections to the application at an address."""
+    return ("application", address, http2)
+
+
+def application_limits(context: SidecarContext) -> PoolLimits:
+    """How many of those there may be."""
+    return PoolLimits(idle=context.settings.http_pool_idle)
 
 
 class ApplicationBackend:
@@ -57,8 +69,8 @@ class ApplicationBackend:
             stream = await inbound.connect_application(self._local)
             return stream, H2Client() if self._http2 else H1Client()
 
-        limits = PoolLimits(idle=inbound.context.settings.http_pool_idle)
-        key = ("application", target.endpoint.address, self._http2)
+        limits = application_limits(inbound.context)
+        key = application_key(target.endpoint.address, http2=self._http2)
         try:
             return await inbound.context.http.lease(key, dial, limits, multiplexed=self._http2)
         except HttpError:

@@ -82,6 +82,11 @@ class InboundRules:
         before, self._judged_by = self._judged_by, (version, further, workload)
         return before is None or version != before[0] or further is not before[1] or workload is not before[2]
 
+    def are_about_requests(self, workload: Workload) -> bool:
+        """Whether somebody asks what only requests can be asked."""
+        self._refresh(workload)
+        return bool(self._for_requests or self._issuers)
+
     def judge_connection(
         self, workload: Workload, client: SocketAddress, local: SocketAddress, identity: SpiffeId | None
     ) -> None:

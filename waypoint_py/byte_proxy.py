@@ -6,19 +6,21 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from hbone_py.errors import HboneError
+from mesh_py.exchange.pool import PoolLimits
 from mesh_py.http.errors import AuthorizerDenied
 from mesh_py.http.messages import HttpRequest
 from mesh_py.http.rbac_facts import RequestFacts
 from mesh_py.model.errors import PolicyDenied
-from mesh_py.proxy.dial import FOR_TCP, connect
+from mesh_py.proxy.backends import hand_over
+from mesh_py.proxy.dial import FOR_TCP, begin, reach
 from mesh_py.proxy.opaque import Carried, carry
 from mesh_py.proxy.tcp_telemetry import TcpConnection
 
 if TYPE_CHECKING:
-    from mesh_py.proxy.dial import AnyStream
+    from mesh_py.proxy.clusters import Pick
+    from mesh_py.proxy.dial import AnyStream, Reached
     from mesh_py.proxy.directory import Destination
     from mesh_py.proxy.tunnels import Incoming
-    from mesh_py.proxy.ways import Endpoint
     from waypoint_py.attached import Target
     from waypoint_py.callers import Caller
     from waypoint_py.forward import Forwarding
@@ -35,14 +37,20 @@ class ByteProxy:
         forwarding.context.directory.watch(self._judge_again)
 
     async def open(self, tunnel: Incoming, caller: Caller, target: Target) -> ByteConnection:
-        """The pod is reached. Raises PolicyDenied, HboneError."""
+        """The pod is reached, and hears that bytes will come. Raises PolicyDenied, HboneError."""
+        connection = await self.reach(tunnel, caller, target)
+        await connection.begin()
+        return connection
+
+    async def reach(self, tunnel: Incoming, caller: Caller, target: Target) -> ByteConnection:
+        """The pod is reached, and has heard nothing yet: it may still turn out to be HTTP. Raises as `open`."""
         forwarding = self.forwarding
         context = forwarding.context
         self.judge(caller, target)
         meant = self._routed(target)
-        endpoint = forwarding.clusters.pick(context.workload, meant, context.now()).endpoint
-        upstream = await connect(context, endpoint.way, FOR_TCP, caller.traceparent)
-        return ByteConnection(self, tunnel, caller, target, endpoint, upstream)
+        pick = forwarding.clusters.pick(context.workload, meant, context.now())
+        reached = await reach(context, pick.endpoint.way, caller.traceparent)
+        return ByteConnection(self, tunnel, caller, target, pick, reached)
 
     def _judge_again(self) -> None:
         """Policies have changed: what they do not allow any more ends."""
@@ -71,7 +79,7 @@ class ByteProxy:
 
 
 class ByteConnection:
-    """A tunnel and its pod. Either `carry` or `give_up`."""
+    """A tunnel and its pod. Either `begin` and `carry`, or `hand_over`."""
 
     def __init__(
         self,
@@ -79,17 +87,29 @@ class ByteConnection:
         tunnel: Incoming,
         caller: Caller,
         target: Target,
-        endpoint: Endpoint,
-        upstream: AnyStream,
+        pick: Pick,
+        reached: Reached,
     ) -> None:
         self.caller, self.target = caller, target
-        self._proxy, self._tunnel, self._upstream, self._endpoint = proxy, tunnel, upstream, endpoint
+        self._proxy, self._tunnel, self._pick, self._reached = proxy, tunnel, pick, reached
+        self._upstream: AnyStream = reached
         self._task: asyncio.Task[None] | None = None
         self._denied: HboneError | None = None
 
-    async def give_up(self) -> None:
-        """The client turned out to speak HTTP."""
-        await self._upstream.aclose()
+    async def begin(self) -> None:
+        """It is bytes. Raises HboneError."""
+        context = self._proxy.forwarding.context
+        self._upstream = await begin(context, self._pick.endpoint.way, self._reached, FOR_TCP)
+
+    async def hand_over(self, *, http2: bool) -> Pick:
+        """It is HTTP: what was reached serves the requests to come, of which the first should go there.
+
+        Raises HboneError.
+        """
+        proxy, pick = self._proxy.forwarding, self._pick
+        limits = PoolLimits(idle=proxy.context.settings.http_pool_idle)
+        await hand_over(proxy.context, pick.endpoint, self._reached, limits, http2=http2)
+        return pick
 
     def cut(self, error: HboneError) -> None:
         """End it now: a reset to both sides."""
@@ -118,11 +138,11 @@ class ByteConnection:
         connection = TcpConnection(context, "waypoint", caller.client)
         connection.opened(
             caller.party,
-            context.parties.of_known(self._endpoint.workload),
+            context.parties.of_known(self._pick.endpoint.workload),
             None if record is None else record.service,
             mutual_tls=True,
             principal=caller.identity,
-            there=self._endpoint.address,
+            there=self._pick.endpoint.address,
             authority=self._tunnel.request.authority,
         )
         return connection

@@ -47,8 +47,9 @@ class Chains:
 
     def has_rules_for_requests(self, target: Target) -> bool:
         """Whether somebody has asked of a destination what only requests can be asked."""
-        gate = self.gate(target)
-        return bool(gate.requests.policies or gate.tokens.issuers)
+        gate, chain = self._find(target)
+        others = len(chain.filters) > len((gate.tokens, gate.requests))
+        return others or bool(gate.requests.policies or gate.tokens.issuers)
 
     def of(self, target: Target) -> FilterChain:
         """Every filter that a request to a destination passes. Raises AccessDenied while nothing is known yet."""

@@ -61,9 +61,18 @@ class Forwarding:
         return table.route(request, context.dice.random, target.meant.port) if table else None
 
     async def send(
-        self, exchange: Exchange, journal: Journal, target: Target, decision: Forward | None, seen: Seen
+        self,
+        exchange: Exchange,
+        journal: Journal,
+        target: Target,
+        decision: Forward | None,
+        seen: Seen,
+        reached: Pick | None = None,
     ) -> None:
-        """Carry the request to where it goes, and its answer back. Raises HttpError."""
+        """Carry the request to where it goes, which is `reached` if that will do, and its answer back.
+
+        Raises HttpError.
+        """
         meant = target.meant
         if decision is None and (meant.record is None or target.pod is not None):
             await self._to_pod(exchange, journal, target, seen)
@@ -75,7 +84,7 @@ class Forwarding:
             decision.prepare(exchange.request)
             self._mirror(exchange, decision, meant.port)
         cluster = self.clusters.of(self.context.workload, record, port)
-        await self._to_cluster(exchange, journal, cluster, decision, seen)
+        await self._to_cluster(exchange, journal, cluster, decision, seen, reached)
 
     def _mirror(self, exchange: Exchange, decision: Forward, port: int) -> None:
         """A mirror that is no backend is passed over: the request itself has done nothing wrong."""
@@ -116,7 +125,13 @@ class Forwarding:
         )
 
     async def _to_cluster(
-        self, exchange: Exchange, journal: Journal, cluster: Cluster, decision: Forward | None, seen: Seen
+        self,
+        exchange: Exchange,
+        journal: Journal,
+        cluster: Cluster,
+        decision: Forward | None,
+        seen: Seen,
+        reached: Pick | None,
     ) -> None:
         context, request = self.context, exchange.request
         journal.record.cluster = cluster.name
@@ -130,7 +145,9 @@ class Forwarding:
 
         by = cluster.traffic.hash_by
         client = journal.client[0]
-        wish = Wish(None if by is None else hash_key(request, by, client), wanted)
+        wish = Wish(
+            None if by is None else hash_key(request, by, client), wanted or (reached.name if reached else None)
+        )
         trace = request.headers.get("traceparent") or ""
         backend = ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster), trace=trace)
         await forward(exchange, request, backend, limits_of(decision), context.dice.random, answered, journal.outcome)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mesh_py.http.router import Forward
     from mesh_py.manifests.route_filters import ExternalAuth
     from mesh_py.model.address import IpAddress
+    from mesh_py.proxy.clusters import Pick
     from waypoint_py.attached import Target
     from waypoint_py.callers import Caller
     from waypoint_py.forward import Forwarding
@@ -50,18 +51,20 @@ TRACEPARENT = "traceparent"
 
 
 class HttpProxy:
-    """Handles the requests of one tunnel."""
+    """Handles the requests of one tunnel. `first`: the pod that was reached for it already gets the first of them."""
 
-    def __init__(self, forwarding: Forwarding, caller: Caller, target: Target) -> None:
+    def __init__(self, forwarding: Forwarding, caller: Caller, target: Target, first: Pick | None = None) -> None:
         self._forwarding, self._caller, self._target = forwarding, caller, target
+        self._first = first
 
     async def handle(self, exchange: Exchange) -> None:
         """One request."""
         context, caller = self._forwarding.context, self._caller
         journal = Journal(context.requests, "waypoint", exchange, caller.client, describe(self._target))
         journal.record.route = "default"
+        first, self._first = self._first, None
         try:
-            await _Passage(self._forwarding, caller, self._target, exchange, journal).run()
+            await _Passage(self._forwarding, caller, self._target, exchange, journal, first).run()
         finally:
             journal.record.facts = self._facts(journal)
             journal.close()
@@ -84,9 +87,15 @@ class _Passage:
     """One request on its way through."""
 
     def __init__(
-        self, forwarding: Forwarding, caller: Caller, target: Target, exchange: Exchange, journal: Journal
+        self,
+        forwarding: Forwarding,
+        caller: Caller,
+        target: Target,
+        exchange: Exchange,
+        journal: Journal,
+        reached: Pick | None,
     ) -> None:
-        self._forwarding, self._caller, self._target = forwarding, caller, target
+        self._forwarding, self._caller, self._target, self._reached = forwarding, caller, target, reached
         self._exchange, self._journal = exchange, journal
         self._decision: Forward | None = None
         self._chain: FilterChain | None = None
@@ -131,7 +140,7 @@ class _Passage:
         self._decision = decision
         if decision is not None and decision.authorizer is not None and await self._route_asked(decision.authorizer):
             return
-        await forwarding.send(self._exchange, self._journal, self._target, decision, self._seen)
+        await forwarding.send(self._exchange, self._journal, self._target, decision, self._seen, self._reached)
 
     def _say_who_calls(self, request: HttpRequest) -> None:
         """Policies judge by the tunnel's proof; what a header says of it would be anybody's word (9.6)."""

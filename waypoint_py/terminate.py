@@ -2,7 +2,7 @@
 
 HTTP gets its 200 at once, and failures become answers. Bytes get theirs once the pod has been reached. Where a service
 does not say what it speaks the client's first bytes tell: before them comes the 200 where routes or policies of layer 7
-expect requests, else the pod and then the 200 (decision 0018).
+expect requests, else the pod and then the 200 (decision 0018); the first request goes to the pod that was reached.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from waypoint_py.callers import caller_of
 from waypoint_py.http_proxy import HttpProxy
 
 if TYPE_CHECKING:
+    from mesh_py.proxy.clusters import Pick
     from mesh_py.proxy.connections import Connections
     from mesh_py.proxy.tunnels import Incoming
     from waypoint_py.attached import Target
@@ -59,10 +60,11 @@ class Terminate:
             if not await self._served_as_http(tunnel, caller, target):
                 await (await self._bytes.open(tunnel, caller, target)).carry()
         else:
-            connection = await self._bytes.open(tunnel, caller, target)
+            connection = await self._bytes.reach(tunnel, caller, target)
             tunnel.accept()
             if await self._served_as_http(tunnel, caller, target, connection):
                 return
+            await connection.begin()
             await connection.carry()
 
     def _is_about_requests(self, target: Target) -> bool:
@@ -73,15 +75,16 @@ class Terminate:
         return self._forwarding.chains.has_rules_for_requests(target)
 
     async def _served_as_http(
-        self, tunnel: Incoming, caller: Caller, target: Target, instead: ByteConnection | None = None
+        self, tunnel: Incoming, caller: Caller, target: Target, reached: ByteConnection | None = None
     ) -> bool:
-        """Whether the first bytes are HTTP's; then it is over. `instead` has been opened in case they are not."""
+        """Whether the first bytes are HTTP's; then it is over. `reached` was opened before anybody knew."""
         found = await detect_protocol(tunnel.stream, self._context.settings.patience.detection)
         if found.protocol not in (Protocol.HTTP1, Protocol.HTTP2):
             return False
-        if instead is not None:
-            await instead.give_up()
-        await self._serve_http(tunnel, caller, target, found.protocol)
+        first = None
+        if reached is not None:
+            first = await reached.hand_over(http2=found.protocol is Protocol.HTTP2)
+        await self._serve_http(tunnel, caller, target, found.protocol, first)
         return True
 
     async def _detect(self, tunnel: Incoming, spoken: AppProtocol) -> Protocol:
@@ -91,9 +94,11 @@ class Terminate:
         found = await detect_protocol(tunnel.stream, self._context.settings.patience.idle)
         return Protocol.HTTP2 if found.protocol is Protocol.HTTP2 else Protocol.HTTP1
 
-    async def _serve_http(self, tunnel: Incoming, caller: Caller, target: Target, protocol: Protocol) -> None:
+    async def _serve_http(
+        self, tunnel: Incoming, caller: Caller, target: Target, protocol: Protocol, first: Pick | None = None
+    ) -> None:
         context = self._context
-        proxy = HttpProxy(self._forwarding, caller, target)
+        proxy = HttpProxy(self._forwarding, caller, target, first)
         codec = H2Server() if protocol is Protocol.HTTP2 else H1Server()
         patience = context.settings.patience
         downstream = Downstream(tunnel.stream, codec, proxy.handle, context.reactor.wheel, patience)

@@ -94,6 +94,23 @@ class Pool:
             else:
                 return await self._connect(key, place, dial)
 
+    def adopt(self, key: Hashable, stream: WireStream, codec: ClientCodec, limits: PoolLimits) -> bool:
+        """Keep a connection that was opened for another reason: the next call takes it before any other.
+
+        It takes the place of one that has served and stands unused, so that no more are kept than are asked for.
+        False where there are as many as may be: the caller still has it.
+        """
+        place = self._places.setdefault(key, _Place(limits))
+        unused = next((one for one in place.connections if one.is_idle and one.served), None)
+        if unused is not None:
+            unused.close()
+        elif len(place.connections) + place.dialling >= limits.connections:
+            return False
+        connection = self._keep(key, place, stream, codec)
+        place.connections.insert(0, place.connections.pop())
+        self._changed(key, place, connection)
+        return True
+
     async def _wait(self, place: _Place) -> None:
         if len(place.waiting) >= place.limits.waiting:
             raise UpstreamOverflow("too many calls wait for a connection")
@@ -107,7 +124,6 @@ class Pool:
             raise
 
     async def _connect(self, key: Hashable, place: _Place, dial: Dial) -> Upstream:
-        assert self._tasks is not None, "the pool is not served"
         place.dialling += 1
         try:
             stream, codec = await dial()
@@ -119,6 +135,10 @@ class Pool:
             place.dialling -= 1
             self._wake_all(place)
             self._tidy(key, place)
+        return self._keep(key, place, stream, codec)
+
+    def _keep(self, key: Hashable, place: _Place, stream: WireStream, codec: ClientCodec) -> Upstream:
+        assert self._tasks is not None, "the pool is not served"
         connection = Upstream(stream, codec, lambda one: self._changed(key, place, one))
         place.connections.append(connection)
         self._places[key] = place

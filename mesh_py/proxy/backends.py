@@ -12,7 +12,7 @@ from mesh_py.http.codec_h2 import H2Client
 from mesh_py.http.errors import HttpError, UpstreamFailure
 from mesh_py.http.retry import DEFAULT_POLICY
 from mesh_py.model.errors import RouteError
-from mesh_py.proxy.dial import FOR_HTTP1, FOR_HTTP2, connect
+from mesh_py.proxy.dial import FOR_HTTP1, FOR_HTTP2, begin, connect
 from mesh_py.proxy.journal import as_http_error
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mesh_py.http.router import Forward
     from mesh_py.proxy.clusters import Cluster, Pick
     from mesh_py.proxy.context import AnyContext
+    from mesh_py.proxy.dial import Reached
     from mesh_py.proxy.ways import Endpoint
 
 
@@ -106,6 +107,16 @@ async def lease(context: AnyContext, target: Endpoint, limits: PoolLimits, *, ht
         raise
     except HboneError as error:
         raise UpstreamFailure(str(error)) from error
+
+
+async def hand_over(
+    context: AnyContext, target: Endpoint, reached: Reached, limits: PoolLimits, *, http2: bool
+) -> None:
+    """Give the pool what was reached before anybody knew that it is for requests. Raises HboneError."""
+    stream = await begin(context, target.way, reached, FOR_HTTP2 if http2 else FOR_HTTP1)
+    codec = H2Client() if http2 else H1Client()
+    if not context.http.adopt((target.way, http2), stream, codec, limits):
+        stream.abort()
 
 
 def limits_of(decision: Forward | None) -> Limits:

@@ -14,7 +14,7 @@ from hbone_py.connect import parse_traceparent
 from hbone_py.errors import ConnectionClosing, ConnectReplyTimeout, ErrorCode, StreamReset
 from hbone_py.header_blocks import connect_block, literal
 from mesh_py.proxy import istio_tls
-from mesh_py.proxy.ways import Hbone, MutualTls, Plain
+from mesh_py.proxy.ways import Hbone, MutualTls
 from mesh_py.telemetry.own_baggage import baggage_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mesh_py.proxy.ways import Way
 
 AnyStream = TcpStream | TlsStream | TunnelStream
+Reached = TcpStream | TunnelStream
 
 _TRIES = 2
 """How often a tunnel is asked for where the peer says that it has not looked at the request (RFC 9113 8.7)."""
@@ -46,13 +47,34 @@ FOR_HTTP1, FOR_HTTP2, FOR_TCP = Alpn(istio_tls.HTTP1), Alpn(istio_tls.HTTP2), Al
 
 async def connect(context: AnyContext, way: Way, alpn: Alpn, trace: str = "") -> AnyStream:
     """A stream to the other end; a tunnel tells `trace`, a `traceparent`. Raises HboneError."""
-    match way:
-        case Plain(address):
-            return TcpStream(context.reactor, await connect_socket(context, address))
-        case MutualTls():
-            return await _mutual_tls(context, way, alpn)
-        case Hbone():
-            return await open_tunnel(context, way, trace)
+    return await begin(context, way, await reach(context, way, trace), alpn)
+
+
+async def reach(context: AnyContext, way: Way, trace: str = "") -> Reached:
+    """The other end is there, and has been told nothing yet of what is going to be said. Raises HboneError."""
+    if isinstance(way, Hbone):
+        return await open_tunnel(context, way, trace)
+    return TcpStream(context.reactor, await connect_socket(context, way.address))
+
+
+async def begin(context: AnyContext, way: Way, reached: Reached, alpn: Alpn) -> AnyStream:
+    """What was reached, ready for what `alpn` says: with a sidecar, hands are shaken. Raises HboneError."""
+    if not isinstance(way, MutualTls):
+        return reached
+    assert isinstance(reached, TcpStream), "mutual TLS is spoken over TCP"
+    try:
+        sides = context.istio_tls.sides(await context.contexts())
+    except BaseException:
+        reached.abort()
+        raise
+    return await shake_hands(
+        reached.release(),
+        sides.client,
+        check=expecting(way.expect),
+        seconds=context.settings.deadlines.tls,
+        server_name=way.server_name,
+        alpn=alpn.protocols,
+    )
 
 
 async def connect_socket(context: AnyContext, address: SocketAddress, source: str | None = None) -> socket.socket:
@@ -61,19 +83,6 @@ async def connect_socket(context: AnyContext, address: SocketAddress, source: st
     address = await resolved(*address, settings.deadlines.connect)
     own = source or context.source_address(address[0])
     return await connect_tcp(address, settings.socket_options, settings.deadlines.connect, own)
-
-
-async def _mutual_tls(context: AnyContext, way: MutualTls, alpn: Alpn) -> TlsStream:
-    sides = context.istio_tls.sides(await context.contexts())
-    sock = await connect_socket(context, way.address)
-    return await shake_hands(
-        sock,
-        sides.client,
-        check=expecting(way.expect),
-        seconds=context.settings.deadlines.tls,
-        server_name=way.server_name,
-        alpn=alpn.protocols,
-    )
 
 
 async def open_tunnel(context: AnyContext, way: Hbone, trace: str = "") -> TunnelStream:

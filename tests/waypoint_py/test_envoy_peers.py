@@ -11,6 +11,7 @@ import httpx
 import pytest
 from aiohttp import ClientSession
 
+from tests.mesh_py.exchange.servers import answering
 from tests.sidecar_py.applications import web_application
 from tests.support.envoy import start_envoy
 from tests.support.tcp_apps import TcpApp, answer_at_end, digest, payload
@@ -96,6 +97,25 @@ async def test_a_sidecar_s_requests_go_by_the_waypoint_to_an_hbone_server(
     assert one.counted("istio_requests_total", response_code="200", **told) == 4
     assert one.counted("istio_requests_total", response_code="403", **(told | {"destination_workload": "unknown"})) == 1
     assert f"peer={WAYPOINT}" in await envoys.server.logged(WAYPOINT)
+
+
+@pytest.mark.parametrize("speaks", ["HTTP11", ""])
+async def test_the_application_sees_one_connection_for_a_request_and_none_for_a_refused_one(
+    envoys: Envoys, certificates: Certificates, speaks: str
+) -> None:
+    at = envoys.at
+    served = envoys.server.stat("http.inbound.downstream_rq_total")
+    async with (
+        TcpApp(answering, at.v1, at.port) as application,
+        httpx.AsyncClient(base_url=envoys.url, headers={"host": HOST}, trust_env=False) as http,
+    ):
+        async with waypoint(at.mesh(speaks=speaks), at.waypoint, certificates["waypoint"]):
+            assert (await http.get("/")).text == "ok"
+        further = manifests(policy(methods("POST")))
+        async with waypoint(at.mesh(speaks=speaks, further=further), at.waypoint, certificates["waypoint"]):
+            assert (await http.get("/")).status_code == 403
+        assert len(application.connections) == 1
+    assert envoys.server.stat("http.inbound.downstream_rq_total") == served + 1
 
 
 async def test_a_failure_behind_is_an_answer_and_the_tunnel_stays(envoys: Envoys, certificates: Certificates) -> None:

@@ -48,6 +48,14 @@ class Asked:
     async def lease(self) -> Upstream:
         return await self.pool.lease("server", self._dial, self.limits, multiplexed=False)
 
+    async def adopt(self) -> bool:
+        """Open a connection beside the pool and give it one; whether it was taken."""
+        stream, codec = await self._dial()
+        taken = self.pool.adopt("server", stream, codec, self.limits)
+        if not taken:
+            await stream.aclose()
+        return taken
+
     async def _dial(self) -> tuple[WireStream, ClientCodec]:
         self.dials += 1
         sock = await connect_tcp((self.app.host, self.app.port), SocketOptions(), 5)

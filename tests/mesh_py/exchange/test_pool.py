@@ -116,3 +116,32 @@ async def test_close_ends_what_is_idle() -> None:
         await whole(await server.open())
         server.pool.close()
         await eventually(lambda: len(server.pool) == 0, "closed")
+
+
+# Connections that were opened before anybody knew what for -----------------------------------------------------------
+
+
+async def test_what_is_adopted_serves_the_next_call() -> None:
+    async with asked() as server:
+        assert await whole(await server.open()) == (200, b"ok")
+        assert await server.adopt()
+        assert await whole(await server.open()) == (200, b"ok")
+        assert (server.dials, len(server.app.connections)) == (2, 2)
+        # The one that stood unused has made room.
+        await eventually(lambda: server.app.connections[0].ended == "eof", "hung up")
+        assert len(server.pool) == 1
+
+
+async def test_those_that_have_not_served_yet_stay() -> None:
+    async with asked() as server:
+        assert [await server.adopt() for _ in range(3)] == [True] * 3
+        calls = [await server.open() for _ in range(3)]
+        assert [await whole(call) for call in calls] == [(200, b"ok")] * 3
+        assert len(server.app.connections) == 3
+
+
+async def test_nothing_is_adopted_over_the_limit() -> None:
+    async with asked() as server:
+        server.limits = PoolLimits(connections=1)
+        assert [await server.adopt(), await server.adopt()] == [True, False]
+        assert len(server.pool) == 1
