@@ -118,7 +118,8 @@ class Outbound:
         try:
             if not meant.is_known and context.settings.registry_only:
                 raise Blocked(f"{show(meant.address)} is nobody the mesh knows (REGISTRY_ONLY)")
-            meant = context.directory.by_tcp_route(context.workload, meant, context.dice.random)
+            if meant.record is None or not self._clusters.rules.leaves_routes_to_waypoint(meant.record.service):
+                meant = context.directory.by_tcp_route(context.workload, meant, context.dice.random)
             endpoint = self._clusters.pick(context.workload, meant, context.now()).endpoint
             connection.opened(
                 context.parties.of(context.workload),

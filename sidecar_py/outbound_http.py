@@ -110,8 +110,10 @@ class OutboundHttp:
             self._mirrors.send(exchange, backend, cluster.name)
 
     def _route(self, exchange: Exchange, journal: Journal, record: ServiceRecord, port: int) -> Decision | None:
-        """What the routes of a service say; None where there are none."""
+        """What the routes of a service say; None where there are none, or its waypoint has them."""
         context = self._context
+        if self._clusters.rules.leaves_routes_to_waypoint(record.service):
+            return None
         table = context.directory.routes(context.workload, record, port)
         if not table:
             return None

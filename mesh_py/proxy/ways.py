@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mesh_py.discovery.state import MeshState
     from mesh_py.model.address import GatewayAddress, SocketAddress
     from mesh_py.model.route import Random
-    from mesh_py.model.workload import Workload
+    from mesh_py.model.workload import Service, Workload
 
 Expected = tuple["SpiffeId", ...]
 
@@ -81,6 +81,11 @@ class WayRules:
 
     waypoint_form: str = "post"
     prefers_hbone: bool = False
+
+    def leaves_routes_to_waypoint(self, service: Service) -> bool:
+        """Whether a service's routes are for its waypoint alone: applied here they would count twice, or lead around
+        it to backends that have none."""
+        return self.waypoint_form != "today" and bool(service.waypoint or service.weighted_waypoints)
 
 
 def way_to(

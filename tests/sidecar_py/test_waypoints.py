@@ -44,10 +44,26 @@ async def waypoint(certificate: CertificateFiles, address: str, app: str, port: 
         yield asked
 
 
+ROUTE = f"""
+manifests:
+- apiVersion: gateway.networking.k8s.io/v1
+  kind: HTTPRoute
+  metadata: {{name: mark, namespace: default}}
+  spec:
+    parentRefs: [{{kind: Service, group: "", name: httpbin, port: {PORT}}}]
+    rules:
+    - filters: [{{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: x-by-route, value: "1"}}]}}}}]
+      backendRefs: [{{name: httpbin, port: {PORT}}}]
+"""
+
+
 @pytest.mark.parametrize("owner", ["service", "workload"])
 @pytest.mark.parametrize("form", ["post", "service", "today"])
 async def test_the_three_forms(certificates: Mapping[str, CertificateFiles], form: str, owner: str) -> None:
-    """`today` goes to the pod, where this test's stand-in listens as well, under httpbin's name."""
+    """`today` goes to the pod, where this test's stand-in listens as well, under httpbin's name.
+
+    The routes of a service are its waypoint's, where that is on the way.
+    """
     at, its_address = Addresses(), loopback_address()
     reference = f"{{destination: '/{its_address}', hboneMtlsPort: 15008}}"
     more = f"""\
@@ -56,7 +72,7 @@ async def test_the_three_forms(certificates: Mapping[str, CertificateFiles], for
 """
     of_workload = f", waypoint: {reference}" if owner == "workload" else ""
     of_service = f", waypoint: {reference}" if owner == "service" else ""
-    mesh = at.mesh(kind=f"protocol: HBONE{of_workload}", more=more, service=of_service)
+    mesh = at.mesh(kind=f"protocol: HBONE{of_workload}", more=more, service=of_service) + ROUTE
     async with (
         web_application(at.app, at.port) as record,
         waypoint(certificates["waypoint"], its_address, at.app, at.port) as at_waypoint,
@@ -65,7 +81,8 @@ async def test_the_three_forms(certificates: Mapping[str, CertificateFiles], for
         client.client() as http,
     ):
         assert (await http.get(f"{URL}/ip?t=token")).status_code == 200
-        assert len(record.calls("token")) == 1
+        [call] = record.calls("token")
+        assert ("x-by-route" in call.headers) is (form == "today" or owner == "workload")
     pod, service = f"{at.httpbin}:{at.port}", f"{at.vip}:{PORT}"
     who = "spiffe://cluster.local/ns/default/sa/sleep"
     by_pod, by_service = [f"{pod} for {who}"], [f"{service} for {who}"]
