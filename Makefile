@@ -21,9 +21,8 @@ help: ## show this list
 run: $(STAMPS)/runtime ## two node proxies, one real request through their tunnel; then serve (ONCE=1: end after the request)
 	@$(BIN)/python -m ztunnel_py demo $(if $(ONCE),--once)
 
-paths: $(STAMPS)/runtime ## the sidecar's and the waypoint's requests on loopback, judged (status 0 if each went its way)
-	@$(BIN)/python -m sidecar_py demo --once
-	@$(BIN)/python -m waypoint_py demo --once
+paths: $(STAMPS)/runtime ## three paths through sidecars, node proxies and a waypoint on loopback, judged; then serve (ONCE=1: end after them)
+	@$(BIN)/python -m lab_py paths $(if $(ONCE),--once)
 
 lab: $(STAMPS)/runtime ## three paths through real namespaces and redirection, every hop observed (Linux; root or user namespaces)
 	@for path in ambient-to-sidecar sidecar-to-ambient sidecar-to-waypoint; do \

@@ -29,11 +29,12 @@ DEFAULT_NAME = "lab"
 HELP = """\
 A mesh on one machine: nodes and pods as network namespaces, Istio 1.18's redirection, real proxies.
 
-Everything is in namespaces of its own; nothing of the machine's network is touched, and nothing is left behind.
+Everything but `paths` is in namespaces of its own; nothing of the machine's network is touched or left behind.
 As root it is the faithful form (sidecars run as uid 1337); otherwise, or with --rootless, user namespaces do.
 
 \b
 Examples:
+  python -m lab_py paths                             three requests by processes on loopback: needs no rights
   python -m lab_py run ambient-to-sidecar            one request, every hop with what was observed of it
   python -m lab_py run sidecar-to-ambient -o json
   python -m lab_py matrix                            every kind of pod calls every other
@@ -81,6 +82,8 @@ _output = click.option("-o", "--output", type=click.Choice(["text", "json"]), de
 
 
 _file = click.Path(dir_okay=False, resolve_path=True, path_type=Path)
+_folder = click.Path(file_okay=False, path_type=Path)
+_mesh_file = click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path)
 
 
 @group.command()
@@ -109,6 +112,24 @@ def run(
     is_one = design is not None or bool(without)  # nothing can be compared with what was asked for by name
     beside = None if is_one else [scenario, *(["--rootless"] if rootless else [])]
     return command_run.run(topology, again, wanted, beside, rootless=rootless or is_rootless())
+
+
+@group.command()
+@click.option("--once", is_flag=True, help="End after the requests; else serve until Ctrl-C, with lines to try.")
+@_output
+@click.option("--world-net", metavar="A.B", default="127.3", show_default=True, help="Everything lives on A.B.x.y.")
+@click.option("--state-dir", type=_folder, help="Where certificates and mesh go. (default: a temporary folder)")
+@click.option("--mesh", type=_mesh_file, help="A mesh file of your own; start from --print-mesh.")
+@click.option("--print-mesh", is_flag=True, help="Write the mesh file to standard output, and start nothing.")
+def paths(
+    once: bool, output: str, world_net: str, state_dir: Path | None, mesh: Path | None, print_mesh: bool
+) -> int:  # fmt: skip
+    """Send the post's three requests through processes on loopback, without namespaces; 1 if one went astray."""
+    from lab_py import command_paths
+
+    if print_mesh:
+        return command_paths.print_mesh(world_net)
+    return command_paths.run(command_paths.Wanted(world_net, once, output, state_dir, mesh))
 
 
 @group.command()

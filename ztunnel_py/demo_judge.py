@@ -6,10 +6,11 @@ at 15008, and the two access log lines, which must agree with each other and wit
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from mesh_py.process.asking import Finding
+from mesh_py.telemetry.log_lines import connection_fields
 from ztunnel_py.config import Ports
 from ztunnel_py.world import APPLICATION_PORT, HTTPBIN, SLEEP
 
@@ -17,16 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ztunnel_py.world import World
-
-_FIELD = re.compile(r'(\S+?)=(?:"((?:[^"\\]|\\.)*)"|(\S+))')
-
-
-class Finding(NamedTuple):
-    """One thing that had to be so."""
-
-    is_so: bool
-    text: str
-    """What was found, or what was missed."""
 
 
 @dataclass(slots=True)
@@ -53,11 +44,6 @@ class Evidence:
     """By node, the serial number of the certificate that was made for its workload."""
 
 
-def fields_of(line: str) -> dict[str, str]:
-    """The fields of an access log line."""
-    return {match[1]: match[2] if match[3] is None else match[3] for match in _FIELD.finditer(line)}
-
-
 def judge(evidence: Evidence, world: World) -> list[Finding]:
     """All findings, in the order the request travelled. It went through HBONE only if each one is so."""
     return [
@@ -65,7 +51,7 @@ def judge(evidence: Evidence, world: World) -> list[Finding]:
         _application(evidence, world),
         _line("node-a", "outbound", evidence.source_line, world),
         _line("node-b", "inbound", evidence.destination_line, world),
-        _same_bytes(fields_of(evidence.source_line), fields_of(evidence.destination_line)),
+        _same_bytes(connection_fields(evidence.source_line), connection_fields(evidence.destination_line)),
         _listener(evidence, world),
         *_certificates(evidence),
     ]
@@ -94,7 +80,7 @@ def _line(node: str, direction: str, line: str, world: World) -> Finding:
         "dst.addr": f"{world.httpbin_ip}:{Ports().inbound}",
         "dst.hbone_addr": f"{world.httpbin_ip}:{APPLICATION_PORT}",
     }
-    found = fields_of(line)
+    found = connection_fields(line)
     wrong = {key: found.get(key, "nothing") for key, value in expected.items() if found.get(key) != value}
     if not line:
         return Finding(False, f"{node} logged no connection")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     Greet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
     """Says what has to be said before HTTP. Raises ValueError."""
+
+Result = TypeVar("Result")
 
 DEADLINE = 10.0
 """Seconds for each question."""
@@ -50,7 +52,7 @@ def show_findings(console: Console, findings: list[Finding], proved: str) -> boo
     return is_proved
 
 
-async def unless_stopped(work: Coroutine[Any, Any, bool], stop: asyncio.Event) -> bool | None:
+async def unless_stopped(work: Coroutine[Any, Any, Result], stop: asyncio.Event) -> Result | None:
     """What the work says; None if we were told to stop before it was done."""
     async with asyncio.TaskGroup() as group:
         working, stopping = group.create_task(work), group.create_task(stop.wait())
@@ -86,8 +88,8 @@ async def ask_by_socks(
         if await reader.readexactly(2) != b"\x05\x00":
             raise ValueError("SOCKS5 wants authentication")
         writer.write(connect)
-        if (await reader.readexactly(10))[1] != 0:
-            raise ValueError("SOCKS5 refused")
+        if code := (await reader.readexactly(10))[1]:
+            raise ValueError(f"SOCKS5 refused with code {code}")
 
     return await _ask(*socks, authority, method, path, headers or {}, greet)
 

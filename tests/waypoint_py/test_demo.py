@@ -26,6 +26,7 @@ def finished(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.soak
 def test_once_shows_the_requests_and_their_proof() -> None:
     done = finished("demo", "--once", "--world-net", world_net())
     assert (done.returncode, done.stderr) == (0, "")

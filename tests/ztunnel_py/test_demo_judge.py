@@ -7,17 +7,14 @@ from typing import Any
 
 import pytest
 
-from ztunnel_py.demo_judge import Evidence, fields_of, judge
+from ztunnel_py.demo_judge import Evidence, judge
 from ztunnel_py.world import HTTPBIN, SLEEP, World
 
 WORLD = World()
 IDENTITIES = f'src.identity="{SLEEP}" dst.addr=127.0.2.1:15008 dst.hbone_addr=127.0.2.1:8080 dst.identity="{HTTPBIN}"'
-SOURCE = (
-    f'\taccess\tconnection complete\tsrc.addr=127.0.0.1:5 {IDENTITIES} direction="outbound" bytes_sent=9 bytes_recv=7'
-)
-DESTINATION = (
-    f'\taccess\tconnection complete\tsrc.addr=127.0.1.1:6 {IDENTITIES} direction="inbound" bytes_sent=7 bytes_recv=9'
-)
+HEAD = "T\tinfo\taccess\tconnection complete\t"
+SOURCE = f'{HEAD}src.addr=127.0.0.1:5 {IDENTITIES} direction="outbound" bytes_sent=9 bytes_recv=7'
+DESTINATION = f'{HEAD}src.addr=127.0.1.1:6 {IDENTITIES} direction="inbound" bytes_sent=7 bytes_recv=9'
 CALL = {"peer": "127.0.1.1:4711", "local": "127.0.2.1:8080"}
 GOOD = Evidence(
     token="t0ken",
@@ -87,8 +84,3 @@ def test_whatever_is_off_is_found(change: dict[str, Any], found: str) -> None:
 def test_no_evidence_proves_nothing() -> None:
     assert not any(finding.is_so for finding in judge(Evidence("t0ken"), WORLD) if "counted" not in finding.text)
     assert not judge(Evidence("t0ken"), WORLD)[4].is_so
-
-
-def test_the_fields_of_a_line_are_read() -> None:
-    line = 'time\tinfo\taccess\tconnection complete\tsrc.addr=[::1]:5 src.workload="a b" error="said \\"no\\"" n=3'
-    assert fields_of(line) == {"src.addr": "[::1]:5", "src.workload": "a b", "error": 'said \\"no\\"', "n": "3"}
