@@ -1,7 +1,8 @@
 """Which manifests concern one of our sidecars or waypoints [pure].
 
 A sidecar is told what selects its pod, and the routes that its calls may take. A waypoint is told what is attached to
-it or to the services behind it. Workloads and services come to both as to node proxies.
+it or to the services behind it. Both are told the DestinationRules that their namespace sees. Workloads and services
+come to both as to node proxies.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mesh_py.manifests.metadata import NO_LABELS
 from mesh_py.manifests.objects import labels_of
 from mesh_py.manifests.peer_modes import PeerModes
 from mesh_py.manifests.proxy_config import ProxyConfig
+from mesh_py.manifests.rule_of_host import find_rule
 from mesh_py.manifests.selector import has_labels
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class ProxyConfigs:
             (one for one in (own, *in_force) if one is not None),
             (one for one in self._policies if self._selects(one, namespace, labels)),
             self._with_surroundings(routes),
+            self._rules(namespace),
         )
         return self._config(namespace, name, objects)
 
@@ -81,7 +84,9 @@ class ProxyConfigs:
         routes = [one for one in self._routes if _is_for_waypoint(one, own, behind)]
         policies = [one for one in self._policies if self._targets(one, own, behind)]
         named = {(ref.kind, one.metadata.namespace, ref.name) for one in policies for ref in one.target_refs}
-        objects = chain((own,), policies, self._with_surroundings(routes), self._services(named))
+        objects = chain(
+            (own,), policies, self._with_surroundings(routes), self._services(named), self._rules(namespace)
+        )
         return self._config(namespace, gateway, objects)
 
     def _config(self, namespace: str, name: str, objects: Iterable[KubernetesObject]) -> ProxyConfig:
@@ -121,6 +126,30 @@ class ProxyConfigs:
             service = self._manifests.find(core.Service, namespace, name) if kind == core.Service.kind else None
             entry = self._manifests.find(networking.ServiceEntry, namespace, name) if kind == _SERVICES[1] else None
             yield from (one for one in (service, entry) if one is not None)
+
+    # Rules of hosts
+
+    def _rules(self, namespace: str) -> Iterator[KubernetesObject]:
+        """The DestinationRules that clients of a namespace see, and the workloads of subsets, for their labels."""
+        rules = [one for one in self._manifests.destination_rules if one.is_visible_to(namespace)]
+        yield from rules
+        names = self._names
+        for key, service in self._told.services.items() if any(one.subsets for one in rules) else ():
+            rule = find_rule(rules, service, names.cluster_domain, (namespace, service.namespace, names.root_namespace))
+            if rule is not None and rule.subsets:
+                yield from self._workloads_of.get(key, ())
+
+    @cached_property
+    def _workloads_of(self) -> Mapping[str, Sequence[core.Pod | networking.WorkloadEntry]]:
+        """By the service that they serve."""
+        found: dict[str, list[core.Pod | networking.WorkloadEntry]] = {}
+        for workload in self._told.workloads.values():
+            named = workload.namespace, workload.name
+            one = self._manifests.find(core.Pod, *named) or self._manifests.find(networking.WorkloadEntry, *named)
+            if one is not None:
+                for service in workload.services:
+                    found.setdefault(str(service), []).append(one)
+        return found
 
     # Policies
 

@@ -120,7 +120,7 @@ class Outbound:
                 raise Blocked(f"{show(meant.address)} is nobody the mesh knows (REGISTRY_ONLY)")
             if meant.record is None or not self._clusters.rules.leaves_routes_to_waypoint(meant.record.service):
                 meant = context.directory.by_tcp_route(context.workload, meant, context.dice.random)
-            endpoint = self._clusters.pick(context.workload, meant, context.now()).endpoint
+            endpoint = self._clusters.pick(context.workload, meant, context.now(), client[0]).endpoint
             connection.opened(
                 context.parties.of(context.workload),
                 context.parties.of_known(endpoint.workload),

@@ -64,7 +64,6 @@ class OutboundHttp:
         """One request."""
         context = self._context
         journal = Journal(context.requests, "source", exchange, self._client, show(self._meant.address))
-        journal.join(context.tracer)
         try:
             await self._forward(exchange, journal)
         except HboneError as error:
@@ -95,7 +94,8 @@ class OutboundHttp:
             record, port = self._backend(decision, decision.backend, port)
             decision.prepare(request)
             self._mirror(exchange, decision, meant.port)
-        await self._to_cluster(exchange, journal, self._clusters.of(source, record, port), decision)
+        subset = "" if decision is None else decision.subset
+        await self._to_cluster(exchange, journal, self._clusters.of(source, record, port, subset), decision)
 
     def _mirror(self, exchange: Exchange, decision: Forward, port: int) -> None:
         """A mirror that is no backend is passed over: the request itself has done nothing wrong."""
@@ -149,10 +149,9 @@ class OutboundHttp:
 
         by = cluster.traffic.hash_by
         wish = Wish(None if by is None else hash_key(request, by, self._client[0]), wanted)
-        backend = ServiceBackend(context, cluster, wish, http2=is_http2(request, cluster), request=request)
-        traced = journal.traced(backend)
+        backend = ServiceBackend(context, cluster, wish, http2=is_http2(request, cluster))
         try:
-            await forward(exchange, request, traced, limits_of(decision), context.dice.random, seen, journal.outcome)
+            await forward(exchange, request, backend, limits_of(decision), context.dice.random, seen, journal.outcome)
         finally:
             journal.record.facts = self._facts(cluster.record.service, journal.upstream)
 
@@ -165,7 +164,7 @@ class OutboundHttp:
         pick = self._clusters.pick(context.workload, meant, context.now())
         journal.record.cluster = "PassthroughCluster"
         journal.record.facts = self._facts(None, pick.endpoint)
-        backend = journal.traced(OneEndpoint(context, pick, http2=request.version == "HTTP/2", request=request))
+        backend = OneEndpoint(context, pick, http2=request.version == "HTTP/2")
 
         def seen(response: HttpResponse, target: Pick) -> None:
             journal.answered(response)

@@ -48,7 +48,7 @@ class ByteProxy:
         context = forwarding.context
         self.judge(caller, target)
         meant = self._routed(target)
-        pick = forwarding.clusters.pick(context.workload, meant, context.now())
+        pick = forwarding.clusters.pick(context.workload, meant, context.now(), caller.client[0])
         reached = await reach(context, pick.endpoint.way, caller.traceparent)
         return ByteConnection(self, tunnel, caller, target, pick, reached)
 
@@ -107,7 +107,10 @@ class ByteConnection:
         Raises HboneError.
         """
         proxy, pick = self._proxy.forwarding, self._pick
+        record, port = self.target.meant.record, self.target.meant.port
         limits = PoolLimits(idle=proxy.context.settings.http_pool_idle)
+        if record is not None:
+            limits = proxy.clusters.of(proxy.context.workload, record, port).traffic.pool
         await hand_over(proxy.context, pick.endpoint, self._reached, limits, http2=http2)
         return pick
 

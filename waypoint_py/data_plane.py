@@ -83,9 +83,9 @@ class DataPlane:
         )
         connections = Connections(reactor, settings.max_connections)
         # Straight to pods, as Istio's: HBONE to who takes it, else Istio's mutual TLS, else plain TCP.
-        straight = WayRules("today", prefers_hbone=True)
+        straight = WayRules("today", prefers_hbone=True, may_insist=False)
         idle = settings.http_pool_idle
-        clusters = Clusters(state, directory, straight, context.dice.random, idle, "inbound-vip|{port}|http|{host}")
+        clusters = Clusters(state, directory, straight, context.dice.random, idle, cluster_name)
         chains = Chains(context, user_filters)
         authorizers, mirrors = Authorizers(context, clusters), Mirrors(connections)
         forwarding = Forwarding(context, connections, clusters, chains, authorizers, mirrors)
@@ -125,3 +125,8 @@ class DataPlane:
         self.context.http.close()
         self.context.peers.close()
         self.tunnels.close()
+
+
+def cluster_name(port: int, subset: str, host: str) -> str:
+    """As Istio's waypoints name their clusters (hbone-controlplane 9.5)."""
+    return f"inbound-vip|{port}|http{subset and f'/{subset}'}|{host}"

@@ -83,7 +83,8 @@ class Forwarding:
             record, port = self.backend(decision, decision.backend, port)
             decision.prepare(exchange.request)
             self._mirror(exchange, decision, meant.port)
-        cluster = self.clusters.of(self.context.workload, record, port)
+        subset = "" if decision is None else decision.subset
+        cluster = self.clusters.of(self.context.workload, record, port, subset)
         await self._to_cluster(exchange, journal, cluster, decision, seen, reached)
 
     def _mirror(self, exchange: Exchange, decision: Forward, port: int) -> None:
@@ -148,9 +149,9 @@ class Forwarding:
         wish = Wish(
             None if by is None else hash_key(request, by, client), wanted or (reached.name if reached else None)
         )
-        backend = ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster), request=request)
-        traced = journal.traced(backend)
-        await forward(exchange, request, traced, limits_of(decision), context.dice.random, answered, journal.outcome)
+        trace = request.headers.get("traceparent") or ""
+        backend = ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster), trace=trace)
+        await forward(exchange, request, backend, limits_of(decision), context.dice.random, answered, journal.outcome)
 
     async def _to_pod(self, exchange: Exchange, journal: Journal, target: Target, seen: Seen) -> None:
         context = self.context
@@ -158,7 +159,8 @@ class Forwarding:
         pick = self.clusters.pick(context.workload, pod, context.now())
         journal.record.cluster = "encap"
         request = exchange.request
-        backend = journal.traced(OneEndpoint(context, pick, http2=request.version == "HTTP/2", request=request))
+        trace = request.headers.get("traceparent") or ""
+        backend = OneEndpoint(context, pick, http2=request.version == "HTTP/2", trace=trace)
 
         def answered(response: HttpResponse, _: Pick) -> None:
             seen(response)

@@ -68,10 +68,14 @@ class Terminate:
             await connection.carry()
 
     def _is_about_requests(self, target: Target) -> bool:
-        """Whether routes or policies say that it is HTTP, where the port does not."""
-        record, context = target.meant.record, self._context
-        if record is not None and context.directory.routes(context.workload, record, target.meant.port):
+        """Whether routes, rules or policies say that it is HTTP, where the port does not."""
+        record, port, context = target.meant.record, target.meant.port, self._context
+        if record is not None and context.directory.routes(context.workload, record, port):
             return True
+        if record is not None:
+            by = self._forwarding.clusters.of(context.workload, record, port).traffic.hash_by
+            if by is not None and not by.source_ip:
+                return True
         return self._forwarding.chains.has_rules_for_requests(target)
 
     async def _served_as_http(

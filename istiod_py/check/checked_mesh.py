@@ -9,6 +9,9 @@ from istiod_py.ambient.build import build
 from istiod_py.ambient.participation import DataPlane, data_plane_of
 from istiod_py.ambient.vocabulary import GATEWAY_NAME
 from istiod_py.ambient.waypoints import Waypoints
+from mesh_py.manifests.core import Pod
+from mesh_py.manifests.metadata import NO_LABELS
+from mesh_py.manifests.networking import WorkloadEntry
 from mesh_py.manifests.objects import labels_of
 
 if TYPE_CHECKING:
@@ -17,9 +20,9 @@ if TYPE_CHECKING:
     from istiod_py.ambient.mesh import Mesh
     from istiod_py.ambient.options import AmbientOptions
     from istiod_py.ambient.waypoints import Waypoint
-    from mesh_py.manifests.core import Pod, Service
+    from mesh_py.manifests.core import Service
     from mesh_py.manifests.metadata import Labels
-    from mesh_py.manifests.networking import ServiceEntry, WorkloadEntry
+    from mesh_py.manifests.networking import ServiceEntry
     from mesh_py.manifests.objects import Manifests
     from mesh_py.manifests.routes import Route
 
@@ -71,6 +74,11 @@ class CheckedMesh:
         found = [pod.metadata.namespace for pod in self.manifests.pods]
         found += [entry.metadata.namespace for entry in self.manifests.workload_entries]
         return sorted(set(found))
+
+    def labels_of(self, namespace: str, name: str) -> Labels:
+        """The labels of a pod or WorkloadEntry; none where there is no such."""
+        one = self.manifests.find(Pod, namespace, name) or self.manifests.find(WorkloadEntry, namespace, name)
+        return NO_LABELS if one is None else labels_of(one)
 
     def labels_in(self, namespace: str) -> list[Labels]:
         """The labels of all pods and WorkloadEntries of a namespace."""

@@ -57,7 +57,7 @@ CHAPTERS = {
     "HM1": "Objects and names",
     "HM2": "Services and their workloads",
     "HM3": "Policies",
-    "HM4": "Routes",
+    "HM4": "Routes and rules of hosts",
     "HM5": "Waypoints and participation",
 }
 """What the first digit of a code stands for."""
@@ -93,7 +93,7 @@ PASSED_OVER = _warning("HM009", "A kind that does not concern the mesh; it is pa
 LIKELY_SLIP = _warning("HM010", "Something is passed over that looks like a slip of the pen.")
 NOT_TEXT = _warning("HM011", "A label or annotation whose value is a number or a boolean; Kubernetes refuses it.")
 LOCAL_CONFIG = _warning("HM012", "Something in a file of ztunnel's own format that is allowed and probably not meant.")
-UNSUPPORTED = _warning("HM013", "A kind that concerns the mesh and is not supported; it is passed over.")
+UNSUPPORTED = _warning("HM013", "A kind or key that concerns the mesh and is not supported; it is passed over.")
 
 DUPLICATE = _error("HM101", "Two objects of one kind and name; the second is left out.")
 DUPLICATE_IP = _error("HM102", "Two workloads with one IP address: traffic reaches one of them.")
@@ -154,6 +154,9 @@ EXPRESSION = _error("HM414", "A regular expression that our proxies cannot follo
 IDLE_HOSTNAMES = _warning("HM415", "Host names of a route that is attached to Services only: they are not looked at.")
 WAYPOINT_PARENT = _warning("HM416", "A route is attached to a waypoint instead of the services behind it.")
 RIVAL = _warning("HM417", "A match that an older route of the same parent has, too: the older one takes it.")
+NO_HOST = _warning("HM418", "A DestinationRule for a host that is not there.")
+EMPTY_SUBSET = _warning("HM419", "A subset of a DestinationRule that no workload of its host is of: requests get 503.")
+NO_SUBSET = _error("HM420", "A route names a subset that no DestinationRule has: requests get 500.")
 
 NO_WAYPOINT = _error("HM501", "A waypoint is asked for that is not there: traffic goes without it.")
 WAYPOINT_SHUT = _error("HM502", "A waypoint is asked for that does not take traffic of this namespace.")
@@ -185,6 +188,9 @@ ABSENCES = frozenset(
         NO_BACKEND,
         NOT_GRANTED,
         NO_ROUTER,
+        NO_HOST,
+        EMPTY_SUBSET,
+        NO_SUBSET,
         NO_WAYPOINT,
         WAYPOINT_WITHOUT_PODS,
         WAYPOINT_UNUSED,

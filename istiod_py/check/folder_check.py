@@ -20,6 +20,7 @@ from istiod_py.check import (
     reading,
     routes,
     services,
+    traffic,
 )
 from istiod_py.check.checked_mesh import CheckedMesh
 from istiod_py.check.codes import Finding, Severity
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
     from mesh_py.manifests.objects import Manifests
     from mesh_py.manifests.reader import FileContents
 
-RULES = (conversion, names, services, policies, callers, behind_waypoints, peers, routes, matches, participation)
+RULES = (
+    *(conversion, names, services, policies, callers, behind_waypoints, peers, routes, traffic, matches),
+    participation,
+)
 """Every module with a `check` that takes a CheckedMesh."""
 
 

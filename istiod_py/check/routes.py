@@ -10,7 +10,14 @@ from mesh_py.manifests.core import Service
 from mesh_py.manifests.gateway import Gateway
 from mesh_py.manifests.networking import ServiceEntry
 from mesh_py.manifests.references import GATEWAY_GROUP, ISTIO_NETWORKING_GROUP
-from mesh_py.manifests.route_filters import ExtensionFilter, ExternalAuth, RequestMirror, RequestRedirect, UrlRewrite
+from mesh_py.manifests.route_filters import (
+    ExtensionFilter,
+    ExternalAuth,
+    RequestMirror,
+    RequestRedirect,
+    UrlRewrite,
+    is_subset,
+)
 from mesh_py.manifests.routes import GRPCRouteRule, HTTPRouteRule, PathMatchType, TCPRouteRule
 
 if TYPE_CHECKING:
@@ -117,7 +124,7 @@ def _place(route: Route, rule: Rule) -> Place:
 
 def _filters(route: Route, filters: Sequence[RouteFilter], rule: Rule, mesh: CheckedMesh) -> Iterator[Finding]:
     for one in filters:
-        if isinstance(one, ExtensionFilter):
+        if isinstance(one, ExtensionFilter) and not is_subset(one):
             what = f"{_subject(route)} has a filter of kind {one.group}/{one.kind}"
             yield codes.FOREIGN_FILTER.at(one.place, what, "remove it, or say it with filters of the Gateway API")
         elif isinstance(one, RequestMirror | ExternalAuth):

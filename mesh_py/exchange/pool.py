@@ -39,6 +39,8 @@ class PoolLimits:
     """After so many a connection is replaced; 0: never."""
     idle: float = 90.0
     """Seconds until an unused connection closes: before most servers do."""
+    connect: float | None = None
+    """Seconds that connecting may take; None: as long as whoever connects waits by itself."""
 
 
 @dataclass(slots=True)
@@ -126,7 +128,10 @@ class Pool:
     async def _connect(self, key: Hashable, place: _Place, dial: Dial) -> Upstream:
         place.dialling += 1
         try:
-            stream, codec = await dial()
+            async with asyncio.timeout(place.limits.connect):
+                stream, codec = await dial()
+        except TimeoutError:
+            raise UpstreamFailure("no connection to upstream in time") from None
         except HttpError:
             raise
         except HboneError as error:

@@ -89,6 +89,8 @@ class HostSet(Generic[Target]):
 
     def __init__(self, policy: Policy = Policy.LEAST_REQUEST) -> None:
         self.policy = policy
+        self.least_healthy = 0.0
+        """With a smaller part than this left, those who were taken out count as well (Envoy's panic)."""
         self.hosts: dict[str, Host[Target]] = {}
         self._choices: list[_Choice[Target]] = []
         self._loads: tuple[float, ...] = ()
@@ -117,11 +119,16 @@ class HostSet(Generic[Target]):
             if host.weight > 0:
                 by_priority.setdefault(host.priority, []).append(host)
         groups = [by_priority[priority] for priority in sorted(by_priority)]
-        self._choices = [_choice([host for host in group if not host.is_ejected]) for group in groups]
+        is_panic = self._healthy_part() < self.least_healthy
+        self._choices = [_choice([host for host in group if is_panic or not host.is_ejected]) for group in groups]
         self._loads = _loads(
             [len(choice.hosts) / len(group) for choice, group in zip(self._choices, groups, strict=True)]
         )
         self._ring = None
+
+    def _healthy_part(self) -> float:
+        ejected = sum(host.is_ejected for host in self.hosts.values())
+        return 1 - ejected / len(self.hosts) if self.hosts else 1.0
 
     def choose(self, random: Random, wish: Wish = NO_WISH) -> Host[Target] | None:
         """An endpoint for one request, None if none is healthy."""

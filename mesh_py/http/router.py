@@ -29,6 +29,7 @@ from mesh_py.manifests.route_filters import (
     ResponseHeaderModifier,
     RouteFilter,
     UrlRewrite,
+    is_subset,
 )
 from mesh_py.manifests.routes import NO_TIMEOUTS, GRPCRoute, HTTPRoute, HTTPRouteRule, TCPRoute, Timeouts
 
@@ -69,6 +70,11 @@ class Forward:
     def session(self) -> SessionPersistence | None:
         """How clients are kept with an endpoint."""
         return self.rule.session
+
+    @property
+    def subset(self) -> str:
+        """Of the backend's endpoints; empty: all of them. The backend's own filter is asked before the rule's."""
+        return next((one.name for one in reversed(self.filters) if isinstance(one, ExtensionFilter)), "")
 
     @property
     def authorizer(self) -> ExternalAuth | None:
@@ -190,7 +196,10 @@ class RouteTable:
             if response is not None:
                 return Respond(response, rule)
         chosen = rule.choose(random)
-        filters = rule.filters + chosen.filters if chosen.filters else rule.filters
+        filters = rule.filters
+        if chosen.filters:
+            _refuse_unknown(rule, chosen.filters)
+            filters += chosen.filters
         mirrors = _mirrors(filters, random) if filters else ()
         return Forward(rule, match, chosen.backend_ref, filters, mirrors)
 
@@ -215,14 +224,19 @@ def _compile_rule(route: AnyRoute, number: int, rule: HTTPRouteRule | GRPCRouteR
 
 
 def _own_answer(rule: RouteRule, request: HttpRequest, match: PathMatch, port: int) -> HttpResponse | None:
+    _refuse_unknown(rule, rule.filters)
     for one in rule.filters:
-        if isinstance(one, ExtensionFilter):
-            raise InvalidBackend(f"route {rule.name} has a filter of the unknown kind {one.group}/{one.kind}")
         if isinstance(one, Cors) and (answer := preflight(request, one)) is not None:
             return answer
         if isinstance(one, RequestRedirect):
             return redirect(request, one, match, port)
     return None
+
+
+def _refuse_unknown(rule: RouteRule, filters: Iterable[RouteFilter]) -> None:
+    for one in filters:
+        if isinstance(one, ExtensionFilter) and not is_subset(one):
+            raise InvalidBackend(f"route {rule.name} has a filter of the unknown kind {one.group}/{one.kind}")
 
 
 def _mirrors(filters: Sequence[RouteFilter], random: Random) -> tuple[BackendReference, ...]:

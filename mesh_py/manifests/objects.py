@@ -14,6 +14,7 @@ from mesh_py.manifests.networking import ServiceEntry, WorkloadEntry
 from mesh_py.manifests.routes import GRPCRoute, HTTPRoute, TCPRoute
 from mesh_py.manifests.security import AuthorizationPolicy, PeerAuthentication, RequestAuthentication
 from mesh_py.manifests.selector import has_labels
+from mesh_py.manifests.traffic import DestinationRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 KubernetesObject = (
     AuthorizationPolicy
     | Deployment
+    | DestinationRule
     | EndpointSlice
     | Gateway
     | GRPCRoute
@@ -70,6 +72,7 @@ class Manifests:
     http_routes: tuple[HTTPRoute, ...] = ()
     grpc_routes: tuple[GRPCRoute, ...] = ()
     tcp_routes: tuple[TCPRoute, ...] = ()
+    destination_rules: tuple[DestinationRule, ...] = ()
     local_configs: tuple[LocalConfig, ...] = ()
     """What files in ztunnel's own format add."""
 
@@ -167,6 +170,7 @@ _FIELD_OF_KIND = {
         (HTTPRoute, "http_routes"),
         (GRPCRoute, "grpc_routes"),
         (TCPRoute, "tcp_routes"),
+        (DestinationRule, "destination_rules"),
     )
 }
 

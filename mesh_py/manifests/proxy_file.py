@@ -18,7 +18,6 @@ from mesh_py.manifests.decoders import ManifestReader
 from mesh_py.manifests.metadata import NO_LABELS, Labels
 from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.reader import read_nodes
-from mesh_py.manifests.traffic import DestinationRule, DestinationRuleReader, is_destination_rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +32,6 @@ class Further(NamedTuple):
 
     manifests: Manifests = Manifests()
     labels: Mapping[str, Labels] = {}
-    traffic: tuple[DestinationRule, ...] = ()
     chain: Chain = Chain()
     root_namespace: str = ""
     """Whose policies are for the whole mesh, where the source says it."""
@@ -45,10 +43,8 @@ class Further(NamedTuple):
 
 def further_of(config: LocalConfig) -> Further:
     """What a file that `read_proxy_file` has read says beside the mesh."""
-    objects = config.further.get("manifests", ())
-    rules = tuple(one for one in objects if isinstance(one, DestinationRule))
-    others = (one for one in objects if not isinstance(one, DestinationRule))
-    return Further(Manifests.of(others), config.further.get("labels", {}), rules, chain_of(config.further))
+    manifests = Manifests.of(config.further.get("manifests", ()))
+    return Further(manifests, config.further.get("labels", {}), chain_of(config.further))
 
 
 def read_waypoint_file(text: str, file: str, *, trust_domain: str = "") -> LocalConfig:
@@ -63,12 +59,8 @@ def read_proxy_file(text: str, file: str, *, trust_domain: str = "", with_chain:
     """
     reader = ManifestReader(file)
 
-    def manifests(node: yaml.Node) -> tuple[KubernetesObject | DestinationRule, ...]:
-        nodes = sequence(node)
-        rules = DestinationRuleReader(reader)
-        found = (reader.attempt(rules.read, one) for one in nodes if is_destination_rule(one))
-        others = read_nodes(reader, [one for one in nodes if not is_destination_rule(one)])
-        return (*others, *(one for one in found if one is not None))
+    def manifests(node: yaml.Node) -> tuple[KubernetesObject, ...]:
+        return read_nodes(reader, sequence(node))
 
     return read_local_config(
         text,

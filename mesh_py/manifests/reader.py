@@ -27,7 +27,7 @@ from mesh_py.discovery.yaml_reader import (
     value_of,
     without_collection,
 )
-from mesh_py.manifests import read_core, read_gateway, read_networking, read_routes, read_security
+from mesh_py.manifests import read_core, read_gateway, read_networking, read_routes, read_security, read_traffic
 from mesh_py.manifests.decoders import ManifestReader, MetadataDecoder, entry, near
 from mesh_py.manifests.expansion import refuse_expansion
 from mesh_py.manifests.merge_keys import MERGE, merge_keys
@@ -37,6 +37,7 @@ from mesh_py.manifests.read_gateway import GatewayKinds
 from mesh_py.manifests.read_networking import NetworkingKinds
 from mesh_py.manifests.read_routes import RouteKinds
 from mesh_py.manifests.read_security import SecurityKinds
+from mesh_py.manifests.read_traffic import TrafficKinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -51,12 +52,13 @@ KINDS: Mapping[str, KindName] = {
     **read_security.KINDS,
     **read_gateway.KINDS,
     **read_routes.KINDS,
+    **read_traffic.KINDS,
 }
 """Every kind that is read, by its name."""
 
 PASSED_ON = frozenset(
-    {"AuthorizationPolicy", "Gateway", "GRPCRoute", "HTTPRoute", "PeerAuthentication", "ReferenceGrant"}
-    | {"RequestAuthentication", "Service", "ServiceEntry", "TCPRoute", "WorkloadEntry"}
+    {"AuthorizationPolicy", "DestinationRule", "Gateway", "GRPCRoute", "HTTPRoute", "PeerAuthentication"}
+    | {"ReferenceGrant", "RequestAuthentication", "Service", "ServiceEntry", "TCPRoute", "WorkloadEntry"}
 )
 """Kinds that a control plane passes on to proxies: their objects know what was written."""
 
@@ -312,4 +314,5 @@ _READ: Mapping[str, Callable[[ManifestReader], Kind]] = {
     "HTTPRoute": lambda reader: RouteKinds(reader).http_route(),
     "GRPCRoute": lambda reader: RouteKinds(reader).grpc_route(),
     "TCPRoute": lambda reader: RouteKinds(reader).tcp_route(),
+    "DestinationRule": lambda reader: TrafficKinds(reader).destination_rule(),
 }

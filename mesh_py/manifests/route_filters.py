@@ -127,6 +127,14 @@ class ExtensionFilter:
     place: Place = field(default=NO_PLACE, compare=False)
 
 
+SUBSET_GROUP, SUBSET_KIND = "hbone.mesh", "Subset"
+
+
+def is_subset(one: RouteFilter) -> bool:
+    """Whether a filter chooses the subset of a DestinationRule that it names: an `extensionRef` of our own."""
+    return isinstance(one, ExtensionFilter) and (one.group, one.kind) == (SUBSET_GROUP, SUBSET_KIND)
+
+
 RouteFilter = (
     RequestHeaderModifier
     | ResponseHeaderModifier

@@ -1,25 +1,18 @@
-"""DestinationRule, as far as one host's whole traffic is concerned: how a client spreads and bounds it [pure].
+"""DestinationRule: how the clients of a host spread and bound what they ask of it, as a whole and by subset [pure].
 
-Of `trafficPolicy` without subsets and ports. A file gives it to sidecars and waypoints; the control plane does not yet.
+What is not said is None, so that rules can be laid over each other as Istio does (`DestinationRule.policy_of`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from mesh_py.discovery.yaml_reader import Fault, Field, Schema, boolean, choice, integer, scalar
-from mesh_py.manifests.decoders import MetadataDecoder, duration, entry
+from mesh_py.manifests.metadata import NO_LABELS
 
 if TYPE_CHECKING:
-    import yaml
-
-    from mesh_py.manifests.decoders import ManifestReader
-    from mesh_py.manifests.metadata import Metadata
-
-KIND = "DestinationRule"
-_MOST = 2**31 - 1
+    from mesh_py.manifests.metadata import Labels, Metadata
 
 
 class Balancing(Enum):
@@ -28,6 +21,8 @@ class Balancing(Enum):
     UNSPECIFIED = "UNSPECIFIED"
     ROUND_ROBIN = "ROUND_ROBIN"
     LEAST_REQUEST = "LEAST_REQUEST"
+    LEAST_CONN = "LEAST_CONN"
+    """The older name of LEAST_REQUEST."""
     RANDOM = "RANDOM"
 
 
@@ -41,15 +36,48 @@ class ConsistentHash:
     source_ip: bool = False
 
 
+class Share(NamedTuple):
+    """Where a part of the traffic of one locality goes."""
+
+    to: str
+    """A locality, or one whose end is `*`."""
+    weight: int
+    """Of a hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalitySetting:
+    """`localityLbSetting`. Localities are `region/zone/subzone`."""
+
+    enabled: bool = True
+    distribute: tuple[tuple[str, tuple[Share, ...]], ...] = ()
+    """By the locality of the client."""
+    failover: tuple[tuple[str, str], ...] = ()
+    """From region to region, before any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    """`loadBalancer`."""
+
+    simple: Balancing = Balancing.UNSPECIFIED
+    hash: ConsistentHash | None = None
+    locality: LocalitySetting | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionPool:
-    """`connectionPool`; None: no limit. `max_requests_per_connection` 0: none either."""
+    """`connectionPool`; None: no limit, and the proxy's own times. `max_requests_per_connection` 0: no limit either."""
 
     max_connections: int | None = None
     max_pending: int | None = None
     max_requests: int | None = None
     max_retries: int | None = None
     max_requests_per_connection: int = 0
+    connect_timeout: float | None = None
+    """Seconds."""
+    idle_timeout: float | None = None
+    """Seconds without a request until a connection closes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,114 +89,93 @@ class OutlierDetection:
     interval: float = 10.0
     base_ejection_time: float = 30.0
     max_ejection_percent: int = 10
+    min_health_percent: int = 0
+    """With fewer healthy endpoints than this nobody is left out."""
+
+
+class TlsMode(Enum):
+    """`tls.mode`."""
+
+    DISABLE = "DISABLE"
+    SIMPLE = "SIMPLE"
+    MUTUAL = "MUTUAL"
+    ISTIO_MUTUAL = "ISTIO_MUTUAL"
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficPolicy:
+    """`trafficPolicy` of a host, a port or a subset."""
+
+    balancer: LoadBalancer | None = None
+    pool: ConnectionPool | None = None
+    outliers: OutlierDetection | None = None
+    tls: TlsMode | None = None
+    ports: tuple[tuple[int, TrafficPolicy], ...] = ()
+    """`portLevelSettings`."""
+
+    def of_port(self, port: int) -> TrafficPolicy | None:
+        """What is said of a port alone: nothing else of the policy holds there."""
+        return next((policy for number, policy in self.ports if number == port), None)
+
+    def over(self, below: TrafficPolicy) -> TrafficPolicy:
+        """Itself, with what it does not say taken from another. Nothing of ports."""
+        return TrafficPolicy(
+            self.balancer or below.balancer,
+            self.pool or below.pool,
+            self.outliers or below.outliers,
+            self.tls or below.tls,
+        )
+
+
+NO_POLICY = TrafficPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """Some of a host's endpoints, by their labels."""
+
+    name: str
+    labels: Labels = field(default_factory=lambda: NO_LABELS)
+    policy: TrafficPolicy = NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationRule:
     """One rule for one host."""
 
-    kind: ClassVar[str] = KIND
+    kind: ClassVar[str] = "DestinationRule"
     metadata: Metadata
     host: str
-    """A full name, or a short one of the rule's own namespace."""
-    balancing: Balancing = Balancing.UNSPECIFIED
-    hash: ConsistentHash | None = None
-    pool: ConnectionPool = field(default_factory=ConnectionPool)
-    outliers: OutlierDetection | None = None
-    """None: nobody is ejected."""
+    """A full name, a short one of the rule's own namespace, or one that begins with `*.`."""
+    policy: TrafficPolicy = NO_POLICY
+    subsets: tuple[Subset, ...] = ()
+    export_to: tuple[str, ...] = ()
+    """Namespaces that see it: `*` (as when empty), `.` its own, or names."""
 
+    def subset(self, name: str) -> Subset | None:
+        """The first of that name."""
+        return next((one for one in self.subsets if one.name == name), None)
 
-def is_destination_rule(node: yaml.Node) -> bool:
-    """Whether a manifest is one."""
-    kind = entry(node, "kind")
-    return kind is not None and getattr(kind, "value", "") == KIND
+    def policy_of(self, port: int, subset: str = "") -> TrafficPolicy:
+        """What holds at a port of the host, or of a subset.
 
+        As Istio merges: a port's own settings stand alone, and take nothing from those around them; else each section
+        that the subset has replaces the host's whole.
+        """
+        whole = self.policy.of_port(port) or self.policy.over(NO_POLICY)
+        narrower = self.subset(subset) if subset else None
+        if narrower is None:
+            return whole
+        return narrower.policy.of_port(port) or narrower.policy.over(whole)
 
-class DestinationRuleReader:
-    """Reads those of one file. Faults go to the reader."""
+    def is_visible_to(self, namespace: str) -> bool:
+        """Whether clients of a namespace follow it."""
+        own = self.metadata.namespace
+        return not self.export_to or bool({"*", namespace} & {own if to == "." else to for to in self.export_to})
 
-    def __init__(self, reader: ManifestReader) -> None:
-        self._reader = reader
-        self._order = 0
-
-    def read(self, node: yaml.Node) -> DestinationRule | None:
-        """One manifest."""
-        metadata_node = entry(node, "metadata")
-        if metadata_node is None:
-            raise Fault(node, f"{KIND} has no 'metadata'", "add metadata.name")
-        self._order += 1
-        metadata = MetadataDecoder(self._reader).of_object(
-            metadata_node, namespaced=True, place=self._reader.place(node), order=self._order
-        )
-        head = {key: Field(lambda _: None, "") for key in ("apiVersion", "kind", "metadata", "status")}
-        spec = Field(self._spec(), "spec", required=True)
-        found = self._reader.fields(node, Schema(KIND, {**head, "spec": spec})).get("spec")
-        return None if metadata is None or found is None else DestinationRule(metadata, **found)
-
-    def _spec(self) -> Any:
-        read = self._reader
-        policy = {
-            "loadBalancer": Field(self._record(dict, "load balancer", self._balancer()), "balancer"),
-            "connectionPool": Field(self._pool(), "pool"),
-            "outlierDetection": Field(self._record(OutlierDetection, "outlier detection", _OUTLIERS), "outliers"),
-        }
-
-        def make(host: str, policy: dict[str, Any] | None = None) -> dict[str, Any]:
-            found = dict(policy or {})
-            return {"host": host, **found.pop("balancer", {}), **found}
-
-        fields = {
-            "host": Field(scalar, "host", required=True),
-            "trafficPolicy": Field(self._record(dict, "traffic policy", policy), "policy"),
-            "exportTo": Field(lambda _: None, ""),
-        }
-        return read.record(make, Schema(f"the spec of a {KIND}", fields))
-
-    def _record(self, make: Any, thing: str, fields: dict[str, Field]) -> Any:
-        return self._reader.record(make, Schema(thing, fields))
-
-    def _balancer(self) -> dict[str, Field]:
-        cookie = self._record(lambda name: name, "cookie", {"name": Field(scalar, "name", required=True)})
-        consistent = {
-            "httpHeaderName": Field(scalar, "header"),
-            "httpCookie": Field(cookie, "cookie"),
-            "httpQueryParameterName": Field(scalar, "query_parameter"),
-            "useSourceIp": Field(boolean, "source_ip"),
-        }
-        return {
-            "simple": Field(choice(Balancing), "balancing"),
-            "consistentHash": Field(self._record(_one_of, "consistent hash", consistent), "hash"),
-        }
-
-    def _pool(self) -> Any:
-        count = integer(1, _MOST)
-        http = {
-            "http1MaxPendingRequests": Field(count, "max_pending"),
-            "http2MaxRequests": Field(count, "max_requests"),
-            "maxRetries": Field(integer(0, _MOST), "max_retries"),
-            "maxRequestsPerConnection": Field(integer(0, _MOST), "max_requests_per_connection"),
-        }
-        fields = {
-            "tcp": Field(self._record(dict, "TCP pool", {"maxConnections": Field(count, "max_connections")}), "tcp"),
-            "http": Field(self._record(dict, "HTTP pool", http), "http"),
-        }
-
-        def make(tcp: dict[str, Any] | None = None, http: dict[str, Any] | None = None) -> ConnectionPool:
-            return ConnectionPool(**(tcp or {}), **(http or {}))
-
-        return self._record(make, "connection pool", fields)
-
-
-_OUTLIERS = {
-    "consecutive5xxErrors": Field(integer(0, _MOST), "consecutive_5xx"),
-    "consecutiveGatewayErrors": Field(integer(0, _MOST), "consecutive_gateway_errors"),
-    "interval": Field(duration, "interval"),
-    "baseEjectionTime": Field(duration, "base_ejection_time"),
-    "maxEjectionPercent": Field(integer(0, 100), "max_ejection_percent"),
-}
-
-
-def _one_of(**given: Any) -> ConsistentHash:
-    if len([value for value in given.values() if value]) != 1:
-        raise ValueError("a consistent hash is by one thing", "name a header, a cookie, a parameter, or the source")
-    return ConsistentHash(**given)
+    def joined(self, younger: DestinationRule) -> DestinationRule:
+        """Two rules for one host, as one: the older's policy if it has any, and the subsets of both."""
+        names = {one.name for one in self.subsets}
+        more = tuple(one for one in younger.subsets if one.name not in names)
+        policy = younger.policy if self.policy == NO_POLICY else self.policy
+        return replace(self, policy=policy, subsets=self.subsets + more)

@@ -1,40 +1,39 @@
-"""Clusters: the endpoints behind a port of a service, which of them is next, and how much they may be asked."""
+"""Clusters: the endpoints behind a port of a service or of its subset, which of them is next, and how much they may be
+asked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh_py.discovery.load_balance import Resolution, find_candidates
 from mesh_py.discovery.waypoint import upstream_of
-from mesh_py.exchange.pool import PoolLimits
-from mesh_py.http.balancing import NO_WISH, Host, HostSet, Policy, Wish
-from mesh_py.http.circuit import NO_LIMIT, Circuit, CircuitLimits
-from mesh_py.http.errors import NoHealthyEndpoint
-from mesh_py.http.hash_key import HashBy
-from mesh_py.http.outliers import Outcome, OutlierDetector, OutlierRules
-from mesh_py.manifests.traffic import Balancing, ConnectionPool
+from mesh_py.http.balancing import NO_WISH, Host, HostSet, Wish
+from mesh_py.http.circuit import Circuit
+from mesh_py.http.errors import InvalidBackend, NoHealthyEndpoint
+from mesh_py.http.outliers import Outcome, OutlierDetector
+from mesh_py.manifests.metadata import NO_LABELS
+from mesh_py.manifests.selector import has_labels
+from mesh_py.manifests.traffic import NO_POLICY
 from mesh_py.model.address import format_address
 from mesh_py.model.errors import NoHealthyUpstream, RouteError
+from mesh_py.proxy.localities import ranks
+from mesh_py.proxy.traffic import Traffic
 from mesh_py.proxy.ways import Endpoint, Hbone, Plain, WayRules, way_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
 
     from mesh_py.discovery.load_balance import Upstream
     from mesh_py.discovery.record import ServiceRecord
     from mesh_py.discovery.state import MeshState
-    from mesh_py.manifests.traffic import DestinationRule
+    from mesh_py.manifests.metadata import Labels
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Workload
     from mesh_py.proxy.directory import Destination, Directory
 
-_POLICIES = {
-    Balancing.UNSPECIFIED: Policy.LEAST_REQUEST,
-    Balancing.LEAST_REQUEST: Policy.LEAST_REQUEST,
-    Balancing.ROUND_ROBIN: Policy.ROUND_ROBIN,
-    Balancing.RANDOM: Policy.RANDOM,
-}
+log = logging.getLogger("proxy")
 
 
 @dataclass(eq=False, slots=True)
@@ -51,57 +50,18 @@ class Pick:
         return self.host.address if self.host is not None else format_address(*self.endpoint.address)
 
 
-@dataclass(slots=True)
-class Traffic:
-    """How a cluster is used: a DestinationRule in the terms of this file."""
+class TlsNotOriginated(RouteError):
+    """A DestinationRule wants TLS inside the tunnel. We do not speak it, and nothing goes without."""
 
-    policy: Policy = Policy.LEAST_REQUEST
-    hash_by: HashBy | None = None
-    limits: CircuitLimits = field(default_factory=CircuitLimits)
-    pool: PoolLimits = field(default_factory=PoolLimits)
-    outliers: OutlierRules | None = None
-
-    @staticmethod
-    def of(rule: DestinationRule | None, idle: float) -> Traffic:
-        """What a rule says; without one, Istio's defaults."""
-        if rule is None:
-            return Traffic(pool=PoolLimits(idle=idle))
-        by = rule.hash
-        policy = Policy.CONSISTENT_HASH if by is not None else _POLICIES[rule.balancing]
-        found = rule.outliers
-        outliers = None
-        if found is not None:
-            outliers = OutlierRules(
-                found.consecutive_5xx,
-                found.consecutive_gateway_errors,
-                found.interval,
-                found.base_ejection_time,
-                max_ejection_percent=found.max_ejection_percent,
-            )
-        hash_by = None if by is None else HashBy(by.header, by.cookie, by.query_parameter, by.source_ip)
-        return Traffic(policy, hash_by, _limits(rule.pool), _pool(rule.pool, idle), outliers)
-
-
-def _limits(pool: ConnectionPool) -> CircuitLimits:
-    told = (pool.max_connections, pool.max_pending, pool.max_requests, pool.max_retries)
-    return CircuitLimits(*(NO_LIMIT if one is None else one for one in told))
-
-
-def _pool(pool: ConnectionPool, idle: float) -> PoolLimits:
-    usual = PoolLimits()
-    return PoolLimits(
-        pool.max_connections or usual.connections,
-        pool.max_pending or usual.waiting,
-        pool.max_requests_per_connection,
-        idle,
-    )
+    def __init__(self, cluster: str) -> None:
+        super().__init__(f"{cluster}: its DestinationRule wants TLS of the proxy's own, which is not originated here")
 
 
 class Cluster:
-    """One port of a service, as one source sees it. Its memory outlives changes of its endpoints."""
+    """One port of a service or of its subset, as one source sees it. Its memory outlives changes of its endpoints."""
 
-    def __init__(self, clusters: Clusters, source: Workload, record: ServiceRecord, port: int) -> None:
-        self.record, self.port, self.source = record, port, source
+    def __init__(self, clusters: Clusters, source: Workload, record: ServiceRecord, port: int, subset: str) -> None:
+        self.record, self.port, self.source, self.subset = record, port, source, subset
         self.traffic = Traffic()
         self.circuit = Circuit()
         self.hosts: HostSet[Upstream] = HostSet()
@@ -112,26 +72,43 @@ class Cluster:
     @property
     def name(self) -> str:
         """As Istio names clusters."""
-        return self._clusters.naming.format(port=self.port, host=self.record.service.hostname)
+        return self._clusters.naming(self.port, self.subset, self.record.service.hostname)
 
-    def refresh(self, source: Workload, record: ServiceRecord, traffic: Traffic) -> None:
-        """The mesh has changed."""
+    def refresh(self, source: Workload, record: ServiceRecord, traffic: Traffic, labels: Labels = NO_LABELS) -> None:
+        """The mesh has changed. `labels`: of the endpoints that belong to the subset."""
         self.source, self.record = source, record
         self._ways.clear()
         if traffic != self.traffic:
             self.traffic = traffic
             self.circuit.limits = traffic.limits
-            self.hosts.policy = traffic.policy
+            self.hosts.policy, self.hosts.least_healthy = traffic.policy, traffic.least_healthy
+            if not traffic.is_originated:
+                log.warning("%s", TlsNotOriginated(self.name))
             self.outliers = None if traffic.outliers is None else OutlierDetector(traffic.outliers)
-        found = find_candidates(record, self._clusters.state.workloads.by_uid, source, self.port, Resolution.STANDARD)
-        self.hosts.update(
-            Host(_name(upstream), upstream, upstream.workload.capacity)
+        self.hosts.update(self._hosts(labels))
+
+    def _hosts(self, labels: Labels) -> Iterator[Host[Upstream]]:
+        clusters, source, traffic = self._clusters, self.source, self.traffic
+        workloads = clusters.state.workloads.by_uid
+        found = find_candidates(self.record, workloads, source, self.port, Resolution.STANDARD)
+        near = [
+            upstream
             for upstream in found.upstreams
-            if upstream.workload.network == source.network
+            if upstream.workload.network == source.network and clusters.has_labels(upstream.workload, labels)
+        ]
+        ranked = ranks(
+            [upstream.workload for upstream in near],
+            source.locality,
+            traffic.locality,
+            fails_over=traffic.outliers is not None,
         )
+        for upstream, rank in zip(near, ranked, strict=True):
+            yield Host(_name(upstream), upstream, rank.weight, rank.priority)
 
     def choose(self, now: float, wish: Wish = NO_WISH) -> Pick:
         """An endpoint. Raises NoHealthyEndpoint, RouteError (there is no way to the one that was chosen)."""
+        if not self.traffic.is_originated:
+            raise TlsNotOriginated(self.name)
         if self.outliers is not None and self.outliers.release(self.hosts.hosts, now):
             self.hosts.changed()
         host = self.hosts.choose(self._clusters.random, wish)
@@ -169,9 +146,8 @@ class Cluster:
         endpoint = self._ways.get(host.address)
         if endpoint is None:
             clusters = self._clusters
-            endpoint = way_to(
-                clusters.state, self.source, host.target, self._vip(), self.port, clusters.rules, clusters.random
-            )
+            rules = clusters.rules.heeding(self.traffic.tls)
+            endpoint = way_to(clusters.state, self.source, host.target, self._vip(), self.port, rules, clusters.random)
             if not isinstance(endpoint.way, Hbone) or not endpoint.way.is_waypoint:  # a waypoint has pods of its own
                 self._ways[host.address] = endpoint
         return endpoint
@@ -198,35 +174,46 @@ class Clusters:
         rules: WayRules,
         random: Callable[[], float],
         idle: float,
-        naming: str = "outbound|{port}||{host}",
+        naming: Callable[[int, str, str], str] = lambda port, subset, host: f"outbound|{port}|{subset}|{host}",
     ) -> None:
-        """`naming`: how clusters are called in logs."""
+        """`naming`: how clusters are called in logs, by port, subset and host."""
         self.state, self.rules, self.random, self.naming = state, rules, random, naming
         self._directory, self._idle = directory, idle
         self._known: dict[Hashable, tuple[object, Cluster]] = {}
 
-    def of(self, source: Workload, record: ServiceRecord, port: int) -> Cluster:
-        """The cluster of a service's port."""
-        key = (record.service.key, port)
+    def of(self, source: Workload, record: ServiceRecord, port: int, subset: str = "") -> Cluster:
+        """The cluster of a service's port, or of a subset. Raises InvalidBackend where there is no such subset."""
+        key = (record.service.key, port, subset)
         version = (self.state.version, self._directory.further)
         known = self._known.get(key)
         if known is not None and known[0] == version:
             return known[1]
-        cluster = Cluster(self, source, record, port) if known is None else known[1]
-        cluster.refresh(source, record, Traffic.of(self._directory.traffic(record), self._idle))
+        rule = self._directory.traffic(source, record)
+        chosen = rule.subset(subset) if rule is not None else None
+        if subset and chosen is None:
+            raise InvalidBackend(f"no DestinationRule of {record.service.hostname} has a subset {subset}")
+        cluster = Cluster(self, source, record, port, subset) if known is None else known[1]
+        policy = NO_POLICY if rule is None else rule.policy_of(port, subset)
+        cluster.refresh(source, record, Traffic.of(policy, self._idle), NO_LABELS if chosen is None else chosen.labels)
         self._forget_gone()
         self._known[key] = (version, cluster)
         return cluster
+
+    def has_labels(self, workload: Workload, labels: Labels) -> bool:
+        """Whether a workload has all of these."""
+        return not labels or has_labels(self._directory.further.labels_of(workload.namespace, workload.name), labels)
 
     def _forget_gone(self) -> None:
         services = self.state.services.by_key
         for key in [key for key, (_, cluster) in self._known.items() if cluster.record.service.key not in services]:
             del self._known[key]
 
-    def pick(self, source: Workload, destination: Destination, now: float) -> Pick:
-        """Somewhere to go for a connection to a destination. Raises NoHealthyEndpoint, RouteError."""
+    def pick(self, source: Workload, destination: Destination, now: float, client_ip: str = "") -> Pick:
+        """Somewhere to go for a connection of a client to a destination. Raises NoHealthyEndpoint, RouteError."""
         if destination.record is not None and not destination.record.service.is_passthrough:
-            return self.of(source, destination.record, destination.port).choose(now)
+            cluster = self.of(source, destination.record, destination.port)
+            by = cluster.traffic.hash_by
+            return cluster.choose(now, Wish(client_ip) if by is not None and by.source_ip and client_ip else NO_WISH)
         workload = destination.workload
         if workload is None:
             return Pick(Endpoint(Plain(destination.address)))

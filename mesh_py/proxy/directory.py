@@ -14,6 +14,7 @@ from mesh_py.http.router import AnyRoute, RouteTable, routes_of_service, tcp_bac
 from mesh_py.manifests.chain import Chain
 from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.proxy_file import Further
+from mesh_py.manifests.rule_of_host import find_rule
 from mesh_py.model.workload import AppProtocol
 
 if TYPE_CHECKING:
@@ -59,9 +60,10 @@ class Destination:
 class Directory:
     """Lookups for one source, our workload."""
 
-    def __init__(self, state: MeshState, cluster_domain: str) -> None:
+    def __init__(self, state: MeshState, cluster_domain: str, root_namespace: str = "istio-system") -> None:
+        """`root_namespace`: whose rules are for the whole mesh, where no source of manifests says it."""
         self._state = state
-        self._domain = cluster_domain
+        self._domain, self._root = cluster_domain, root_namespace
         self._further = Further()
         self._told: dict[str, Further] = {}
         self._expected: set[str] = set()
@@ -127,16 +129,13 @@ class Directory:
         name = f"{reference.name}.{reference.namespace}.svc.{self._domain}"
         return self._records(source).get(name)
 
-    def traffic(self, record: ServiceRecord) -> DestinationRule | None:
-        """The rule for a service's host: the first that names it."""
-        service = record.service
-        for rule in self._further.traffic:
-            names = [service.hostname]
-            if rule.metadata.namespace == service.namespace:
-                names.append(service.name)
-            if rule.host in (*names, f"{service.name}.{service.namespace}", f"{service.name}.{service.namespace}.svc"):
-                return rule
-        return None
+    def traffic(self, source: Workload, record: ServiceRecord) -> DestinationRule | None:
+        """The rule that a client follows for a service's host."""
+        rules = self._further.manifests.destination_rules
+        if not rules:
+            return None
+        namespaces = (source.namespace, record.service.namespace, self._further.root_namespace or self._root)
+        return find_rule(rules, record.service, self._domain, namespaces)
 
     def routes(self, source: Workload, record: ServiceRecord, port: int) -> RouteTable:
         """The routes attached to a service's port, its own namespace's and the client's."""
@@ -211,7 +210,6 @@ def _joined(told: list[Further]) -> Further:
         return told[0]
     objects = [one for further in told for one in further.manifests.all()]
     labels = {name: found for further in told for name, found in further.labels.items()}
-    traffic = tuple(rule for further in told for rule in further.traffic)
     chain = reduce(Chain.joined, (further.chain for further in told), Chain())
     root = next((further.root_namespace for further in told if further.root_namespace), "")
-    return Further(Manifests.of(objects), labels, traffic, chain, root)
+    return Further(Manifests.of(objects), labels, chain, root)

@@ -6,11 +6,12 @@ taken; else HBONE, through a waypoint where there is one and the form says so; e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mesh_py.discovery.resolve import HBONE_PORT
 from mesh_py.discovery.waypoint import find_waypoint, pick_waypoint
+from mesh_py.manifests.traffic import TlsMode
 from mesh_py.model.address import IpAddress, format_address, is_ipv6
 from mesh_py.model.errors import NoRoutingDestination
 from mesh_py.model.workload import Protocol
@@ -81,6 +82,18 @@ class WayRules:
 
     waypoint_form: str = "post"
     prefers_hbone: bool = False
+    speaks_istio: bool | None = None
+    """Istio's mutual TLS to who takes no HBONE: None to those who have a sidecar, else to all or to none."""
+    may_insist: bool = True
+    """Whether a DestinationRule may ask for it where nobody says that there is a sidecar: not of a waypoint (9.5)."""
+
+    def heeding(self, mode: TlsMode | None) -> WayRules:
+        """With what a DestinationRule says of TLS. A tunnel stays one: DISABLE is about what would be said inside."""
+        if mode is TlsMode.DISABLE:
+            return replace(self, speaks_istio=False)
+        if mode is TlsMode.ISTIO_MUTUAL and self.may_insist:
+            return replace(self, speaks_istio=True)
+        return self
 
     def leaves_routes_to_waypoint(self, service: Service) -> bool:
         """Whether a service's routes are for its waypoint alone: applied here they would count twice, or lead around
@@ -110,13 +123,16 @@ def way_to(
     ip = _address_of(workload, asked)
     direct = (ip, upstream.port)
     takes_hbone = workload.protocol is Protocol.HBONE
-    if workload.mutual_tls and not (rules.prefers_hbone and takes_hbone):
+    has_sidecar = workload.mutual_tls and rules.speaks_istio is not False
+    if has_sidecar and not (rules.prefers_hbone and takes_hbone):
         return Endpoint(MutualTls(direct, _server_name(upstream, service_port), upstream.expect), workload)
     gateway = _waypoint_of(upstream, rules, random)
     if gateway is not None:
         return Endpoint(_through(state, source, gateway, direct, asked, rules, random), workload)
     if takes_hbone:
         return Endpoint(Hbone((ip, HBONE_PORT), format_address(*direct), upstream.expect), workload)
+    if rules.speaks_istio:
+        return Endpoint(MutualTls(direct, _server_name(upstream, service_port), upstream.expect), workload)
     return Endpoint(Plain(direct), workload)
 
 

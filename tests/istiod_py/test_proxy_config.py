@@ -328,3 +328,41 @@ def test_what_is_told_can_be_sent_and_read() -> None:
         assert [(one.kind, one.metadata.key) for one in found.objects] == [
             (one.kind, one.metadata.key) for one in config.objects
         ]
+
+
+# Rules of hosts.
+
+
+def rule(name: str, spec: str, namespace: str = "shop") -> str:
+    return dedent(f"""\
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: DestinationRule
+        metadata: {{name: {name}, namespace: {namespace}}}
+        spec: {{{spec}}}
+        """)
+
+
+@pytest.mark.parametrize(
+    ("text", "of", "told"),
+    [
+        pytest.param(rule("r", "host: web"), "shop/web-1", True, id="of its namespace"),
+        pytest.param(rule("r", "host: web"), "front/sleep", True, id="of the service's, which all see"),
+        pytest.param(rule("r", "host: web, exportTo: ['.']"), "front/sleep", False, id="which nobody else sees"),
+        pytest.param(rule("r", "host: x, exportTo: [front]", "other"), "front/sleep", True, id="shown to it"),
+    ],
+)
+def test_rules_of_a_sidecar(text: str, of: str, told: bool) -> None:
+    assert bool(keys(sidecar(text, of=of), "DestinationRule")) is told
+
+
+def test_subsets_bring_the_labels_of_who_is_in_them() -> None:
+    plain, subsets = rule("r", "host: web"), rule("r", "host: web, subsets: [{name: v1, labels: {app: web}}]")
+    assert keys(waypoint(plain), "Pod", "WorkloadEntry") == []
+    found = waypoint(subsets)
+    assert keys(found, "Pod", "WorkloadEntry") == ["shop/web-1", "shop/vm"]
+    again = decode_proxy_config(wire(encode_proxy_config(found)), found.name)
+    assert {one.metadata.key: one.metadata.labels.get("app") for one in again.objects if one.kind == "Pod"} == {
+        "shop/web-1": "web"
+    }
+    assert keys(again, "DestinationRule") == ["shop/r"]

@@ -67,11 +67,16 @@ def principals(*names: str) -> dict[str, Any]:
     return {"from": [{"source": {"principals": list(names)}}]}
 
 
-def destination_rule(**policy: Any) -> dict[str, Any]:
+def of_subset(name: str) -> dict[str, Any]:
+    """The filter by which a route chooses a subset."""
+    return {"type": "ExtensionRef", "extensionRef": {"group": "hbone.mesh", "kind": "Subset", "name": name}}
+
+
+def destination_rule(*subsets: dict[str, Any], **policy: Any) -> dict[str, Any]:
     """How httpbin's requests are spread and bounded."""
     return {
         "apiVersion": "networking.istio.io/v1",
         "kind": "DestinationRule",
         "metadata": {"name": "httpbin", "namespace": "default"},
-        "spec": {"host": "httpbin", "trafficPolicy": policy},
+        "spec": {"host": "httpbin", "trafficPolicy": policy, "subsets": list(subsets)},
     }

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.waypoint_py.manifests import backend, destination_rule, manifests, route
-from tests.waypoint_py.waypoints import scene
+from tests.waypoint_py.manifests import backend, destination_rule, manifests, of_subset, route
+from tests.waypoint_py.waypoints import HOST, PORT, scene
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +69,38 @@ async def test_a_route_chooses(certificates: Certificates, rules: list[Any], req
         answer = await one.http.request(asked.pop("method"), "/anything?t=token", **asked)
         assert answer.status_code == 200
         assert served(one) == by
+
+
+SUBSETS = destination_rule(
+    {"name": "v1", "labels": {"version": "v1"}},
+    {"name": "v2", "labels": {"version": "v2"}},
+    {"name": "none", "labels": {"version": "v9"}},
+)
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "by"),
+    [("v1", 200, "1"), ("v2", 200, "2"), ("none", 503, ""), ("unheard-of", 500, "")],
+)
+async def test_a_header_chooses_a_subset(certificates: Certificates, version: str, status: int, by: str) -> None:
+    def to(name: str) -> dict[str, Any]:
+        matches = [{"headers": [{"name": "x-version", "value": name}]}]
+        return {"matches": matches, "backendRefs": [backend("httpbin", filters=[of_subset(name)])]}
+
+    rules = [to(name) for name in ("v1", "v2", "none", "unheard-of")]
+    further = manifests(route(*rules), SUBSETS, labels={f"default/{name}": {"version": name} for name in ("v1", "v2")})
+    async with scene(certificates, further) as one:
+        # Both pods serve httpbin here.
+        v2 = one.at.mesh(further=further).replace(
+            '"default/v2.default', f'"default/{HOST}": {{{PORT}: 8080}}, "default/v2.default'
+        )
+        one.waypoint.take(v2)
+        for _ in range(3):
+            answer = await one.http.get("/anything?t=token", headers={"x-version": version})
+            assert answer.status_code == status
+        assert served(one) == by * 3
+        if by:
+            assert f"inbound-vip|{PORT}|http/{version}|{HOST}" in [c.name for c in one.waypoint.plane.clusters.known()]
 
 
 @pytest.mark.parametrize(

@@ -1,69 +1,59 @@
-"""DestinationRules of a file: every key, and what is wrong with one."""
+"""How a DestinationRule's policies lie over each other, for a port and a subset, as Istio merges them."""
 
 from __future__ import annotations
 
 import pytest
 
-from mesh_py.discovery.problems import ConfigError
-from mesh_py.manifests.proxy_file import further_of, read_proxy_file
-from mesh_py.manifests.traffic import Balancing, ConnectionPool, ConsistentHash, DestinationRule, OutlierDetection
+from mesh_py.manifests.metadata import Metadata
+from mesh_py.manifests.traffic import (
+    Balancing,
+    ConnectionPool,
+    DestinationRule,
+    LoadBalancer,
+    OutlierDetection,
+    Subset,
+    TlsMode,
+    TrafficPolicy,
+)
 
-RULE = """\
-manifests:
-- apiVersion: networking.istio.io/v1
-  kind: DestinationRule
-  metadata: {{name: cart, namespace: shop}}
-  spec: {spec}
-"""
+RANDOM, ROUND = LoadBalancer(Balancing.RANDOM), LoadBalancer(Balancing.ROUND_ROBIN)
+POOL, OTHER_POOL = ConnectionPool(1), ConnectionPool(2)
+OUTLIERS = OutlierDetection(1)
 
-
-def rule(spec: str) -> DestinationRule:
-    [found] = further_of(read_proxy_file(RULE.format(spec=spec), "mesh.yaml")).traffic
-    return found
-
-
-def test_every_key() -> None:
-    found = rule(
-        "{host: cart, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}, connectionPool: {tcp: {maxConnections: 3}, "
-        "http: {http1MaxPendingRequests: 4, http2MaxRequests: 5, maxRetries: 0, maxRequestsPerConnection: 7}}, "
-        "outlierDetection: {consecutive5xxErrors: 2, consecutiveGatewayErrors: 3, interval: 1s, baseEjectionTime: 2m, "
-        "maxEjectionPercent: 50}}}"
-    )
-    assert found.metadata.key == "shop/cart"
-    assert (found.host, found.balancing, found.hash) == ("cart", Balancing.ROUND_ROBIN, None)
-    assert found.pool == ConnectionPool(3, 4, 5, 0, 7)
-    assert found.outliers == OutlierDetection(2, 3, 1.0, 120.0, 50)
-
-
-def test_the_least() -> None:
-    found = rule("{host: cart.shop.svc.cluster.local}")
-    assert (found.balancing, found.pool, found.outliers) == (Balancing.UNSPECIFIED, ConnectionPool(), None)
+RULE = DestinationRule(
+    Metadata("web", "shop"),
+    "web",
+    TrafficPolicy(RANDOM, POOL, OUTLIERS, ports=((81, TrafficPolicy(ROUND)),)),
+    (
+        Subset("plain"),
+        Subset("own", policy=TrafficPolicy(pool=OTHER_POOL, tls=TlsMode.DISABLE)),
+        Subset("ports", policy=TrafficPolicy(ROUND, ports=((80, TrafficPolicy(pool=OTHER_POOL)),))),
+    ),
+)
 
 
 @pytest.mark.parametrize(
-    ("by", "expected"),
+    ("port", "subset", "expected"),
     [
-        pytest.param("httpHeaderName: x-user", ConsistentHash(header="x-user"), id="header"),
-        pytest.param("httpCookie: {name: user}", ConsistentHash(cookie="user"), id="cookie"),
-        pytest.param("httpQueryParameterName: q", ConsistentHash(query_parameter="q"), id="parameter"),
-        pytest.param("useSourceIp: true", ConsistentHash(source_ip=True), id="source"),
+        pytest.param(80, "", TrafficPolicy(RANDOM, POOL, OUTLIERS), id="the host's"),
+        pytest.param(81, "", TrafficPolicy(ROUND), id="a port's alone"),
+        pytest.param(80, "plain", TrafficPolicy(RANDOM, POOL, OUTLIERS), id="a subset that says nothing"),
+        pytest.param(81, "plain", TrafficPolicy(ROUND), id="the same on a port that says something"),
+        pytest.param(
+            80, "own", TrafficPolicy(RANDOM, OTHER_POOL, OUTLIERS, TlsMode.DISABLE), id="each section of a subset"
+        ),
+        pytest.param(81, "own", TrafficPolicy(ROUND, OTHER_POOL, None, TlsMode.DISABLE), id="over a port's"),
+        pytest.param(80, "ports", TrafficPolicy(pool=OTHER_POOL), id="a subset's port alone"),
+        pytest.param(82, "ports", TrafficPolicy(ROUND, POOL, OUTLIERS), id="another port of it"),
     ],
 )
-def test_consistent_hash(by: str, expected: ConsistentHash) -> None:
-    assert rule(f"{{host: a, trafficPolicy: {{loadBalancer: {{consistentHash: {{{by}}}}}}}}}").hash == expected
+def test_what_holds(port: int, subset: str, expected: TrafficPolicy) -> None:
+    assert RULE.policy_of(port, subset) == expected
 
 
 @pytest.mark.parametrize(
-    ("spec", "complaint"),
-    [
-        pytest.param("{}", "host", id="no host"),
-        pytest.param("{host: a, subsets: []}", "unknown key 'subsets'", id="subsets"),
-        pytest.param("{host: a, trafficPolicy: {tls: {}}}", "unknown key 'tls'", id="TLS"),
-        pytest.param("{host: a, trafficPolicy: {loadBalancer: {simple: BEST}}}", "BEST", id="a word nobody knows"),
-        pytest.param("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {}}}}", "by one thing", id="no hash"),
-    ],
+    ("export_to", "namespace", "expected"),
+    [((), "far", True), (("*",), "far", True), ((".",), "far", False), ((".",), "shop", True), (("far",), "far", True)],
 )
-def test_what_is_not_kept_is_refused(spec: str, complaint: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        rule(spec)
-    assert complaint in str(caught.value)
+def test_who_sees_it(export_to: tuple[str, ...], namespace: str, expected: bool) -> None:
+    assert DestinationRule(Metadata("web", "shop"), "web", export_to=export_to).is_visible_to(namespace) is expected

@@ -8,12 +8,12 @@ import pytest
 
 from mesh_py.discovery.state import MeshState
 from mesh_py.http.balancing import Policy, Wish
-from mesh_py.http.errors import NoHealthyEndpoint, UpstreamOverflow
+from mesh_py.http.errors import InvalidBackend, NoHealthyEndpoint, UpstreamOverflow
 from mesh_py.manifests.proxy_file import further_of, read_proxy_file
 from mesh_py.model.address import IpAddress
 from mesh_py.model.errors import NoHealthyUpstream
 from mesh_py.model.workload import LoadBalancer, LoadBalancerMode
-from mesh_py.proxy.clusters import Cluster, Clusters
+from mesh_py.proxy.clusters import Cluster, Clusters, TlsNotOriginated
 from mesh_py.proxy.directory import Destination, Directory
 from mesh_py.proxy.ways import Plain, WayRules
 from tests.support.world import service, workload
@@ -177,3 +177,64 @@ def test_a_service_that_passes_through_keeps_the_destination() -> None:
     address = (IpAddress("10.96.0.1"), 80)
     found = world.clusters.pick(SLEEP, world.directory.destination(SLEEP, address), 0.0)
     assert found.endpoint.way == Plain(address)
+
+
+# Subsets ------------------------------------------------------------------------------------------------------------
+
+SUBSETS = """\
+manifests:
+- apiVersion: networking.istio.io/v1
+  kind: DestinationRule
+  metadata: {name: web, namespace: default}
+  spec:
+    host: web
+    trafficPolicy: {loadBalancer: {simple: RANDOM}}
+    subsets:
+    - {name: v1, labels: {version: v1}, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 7}}}}
+    - {name: none, labels: {version: v9}}
+labels: {default/w0: {version: v1}, default/w1: {version: v1, tier: a}, default/w2: {version: v2}}
+"""
+
+
+def subset(name: str) -> Cluster:
+    world = World()
+    world.directory.take(further_of(read_proxy_file(SUBSETS, "mesh.yaml")))
+    return world.clusters.of(SLEEP, world.state.services.by_key[service(HOST).key], 80, name)
+
+
+def test_a_subset_is_who_has_its_labels() -> None:
+    cluster = subset("v1")
+    assert {cluster.choose(0.0).name for _ in range(40)} == ALL - {"10.0.1.2:8080"}
+    assert (cluster.name, cluster.traffic.policy, cluster.circuit.limits.max_requests) == (
+        f"outbound|80|v1|{HOST}",
+        Policy.RANDOM,
+        7,
+    )
+
+
+def test_a_subset_without_endpoints() -> None:
+    with pytest.raises(NoHealthyEndpoint):
+        subset("none").choose(0.0)
+
+
+def test_no_such_subset() -> None:
+    with pytest.raises(InvalidBackend, match="subset v3"):
+        subset("v3")
+
+
+# What a rule says of TLS, and of the last who are left --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["SIMPLE", "MUTUAL"])
+def test_what_wants_tls_of_ours_is_not_reached_without(mode: str) -> None:
+    with pytest.raises(TlsNotOriginated):
+        World(f"{{tls: {{mode: {mode}}}}}").cluster.choose(0.0)
+
+
+def test_with_too_few_left_all_are_asked() -> None:
+    rule = "{outlierDetection: {consecutive5xxErrors: 1, maxEjectionPercent: 100, minHealthPercent: 50}}"
+    cluster = World(rule).cluster
+    for host in list(cluster.hosts.hosts)[:2]:
+        cluster.begun(pick := cluster.choose(0.0, Wish(session=host)))
+        cluster.ended(pick, 503, 0.0)
+    assert {cluster.choose(0.0).name for _ in range(60)} == ALL

@@ -90,7 +90,7 @@ def test_routes_are_kept_until_something_changes(directory: Directory) -> None:
     assert routes
     assert directory.routes(SLEEP, record, 80) is routes
     assert not directory.routes(SLEEP, record, 81)
-    assert directory.traffic(record) is further.traffic[0]
+    assert directory.traffic(SLEEP, record) is further.manifests.destination_rules[0]
 
 
 @pytest.mark.parametrize(

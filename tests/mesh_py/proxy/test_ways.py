@@ -8,6 +8,7 @@ import pytest
 
 from mesh_py.discovery.load_balance import Upstream
 from mesh_py.discovery.state import MeshState
+from mesh_py.manifests.traffic import TlsMode
 from mesh_py.model.address import GatewayAddress, IpAddress, NetworkAddress
 from mesh_py.model.errors import NoRoutingDestination, UnknownWaypoint
 from mesh_py.model.workload import Protocol
@@ -62,6 +63,26 @@ def way(pod: dict[str, Any], of_service: dict[str, Any] | None = None, rules: Wa
 )
 def test_ways(pod: dict[str, Any], of_service: dict[str, Any], rules: WayRules, expected: Way) -> None:
     assert way(pod, of_service, rules) == expected
+
+
+PLAIN_POD, SIDECAR = {"protocol": Protocol.TCP}, {"protocol": Protocol.TCP, "mutual_tls": True}
+
+
+@pytest.mark.parametrize(
+    ("mode", "pod", "rules", "expected"),
+    [
+        pytest.param(TlsMode.DISABLE, SIDECAR, WayRules(), Plain(POD), id="no TLS to a sidecar"),
+        pytest.param(TlsMode.DISABLE, {}, WayRules(), STRAIGHT, id="a tunnel stays"),
+        pytest.param(TlsMode.ISTIO_MUTUAL, PLAIN_POD, WayRules(), TLS, id="insisted on"),
+        pytest.param(TlsMode.ISTIO_MUTUAL, {}, WayRules(), STRAIGHT, id="a tunnel will do"),
+        pytest.param(TlsMode.ISTIO_MUTUAL, PLAIN_POD, WayRules(may_insist=False), Plain(POD), id="at a waypoint"),
+        pytest.param(None, SIDECAR, WayRules(), TLS, id="nothing said"),
+    ],
+)
+def test_what_a_destination_rule_says_of_tls(
+    mode: TlsMode | None, pod: dict[str, Any], rules: WayRules, expected: Way
+) -> None:
+    assert way(pod, None, rules.heeding(mode)) == expected
 
 
 def test_nothing_goes_around_a_waypoint() -> None:

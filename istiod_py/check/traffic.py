@@ -1,0 +1,75 @@
+"""DestinationRules: whether their hosts and subsets are there, and the subsets that routes name [pure]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from istiod_py.check import codes
+from istiod_py.check.nearest import nearest
+from mesh_py.manifests.route_filters import ExtensionFilter, is_subset
+from mesh_py.manifests.routes import TCPRouteRule
+from mesh_py.manifests.rule_of_host import find_rule, names_host
+from mesh_py.manifests.selector import has_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from istiod_py.check.checked_mesh import CheckedMesh
+    from istiod_py.check.codes import Finding
+    from mesh_py.manifests.references import BackendReference
+    from mesh_py.manifests.routes import Route
+    from mesh_py.manifests.traffic import DestinationRule
+    from mesh_py.model.workload import Service
+
+
+def check(mesh: CheckedMesh) -> Iterator[Finding]:
+    """Everything about DestinationRules."""
+    for rule in mesh.manifests.destination_rules:
+        yield from _rule(rule, mesh)
+    for route in mesh.routes:
+        yield from _subsets_named(route, mesh)
+
+
+def _rule(rule: DestinationRule, mesh: CheckedMesh) -> Iterator[Finding]:
+    domain = mesh.options.mesh.cluster_domain
+    services = [one for one in mesh.mesh.services.values() if names_host(rule, one, domain)]
+    if not services:
+        what = f"DestinationRule {rule.metadata.key}: no service has the host {rule.host}"
+        names = [one.name for one in mesh.mesh.services.values() if one.namespace == rule.metadata.namespace]
+        yield codes.NO_HOST.at(rule.metadata.place, what, nearest(rule.host, names))
+        return
+    for subset in rule.subsets:
+        if not any(has_labels(labels, subset.labels) for one in services for labels in _labels(one, mesh)):
+            what = f"DestinationRule {rule.metadata.key}: no workload of {rule.host} is of subset {subset.name}"
+            yield codes.EMPTY_SUBSET.at(rule.metadata.place, what, "requests to it get 503")
+
+
+def _labels(service: Service, mesh: CheckedMesh) -> Iterator[dict[str, str]]:
+    for workload in mesh.mesh.workloads.values():
+        if service.key in workload.services:
+            yield dict(mesh.labels_of(workload.namespace, workload.name))
+
+
+def _subsets_named(route: Route, mesh: CheckedMesh) -> Iterator[Finding]:
+    for rule in route.rules:
+        if isinstance(rule, TCPRouteRule):
+            continue
+        for backend in rule.backend_refs:
+            for one in (*rule.filters, *backend.filters):
+                if (
+                    isinstance(one, ExtensionFilter)
+                    and is_subset(one)
+                    and not _has(route, backend.backend_ref, one, mesh)
+                ):
+                    what = f"{route.kind} {route.metadata.key}: {backend.backend_ref.name} has no subset {one.name}"
+                    yield codes.NO_SUBSET.at(one.place, what, "add it to a DestinationRule: requests get 500")
+
+
+def _has(route: Route, backend: BackendReference, named: ExtensionFilter, mesh: CheckedMesh) -> bool:
+    names = mesh.options.mesh
+    service = mesh.mesh.services.get(f"{backend.namespace}/{names.hostname(backend.name, backend.namespace)}")
+    if service is None:
+        return True  # which is told elsewhere
+    looked_at = (route.metadata.namespace, service.namespace, names.root_namespace)
+    rule = find_rule(mesh.manifests.destination_rules, service, names.cluster_domain, looked_at)
+    return rule is not None and rule.subset(named.name) is not None

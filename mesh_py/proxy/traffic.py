@@ -1,0 +1,92 @@
+"""How a cluster is used: what a DestinationRule says of it, in the terms of those who do it [pure]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mesh_py.exchange.pool import PoolLimits
+from mesh_py.http.balancing import Policy
+from mesh_py.http.circuit import NO_LIMIT, CircuitLimits
+from mesh_py.http.hash_key import HashBy
+from mesh_py.http.outliers import OutlierRules
+from mesh_py.manifests.traffic import Balancing, ConnectionPool, LoadBalancer, TlsMode
+
+if TYPE_CHECKING:
+    from mesh_py.manifests.traffic import ConsistentHash, LocalitySetting, OutlierDetection, TrafficPolicy
+
+_POLICIES = {
+    Balancing.UNSPECIFIED: Policy.LEAST_REQUEST,
+    Balancing.LEAST_REQUEST: Policy.LEAST_REQUEST,
+    Balancing.LEAST_CONN: Policy.LEAST_REQUEST,
+    Balancing.ROUND_ROBIN: Policy.ROUND_ROBIN,
+    Balancing.RANDOM: Policy.RANDOM,
+}
+
+
+@dataclass(slots=True)
+class Traffic:
+    """One cluster's."""
+
+    policy: Policy = Policy.LEAST_REQUEST
+    hash_by: HashBy | None = None
+    locality: LocalitySetting | None = None
+    limits: CircuitLimits = field(default_factory=CircuitLimits)
+    pool: PoolLimits = field(default_factory=PoolLimits)
+    outliers: OutlierRules | None = None
+    least_healthy: float = 0.0
+    """With a smaller part of the endpoints healthy nobody is left out."""
+    tls: TlsMode | None = None
+
+    @property
+    def is_originated(self) -> bool:
+        """Whether we can do what it says of TLS."""
+        return self.tls not in (TlsMode.SIMPLE, TlsMode.MUTUAL)
+
+    @staticmethod
+    def of(policy: TrafficPolicy, idle: float) -> Traffic:
+        """What a policy says; where it says nothing, Istio's defaults. `idle`: seconds that connections are kept."""
+        balancer = policy.balancer or LoadBalancer()
+        pool, found = policy.pool or ConnectionPool(), policy.outliers
+        return Traffic(
+            Policy.CONSISTENT_HASH if balancer.hash is not None else _POLICIES[balancer.simple],
+            _hash_by(balancer.hash),
+            balancer.locality,
+            _limits(pool),
+            _pool(pool, idle),
+            _outliers(found),
+            0.0 if found is None else found.min_health_percent / 100,
+            policy.tls,
+        )
+
+
+def _hash_by(by: ConsistentHash | None) -> HashBy | None:
+    return None if by is None else HashBy(by.header, by.cookie, by.query_parameter, by.source_ip)
+
+
+def _outliers(found: OutlierDetection | None) -> OutlierRules | None:
+    if found is None:
+        return None
+    return OutlierRules(
+        found.consecutive_5xx,
+        found.consecutive_gateway_errors,
+        found.interval,
+        found.base_ejection_time,
+        max_ejection_percent=found.max_ejection_percent,
+    )
+
+
+def _limits(pool: ConnectionPool) -> CircuitLimits:
+    told = (pool.max_connections, pool.max_pending, pool.max_requests, pool.max_retries)
+    return CircuitLimits(*(NO_LIMIT if one is None else one for one in told))
+
+
+def _pool(pool: ConnectionPool, idle: float) -> PoolLimits:
+    usual = PoolLimits()
+    return PoolLimits(
+        pool.max_connections or usual.connections,
+        pool.max_pending or usual.waiting,
+        pool.max_requests_per_connection,
+        pool.idle_timeout or idle,
+        pool.connect_timeout,
+    )

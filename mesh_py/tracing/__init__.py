@@ -1,1 +1,0 @@
-"""Spans of requests and tunnels: joined with their callers' by `traceparent`, exported by OTLP (docs/tracing.md)."""

@@ -1,0 +1,56 @@
+"""DestinationRules: hosts, subsets, and the subsets that routes name."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.checks import findings
+
+
+def rule(spec: str) -> str:
+    return (
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+        f"metadata: {{name: r, namespace: shop}}\nspec: {{{spec}}}\n"
+    )
+
+
+def route(subset: str) -> str:
+    named = f"{{type: ExtensionRef, extensionRef: {{group: hbone.mesh, kind: Subset, name: {subset}}}}}"
+    return (
+        "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: h, namespace: shop}\n"
+        "spec:\n  parentRefs: [{group: '', kind: Service, name: cart}]\n"
+        f"  rules: [{{backendRefs: [{{name: cart, port: 80, filters: [{named}]}}]}}]\n"
+    )
+
+
+V1 = "host: cart, subsets: [{name: v1, labels: {app: web}}]"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(rule(V1), [], id="a host and a subset"),
+        pytest.param(rule("host: '*.shop.svc.cluster.local'"), [], id="every host of a namespace"),
+        pytest.param(
+            rule("host: carte"),
+            ["1:1: warning HM418: DestinationRule shop/r: no service has the host carte; did you mean 'cart'?"],
+            id="a host that is not there",
+        ),
+        pytest.param(
+            rule("host: cart, subsets: [{name: v9, labels: {version: v9}}]"),
+            ["1:1: warning HM419: DestinationRule shop/r: no workload of cart is of subset v9; requests to it get 503"],
+            id="a subset of nobody",
+        ),
+        pytest.param(rule(V1) + route("v1"), [], id="a route to a subset"),
+        pytest.param(
+            rule(V1) + route("v2"),
+            [
+                "11:94: error HM420: HTTPRoute shop/h: cart has no subset v2; "
+                "add it to a DestinationRule: requests get 500"
+            ],
+            id="a route to none",
+        ),
+    ],
+)
+def test_findings(text: str, expected: list[str]) -> None:
+    assert findings(text, waypoint=True) == expected
