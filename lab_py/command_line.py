@@ -45,6 +45,9 @@ Examples:
   python -m lab_py exec sleep -- curl -s http://httpbin:8000/ip
   python -m lab_py logs; python -m lab_py status; python -m lab_py down
   python -m lab_py enroll POD                        a plain pod becomes ambient, with no restart
+  python -m lab_py break rule-102; python -m lab_py explain; python -m lab_py mend
+                                                     a fault of a lab that is up, found by its traces
+  python -m lab_py faults ambient-to-sidecar         every fault: broken, explained, mended
   python -m lab_py doctor                            what this machine can do, what to install
 
 \b
@@ -81,6 +84,7 @@ _name = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Wh
 _output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="For whom.")
 
 
+_form = click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", help="For whom.")
 _file = click.Path(dir_okay=False, resolve_path=True, path_type=Path)
 _folder = click.Path(file_okay=False, path_type=Path)
 _mesh_file = click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path)
@@ -146,33 +150,32 @@ def diff(scenario: str, rootless: bool, output: str, html: Path | None) -> int:
 
 @group.command()
 @click.argument("scenario", metavar="SCENARIO")
-@click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME|tunnel]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @_wishes
-@_output
+@click.option("--list", "is_list", is_flag=True, help="What can be broken there, and what one will see.")
+@_form
 @click.option("--folder", hidden=True)
 def faults(
     scenario: str, names: tuple[str, ...], design: str | None, rootless: bool, tunnel: str | None,
-    without: tuple[str, ...], output: str, folder: str,
+    without: tuple[str, ...], is_list: bool, output: str, folder: str,
 ) -> int:  # fmt: skip
-    """Take rules and routes away, one at a time, and show which hops notice. Without names: list what can be."""
+    """Break, explain and mend one piece after the other, in a lab of its own; 1 if an explanation is wrong."""
     from lab_py import command_faults, command_run
     from lab_py.enter import is_inside, is_rootless
-    from lab_py.faults import faults_of
+    from lab_py.faults.table import find_fault
     from lab_py.lab import Wishes
 
     topology = _load(scenario, design)
     wishes = Wishes(cast("Tunnel | None", tunnel), without)
     if folder and is_inside():
         return command_faults.inside(topology, Path(folder), wishes, names, output)
+    if is_list:
+        return command_faults.list_all(topology, output)
     _check_names(topology, without)
-    known = faults_of(topology)
-    if not names:
-        click.echo("\n".join(known))
     for name in names:
-        if name not in known:
-            raise Unusable(f"there is no {name!r}; {suggest(name, known)}")
+        find_fault(topology, name)
     again = ["faults", scenario, *names, *_again(topology, wishes), "--output", output]
-    return command_run.outside(topology, again, rootless=rootless or is_rootless()) if names else 0
+    return command_run.outside(topology, again, rootless=rootless or is_rootless())
 
 
 @group.command()
@@ -273,6 +276,42 @@ def unenroll(name: str, pod: str) -> int:
     from lab_py import command_enroll
 
     return command_enroll.run("unenroll", name, pod)
+
+
+@group.command("break")
+@_name
+@click.argument("faults", nargs=-1, metavar="[NAME]...")
+@click.option("--list", "is_list", is_flag=True, help="What can be broken, what one will see, what is broken now.")
+@_form
+def break_(name: str, faults: tuple[str, ...], is_list: bool, output: str) -> int:
+    """Take a piece of a lab away while it runs: a tunnel, a rule, a certificate ...; --list has them all."""
+    from lab_py import command_break
+
+    if is_list or not faults:
+        return command_break.list_faults(name, output)
+    return command_break.take_away(name, faults)
+
+
+@group.command()
+@_name
+@click.argument("faults", nargs=-1, metavar="[NAME]...")
+def mend(name: str, faults: tuple[str, ...]) -> int:
+    """Put back what `break` has taken away; without names, all of it."""
+    from lab_py import command_break
+
+    return command_break.put_back(name, faults)
+
+
+@group.command()
+@_name
+@click.argument("source", required=False, metavar="[POD")
+@click.argument("service", required=False, metavar="SERVICE]")
+@_form
+def explain(name: str, source: str | None, service: str | None, output: str) -> int:
+    """Send a request through a lab, and say which hop is broken, why, by what evidence, what to do; 1 if one is."""
+    from lab_py import command_explain
+
+    return command_explain.run(name, source, service, output)
 
 
 @group.command()

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lab_py import state
+from lab_py.control import ControlSocket
 from lab_py.enter import Inside
 from lab_py.errors import LabError
 from lab_py.lab import bring_up
+from lab_py.orders import Orders
 from lab_py.state import Record
 
 if TYPE_CHECKING:
@@ -91,13 +93,15 @@ def inside(topology: Topology, folder: Path, wishes: Wishes) -> int:
 
 
 def _watch(lab: Lab, folder: Path) -> None:
+    """Say how the processes fare, and take orders, for as long as we live."""
     told: list[dict[str, Any]] = []
+    control, orders = ControlSocket(folder), Orders(lab)
     while True:
         now = [_describe(one) for one in lab.processes]
         if now != told:
             state.write_processes(folder, now)
             told = now
-        time.sleep(_WATCH_SECONDS)
+        control.obey(orders.obey, _WATCH_SECONDS)
 
 
 def _describe(one: Running) -> dict[str, Any]:

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from lab_py.topology import Node, Topology
 
 BRIDGE = "br0"
+MTU = 1500
+"""Of every device that is no tunnel."""
+
+
+def port_of(node: str) -> str:
+    """The bridge's port that leads to a node."""
+    return f"f-{node}"
 
 
 def links(topology: Topology) -> Iterator[tuple[str, list[str]]]:
@@ -72,7 +79,7 @@ def tunnel_lines(device: str, address: str) -> list[str]:
 def _fabric(topology: Topology) -> list[str]:
     lines = ["link set lo up", f"link add {BRIDGE} type bridge", f"link set {BRIDGE} up"]
     for node in topology.nodes:
-        port = f"f-{node.name}"
+        port = port_of(node.name)
         lines += [
             f"link add {port} type veth peer name eth0 netns {node.name}",
             f"link set {port} master {BRIDGE} up",

@@ -46,6 +46,12 @@ class Lab:
     processes: list[Running]
     seconds: float
     """From nothing until every process served."""
+    without: Collection[str] = ()
+    """Names of rules and steps that were left out."""
+
+    def running(self, name: str) -> Running:
+        """The process of that name. Raises KeyError."""
+        return {one.peer.name: one for one in self.processes}[name]
 
     @property
     def built_in(self) -> float:
@@ -65,4 +71,4 @@ def bring_up(topology: Topology, folder: Path, wishes: Wishes) -> Lab:
         wanted = (with_secrets(peer, files) for peer in wanted)
     processes = start(built.namespaces, files, wanted)
     wait_until_ready(built.namespaces, processes)
-    return Lab(built, machine, files, processes, time.perf_counter() - begin)
+    return Lab(built, machine, files, processes, time.perf_counter() - begin, wishes.without)

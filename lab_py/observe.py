@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab_py.errors import LabError
 from lab_py.evidence.capture import open_captures
@@ -33,6 +33,7 @@ ANSWER_SECONDS = 5.0
 LOG_SECONDS = 3.0
 """How long the proxies may take to write of a connection that is over."""
 _LOOK_SECONDS = 0.02
+_MOST_ANSWER = 1 << 20
 
 
 def observe(
@@ -52,27 +53,44 @@ def observe(
     Raises:
         LabError: nothing can be captured, or a capture lost packets.
     """
+    logs = LogTails(files, (check.process for check in _log_checks(hops)), hops)
+    return judge(hops, witness(topology, namespaces, places_of(hops), logs, patience, frames))
+
+
+def witness(
+    topology: Topology,
+    namespaces: Namespaces,
+    places: Iterable[Place],
+    tails: LogTails,
+    patience: float,
+    frames: dict[Place, Sequence[Frame]] | None = None,
+    filler: int = 0,
+) -> Observed:
+    """Send the topology's request, and say what was seen of it; for the other arguments and errors see `observe`.
+
+    Args:
+        filler: bytes of a header that makes the request larger.
+    """
     request = topology.request
     assert request is not None  # hops are described for requests only
     service = topology.service(request.service)
     token = secrets.token_hex(8)
     with ExitStack() as stack:
-        captures = open_captures(namespaces, places_of(hops))
+        captures = open_captures(namespaces, places)
         for capture in captures.values():
             stack.enter_context(closing(capture))
-        before = _counters(topology, namespaces)
-        log = _Logs(files, hops)
-        status = _ask(namespaces, request.source, service, f"{request.path}?token={token}", patience)
+        before = counters_of(topology, namespaces)
+        answer = _ask(namespaces, request.source, service, f"{request.path}?token={token}", patience, filler)
         calls = _calls(topology, namespaces, service, token)
-        logs = log.read(LOG_SECONDS if status == 200 else 0.0)
-        after = _counters(topology, namespaces)
+        logs = tails.read(LOG_SECONDS if answer.status == 200 else 0.0)
+        after = counters_of(topology, namespaces)
         packets = {place: capture.packets() for place, capture in captures.items()}
         if frames is not None:
             frames |= {place: capture.frames for place, capture in captures.items()}
         if any(capture.lost() for capture in captures.values()):
             raise LabError("a capture lost packets: too much else crosses the lab")
     counters = {name: counted_since(before[name], after[name]) for name in after}
-    return judge(hops, Observed(packets, counters, logs, calls, status))
+    return Observed(packets, counters, logs, calls, answer.status, answer.text)
 
 
 def observe_all(lab: Lab, cells: Iterable[tuple[Request, Hop]]) -> Iterator[HopFound]:
@@ -82,22 +100,25 @@ def observe_all(lab: Lab, cells: Iterable[tuple[Request, Hop]]) -> Iterator[HopF
         yield from observe(topology, lab.built.namespaces, lab.files, [hop])
 
 
-def _counters(topology: Topology, namespaces: Namespaces) -> dict[str, dict[str, int]]:
+def counters_of(topology: Topology, namespaces: Namespaces) -> dict[str, dict[str, int]]:
+    """What every rule of the lab has counted, by namespace. Raises LabError."""
     return {name: read_counters(namespaces.rules(name)) for name in topology.namespaces}
 
 
-def _ask(namespaces: Namespaces, source: str, service: Service, path: str, patience: float) -> int:
-    """GET from the pod's own namespace, as its application would; the status, 0 where there was no answer."""
+def _ask(namespaces: Namespaces, source: str, service: Service, path: str, patience: float, filler: int) -> _Answer:
+    """GET from the pod's own namespace, as its application would."""
+    headers = {"Host": f"{service.name}:{service.port}", "Connection": "close"}
+    if filler:
+        headers["X-Filler"] = "x" * filler
 
-    def ask() -> int:
+    def ask() -> _Answer:
         connection = http.client.HTTPConnection(service.vip, service.port, timeout=patience)
         try:
-            connection.request("GET", path, headers={"Host": f"{service.name}:{service.port}", "Connection": "close"})
+            connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
-            answer.read()
-            return answer.status
-        except (OSError, http.client.HTTPException):
-            return 0
+            return _Answer(answer.status, answer.read(_MOST_ANSWER).decode(errors="replace"))
+        except (OSError, http.client.HTTPException) as error:
+            return _Answer(0, str(error) or type(error).__name__)
         finally:
             connection.close()
 
@@ -115,16 +136,24 @@ def _calls(topology: Topology, namespaces: Namespaces, service: Service, token: 
     return found
 
 
-class _Logs:
-    """The logs that hops ask for, from now on."""
+class _Answer(NamedTuple):
+    status: int
+    """0: there was none."""
+    text: str
+    """The answer's body, or why there is none."""
 
-    def __init__(self, files: WorldFiles, hops: Sequence[Hop]) -> None:
-        self._checks = [check for hop in hops for check in hop.checks if isinstance(check, Logs)]
-        self._files = {check.process: files.log(check.process) for check in self._checks}
+
+class LogTails:
+    """What some processes write from now on, as fields."""
+
+    def __init__(self, files: WorldFiles, processes: Iterable[str], hops: Sequence[Hop]) -> None:
+        """`hops` say which lines are worth waiting for."""
+        self._checks = _log_checks(hops)
+        self._files = {name: files.log(name) for name in processes}
         self._begin = {name: file.stat().st_size if file.exists() else 0 for name, file in self._files.items()}
 
     def read(self, patience: float) -> dict[str, list[dict[str, Any]]]:
-        """Their lines, once they say what is claimed, or after so many seconds."""
+        """Their lines by process, once they say what is claimed, or after so many seconds."""
         deadline = time.monotonic() + patience
         while True:
             logs = {name: read_log(self._text(name)) for name in self._files}
@@ -136,3 +165,7 @@ class _Logs:
     def _text(self, name: str) -> str:
         file = self._files[name]
         return file.read_bytes()[self._begin[name] :].decode(errors="replace") if file.exists() else ""
+
+
+def _log_checks(hops: Sequence[Hop]) -> list[Logs]:
+    return [check for hop in hops for check in hop.checks if isinstance(check, Logs)]

@@ -31,6 +31,8 @@ class Observed:
     """What the application recorded of the request."""
     status: int = 0
     """The answer's; 0 where there was none."""
+    answer: str = ""
+    """Its body; or why there is none, in the caller's words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,12 @@ from typing import NamedTuple
 from lab_py.geneve import GeneveError, decode
 from lab_py.redirect.names import GENEVE_PORT
 
-_IPV4, _TCP, _UDP = 0x0800, 6, 17
+_IPV4, _ICMP, _TCP, _UDP = 0x0800, 1, 6, 17
+_UNREACHABLE = 3
+_REFUSALS = {
+    0: "network unreachable", 1: "host unreachable", 3: "port unreachable", 4: "larger than the way takes",
+    13: "forbidden",
+}  # fmt: skip
 _ETHERNET_SIZE = 14
 _PORTS = Struct("!HH")
 _FLAGS = (("F", 0x01), ("S", 0x02), ("R", 0x04), ("P", 0x08), (".", 0x10))
@@ -35,6 +40,18 @@ class Packet(NamedTuple):
         (source, sport), (destination, dport) = self.source, self.destination
         inside = "" if self.vni is None else f" in Geneve {self.vni}"
         return f"{source}:{sport} > {destination}:{dport} [{self.flags}]{inside}"
+
+
+def read_refusal(frame: bytes | memoryview) -> str | None:
+    """What an ICMP message in a frame says cannot be reached, and to whom; None for anything else."""
+    ip = _ipv4(memoryview(frame))
+    if ip is None or ip[9] != _ICMP:
+        return None
+    message = ip[(ip[0] & 0x0F) * 4 :]
+    if len(message) < 28 or message[0] != _UNREACHABLE:
+        return None
+    what = _REFUSALS.get(message[1], f"code {message[1]}")
+    return f"ICMP from {_text(ip[12:16])} to {_text(ip[16:20])}: {_text(message[24:28])}: {what}"
 
 
 def read_packet(frame: bytes | memoryview) -> Packet | None:

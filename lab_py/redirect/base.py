@@ -90,7 +90,12 @@ class Redirection:
     @property
     def names(self) -> frozenset[str]:
         """Of its rules and steps."""
-        return frozenset(rule.name for rule in self.rules) | frozenset(step.name for step in self.steps)
+        return frozenset(self.names_in_order)
+
+    @property
+    def names_in_order(self) -> tuple[str, ...]:
+        """Of its steps, then of its rules, as they are installed."""
+        return (*(step.name for step in self.steps), *(rule.name for rule in self.rules))
 
     @property
     def chains(self) -> tuple[tuple[str, str], ...]:

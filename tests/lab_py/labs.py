@@ -34,11 +34,12 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(folder)}
 
 
-def lab(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def lab(folder: Path, *arguments: str, seconds: float = 55) -> subprocess.CompletedProcess[str]:
     """Run it to its end."""
     return subprocess.run(
-        command(*arguments), cwd=ROOT, env=environment(folder), capture_output=True, text=True, timeout=55, check=False
-    )
+        command(*arguments), cwd=ROOT, env=environment(folder), capture_output=True, text=True, timeout=seconds,
+        check=False,
+    )  # fmt: skip
 
 
 class Machine:

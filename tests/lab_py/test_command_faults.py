@@ -1,4 +1,8 @@
-"""Mutations of the first path: take a rule away, and the hop that needs it is the first to be missed."""
+"""Mutations for real: each piece is taken away, and what `explain` says of it must be right.
+
+What `faults` tests itself by is its own table; these names stand here once more, with the hop that each must break, so
+that neither the table nor the explanation can lose one unnoticed.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +16,42 @@ from tests.lab_py.labs import lab, require_lab
 if TYPE_CHECKING:
     from pathlib import Path
 
-FIRST_TO_BREAK = {
-    "node-a/P15": "2",  # not marked, so not captured
-    "node-a/N1": "2",  # kube-proxy's DNAT comes first
-    "node-a/rule-101": "3",
-    "zt-node-a/Z2": "5",
-    "zt-node-a/rule-20003": "5",
-    "httpbin/B-IN-REDIRECT": "7",
-    "node-a/P10": "5",  # the rest of the client's connection is not given to ztunnel either
+pytestmark = [pytest.mark.lab, pytest.mark.privileged]
+
+BROKEN_AT = {
+    "N1": ("2", "node-a/N1"),  # kube-proxy's DNAT comes first, and all seems well
+    "rule-102": ("5", "node-a/rule-102"),
+    "tunnel": ("3", "tunnel"),
+    "rp-filter": ("5", "node-a/v-zt.rp_filter"),
+    "httpbin/B-IN-REDIRECT": ("7", "httpbin/B-IN-REDIRECT"),
 }
+EVERYTHING = [
+    ("ambient-to-sidecar", "1.18", 25),
+    ("ambient-to-hbone", "1.18", 25),
+    ("sidecar-to-ambient", "1.18", 27),
+    ("sidecar-to-waypoint", "1.18", 28),
+    ("ambient-to-sidecar", "in-pod", 8),
+    ("sidecar-to-ambient", "in-pod", 13),
+]
 
 
-@pytest.mark.lab
-@pytest.mark.privileged
-def test_a_hop_is_missed_without_its_rule(tmp_path: Path) -> None:
+def tried(folder: Path, *arguments: str) -> dict[str, dict[str, object]]:
+    done = lab(folder, "faults", *arguments, "-o", "json", seconds=200)
+    told = json.loads(done.stdout) if done.stdout else {"tries": []}
+    assert [one for one in told["tries"] if not one["right"]] == [], done.stderr
+    assert done.returncode == 0, done.stderr
+    return {one["fault"]: one for one in told["tries"]}
+
+
+def test_a_hop_is_missed_without_its_piece(tmp_path: Path) -> None:
     require_lab()
-    done = lab(tmp_path, "faults", "ambient-to-sidecar", *FIRST_TO_BREAK, "tunnel", "-o", "json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    broken = json.loads(done.stdout)
-    assert broken.pop("nothing") == [], "the whole is observed, hop by hop"
-    # A SYN that nobody takes is sent again: then earlier hops, which count it exactly, may be missed with it.
-    expected = FIRST_TO_BREAK | {"tunnel": "3"}
-    assert broken.keys() == expected.keys()
-    assert {name: hop in broken[name] for name, hop in expected.items()} == dict.fromkeys(expected, True)
+    found = tried(tmp_path, "ambient-to-sidecar", *BROKEN_AT)
+    assert {name: (found[name]["hop"], found[name]["culprit"]) for name in BROKEN_AT} == BROKEN_AT
+    assert found["nothing"]["hop"] is None, "the whole is observed, hop by hop"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("scenario", "design", "count"), EVERYTHING)
+def test_every_fault_is_explained(tmp_path: Path, scenario: str, design: str, count: int) -> None:
+    require_lab()
+    assert len(tried(tmp_path, scenario, "--design", design)) == count + 1, "and nothing, first and last"

@@ -14,6 +14,7 @@ from lab_py.command_line import run_lab
         (["run", "--without", "node-a/P99"], "there is no rule or route 'node-a/P99'"),
         (["up", "--name", "../x"], "--name: '../x': letters, digits and dashes"),
         (["faults", "ambient-to-sidecar", "node-a/P99"], "there is no 'node-a/P99'"),
+        (["explain", "--name", "none-of-that-name"], "no lab called 'none-of-that-name' is up"),
         (["probe"], "for the doctor alone"),
         (["status", "--name", "none-of-that-name"], "no lab called 'none-of-that-name' is up"),
         (["fly"], "No such command 'fly'"),
@@ -27,5 +28,7 @@ def test_a_mistake_is_told(arguments: list[str], complaint: str, capsys: pytest.
 
 
 def test_what_can_be_taken_away_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_lab(["faults", "sidecar-to-ambient"]) == 0
-    assert "node-b/P8\n" in capsys.readouterr().out
+    assert run_lab(["faults", "sidecar-to-ambient", "--list"]) == 0
+    said = capsys.readouterr().out
+    assert "node-b/P8\n" in said
+    assert "connect succeeds, then silence" in said

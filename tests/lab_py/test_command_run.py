@@ -68,9 +68,14 @@ def test_what_is_left_out_is_missed(tmp_path: Path) -> None:
 def test_todays_design_misses_what_is_left_out_of_a_pod(tmp_path: Path) -> None:
     """Without C1 the application's answer leaves the pod for the client, who never asked."""
     require_lab()
-    done = lab(tmp_path, "faults", "sidecar-to-ambient", "httpbin/C1", "--design", "in-pod", "-o", "json")
+    done = lab(
+        tmp_path, "faults", "sidecar-to-ambient", "httpbin/C1", "certificate", "--design", "in-pod", "-o", "json"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout) == {"nothing": [], "httpbin/C1": ["7", "8"]}
+    tries = json.loads(done.stdout)["tries"]
+    assert [(one["hop"], one["culprit"]) for one in tries] == [
+        (None, None), ("7", "httpbin/C1"), ("7", "certificate httpbin"), (None, None),
+    ]  # fmt: skip
 
 
 def test_a_topology_of_ones_own(tmp_path: Path) -> None:

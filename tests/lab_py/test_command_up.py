@@ -11,6 +11,7 @@ from subprocess import PIPE, STDOUT
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from lab_py import state
 from tests.lab_py.labs import Machine, children_of, command, environment, lab, poll, require_lab
@@ -50,6 +51,7 @@ def test_a_lab_from_up_to_down(machine: Machine, tmp_path: Path) -> None:
         assert "fwmark 0x100/0x100 lookup 101" in said(machine, "exec", "node-a", "ip", "rule")
         assert "it has fabric, node-a" in said(machine, "exec", "slep", "ip", "rule", status=2)
         assert "connection complete" in said(machine, "logs", "zt-node-a")
+        breaks_and_mends(machine)
         fares = json.loads(said(machine, "status", "-o", "json"))
         assert [one["ended"] for one in fares["processes"]] == [None] * 3
         assert "a lab called 'lab' is up" in said(machine, "up", status=2)
@@ -62,6 +64,20 @@ def test_a_lab_from_up_to_down(machine: Machine, tmp_path: Path) -> None:
     assert state.started_at(first) is None
     assert list((tmp_path / "hbone-lab-0").iterdir()) == []
     assert "no lab called 'lab' is up" in said(machine, "status", status=2)
+
+
+def breaks_and_mends(machine: Machine) -> None:
+    """What is taken away is found without anybody telling, and comes back."""
+    assert "rule-102 is broken: node-a/rule-102" in said(machine, "break", "rule-102")
+    assert "rule-102 is broken already" in said(machine, "break", "rule-102", status=2)
+    explained = said(machine, "explain", status=1)
+    assert "broken at (5): node-a/rule-102" in explained
+    assert "ICMP from 10.244.1.1 to 10.244.1.10: 10.96.0.10: network unreachable" in explained
+    listed = yaml.safe_load(said(machine, "break", "--list", "-o", "yaml"))
+    assert [one["name"] for one in listed["faults"] if one["broken"]] == ["rule-102"]
+    assert "rule-102 is as it was" in said(machine, "mend")
+    assert "healthy: every hop was observed" in said(machine, "explain")
+    assert "'rule-102' is not broken: nothing is" in said(machine, "mend", "rule-102", status=2)
 
 
 CROWDED = """\

@@ -1,0 +1,1 @@
+"""What can be taken away from a lab that is up, and how it comes back."""
