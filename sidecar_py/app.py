@@ -34,6 +34,8 @@ from mesh_py.telemetry.log_sink import LogSink
 from mesh_py.telemetry.log_text import Bare
 from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
+from mesh_py.tracing import resource
+from mesh_py.tracing.process import Tracing, exporting
 from sidecar_py.data_plane import DataPlane
 from sidecar_py.listening import KEPT_ALIVE, data_addresses, surface_addresses
 from sidecar_py.surfaces import Surfaces
@@ -73,12 +75,15 @@ async def run(settings: Settings) -> int:
     metrics = Metrics(_version(), component="proxy")
     metrics.count_lost_lines(lambda: sink.dropped)
     readiness = Readiness(STATE_MANAGER, "proxy")
+    tracing = _tracing(settings, state, metrics)
     with stop_signals(stop, now):
         source.apply(state)
         following = _following(settings, state, directory, metrics)
         plane = DataPlane.build(settings, sockets, state, directory, certificates, logs, sink.write, metrics)
+        plane.context.tracer = None if tracing is None else tracing.tracer
         surfaces = Surfaces(settings, plane, logs, metrics, readiness, stop)
         async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(exporting(tracing, now))
             await surfaces.serve(stack, surface_sockets)
             await stack.enter_async_context(background(source.follow(state), certificates.watch(), plane.background()))
             await plane.listening.wait()
@@ -158,6 +163,19 @@ def _certificates(settings: Settings) -> Certificates:
         fake_ca=lambda: LocalCa.open(settings.fake_ca_folder, _utc_now()),
         mark=settings.socket_options.mark,
     )
+
+
+def _tracing(settings: Settings, state: MeshState, metrics: Metrics) -> Tracing | None:
+    """The spans, where they are wanted."""
+    if settings.tracing is None:
+        return None
+    info = settings.workload
+
+    def who() -> dict[str, str]:
+        workload = state.find_local_workload(info.name, info.namespace, info.service_account)
+        return resource.of_proxy(info, workload)
+
+    return Tracing(settings.tracing, metrics, who, _version(), settings.socket_options.mark)
 
 
 def _utc_now() -> datetime.datetime:

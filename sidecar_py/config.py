@@ -21,6 +21,7 @@ from mesh_py.settings.discovery import POD_NAME, POD_NAMESPACE, SERVICE_ACCOUNT,
 from mesh_py.settings.key_log import key_log
 from mesh_py.settings.kinds import WorkloadInfo, is_loopback
 from mesh_py.settings.source import Given, SettingsError, Values
+from mesh_py.settings.tracing import tracing
 from sidecar_py import settings_table as table
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mesh_py.identity.ca_client import CaSettings
+    from mesh_py.settings.tracing import TracingSettings
     from mesh_py.telemetry.log_filter import LogFilter
 
 __all__ = ["Ports", "Scrape", "Settings", "from_values"]
@@ -113,6 +115,8 @@ class Settings:
 
     log_filter: LogFilter
     log_json: bool
+    tracing: TracingSettings | None
+    """Where spans go; None: nowhere."""
     scrape: Scrape | None
 
     @property
@@ -182,6 +186,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         drain_deadline=float(values[table.TERMINATION_DRAIN_DURATION]),
         log_filter=values[table.RUST_LOG],
         log_json=values[table.LOG_FORMAT] == "json",
+        tracing=tracing(values),
         scrape=_scrape(values),
     )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh_py.settings.control_plane import XDS
 from mesh_py.settings.discovery import POD_NAME
+from mesh_py.settings.tracing import TRACING
 from sidecar_py import settings_table as table
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from mesh_py.settings.setting import Setting
     from mesh_py.settings.source import Given
 
-PASSED_ON: tuple[Setting[Any], ...] = (table.RUST_LOG, table.LOG_FORMAT)
+PASSED_ON: tuple[Setting[Any], ...] = (table.RUST_LOG, table.LOG_FORMAT, *TRACING)
 """What the embedded world's proxies take from whoever starts it."""
 
 _MEANS_A_PROXY: tuple[Setting[Any], ...] = (

@@ -71,6 +71,8 @@ class Caller:
     leaf: bytes = b""
     """The certificate that proved it, DER; empty where there was none, or where a tunnel brought the identity."""
     server_name: str = ""
+    traceparent: str = ""
+    """Of the tunnel, for requests that bring none."""
 
     @property
     def is_mutual_tls(self) -> bool:

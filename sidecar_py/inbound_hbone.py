@@ -49,4 +49,5 @@ class InboundHbone:
         authority = parse_authority(tunnel.request.authority)
         validate_destination(context.state, local_ip, workload, authority)
         upstream = find_inbound_upstream(context.state, local_ip, workload, authority, context.own_ports)
-        return Caller(tunnel.client, upstream.address, tunnel.identity)
+        trace = tunnel.request.get(b"traceparent") or b""
+        return Caller(tunnel.client, upstream.address, tunnel.identity, traceparent=trace.decode("latin-1"))

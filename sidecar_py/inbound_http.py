@@ -105,6 +105,7 @@ class InboundHttp:
         journal.record.cluster = f"inbound|{caller.local[1]}||"
         journal.record.server_name = caller.server_name
         journal.record.route = "default"
+        journal.join(context.tracer, caller.traceparent)
         try:
             journal.record.facts = self._facts(exchange.request)
             await self._forward(exchange, journal)
@@ -134,7 +135,7 @@ class InboundHttp:
                 return
             decision.apply(request)
             told += decision.response_headers.fields
-        backend = ApplicationBackend(self._inbound, caller, http2=request.version == "HTTP/2")
+        backend = journal.traced(ApplicationBackend(self._inbound, caller, http2=request.version == "HTTP/2"))
 
         def seen(response: HttpResponse, target: Pick) -> None:
             journal.answered(response)

@@ -64,6 +64,7 @@ class OutboundHttp:
         """One request."""
         context = self._context
         journal = Journal(context.requests, "source", exchange, self._client, show(self._meant.address))
+        journal.join(context.tracer)
         try:
             await self._forward(exchange, journal)
         except HboneError as error:
@@ -149,9 +150,10 @@ class OutboundHttp:
 
         by = cluster.traffic.hash_by
         wish = Wish(None if by is None else hash_key(request, by, self._client[0]), wanted)
-        backend = ServiceBackend(context, cluster, wish, http2=is_http2(request, cluster))
+        backend = ServiceBackend(context, cluster, wish, http2=is_http2(request, cluster), request=request)
+        traced = journal.traced(backend)
         try:
-            await forward(exchange, request, backend, limits_of(decision), context.dice.random, seen, journal.outcome)
+            await forward(exchange, request, traced, limits_of(decision), context.dice.random, seen, journal.outcome)
         finally:
             journal.record.facts = self._facts(cluster.record.service, journal.upstream)
 
@@ -164,7 +166,7 @@ class OutboundHttp:
         pick = self._clusters.pick(context.workload, meant, context.now())
         journal.record.cluster = "PassthroughCluster"
         journal.record.facts = self._facts(None, pick.endpoint)
-        backend = OneEndpoint(context, pick, http2=request.version == "HTTP/2")
+        backend = journal.traced(OneEndpoint(context, pick, http2=request.version == "HTTP/2", request=request))
 
         def seen(response: HttpResponse, target: Pick) -> None:
             journal.answered(response)

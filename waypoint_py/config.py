@@ -20,6 +20,7 @@ from mesh_py.settings.discovery import POD_NAME, POD_NAMESPACE, SERVICE_ACCOUNT,
 from mesh_py.settings.key_log import key_log
 from mesh_py.settings.kinds import WorkloadInfo, is_loopback
 from mesh_py.settings.source import Given, SettingsError, Values
+from mesh_py.settings.tracing import tracing
 from waypoint_py import settings_table as table
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mesh_py.identity.ca_client import CaSettings
+    from mesh_py.settings.tracing import TracingSettings
     from mesh_py.telemetry.log_filter import LogFilter
 
 __all__ = ["Ports", "Settings", "from_values"]
@@ -91,6 +93,8 @@ class Settings:
 
     log_filter: LogFilter
     log_json: bool
+    tracing: TracingSettings | None
+    """Where spans go; None: nowhere."""
 
     @property
     def bind_address(self) -> str:
@@ -153,6 +157,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         drain_deadline=float(values[table.TERMINATION_DRAIN_DURATION]),
         log_filter=values[table.RUST_LOG],
         log_json=values[table.LOG_FORMAT] == "json",
+        tracing=tracing(values),
     )
 
 

@@ -149,9 +149,9 @@ class Forwarding:
         wish = Wish(
             None if by is None else hash_key(request, by, client), wanted or (reached.name if reached else None)
         )
-        trace = request.headers.get("traceparent") or ""
-        backend = ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster), trace=trace)
-        await forward(exchange, request, backend, limits_of(decision), context.dice.random, answered, journal.outcome)
+        backend = ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster), request=request)
+        traced = journal.traced(backend)
+        await forward(exchange, request, traced, limits_of(decision), context.dice.random, answered, journal.outcome)
 
     async def _to_pod(self, exchange: Exchange, journal: Journal, target: Target, seen: Seen) -> None:
         context = self.context
@@ -159,8 +159,7 @@ class Forwarding:
         pick = self.clusters.pick(context.workload, pod, context.now())
         journal.record.cluster = "encap"
         request = exchange.request
-        trace = request.headers.get("traceparent") or ""
-        backend = OneEndpoint(context, pick, http2=request.version == "HTTP/2", trace=trace)
+        backend = journal.traced(OneEndpoint(context, pick, http2=request.version == "HTTP/2", request=request))
 
         def answered(response: HttpResponse, _: Pick) -> None:
             seen(response)

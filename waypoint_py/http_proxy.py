@@ -27,6 +27,7 @@ from mesh_py.http.router import Respond as RouteAnswer
 from mesh_py.model.address import parse_ip
 from mesh_py.proxy.journal import Journal, as_http_error
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
+from mesh_py.tracing.trace_context import TRACEPARENT
 from waypoint_py.attached import describe
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("policy")
 
-TRACEPARENT = "traceparent"
-
 
 class HttpProxy:
     """Handles the requests of one tunnel. `first`: the pod that was reached for it already gets the first of them."""
@@ -63,6 +62,7 @@ class HttpProxy:
         journal = Journal(context.requests, "waypoint", exchange, caller.client, describe(self._target))
         journal.record.route = "default"
         first, self._first = self._first, None
+        journal.join(context.tracer, caller.traceparent)
         try:
             await _Passage(self._forwarding, caller, self._target, exchange, journal, first).run()
         finally:

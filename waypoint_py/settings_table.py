@@ -24,6 +24,7 @@ from mesh_py.settings.kinds import (
     whole,
 )
 from mesh_py.settings.setting import SettingsTable, setting, unset
+from mesh_py.settings.tracing import TRACING
 from mesh_py.telemetry.log_filter import DEFAULT_FILTER, LogFilter
 
 MIB = 1 << 20
@@ -156,6 +157,7 @@ TABLE = SettingsTable({
     "Sockets": (PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME),
     "Deadlines": (CONNECT_DEADLINE, TLS_DEADLINE, REPLY_DEADLINE, TERMINATION_DRAIN_DURATION),
     "What it tells": (RUST_LOG, LOG_FORMAT),
+    "Traces": TRACING,
 })
 """All of them, in the order help pages show them."""
 

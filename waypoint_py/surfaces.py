@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from hbone_py.aio.tcp import show
 from mesh_py.admin.admin_server import AdminSurface, serve_admin
 from mesh_py.admin.http_server import serve_http, text, wrong_method
 from mesh_py.admin.readiness_server import serve_readiness
+from mesh_py.admin.settings_dump import dump_settings
 from mesh_py.discovery.dump import dump_policies, dump_services, dump_workloads
 from mesh_py.proxy.ways import Hbone, MutualTls
 from mesh_py.telemetry.exposition import render
@@ -76,7 +76,7 @@ class Surfaces:
         context = self._plane.context
         manifests = context.directory.further.manifests
         return {
-            "config": _plain(self._settings),
+            "config": dump_settings(self._settings),
             "workloads": dump_workloads(context.state),
             "services": dump_services(context.state),
             "policies": dump_policies(context.state),
@@ -157,16 +157,3 @@ def _way(endpoint: Endpoint) -> str:
             return f"mutual_tls::{name}"
         case _:
             return "plain"
-
-
-def _plain(settings: Settings) -> dict[str, Any]:
-    """Settings as JSON can hold them."""
-    return {field.name: _simple(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
-
-
-def _simple(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _simple(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, tuple | list):
-        return [_simple(one) for one in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -29,6 +29,8 @@ from mesh_py.process.signals import stop_signals
 from mesh_py.telemetry.log_sink import LogSink
 from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
+from mesh_py.tracing import resource
+from mesh_py.tracing.process import Tracing, exporting
 from ztunnel_py.listening import (
     DNS,
     KEPT_ALIVE,
@@ -97,6 +99,7 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
     sink.attach(asyncio.get_running_loop())
     metrics = Metrics(_version())
     metrics.count_lost_lines(lambda: sink.dropped)
+    tracing = _tracing(settings, metrics)
     readiness = Readiness(STATE_MANAGER, "proxy", *(["dns proxy"] if settings.dns else []))
     with stop_signals(stop, now):
         state = MeshState(settings.network, settings.node)
@@ -111,11 +114,13 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
             may_grow=following is not None,
             names=None if following is None else following.names,
             revocation=None if revoked is None else RevocationGuard(revoked, metrics),
+            tracer=None if tracing is None else tracing.tracer,
         )
         plane = _plane(parts, sockets, readiness, stop, now)
         readiness.done("proxy")
         surfaces = Surfaces(settings, plane, state, store, logs, metrics, readiness, source, stop, stubs)
         async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(exporting(tracing, now))
             await surfaces.serve(stack, surface_sockets, worker)
             dns = await _serve_names(stack, plane, sockets)
             readiness.done("dns proxy")
@@ -211,6 +216,17 @@ def _revoked(settings: Settings) -> RevocationFile | None:
     except CrlError as error:
         raise StartError(f"{error}: mend it, or leave CRL_PATH out") from error
     return file
+
+
+def _tracing(settings: Settings, metrics: Metrics) -> Tracing | None:
+    """The spans of tunnels, where they are wanted."""
+    if settings.tracing is None:
+        return None
+
+    def who() -> dict[str, str]:
+        return resource.of_node(settings.node or "", settings.cluster_id)
+
+    return Tracing(settings.tracing, metrics, who, _version(), settings.socket_options.mark)
 
 
 def _utc_now() -> datetime.datetime:

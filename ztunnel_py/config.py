@@ -30,6 +30,7 @@ from mesh_py.settings.discovery import (
 from mesh_py.settings.key_log import key_log
 from mesh_py.settings.kinds import WorkloadInfo, is_loopback
 from mesh_py.settings.source import SettingsError, from_environment, from_flags
+from mesh_py.settings.tracing import tracing
 from ztunnel_py import settings_table as table
 from ztunnel_py.dns_settings import DnsSettings, read_dns_settings
 from ztunnel_py.mode import Mode
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from mesh_py.identity.ca_client import CaSettings
     from mesh_py.settings.source import Given, Values
+    from mesh_py.settings.tracing import TracingSettings
     from mesh_py.telemetry.log_filter import LogFilter
 
 INPOD_MARK = 1337
@@ -144,6 +146,8 @@ class Settings:
     log_filter: LogFilter
     log_json: bool
     authz_info_logging: bool
+    tracing: TracingSettings | None
+    """Where spans go; None: nowhere."""
 
     @property
     def bind_address(self) -> str:
@@ -230,6 +234,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         log_filter=values[table.RUST_LOG],
         log_json=values[table.LOG_FORMAT] == "json",
         authz_info_logging=values[table.AUTHZ_INFO],
+        tracing=tracing(values),
     )
 
 

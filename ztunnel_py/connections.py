@@ -9,6 +9,7 @@ from hbone_py.aio.tcp import SocketAddress, show
 from hbone_py.errors import HboneError
 from mesh_py.admin.config_dump import ConnectionProtocol, connection_entry
 from mesh_py.telemetry.connection_log import Ended
+from ztunnel_py.tunnel_spans import finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mesh_py.model.workload import Workload
     from mesh_py.telemetry.facts import ConnectionFacts, Reporter
     from mesh_py.telemetry.traffic import TrafficSeries
+    from mesh_py.tracing.span import Span
     from ztunnel_py.context import ProxyContext
 
 log = logging.getLogger("proxy")
@@ -124,6 +126,7 @@ class Connection:
         "hbone_addr",
         "is_closed",
         "series",
+        "span",
         "src",
         "started",
         "workload",
@@ -144,6 +147,8 @@ class Connection:
         self.facts: ConnectionFacts | None = None
         self.series: TrafficSeries | None = None
         self.is_closed = False
+        self.span: Span | None = None
+        """What is recorded of it, if anything is."""
         self._received = self._sent = 0
 
     def opened(self, facts: ConnectionFacts, dst: SocketAddress, hbone_addr: str | None) -> None:
@@ -177,7 +182,11 @@ class Connection:
         if facts is None or series is None:
             return
         self.settle()
-        series.close("-" if error is None else self.flag_of(error))
+        flag = "-" if error is None else self.flag_of(error)
+        series.close(flag)
+        tracer, span = self.context.tracer, self.span
+        if tracer is not None and span is not None:
+            finish(tracer, span, self, flag, self._received, self._sent)
         access = self.context.access
         if access.wants_complete or (error is not None and access.wants_errors):
             milliseconds = int((self.context.reactor.loop.time() - self.started) * 1000)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mesh_py.telemetry.access_log import AccessLog
     from mesh_py.telemetry.facts import Parties
     from mesh_py.telemetry.metrics import Metrics
+    from mesh_py.tracing.tracer import Tracer
     from mesh_py.xds.on_demand import OnDemand
     from ztunnel_py.config import Settings
     from ztunnel_py.revocation import RevocationGuard
@@ -73,6 +74,8 @@ class ProxyContext:
     """Whom to ask for addresses, where they are known on demand only."""
     revocation: RevocationGuard | None = None
     """Who is no longer let in, where there are revocation lists."""
+    tracer: Tracer | None = None
+    """Where spans begin; None where nobody wants them."""
     pod: PodNetwork | None = None
     """The one pod that is served from its own network; None: all that reaches this process's."""
     workload: WorkloadInfo | None = field(init=False)
@@ -175,11 +178,15 @@ class ProxyContext:
         """
         return self.inside is not None and not there.native_tunnel and self.state.is_local(there)
 
-    def forwarded_and_trace(self, client: str, tail: bytes) -> bytes:
-        """The headers of a CONNECT that differ each time, encoded: forwarded, traceparent (hbone-dataplane 1.4)."""
+    def forwarded_and_trace(self, client: str, tail: bytes, trace: str = "") -> bytes:
+        """The headers of a CONNECT that differ each time, encoded: forwarded, traceparent (hbone-dataplane 1.4).
+
+        `trace` is the latter where somebody records it; it is random otherwise.
+        """
         value = b'for="%b"%b' % (client.encode("ascii"), tail)
         dice = self._dice.getrandbits
-        return b"".join((_FORWARDED, text(value), _TRACEPARENT, traceparent(dice(128), dice(64)).encode("ascii")))
+        trace = trace or traceparent(dice(128), dice(64))
+        return b"".join((_FORWARDED, text(value), _TRACEPARENT, trace.encode("ascii")))
 
     def response_headers(self, workload: Workload) -> bytes:
         """What goes with a 200: the destination's baggage, unless it is switched off."""

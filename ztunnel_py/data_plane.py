@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mesh_py.identity.certificates import Certificates
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
+    from mesh_py.tracing.tracer import Tracer
     from mesh_py.xds.on_demand import OnDemand
     from ztunnel_py.config import Settings
     from ztunnel_py.connections import Connections
@@ -70,13 +71,14 @@ class DataPlane:
         may_grow: bool = False,
         names: OnDemand | None = None,
         revocation: RevocationGuard | None = None,
+        tracer: Tracer | None = None,
         pod: PodNetwork | None = None,
     ) -> DataPlane:
         """Serve on bound sockets: `outbound`, `inbound` (also `inbound IP`), `plaintext`, `socks5`, as far as they are.
 
         `may_grow` says that discovery may still bring what is not known: then connections wait for their workload.
         `names` is whom they ask for what is known on demand only.
-        `revocation` judges peers by revocation lists.
+        `revocation` judges peers by revocation lists, `tracer` begins spans.
         `pod` is the one pod that is served, whose network the sockets are in.
         """
         reactor = Reactor.current()
@@ -94,6 +96,7 @@ class DataPlane:
             may_grow=may_grow,
             names=names,
             revocation=revocation,
+            tracer=tracer,
             pod=pod,
         )
         outbound, inbound, passthrough = Outbound(context), Inbound(context), InboundPassthrough(context)

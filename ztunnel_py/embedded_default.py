@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mesh_py.settings.control_plane import XDS
+from mesh_py.settings.tracing import TRACING
 from ztunnel_py.settings_table import (
     AUTHZ_INFO,
     CA_ADDRESS,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mesh_py.settings.setting import Setting
     from mesh_py.settings.source import Given
 
-PASSED_ON: tuple[Setting[Any], ...] = (RUST_LOG, LOG_FORMAT, AUTHZ_INFO, WORKERS)
+PASSED_ON: tuple[Setting[Any], ...] = (RUST_LOG, LOG_FORMAT, AUTHZ_INFO, WORKERS, *TRACING)
 """What the embedded world's proxies take from whoever starts it."""
 
 _MEANS_A_PROXY: tuple[Setting[Any], ...] = (

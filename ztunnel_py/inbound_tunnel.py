@@ -28,6 +28,7 @@ from mesh_py.telemetry.facts import ConnectionFacts, Party, ServiceFacts
 from ztunnel_py.connections import SilentDriver, Unexpected, log
 from ztunnel_py.context import NotOurWorkload
 from ztunnel_py.judged import JudgedConnection
+from ztunnel_py.tunnel_spans import begin_inbound
 
 if TYPE_CHECKING:
     import socket
@@ -112,6 +113,8 @@ class InboundTunnel(SilentDriver, JudgedConnection):
             return
         self._plan, self.workload, self.policy_facts = plan, plan.workload, plan.policy_facts
         self.opened(plan.facts, self._local, request.authority)
+        if self.context.tracer is not None:
+            self.span = begin_inbound(self.context.tracer, request)
         self.judge(plan.policies, plan.verdict)
 
     def _refuse(self, error: HboneError) -> None:

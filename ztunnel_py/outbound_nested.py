@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hbone_py.aio.tcp import show
 from hbone_py.aio.transport import TunnelTransport
 from hbone_py.baggage import Baggage, parse_baggage
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
@@ -96,7 +95,7 @@ class NestedConnection(TunnelConnection):
         super().__init__(context, pool, plan, sock, client, destination)
         self._nested = plan
         self._inner: Peer | None = None
-        self._tail = context.forwarded_and_trace(show(client), plan.forwarded_tail)
+        self._tail = self._tail_of(plan)
 
     def _begin(self) -> None:
         """It counts as opened once it is known who is behind the gateway, or that nobody is."""

@@ -26,6 +26,7 @@ from ztunnel_py.connections import SilentDriver
 from ztunnel_py.context import baggage_of
 from ztunnel_py.outbound_connection import OutboundConnection
 from ztunnel_py.peers import make_peer
+from ztunnel_py.tunnel_spans import begin_outbound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -153,8 +154,15 @@ class TunnelConnection(SilentDriver, OutboundConnection):
         plan = self._plan
         self.workload = plan.source
         self.opened(plan.facts, plan.next_hop, plan.authority)
-        self._block = plan.block + self.context.forwarded_and_trace(show(self.src), plan.forwarded_tail)
+        self._block = plan.block + self._tail_of(plan)
         self._find_peer()
+
+    def _tail_of(self, plan: TunnelPlan) -> bytes:
+        """The headers that are this tunnel's own."""
+        trace, tracer = "", self.context.tracer
+        if tracer is not None:
+            self.span, trace = begin_outbound(tracer)
+        return self.context.forwarded_and_trace(show(self.src), plan.forwarded_tail, trace)
 
     def _find_peer(self) -> None:
         """The common case is a plain call; else somebody connects, and we hear of it."""

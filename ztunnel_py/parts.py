@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mesh_py.identity.certificates import Certificates
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
+    from mesh_py.tracing.tracer import Tracer
     from mesh_py.xds.on_demand import OnDemand
     from ztunnel_py.config import Settings
     from ztunnel_py.context import PodNetwork
@@ -35,6 +36,7 @@ class Parts:
     names: OnDemand | None = None
     """Whom to ask for what is known on demand only."""
     revocation: RevocationGuard | None = None
+    tracer: Tracer | None = None
 
     def data_plane(self, sockets: Mapping[str, socket.socket], pod: PodNetwork | None = None) -> DataPlane:
         """Serve on bound sockets. Raises StartError."""
@@ -48,6 +50,7 @@ class Parts:
             may_grow=self.may_grow,
             names=self.names,
             revocation=self.revocation,
+            tracer=self.tracer,
             pod=pod,
         )
 

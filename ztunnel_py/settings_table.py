@@ -31,6 +31,7 @@ from mesh_py.settings.kinds import (
     whole,
 )
 from mesh_py.settings.setting import SettingsTable, setting, unset
+from mesh_py.settings.tracing import TRACING
 from mesh_py.telemetry.log_filter import DEFAULT_FILTER, LogFilter
 from ztunnel_py.mode import MODE
 
@@ -250,6 +251,7 @@ TABLE = SettingsTable({
         CONNECTION_TERMINATION_DEADLINE, TERMINATION_GRACE_PERIOD,
     ),
     "What it tells": (RUST_LOG, LOG_FORMAT, AUTHZ_INFO),
+    "Traces": TRACING,
 })
 """All of them, in the order help pages show them."""
 

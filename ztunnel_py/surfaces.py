@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import platform
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mesh_py.admin.admin_server import AdminSurface, serve_admin
 from mesh_py.admin.config_dump import ConfigDumpParts, Json, assemble_config_dump, version_info
 from mesh_py.admin.profile import profile_this_process
 from mesh_py.admin.readiness_server import serve_readiness
+from mesh_py.admin.settings_dump import dump_settings
 from mesh_py.admin.stats_server import serve_stats
 from mesh_py.admin.workers import WorkerSurface, serve_worker
 from mesh_py.discovery.dump import (
@@ -97,7 +97,7 @@ class Surfaces:
                 staged_services=dump_staged_services(state),
                 static=dump_static_config(self._source.config),
                 version=_version(),
-                config=_plain(self._settings),
+                config=dump_settings(self._settings),
                 certificates=self._certificates.certificates(),
                 workload_state=None if self._settings.mode is Mode.DEDICATED else self._plane.workload_state(),
             )
@@ -135,26 +135,6 @@ class Surfaces:
             drain=self._stop.set,
             profile=profile_this_process,
         )
-
-
-def _plain(settings: Settings) -> dict[str, Any]:
-    """Settings as JSON can hold them; without what no `repr` shows either: tokens."""
-    return _fields(settings)
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    shown = (field.name for field in dataclasses.fields(value) if field.repr)
-    return {name: _simple(getattr(value, name)) for name in shown}
-
-
-def _simple(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _fields(value)
-    if isinstance(value, dict):
-        return {str(key): _simple(one) for key, one in value.items()}
-    if isinstance(value, tuple | list):
-        return [_simple(one) for one in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def _version() -> dict[str, str]:

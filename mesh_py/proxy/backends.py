@@ -14,12 +14,14 @@ from mesh_py.http.retry import DEFAULT_POLICY
 from mesh_py.model.errors import RouteError
 from mesh_py.proxy.dial import FOR_HTTP1, FOR_HTTP2, begin, connect
 from mesh_py.proxy.journal import as_http_error
+from mesh_py.tracing.trace_context import TRACEPARENT
 
 if TYPE_CHECKING:
     from mesh_py.exchange.upstream import Upstream
     from mesh_py.exchange.wire import WireStream
     from mesh_py.http.balancing import Wish
     from mesh_py.http.codec import ClientCodec
+    from mesh_py.http.messages import HttpRequest
     from mesh_py.http.router import Forward
     from mesh_py.proxy.clusters import Cluster, Pick
     from mesh_py.proxy.context import AnyContext
@@ -30,10 +32,12 @@ if TYPE_CHECKING:
 class ServiceBackend:
     """The endpoints of a cluster, over the pool, for one request."""
 
-    def __init__(self, context: AnyContext, cluster: Cluster, wish: Wish, *, http2: bool, trace: str = "") -> None:
-        """`trace`: the request's `traceparent`, which a tunnel that is opened for it tells."""
+    def __init__(
+        self, context: AnyContext, cluster: Cluster, wish: Wish, *, http2: bool, request: HttpRequest | None = None
+    ) -> None:
+        """`request`: whose `traceparent` a tunnel tells that is opened for it."""
         self._context, self._cluster, self._wish = context, cluster, wish
-        self._http2, self._trace = http2, trace
+        self._http2, self._request = http2, request
 
     def choose(self, tried: frozenset[Pick]) -> Pick:
         """See `Backend`."""
@@ -46,7 +50,7 @@ class ServiceBackend:
     async def lease(self, target: Pick) -> Upstream:
         """See `Backend`."""
         limits = self._cluster.traffic.pool
-        return await lease(self._context, target.endpoint, limits, http2=self._http2, trace=self._trace)
+        return await lease(self._context, target.endpoint, limits, http2=self._http2, request=self._request)
 
     def begun(self, target: Pick) -> None:
         """See `Backend`."""
@@ -68,8 +72,8 @@ class ServiceBackend:
 class OneEndpoint:
     """Somebody who is not behind a service."""
 
-    def __init__(self, context: AnyContext, pick: Pick, *, http2: bool, trace: str = "") -> None:
-        self._context, self._pick, self._http2, self._trace = context, pick, http2, trace
+    def __init__(self, context: AnyContext, pick: Pick, *, http2: bool, request: HttpRequest | None = None) -> None:
+        self._context, self._pick, self._http2, self._request = context, pick, http2, request
 
     def choose(self, tried: frozenset[Pick]) -> Pick:
         """See `Backend`."""
@@ -78,7 +82,7 @@ class OneEndpoint:
     async def lease(self, target: Pick) -> Upstream:
         """See `Backend`."""
         limits = PoolLimits(idle=self._context.settings.http_pool_idle)
-        return await lease(self._context, target.endpoint, limits, http2=self._http2, trace=self._trace)
+        return await lease(self._context, target.endpoint, limits, http2=self._http2, request=self._request)
 
     def begun(self, target: Pick) -> None:
         """See `Backend`."""
@@ -94,10 +98,13 @@ class OneEndpoint:
         """See `Backend`."""
 
 
-async def lease(context: AnyContext, target: Endpoint, limits: PoolLimits, *, http2: bool, trace: str = "") -> Upstream:
-    """A connection to an endpoint; a tunnel opened for it tells `trace`. Raises HttpError."""
+async def lease(
+    context: AnyContext, target: Endpoint, limits: PoolLimits, *, http2: bool, request: HttpRequest | None = None
+) -> Upstream:
+    """A connection to an endpoint; a tunnel opened for a request tells its `traceparent`. Raises HttpError."""
 
     async def dial() -> tuple[WireStream, ClientCodec]:
+        trace = "" if request is None else request.headers.get(TRACEPARENT) or ""
         stream = await connect(context, target.way, FOR_HTTP2 if http2 else FOR_HTTP1, trace)
         return stream, H2Client() if http2 else H1Client()
 

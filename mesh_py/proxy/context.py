@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mesh_py.telemetry.access_log import AccessLog
     from mesh_py.telemetry.metrics import Metrics
     from mesh_py.telemetry.requests import RequestTelemetry
+    from mesh_py.tracing.tracer import Tracer
 
 
 class NoWorkload(HboneError):
@@ -79,6 +80,8 @@ class ProxyContext(Generic[SettingsT_co]):
     requests: RequestTelemetry
     own_ports: frozenset[int]
     """Where we listen: nothing is ever sent there on somebody's behalf."""
+    tracer: Tracer | None = None
+    """Where spans begin; None where nobody wants them."""
     parties: Parties = field(default_factory=Parties)
     dice: Random = field(default_factory=Random)
     _version: int = -1

@@ -10,18 +10,21 @@ from hbone_py.aio.tcp import show
 from mesh_py.exchange.attempts import Outcome
 from mesh_py.http.errors import HttpError, NoHealthyEndpoint, UpstreamFailure
 from mesh_py.model.errors import RouteError
+from mesh_py.proxy.traced import RequestTrace
 from mesh_py.telemetry.facts import ConnectionFacts
 from mesh_py.telemetry.requests import RequestRecord
 
 if TYPE_CHECKING:
     from hbone_py.aio.tcp import SocketAddress
     from hbone_py.errors import HboneError
+    from mesh_py.exchange.attempts import Backend
     from mesh_py.exchange.downstream import Exchange
     from mesh_py.http.messages import HttpRequest, HttpResponse
     from mesh_py.proxy.clusters import Pick
     from mesh_py.proxy.ways import Endpoint
     from mesh_py.telemetry.facts import Reporter
     from mesh_py.telemetry.requests import RequestTelemetry
+    from mesh_py.tracing.tracer import Tracer
 
 REQUEST_ID = "x-request-id"
 
@@ -35,6 +38,7 @@ class Journal:
         self.outcome: Outcome[Pick] = Outcome()
         self.client = client
         self._telemetry, self._exchange = telemetry, exchange
+        self._trace: RequestTrace | None = None
         self._begun = time.monotonic()
         request = exchange.request
         self.record = RequestRecord(
@@ -51,6 +55,15 @@ class Journal:
             downstream_local=local,
             is_grpc=(request.headers.get("content-type") or "").startswith("application/grpc"),
         )
+
+    def join(self, tracer: Tracer | None, tunnel: str = "") -> None:
+        """Record spans of it, where they are wanted; `tunnel` is the `traceparent` of what brought it."""
+        if tracer is not None:
+            self._trace = RequestTrace(tracer, self._exchange.request, tunnel)
+
+    def traced(self, backend: Backend[Pick]) -> Backend[Pick]:
+        """The backend, its calls recorded if the request is."""
+        return backend if self._trace is None else self._trace.around(backend)
 
     @property
     def upstream(self) -> Endpoint | None:
@@ -86,6 +99,8 @@ class Journal:
         if self.upstream is not None:
             record.upstream_host = show(self.upstream.address)
         self._telemetry.done(record)
+        if self._trace is not None:
+            self._trace.close(record)
 
 
 def as_http_error(error: HboneError) -> HttpError:

@@ -15,6 +15,7 @@ import pytest
 
 from tests.sidecar_py.applications import web_application
 from tests.sidecar_py.test_app import ask, get
+from tests.support.collector import collector
 from tests.support.processes import eventually, loopback_address
 from tests.waypoint_py.manifests import manifests, methods, policy, security
 from tests.waypoint_py.waypoints import HOST, PORT, Addresses, client, door, pod
@@ -34,7 +35,9 @@ COMMAND = [sys.executable, "-W", "error", "-m", "waypoint_py"]
 
 
 @contextlib.contextmanager
-def running(folder: Path, at: Addresses, certificate: CertificateFiles, further: str = "") -> Iterator[ProxyProcess]:
+def running(
+    folder: Path, at: Addresses, certificate: CertificateFiles, further: str = "", **more: str
+) -> Iterator[ProxyProcess]:
     """A waypoint that follows mesh.yaml, ready."""
     (folder / "mesh.yaml").write_text(at.mesh(further=further))
     environment = {
@@ -45,6 +48,7 @@ def running(folder: Path, at: Addresses, certificate: CertificateFiles, further:
         "WORKLOAD_CERT_CHAIN": str(certificate.chain),
         "WORKLOAD_KEY": str(certificate.key),
         "WORKLOAD_ROOT_CERT": str(certificate.roots),
+        **more,
     }
     process = ProxyProcess(COMMAND, folder / "waypoint.log", environment)
     try:
@@ -101,13 +105,18 @@ async def until_status(http: httpx.AsyncClient, status: int) -> None:
 
 
 async def test_it_drains_and_ends_well(certificates: Certificates, tmp_path: Path) -> None:
+    """Spans that wait for others to go with go at the end."""
     at = Addresses()
-    with running(tmp_path, at, certificates["waypoint"]) as process:
-        async with around(at, certificates) as http, asyncio.TaskGroup() as tasks:
-            pending = tasks.create_task(http.get("/delay/0.7"))
-            await asyncio.to_thread(until_active, at)
-            ending = tasks.create_task(asyncio.to_thread(process.end_with, signal.SIGTERM))
-        assert (pending.result().status_code, ending.result()) == (200, 0)
+    async with collector() as there:
+        told = {"OTEL_EXPORTER_OTLP_ENDPOINT": there.url, "OTEL_BSP_SCHEDULE_DELAY": "3600000"}
+        with running(tmp_path, at, certificates["waypoint"], **told) as process:
+            async with around(at, certificates) as http, asyncio.TaskGroup() as tasks:
+                pending = tasks.create_task(http.get("/delay/0.7"))
+                await asyncio.to_thread(until_active, at)
+                ending = tasks.create_task(asyncio.to_thread(process.end_with, signal.SIGTERM))
+            assert (pending.result().status_code, ending.result()) == (200, 0)
+        assert there.tree() == ["waypoint.default server", "  waypoint.default client"]
+        assert there.spans[0].resource["k8s.pod.name"] == "waypoint"
 
 
 def until_active(at: Addresses) -> None:

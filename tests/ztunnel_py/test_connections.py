@@ -51,6 +51,7 @@ class Desk:
             SimpleNamespace(
                 reactor=SimpleNamespace(loop=SimpleNamespace(time=lambda: self.now)),
                 metrics=self.metrics,
+                tracer=None,
                 access=AccessLog(self.lines.append, PlainLines(), lambda: 0.0),
                 connections=self.connections,
             ),
