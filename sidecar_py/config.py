@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hbone_py import Deadlines, Http2Config, TlsSettings
 from hbone_py.aio.tcp import SocketOptions
 from mesh_py.exchange.patience import Patience
+from mesh_py.http.paths import Normalization
 from mesh_py.identity.local_ca import user_folder
 from mesh_py.identity.sources import CertificateSettings
 from mesh_py.process.memory_limit import memory_limit
@@ -101,6 +102,7 @@ class Settings:
     inbound_mtls: str
     """What is asked of peers where no PeerAuthentication says it."""
 
+    path_normalization: Normalization
     patience: Patience
     http_pool_idle: float
     max_connections: int
@@ -161,6 +163,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         waypoint_form=values[table.WAYPOINT_FORM],
         prefers_hbone=values[table.PREFER_SENDING_HBONE],
         inbound_mtls=values[table.INBOUND_MTLS],
+        path_normalization=Normalization(values[table.PATH_NORMALIZATION]),
         patience=Patience(
             head=values[table.HTTP_HEAD_TIMEOUT],
             silence=values[table.HTTP_STREAM_IDLE],

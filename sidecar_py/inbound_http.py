@@ -18,7 +18,14 @@ from mesh_py.http.authorizer import refusal as authorizer_refusal
 from mesh_py.http.codec_h1 import H1Client
 from mesh_py.http.codec_h2 import H2Client
 from mesh_py.http.errors import AccessDenied, BadToken, HttpError, UpstreamFailure
-from mesh_py.http.forwarding import ClientCert, ClientCertRule, forward_client_cert, mark_request, remove_internal
+from mesh_py.http.forwarding import (
+    ClientCert,
+    ClientCertRule,
+    forward_client_cert,
+    mark_request,
+    refuse_connect,
+    remove_internal,
+)
 from mesh_py.http.jwt_auth import refusal
 from mesh_py.http.paths import normalize
 from mesh_py.http.rbac_facts import RequestFacts
@@ -120,7 +127,8 @@ class InboundHttp:
 
     async def _forward(self, exchange: Exchange, journal: Journal) -> None:
         request, caller = exchange.request, self._caller
-        request.path = normalize(request.path)
+        refuse_connect(request)
+        request.path = normalize(request.path, self._inbound.context.settings.path_normalization)
         mark_request(request, "")
         if caller.identity is None:
             remove_internal(request)

@@ -78,7 +78,7 @@ class OutboundHttp:
         context, request = self._context, exchange.request
         source = context.workload
         meant = context.directory.by_host(source, request.authority, self._meant)
-        request.path = normalize(request.path)
+        request.path = normalize(request.path, context.settings.path_normalization)
         mark_request(request, "")
         forward_client_cert(request, ClientCertRule.SANITIZE, None)  # who we are is proved, not said
         if meant.record is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hbone_py import Deadlines, Http2Config, TlsSettings
 from hbone_py.aio.tcp import SocketOptions
 from mesh_py.exchange.patience import Patience
+from mesh_py.http.paths import Normalization
 from mesh_py.identity.local_ca import user_folder
 from mesh_py.identity.sources import CertificateSettings
 from mesh_py.process.memory_limit import memory_limit
@@ -77,6 +78,7 @@ class Settings:
     ports: Ports
     ipv6: bool
 
+    path_normalization: Normalization
     patience: Patience
     http_pool_idle: float
     trusted_proxies: int
@@ -131,6 +133,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         local_bind=local_bind,
         ports=_ports(values),
         ipv6=values[table.IPV6_ENABLED],
+        path_normalization=Normalization(values[table.PATH_NORMALIZATION]),
         patience=Patience(
             head=values[table.HTTP_HEAD_TIMEOUT],
             silence=values[table.HTTP_STREAM_IDLE],

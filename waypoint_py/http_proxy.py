@@ -18,6 +18,7 @@ from mesh_py.http.forwarding import (
     forward_client_cert,
     mark_request,
     mark_response,
+    refuse_connect,
     remote_address,
 )
 from mesh_py.http.grpc_reply import grpc_reply, is_grpc
@@ -123,7 +124,8 @@ class _Passage:
 
     async def _pass(self) -> None:
         request, forwarding = self._exchange.request, self._forwarding
-        request.path = normalize(request.path)
+        refuse_connect(request)
+        request.path = normalize(request.path, forwarding.context.settings.path_normalization)
         mark_request(request, "")
         if self._caller.traceparent and TRACEPARENT not in request.headers:
             request.headers.set(TRACEPARENT, self._caller.traceparent)

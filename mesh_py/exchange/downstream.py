@@ -160,6 +160,8 @@ class Exchange:
 
     async def run(self, handler: Handler) -> None:
         """Serve it; whatever the handler does, there is an end."""
+        if self.is_over:  # taken back before its turn came: a rapid reset must not cost an upstream request
+            return
         self._task = asyncio.current_task()
         try:
             await handler(self)

@@ -160,6 +160,14 @@ class NoRoute(HttpError):
     body = ""
 
 
+class ConnectRefused(NoRoute):
+    """CONNECT in place of a request: no route takes it, as no route of Envoy's does.
+
+    The application's 200 would turn the connection into one of plain bytes, and requests inside could be judged by
+    nobody.
+    """
+
+
 class InvalidBackend(HttpError):
     """The route leads to what does not exist or may not be referred to (Gateway API: 500)."""
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from mesh_py.http.errors import ConnectRefused
+from mesh_py.http.headers import CLIENT_CERT
+
 if TYPE_CHECKING:
     from mesh_py.http.messages import HttpRequest, HttpResponse
 
-XFCC = "x-forwarded-client-cert"
+XFCC = CLIENT_CERT
 # Envoy's own knobs and reports, which nobody outside the mesh may send (its `internal` headers).
 _INTERNAL = frozenset(
     {
@@ -32,6 +35,16 @@ _INTERNAL = frozenset(
         "x-envoy-upstream-rq-timeout-ms",
     }
 )
+
+
+def refuse_connect(request: HttpRequest) -> None:
+    """Where requests are judged nobody gets by inside of one. WebSocket, which names its protocol, is another matter.
+
+    Raises:
+        ConnectRefused: the method is CONNECT.
+    """
+    if request.method == "CONNECT":
+        raise ConnectRefused(f"CONNECT to {request.authority}: what is inside could be judged by nobody")
 
 
 def remove_internal(request: HttpRequest) -> None:

@@ -10,15 +10,13 @@ import httptools
 
 from mesh_py.http.errors import BadMessage, HeadTooLarge
 from mesh_py.http.h1_head import HEAD_END, known_name
-from mesh_py.http.headers import Field, Headers
+from mesh_py.http.headers import NOT_IN_TRAILERS, Field, Headers
 
 _PEEK = len(HEAD_END) - 1
 _SIZE_LINE = 20
 """Bytes that a chunk may take beside its payload: 16 digits and two line ends."""
 # A parser begins with a head. This one says no more than what concerns the body.
 _OPENING = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
-# Trailers that would change the message if anybody believed them (RFC 9110 6.5.1); the parser refuses framing fields.
-_NO_TRAILERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"})
 
 
 class ChunkedBody:
@@ -55,7 +53,7 @@ class ChunkedBody:
 
     def trailers(self) -> Headers | None:
         """The trailer fields of a complete body, None without any."""
-        kept = [field for field in self._trailers if field[0] not in _NO_TRAILERS]
+        kept = [field for field in self._trailers if field[0] not in NOT_IN_TRAILERS]
         return Headers(kept) if kept else None
 
     def _next_stop(self, data: bytes, start: int) -> int:

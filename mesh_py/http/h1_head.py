@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httptools
 
 from mesh_py.http.errors import BadMessage, HeadTooLarge, LineTooLong, VersionNotSupported
-from mesh_py.http.headers import Field, Headers
+from mesh_py.http.headers import Field, Headers, spelled
 from mesh_py.http.messages import HttpRequest, HttpResponse, Version, has_no_body
 from mesh_py.http.targets import is_host
 
@@ -61,7 +61,7 @@ def known_name(raw: bytes) -> str:
     """The name in lower case; usual spellings are remembered."""
     name = _KNOWN_NAMES.get(raw)
     if name is None:
-        name = raw.decode("latin-1").lower()
+        name = spelled(raw.decode("latin-1").lower())
         if len(_KNOWN_NAMES) < _NAMES_KEPT and len(raw) < 64:
             _KNOWN_NAMES[raw] = name
     return name

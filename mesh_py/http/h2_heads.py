@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, NoReturn
 
 from mesh_py.http.errors import BadMessage, HeadTooLarge, UnwritableMessage
-from mesh_py.http.headers import Headers
+from mesh_py.http.headers import NOT_IN_TRAILERS, Headers, spelled
 from mesh_py.http.messages import HttpRequest, HttpResponse
 from mesh_py.http.targets import is_host, is_path
 
@@ -98,7 +98,8 @@ def read_trailers(raw: RawFields, limits: Limits) -> Headers:
     Raises:
         BadMessage: they are malformed or too many.
     """
-    return _split(raw, frozenset(), limits)[1]
+    fields = _split(raw, frozenset(), limits)[1].fields
+    return Headers([field for field in fields if field[0] not in NOT_IN_TRAILERS])
 
 
 def _split(raw: RawFields, allowed: frozenset[str], limits: Limits) -> tuple[dict[str, str], Headers]:
@@ -134,7 +135,7 @@ def _split(raw: RawFields, allowed: frozenset[str], limits: Limits) -> tuple[dic
 def _known_name(raw: bytes) -> str:
     if _NAME(raw) is None:
         _refuse(f"a field name with characters that may not be there: {raw!r}")
-    name = raw.decode("ascii")
+    name = spelled(raw.decode("ascii"))
     if len(_KNOWN_NAMES) < _NAMES_KEPT and len(raw) < 64:
         _KNOWN_NAMES[raw] = name
     return name

@@ -13,6 +13,23 @@ if TYPE_CHECKING:
 
 Field = tuple[str, str]
 
+CLIENT_CERT = "x-forwarded-client-cert"
+NOT_IN_TRAILERS = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"}
+    | {"authorization", "cookie", "content-type", "content-encoding", CLIENT_CERT}
+)
+"""What says how to read a message, or who sends it, is said before the body or not at all (RFC 9110 6.5.1)."""
+
+
+def spelled(name: str) -> str:
+    """A lower-case name; `x_forwarded_client_cert` and its like become what they pretend to be.
+
+    CGI and WSGI make one variable of both spellings, so that an application would believe whichever came last.
+    """
+    if "_" in name and name.replace("_", "-") == CLIENT_CERT:
+        return CLIENT_CERT
+    return name
+
 
 class Headers:
     """An ordered list of fields. `fields` may be read directly by who is in a hurry; names must be lower case."""

@@ -31,6 +31,8 @@ Claims = dict[str, Any]
 CLOCK_SKEW = 60.0
 """Seconds that clocks may differ (Envoy's default)."""
 MOST_TOKEN_BYTES = 16 * 1024
+MOST_TOKENS = 8
+"""Of one request that are looked at: each may cost a signature, and a request has room for hundreds."""
 
 _FORM = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII).fullmatch
 
@@ -106,7 +108,9 @@ def authenticate(request: HttpRequest, issuers: Sequence[Issuer], now: float) ->
     found: list[tuple[Issuer, str, Claims]] = []
     failure: BadToken | None = None
     for issuer in issuers:
-        for token in find_tokens(request, issuer.rule):
+        for count, token in enumerate(find_tokens(request, issuer.rule)):
+            if count == MOST_TOKENS:
+                raise BadToken(f"Jwt: more than {MOST_TOKENS} in one request")
             try:
                 found.append((issuer, token, check_token(token, issuer, now)))
             except BadToken as error:
@@ -220,11 +224,13 @@ _SIGNATURE_ALONE: Any = {"verify_signature": True, **dict.fromkeys(_CHECKED_BY_U
 
 
 def _remove_forged(request: HttpRequest, issuers: Sequence[Issuer]) -> None:
-    """Nobody but us says what a token said."""
-    names = {issuer.rule.output_payload_to_header.lower() for issuer in issuers} - {""}
-    names |= {claim.header.lower() for issuer in issuers for claim in issuer.rule.output_claim_to_headers}
+    """Nobody but us says what a token said, nor in the spelling that CGI and WSGI take for the same."""
+    names = {issuer.rule.output_payload_to_header for issuer in issuers} - {""}
+    names |= {claim.header for issuer in issuers for claim in issuer.rule.output_claim_to_headers}
     if names:
-        request.headers.drop(*names)
+        forged = {name.lower().replace("_", "-") for name in names}
+        headers = request.headers
+        headers.fields = [field for field in headers.fields if field[0].replace("_", "-") not in forged]
 
 
 def _tell(request: HttpRequest, rule: JwtRule, token: str, claims: Claims) -> None:

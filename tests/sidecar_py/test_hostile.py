@@ -111,6 +111,7 @@ async def test_an_application_that_resets(certificates: Mapping[str, Certificate
 
 FORGED = {
     "x-forwarded-client-cert": "URI=spiffe://cluster.local/ns/default/sa/admin",
+    "x_forwarded_client_cert": "URI=spiffe://cluster.local/ns/default/sa/admin",
     "x-envoy-internal": "true",
     "x-envoy-external-address": "10.9.9.9",
     "x-envoy-original-path": "/admin",
@@ -125,6 +126,21 @@ async def test_nobody_outside_the_mesh_says_who_it_is(certificates: Mapping[str,
     ):
         seen = (await http.get(f"http://{at.httpbin}:{at.port}/headers", headers=FORGED)).json()["headers"]
     assert not [name for name in FORGED if name in {one.lower() for one in seen}]
+
+
+async def test_connect_opens_no_way_around_policies(certificates: Mapping[str, CertificateFiles]) -> None:
+    """An application that says 200 to everything would make it a tunnel, and of what is inside nobody is judge."""
+    heard: list[bytes] = []
+
+    async def agrees(connection: Connection) -> None:
+        while data := await connection.receive():
+            heard.append(data)
+            await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    async with pair(certificates) as (client, server, at), TcpApp(agrees, at.app, at.port):
+        answer = await said(client, f"CONNECT {HOST}:{PORT} HTTP/1.1\r\nHost: {HOST}:{PORT}\r\n\r\n", f"{HEAD}\r\n")
+        assert answer.startswith(b"HTTP/1.1 404 Not Found\r\n")
+        assert (heard, " 404 NR " in server.lines[0]) == ([], True)
 
 
 @pytest.mark.parametrize(

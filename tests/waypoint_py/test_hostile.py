@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
+from tests.support.frames import PREFACE, SETTINGS, Frame, block, continuation, headers, headers_of, rst, wire
 from tests.support.processes import eventually
 from tests.support.tcp_apps import TcpApp, payload
-from tests.waypoint_py.manifests import backend, destination_rule, manifests, route
+from tests.waypoint_py.manifests import backend, destination_rule, manifests, policy, route
 from tests.waypoint_py.waypoints import HOST, PORT, Addresses, client, door, pod, scene, waypoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tests.support.certificates import CertificateFiles
     from tests.support.tcp_apps import Connection
@@ -90,6 +92,132 @@ async def test_what_two_readers_may_read_in_two_ways(
         writer.close()
         assert one.v1.calls() == []
         assert (await one.http.get("/ip")).status_code == 200
+
+
+DENY_ADMIN = manifests(policy({"to": [{"operation": {"paths": ["/admin*"]}}]}, action="DENY"))
+
+
+async def asked(way_in: str, wire: bytes) -> bytes:
+    """What comes first for these bytes, from a connection of their own."""
+    host, _, port = way_in.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(wire)
+        async with asyncio.timeout(10):
+            return await reader.readuntil(b"\r\n")
+    finally:
+        writer.close()
+
+
+async def test_no_spelling_of_a_path_gets_by_a_policy(certificates: Certificates) -> None:
+    spellings = (
+        *("/admin", "/x/../admin", "/./admin", "/%61dmin", "/x\\..\\admin", "/x/%2e%2e/admin", "/../admin?a=/b"),
+        *("//admin", "///admin", "/x%2f..%2Fadmin", "/%2fadmin", "/x%5C..%5cadmin", "http://a/admin"),
+    )
+    async with scene(certificates, DENY_ADMIN, PATH_NORMALIZATION="DECODE_AND_MERGE_SLASHES") as one:
+        for path in spellings:
+            said = await asked(one.door, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            assert said == b"HTTP/1.1 403 Forbidden\r\n", path
+        assert one.v1.calls() == []
+        assert (await one.http.get("/ip")).status_code == 200
+
+
+async def test_by_default_slashes_count_as_istio_counts_them(certificates: Certificates) -> None:
+    async with scene(certificates, DENY_ADMIN) as one:
+        for path, status in (("/a/../admin", b"403"), ("//admin", b"404"), ("/ADMIN", b"404")):
+            assert (await asked(one.door, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()))[9:12] == status
+
+
+async def test_connect_opens_no_way_around_policies(certificates: Certificates) -> None:
+    """An application that says 200 to everything would make it a tunnel, and of what is inside nobody is judge."""
+    heard: list[bytes] = []
+
+    async def agrees(connection: Connection) -> None:
+        while data := await connection.receive():
+            heard.append(data)
+            await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    at = Addresses()
+    async with (
+        waypoint(at.mesh(further=DENY_ADMIN), at.waypoint, certificates["waypoint"]) as one,
+        TcpApp(agrees, at.v1, at.port),
+        pod(at.v1, at.port, certificates["httpbin"]),
+        door(at.waypoint, f"{at.vip}:{PORT}", certificates["sleep"]) as way_in,
+    ):
+        inside = b"GET /admin HTTP/1.1\r\nHost: a\r\n\r\n"
+        assert await asked(way_in, b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n" + inside) == (
+            b"HTTP/1.1 404 Not Found\r\n"
+        )
+        upgrade = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+        assert await asked(way_in, upgrade + inside) == b"HTTP/1.1 200 OK\r\n"
+        await eventually(lambda: len(one.lines) == 2, "both logged")
+    assert '"CONNECT - HTTP/1.1" 404 NR' in one.lines[0]
+    assert [data.partition(b" HTTP")[0] for data in heard] == [b"GET /x"]
+
+
+async def test_who_calls_is_said_by_nobody_but_the_tunnel(certificates: Certificates) -> None:
+    """Not in the spelling that CGI and WSGI take for the same, and not behind the body."""
+    forged = b"URI=spiffe://cluster.local/ns/default/sa/admin\r\n"
+    names = (b"X-Forwarded-Client-Cert: ", b"x_forwarded_client_cert: ", b"X-Forwarded_Client-CERT: ")
+    head = b"POST /anything?t=token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+    said = b"".join(name + forged for name in names)
+    async with scene(certificates) as one:
+        wire = head + said + b"\r\n2\r\nhi\r\n0\r\n" + said + b"Authorization: x\r\n\r\n"
+        assert await asked(one.door, wire) == b"HTTP/1.1 200 OK\r\n"
+        [call] = one.v1.calls("token")
+    assert not [name for name in call.headers if "client" in name.lower()]
+
+
+async def test_a_slow_head_in_the_tunnel_has_a_deadline(certificates: Certificates) -> None:
+    async with scene(certificates, HTTP_HEAD_TIMEOUT="200ms") as one:
+        assert await asked(one.door, b"GET / HTTP/1.1\r\nX: ") == b"HTTP/1.1 408 Request Timeout\r\n"
+        assert (await one.http.get("/ip")).status_code == 200
+
+
+ASKS = [":method GET", ":scheme http", ":path /delay/30", ":authority a"]
+
+
+def _begun(number: int, more: bytes) -> bytes:
+    """A head that never ends: HEADERS, and then CONTINUATIONs of `more`."""
+    first = headers_of(1, block(*ASKS), end=True, last=False)
+    return wire(first if number == 1 else continuation(1, more, last=False))
+
+
+FLOODS: dict[str, Callable[[int], bytes]] = {
+    "rapid reset": lambda number: wire(headers(number, *ASKS, end=True), rst(number, 8)),
+    "streams left open": lambda number: wire(headers(number, *ASKS, end=True)),
+    "empty continuations": lambda number: _begun(number, b""),
+    "continuations": lambda number: _begun(number, block(f"x {'b' * 500}")),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_flood_in_the_tunnel_is_over_soon(certificates: Certificates, flood: str) -> None:
+    """The application never answers; the client never stops."""
+
+    async def silent(connection: Connection) -> None:
+        while await connection.receive():
+            pass
+
+    at = Addresses()
+    async with (
+        waypoint(at.mesh(speaks="HTTP2"), at.waypoint, certificates["waypoint"]) as one,
+        TcpApp(silent, at.v1, at.port),
+        pod(at.v1, at.port, certificates["httpbin"]),
+        door(at.waypoint, f"{at.vip}:{PORT}", certificates["sleep"]) as way_in,
+    ):
+        host, _, port = way_in.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        with contextlib.suppress(ConnectionError):
+            writer.write(PREFACE + wire(Frame(SETTINGS, 0, 0)))
+            for number in range(1, 8001, 2):
+                writer.write(FLOODS[flood](number))
+                await writer.drain()
+            async with asyncio.timeout(20):
+                while await reader.read(65_536):
+                    pass
+        writer.close()
+        await eventually(lambda: one.plane.connections.busy == 0, "nothing is left of it")
 
 
 async def test_a_regex_cannot_hang_anybody(certificates: Certificates) -> None:

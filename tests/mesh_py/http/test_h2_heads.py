@@ -63,3 +63,10 @@ def test_a_name_that_is_no_ascii_is_not_written() -> None:
 
 def test_trailers() -> None:
     assert read_trailers([(b"grpc-status", b"0")], LIMITS) == Headers([("grpc-status", "0")])
+
+
+def test_who_sends_it_is_not_said_in_trailers() -> None:
+    late = [
+        (name, b"x") for name in (b"authorization", b"x-forwarded-client-cert", b"x_forwarded_client_cert", b"cookie")
+    ]
+    assert read_trailers([*late, (b"content-length", b"1"), (b"a", b"1")], LIMITS) == Headers([("a", "1")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_py.http.headers import Headers
+from mesh_py.http.headers import CLIENT_CERT, Headers, spelled
 
 
 def fields() -> Headers:
@@ -32,6 +32,15 @@ def test_set_leaves_one(name: str, expected: list[tuple[str, str]]) -> None:
     headers = fields()
     headers.set(name, "x")
     assert headers.fields == expected
+
+
+@pytest.mark.parametrize("name", ["x_forwarded_client_cert", "x-forwarded_client-cert", CLIENT_CERT])
+def test_what_looks_like_the_client_s_certificate_is_taken_for_it(name: str) -> None:
+    assert spelled(name) == CLIENT_CERT
+
+
+def test_other_underscores_stay() -> None:
+    assert spelled("x_request_id") == "x_request_id"
 
 
 def test_append_joins_or_adds() -> None:

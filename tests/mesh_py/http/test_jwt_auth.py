@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_py.http.errors import BadToken
-from mesh_py.http.jwt_auth import BadKeySet, Issuer, authenticate, check_token, find_tokens, read_keys, refusal
+from mesh_py.http.jwt_auth import (
+    MOST_TOKENS,
+    BadKeySet,
+    Issuer,
+    authenticate,
+    check_token,
+    find_tokens,
+    read_keys,
+    refusal,
+)
 from mesh_py.manifests.security import ClaimHeader, JwtRule, TokenHeader
 from tests.mesh_py.http.routes import request
 
@@ -205,8 +214,21 @@ def test_the_application_is_told_and_nobody_else_tells_it() -> None:
     )
     text = token(a={"role": True})
     asked = request(authorization=f"Bearer {text}", x_sub="root", x_no="forged", x_payload="forged")
+    asked.headers.add("x_sub", "what CGI reads as x-sub")
     authenticate(asked, [Issuer(rule, KEYS)], NOW)
     assert asked.headers.fields == [("x-payload", text.split(".")[1]), ("x-sub", "jo"), ("x-role", "true")]
+
+
+def test_no_request_has_us_check_hundreds_of_signatures() -> None:
+    asked = request("/?" + "&".join(["access_token=" + token(OTHER_RSA)] * (MOST_TOKENS + 1)))
+    with pytest.raises(BadToken, match=f"more than {MOST_TOKENS}"):
+        authenticate(asked, [Issuer(RULE, KEYS)], NOW)
+
+
+def test_critical_extensions_are_not_passed_over() -> None:
+    text = jwt.encode(CLAIMS, RSA, "RS256", headers={"kid": "rsa", "crit": ["exp-by-me"], "exp-by-me": 1})
+    with pytest.raises(BadToken):
+        check_token(text, Issuer(RULE, KEYS), NOW)
 
 
 def test_the_token_may_go_on() -> None:
