@@ -7,7 +7,7 @@ SCRIPT = """
 "use strict";
 const one = (query) => document.querySelector(query), all = (query) => [...document.querySelectorAll(query)];
 const play = one("#play"), still = matchMedia("(prefers-reduced-motion: reduce)");
-const STEP = 2800, TRAVEL = 1500;
+const STEP = 2800, TRAVEL = 1500, BESIDE = 16;
 const panes = all(".pane").map((root, place) => {
   const within = (query) => [...root.querySelectorAll(query)], articles = within("article");
   return { root, place, design: root.dataset.design, articles, numbers: articles.map((one) => one.dataset.hop),
@@ -74,7 +74,8 @@ function travel(pane, places) {
   const legs = places.map((place) => ({ leg: pane.legs[place], number: pane.numbers[place] }));
   pane.dot.classList.toggle("away", !legs.length);
   if (!legs.length) return;
-  const lengths = legs.map(({ leg }) => leg.getTotalLength()), whole = lengths.reduce((sum, one) => sum + one, 0);
+  const lengths = legs.map(({ leg }) => leg.getTotalLength());
+  const whole = Math.max(0, lengths.reduce((sum, one) => sum + one, 0) - BESIDE);
   const put = (share) => {
     let rest = whole * share, place = 0;
     while (place < legs.length - 1 && rest > lengths[place]) rest -= lengths[place++];
