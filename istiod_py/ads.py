@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from istiod_py.guard import Guard
     from istiod_py.node import ProxyNode
     from istiod_py.session import Surroundings
-    from istiod_py.tokens import Caller
+    from mesh_py.identity.tokens import Caller
 
 log = logging.getLogger("ads")
 

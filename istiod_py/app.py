@@ -30,9 +30,9 @@ from istiod_py.registry import Registry, RegistrySettings
 from istiod_py.secrets import Secrets
 from istiod_py.server_certificate import ServerCertificate
 from istiod_py.session import SessionLimits, Surroundings
-from istiod_py.tokens import TokenError, TokenKey
 from istiod_py.views import Views
 from mesh_py.identity.signing import CaError
+from mesh_py.identity.tokens import TokenError, TokenKey
 from mesh_py.process.background import background
 from mesh_py.process.listening import StartError, bind_all
 from mesh_py.process.signals import stop_signals

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from istiod_py.authority import FolderAuthority
     from istiod_py.guard import Guard
     from istiod_py.metrics import IstiodMetrics
-    from istiod_py.tokens import Caller
     from mesh_py.identity.signing import Leaf
+    from mesh_py.identity.tokens import Caller
 
     RunsOn = Callable[[str, str, str], bool]
     """Whether a pod of this namespace and service account runs on this node of our cluster: (node, ns, account)."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from istiod_py.dialects import Subscription
     from istiod_py.node import ProxyNode
-    from istiod_py.tokens import Caller
+    from mesh_py.identity.tokens import Caller
 
 MOST_CLIENTS = 5_000
 """Discovery streams at once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,9 +23,9 @@ from istiod_py.envoy.pod_node import node_of_pod
 from istiod_py.envoy.resources import resources_of
 from istiod_py.folder import FolderError
 from istiod_py.registry import Registry, RegistrySettings
-from istiod_py.tokens import LIFETIME, Caller, TokenError, TokenKey
 from mesh_py.discovery.problems import ConfigError, suggest
 from mesh_py.identity.key_files import PRIVATE, PUBLIC, write_file
+from mesh_py.identity.tokens import LIFETIME, Caller, TokenError, TokenKey
 from mesh_py.manifests.core import Pod
 from mesh_py.model.address import format_address
 from mesh_py.settings.source import SettingsError, Values
@@ -53,12 +54,14 @@ class Proof(NamedTuple):
     key: str | None = None
 
 
-def write_bootstrap(layers: Layers, pod_name: str, out: Path, proof: Proof, control_plane: str | None) -> int:
+def write_bootstrap(
+    layers: Layers, pod_name: str, out: Path, proof: Proof, control_plane: str | None, access_log: str = ""
+) -> int:
     """Write what an Envoy starts with into a folder, and say how. Raises SettingsError."""
     settings = from_values(layers, os.environ)
     manifests = _manifests(settings)
     pod = _pod(manifests, pod_name)
-    node = node_of_pod(pod, manifests, settings.mesh.cluster_domain)
+    node = replace(node_of_pod(pod, manifests, settings.mesh.cluster_domain), access_log=access_log)
     host, port = _address(control_plane, Values(layers), settings)
     out.mkdir(parents=True, exist_ok=True)
     where = ControlPlane(host, port, str(_roots(settings)), _proof(proof, pod, settings, out))

@@ -144,6 +144,7 @@ def root_cert(outer: dict[str, Any], /, **parameters: Any) -> int:
 @click.option("--token-file", metavar="FILE", help="Its bearer token. (default: one is made, for 12 hours)")
 @click.option("--certificate", metavar="FILE", help="In place of a token: its certificate chain ...")
 @click.option("--key", metavar="FILE", help="... and the private key.")
+@click.option("--access-log", default="", metavar="FILE", help="Where it writes a line for each request, as JSON.")
 @settings_options(TABLE, SETTINGS_FLAG)
 @click.pass_obj
 def envoy_bootstrap(
@@ -155,6 +156,7 @@ def envoy_bootstrap(
     token_file: str | None,
     certificate: str | None,
     key: str | None,
+    access_log: str,
     **parameters: Any,
 ) -> int:
     """See command_envoy.write_bootstrap."""
@@ -163,7 +165,7 @@ def envoy_bootstrap(
     from istiod_py.command_envoy import Proof, write_bootstrap
 
     layers = layers_of(TABLE, merged(outer, parameters))
-    return write_bootstrap(layers, pod, Path(out), Proof(token_file, certificate, key), control_plane)
+    return write_bootstrap(layers, pod, Path(out), Proof(token_file, certificate, key), control_plane, access_log)
 
 
 @cli.command("envoy-resources", help="Print all that a pod's Envoy would be told, but for its certificates.")

@@ -12,8 +12,8 @@ import click
 from istiod_py import settings_table as table
 from istiod_py.authority import FolderAuthority
 from istiod_py.config import ca_folder, state_folder
-from istiod_py.tokens import Caller, TokenError, TokenKey
 from mesh_py.identity.signing import CaError
+from mesh_py.identity.tokens import Caller, TokenError, TokenKey
 from mesh_py.settings.kinds import POSITIVE_TIME
 from mesh_py.settings.source import SettingsError, Values, complaint
 

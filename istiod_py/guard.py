@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
-from istiod_py.tokens import Caller, TokenError, bearer
+from mesh_py.identity.tokens import Caller, TokenError, bearer
 from mesh_py.rpc.peer import peer_of
 from mesh_py.telemetry.log_format import fields
 from mesh_py.telemetry.log_text import Bare
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from istiod_py.metrics import IstiodMetrics
     from istiod_py.node import ProxyNode
-    from istiod_py.tokens import TokenKey
+    from mesh_py.identity.tokens import TokenKey
 
 log = logging.getLogger("security")
 

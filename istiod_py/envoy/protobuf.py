@@ -27,6 +27,7 @@ _MODULES = {
 }
 
 _EXTENSIONS = (
+    "envoy.extensions.access_loggers.file.v3.file_pb2",
     "envoy.extensions.bootstrap.internal_listener.v3.internal_listener_pb2",
     "envoy.extensions.filters.http.cors.v3.cors_pb2",
     "envoy.extensions.filters.http.rbac.v3.rbac_pb2",

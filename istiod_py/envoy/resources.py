@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from istiod_py.envoy import clusters, endpoints, names, tunnel
+from istiod_py.envoy.access_log import logged
 from istiod_py.envoy.form_today import TODAY
 from istiod_py.envoy.inbound import application_ports, main_internal, virtual_inbound
 from istiod_py.envoy.node import ProxyType
@@ -53,11 +54,12 @@ def resources_of(mesh: EnvoyMesh, node: EnvoyNode, form: Form = TODAY) -> EnvoyR
     """What this proxy is to do in this mesh."""
     match node.type:
         case ProxyType.SIDECAR:
-            return _sidecar(mesh, node, form)
+            told = _sidecar(mesh, node, form)
         case ProxyType.WAYPOINT:
-            return _waypoint(mesh, node, form)
+            told = _waypoint(mesh, node, form)
         case ProxyType.ROUTER:
-            return _router(mesh, node, form)
+            told = _router(mesh, node, form)
+    return told._replace(listeners=_by_name(logged(told.listeners.values(), node.access_log)))
 
 
 def _sidecar(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> EnvoyResources:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from istiod_py.tokens import Caller, TokenKey
+from mesh_py.identity.tokens import Caller, TokenKey
 from tests.support.istiod import Istiod, start_istiod
 from tests.support.pods import captured, fields_of
 from tests.support.processes import eventually, loopback_address

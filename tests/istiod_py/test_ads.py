@@ -12,7 +12,7 @@ from istiod_py.clients import Clients
 from istiod_py.dialects import LARGEST_ANSWER
 from istiod_py.session import MOST_TYPES, SessionLimits
 from istiod_py.snapshot import Resource
-from istiod_py.tokens import Caller
+from mesh_py.identity.tokens import Caller
 from mesh_py.rpc.server import ServerLimits
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION, CLUSTER, ENDPOINTS, LISTENER, ROUTE, WORKLOAD
 from tests.support.discovery import SIDECAR_ID, ZTUNNEL, Discovery, bodies, names, node_of

@@ -21,9 +21,9 @@ from istiod_py import ca as ca_module
 from istiod_py.authority import FolderAuthority
 from istiod_py.ca import CaPolicy, CaService
 from istiod_py.rate import Rate
-from istiod_py.tokens import Caller
 from mesh_py.identity.certificate_facts import certificates_of, chain_problem, names_of
 from mesh_py.identity.signing import CaError
+from mesh_py.identity.tokens import Caller
 from mesh_py.xds.proto.citadel_pb2 import IstioCertificateRequest, IstioCertificateResponse
 from mesh_py.xds.types import CREATE_CERTIFICATE
 from tests.support.discovery import ZTUNNEL, Discovery

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from istiod_py.command_line import run
-from istiod_py.tokens import TokenKey
+from mesh_py.identity.tokens import TokenKey
 from tests.istiod_py.envoy.golden_files import MESH, golden_file
 
 LOOPBACK = """

@@ -12,8 +12,8 @@ import pytest
 
 from istiod_py.command_line import run
 from istiod_py.settings_table import TABLE
-from istiod_py.tokens import Caller, TokenKey
 from mesh_py.identity.certificate_facts import certificates_of
+from mesh_py.identity.tokens import Caller, TokenKey
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from istiod_py import debug_views
 from istiod_py.clients import Client, Clients
 from istiod_py.node import read_node
 from istiod_py.subscription import DeltaRequest, DeltaSubscription
-from istiod_py.tokens import Caller
+from mesh_py.identity.tokens import Caller
 from mesh_py.xds.types import ADDRESS, CLUSTER
 from tests.support.control_worlds import pod, service, world_of
 from tests.support.discovery import SIDECAR_ID

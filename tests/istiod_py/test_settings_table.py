@@ -9,7 +9,7 @@ import pytest
 
 from istiod_py import settings_table as table
 from istiod_py.settings_table import TABLE
-from istiod_py.tokens import AUDIENCE
+from mesh_py.identity.tokens import AUDIENCE
 from mesh_py.manifests.addresses import AddressRanges
 from mesh_py.rpc.server import ServerLimits
 from mesh_py.settings.page import settings_page

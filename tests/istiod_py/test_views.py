@@ -13,9 +13,9 @@ from istiod_py.envoy import resources
 from istiod_py.node import read_node
 from istiod_py.secrets import Secrets
 from istiod_py.snapshot import NOTHING
-from istiod_py.tokens import Caller
 from istiod_py.views import Views
 from istiod_py.world import World
+from mesh_py.identity.tokens import Caller
 from mesh_py.manifests.mesh_config import MeshConfig
 from mesh_py.xds.proxy_config import decode_proxy_config
 from mesh_py.xds.types import ADDRESS, CLUSTER, ENDPOINTS, LISTENER, PROXY_CONFIG, SECRET

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from istiod_py.tokens import Caller, TokenKey
 from lab_py.apps import httpbin
 from lab_py.apps.caller_record import CallerRecord
+from mesh_py.identity.tokens import Caller, TokenKey
 from tests.support.istiod import Istiod, start_istiod
 from tests.support.processes import POLL_SECONDS, PeerProcess, loopback_address
 from tests.ztunnel_py.worlds import CLEAN, START_SECONDS

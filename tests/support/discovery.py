@@ -20,7 +20,7 @@ from istiod_py.guard import Guard
 from istiod_py.metrics import IstiodMetrics
 from istiod_py.session import SessionLimits, Surroundings
 from istiod_py.snapshot import NOTHING, Collection, Resource
-from istiod_py.tokens import Caller, TokenKey
+from mesh_py.identity.tokens import Caller, TokenKey
 from tests.support.rpc import serving
 
 if TYPE_CHECKING:

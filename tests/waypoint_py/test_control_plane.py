@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 import istiod_py
-from istiod_py.tokens import Caller, TokenKey
 from lab_py.apps import httpbin
 from lab_py.apps.caller_record import CallerRecord
+from mesh_py.identity.tokens import Caller, TokenKey
 from tests.sidecar_py.test_control_plane import became, is_ready
 from tests.support.istiod import start_istiod
 from tests.support.processes import PeerProcess, loopback_address

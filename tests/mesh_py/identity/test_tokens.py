@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from istiod_py.tokens import KEY_FILE, LONGEST_TOKEN, Caller, TokenError, TokenKey, bearer
 from mesh_py.identity.key_files import is_private
 from mesh_py.identity.signing import key_to_pem
+from mesh_py.identity.tokens import KEY_FILE, LONGEST_TOKEN, Caller, TokenError, TokenKey, bearer
 
 if TYPE_CHECKING:
     from pathlib import Path
