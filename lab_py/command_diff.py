@@ -13,7 +13,7 @@ from lab_py.comparison import as_json, as_lines
 from lab_py.hops.paths import hops_of
 from lab_py.page.document import document
 from lab_py.result_file import PUBLIC, ResultFile
-from lab_py.runs import start_run, told
+from lab_py.runs import in_design, start_run, told
 from lab_py.topology import Design
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run(topology: Topology, scenario: str, options: Sequence[str], output: str, 
 
 def _run_both(scenario: str, options: Sequence[str]) -> list[dict[str, Any]]:
     with ExitStack() as stack:
-        started = [stack.enter_context(start_run(scenario, design, options)) for design in Design]
+        started = [stack.enter_context(start_run(in_design(scenario, design, options))) for design in Design]
         try:
             return [told(one) for one in started]
         except BaseException:

@@ -9,7 +9,6 @@ import click
 
 from lab_py import state
 from lab_py.command_exec import entering
-from lab_py.world import WorldFiles
 from mesh_py.process.children import python_environment
 
 DONE = {
@@ -21,7 +20,7 @@ DONE = {
 def run(verb: str, name: str, pod: str) -> int:
     """Do it inside the lab; the exit status. Raises Unusable: no such lab; Missing."""
     folder, record = state.find(name)
-    inside = [sys.executable, "-m", "lab_py.enrolment", verb, str(WorldFiles(folder).mesh), pod]
+    inside = [sys.executable, "-m", "lab_py.enrolment", verb, str(folder), pod]
     status = subprocess.run([*entering(record), *inside], env=python_environment(), check=False).returncode
     if status == 0:
         click.echo(DONE[verb].format(pod=pod))

@@ -81,6 +81,22 @@ def _wishes(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def _cast(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let a command say who plays which part."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        click.option(
+            "--control-plane", type=click.Choice(["istiod", "file"]), default=default, show_default=True,
+            help="Where the proxies have mesh and certificates from: istiod_py, in the lab too, or files.",
+        )(command)  # fmt: skip
+        return click.option(
+            "--peer", "peers", multiple=True, type=click.Choice(["sidecar=envoy", "waypoint=envoy"]),
+            help="The real Envoy in the place of ours; may be given twice.",
+        )(command)  # fmt: skip
+
+    return add
+
+
 _name = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Which lab, where there are several.")
 _output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="For whom.")
 
@@ -94,28 +110,33 @@ _mesh_file = click.Path(exists=True, dir_okay=False, resolve_path=True, path_typ
 @group.command()
 @_scenario
 @_wishes
+@_cast("istiod")
 @_output
 @click.option("--pcap", type=_file, help="Write a capture with TLS secrets inside, for Wireshark and tshark.")
 @click.option("--html", type=_file, help="Write a page for a browser: the request, hop by hop, in both designs.")
 @click.option("--folder", hidden=True)
 def run(
     scenario: str, design: str | None, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str,
-    pcap: Path | None, html: Path | None, folder: str,
+    pcap: Path | None, html: Path | None, folder: str, control_plane: str, peers: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Send one real request, and show what was observed of every hop."""
     from lab_py import command_run
     from lab_py.enter import is_inside, is_rootless
     from lab_py.lab import Wishes
+    from lab_py.runs import in_design
 
     topology = _load(scenario, design)
     wishes = Wishes(cast("Tunnel | None", tunnel), without, secrets=pcap is not None)
+    wishes = _with_cast(topology, wishes, control_plane, peers)
     wanted = command_run.Wanted(output, pcap, html)
     if folder and is_inside():
         return command_run.inside(topology, Path(folder), wishes, wanted)
     _check_names(topology, without)
-    again = ["run", scenario, *_again(topology, wishes), *wanted.arguments()]
-    is_one = design is not None or bool(without)  # nothing can be compared with what was asked for by name
-    beside = None if is_one else [scenario, *(["--rootless"] if rootless else [])]
+    again = ["run", scenario, *_again(topology, wishes), *_cast_again(wishes), *wanted.arguments()]
+    other = command_run.other_design(topology, wishes.envoys)
+    beside = None
+    if other is not None and design is None and not without:  # what was asked for by name is compared with nothing
+        beside = in_design(scenario, other, [*(["--rootless"] if rootless else []), *_cast_again(wishes)])
     return command_run.run(topology, again, wanted, beside, rootless=rootless or is_rootless())
 
 
@@ -140,13 +161,21 @@ def paths(
 @group.command()
 @_scenario
 @click.option("--rootless", is_flag=True, help="In user namespaces, even as root.")
+@_cast("istiod")
 @_output
 @click.option("--html", type=_file, help="Write a page for a browser that shows both.")
-def diff(scenario: str, rootless: bool, output: str, html: Path | None) -> int:
+def diff(
+    scenario: str, rootless: bool, output: str, html: Path | None, control_plane: str, peers: tuple[str, ...]
+) -> int:  # fmt: skip
     """Show one request in 1.18's design and in today's, side by side, and what was seen in one of them only."""
     from lab_py import command_diff
+    from lab_py.lab import Wishes
 
-    return command_diff.run(_load(scenario), scenario, ["--rootless"] if rootless else [], output, html)
+    topology = _load(scenario)
+    for one in Design:
+        wishes = _with_cast(replace(topology, design=one), Wishes(), control_plane, peers)
+    options = [*(["--rootless"] if rootless else []), *_cast_again(wishes)]
+    return command_diff.run(topology, scenario, options, output, html)
 
 
 @group.command()
@@ -182,11 +211,12 @@ def faults(
 @group.command()
 @click.argument("scenario", default=COEXISTENCE, metavar="[FILE]")
 @_wishes
+@_cast("istiod")
 @_output
 @click.option("--folder", hidden=True)
 def matrix(
     scenario: str, design: str | None, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str,
-    folder: str,
+    folder: str, control_plane: str, peers: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Let every kind of pod call every other: who gets through, as whom, and known by what."""
     from lab_py import command_matrix, command_run
@@ -194,22 +224,23 @@ def matrix(
     from lab_py.lab import Wishes
 
     topology = _load(scenario, design)
-    wishes = Wishes(cast("Tunnel | None", tunnel), without)
+    wishes = _with_cast(topology, Wishes(cast("Tunnel | None", tunnel), without), control_plane, peers)
     if folder and is_inside():
         return command_matrix.inside(topology, Path(folder), wishes, output)
     _check_names(topology, without)
-    again = ["matrix", scenario, *_again(topology, wishes), "--output", output]
+    again = ["matrix", scenario, *_again(topology, wishes), *_cast_again(wishes), "--output", output]
     return command_run.outside(topology, again, rootless=rootless or is_rootless(), needs_request=False)
 
 
 @group.command()
 @_scenario
 @_wishes
+@_cast("file")
 @_name
 @click.option("--folder", hidden=True)
 def up(
     scenario: str, design: str | None, rootless: bool, tunnel: str | None, without: tuple[str, ...], name: str,
-    folder: str,
+    folder: str, control_plane: str, peers: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Bring up a lab that stays."""
     from lab_py import command_up
@@ -217,13 +248,13 @@ def up(
     from lab_py.lab import Wishes
 
     topology = _load(scenario, design)
-    wishes = Wishes(cast("Tunnel | None", tunnel), without)
+    wishes = _with_cast(topology, Wishes(cast("Tunnel | None", tunnel), without), control_plane, peers)
     if folder and is_inside():
         return command_up.inside(topology, Path(folder), wishes)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name):
         raise Unusable(f"--name: {name!r}: letters, digits and dashes")
     _check_names(topology, without)
-    again = ["up", scenario, *_again(topology, wishes)]
+    again = ["up", scenario, *_again(topology, wishes), *_cast_again(wishes)]
     return command_up.outside(topology, name, again, rootless=rootless or is_rootless())
 
 
@@ -361,6 +392,23 @@ def _again(topology: Topology, wishes: Wishes) -> list[str]:
         *tunnel,
         *(word for name in wishes.without for word in ("--without", name)),
     ]
+
+
+def _with_cast(topology: Topology, wishes: Wishes, control_plane: str, peers: Sequence[str]) -> Wishes:
+    """The wishes with who plays which part. Raises Unusable, Missing."""
+    from lab_py.control_plane import ControlPlane
+    from lab_py.peers.envoy import check_envoys
+    from lab_py.topology import Kind
+
+    kinds = frozenset(Kind(peer.partition("=")[0]) for peer in peers)
+    check_envoys(topology, kinds, ControlPlane(control_plane))
+    return replace(wishes, control_plane=ControlPlane(control_plane), envoys=kinds)
+
+
+def _cast_again(wishes: Wishes) -> list[str]:
+    """Who plays which part, as arguments of a command that has `_cast`."""
+    told = ["--control-plane", wishes.control_plane.value]
+    return [*told, *(word for kind in wishes.envoys for word in ("--peer", f"{kind.value}=envoy"))]
 
 
 def _load(scenario: str, design: str | None = None) -> Topology:

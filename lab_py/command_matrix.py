@@ -31,8 +31,7 @@ def inside(topology: Topology, folder: Path, wishes: Wishes, output: str) -> int
         if output == "text":
             _tell(console, one)
     if output == "json":
-        machine = lab.machine.described(topology.design)
-        click.echo(json.dumps(as_json(found, scenario=topology.name, machine=machine), indent=2))
+        click.echo(json.dumps(as_json(found, scenario=topology.name, machine=lab.described), indent=2))
     missing = sum(not one.is_so for one in found)
     if output == "text":
         console.say(f"{len(found)} calls, {missing or 'none'} not as predicted")

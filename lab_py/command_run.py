@@ -14,6 +14,7 @@ import click
 
 from lab_py import state
 from lab_py.capture_file import WARNING, capture_file
+from lab_py.control_plane import ControlPlane
 from lab_py.enter import Inside
 from lab_py.errors import Unusable
 from lab_py.evidence.recording import in_order
@@ -22,6 +23,7 @@ from lab_py.hops.paths import hops_of
 from lab_py.lab import bring_up
 from lab_py.observe import observe
 from lab_py.page.document import document
+from lab_py.peers.envoy import check_envoys
 from lab_py.peers.secrets import read_secrets
 from lab_py.report import as_json, as_lines, verdict
 from lab_py.result_file import PRIVATE, PUBLIC, ResultFile
@@ -30,7 +32,7 @@ from lab_py.topology import Design
 from mesh_py.process.console import Console
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from lab_py.evidence.capture import Frame
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from lab_py.evidence.recording import Sighting
     from lab_py.hops.base import HopFound
     from lab_py.lab import Lab, Wishes
-    from lab_py.topology import Topology
+    from lab_py.topology import Kind, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +74,14 @@ def run(
 
     Args:
         again: the command that runs inside.
-        beside: the scenario, and options, of a run in the other design at the same time, for the page; None: no such.
+        beside: the arguments of a run in the other design, for the page; None: the page has this one alone.
     """
     hops_of(topology)  # what cannot be judged is refused before anything is built
-    other = _other_design(topology) if wanted.html is not None and beside is not None else None
     with ExitStack() as stack:
         page = _open(wanted.html, PUBLIC, stack)
         second = None
-        if other is not None and beside is not None:
-            second = stack.enter_context(start_run(beside[0], other, beside[1:]))
+        if page is not None and beside is not None:
+            second = stack.enter_context(start_run(beside))
             stack.callback(second.terminate)
         status, data = _run_inside(again, rootless=rootless)
         if data is None:
@@ -104,11 +105,12 @@ def _run_inside(again: Sequence[str], *, rootless: bool) -> tuple[int, dict[str,
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _other_design(topology: Topology) -> Design | None:
-    """The design that a page shows beside the topology's own; None where no hops are described for it."""
+def other_design(topology: Topology, envoys: Collection[Kind]) -> Design | None:
+    """The design that a page shows beside the topology's own; None: nothing can be shown for it."""
     other = next(one for one in Design if one is not topology.design)
     try:
         hops_of(replace(topology, design=other))
+        check_envoys(replace(topology, design=other), envoys, ControlPlane.ISTIOD)
     except Unusable:
         return None
     return other
@@ -156,10 +158,10 @@ def _data(
     return as_json(
         found,
         scenario=topology.name,
-        machine=lab.machine.described(topology.design),
+        machine=lab.described,
         built={name: round(value, 4) for name, value in lab.built.seconds.items()},
         times={"built": round(lab.built_in, 4), "up": round(lab.seconds, 3), "first_request": round(seconds, 3)},
-        topology=topology_facts(topology),
+        topology=topology_facts(topology, lab.cast.envoys),
         rules=rule_facts(topology, found, by_uid=lab.machine.has_sidecar_uid),
         packets=packet_facts(sightings),
     )
@@ -169,7 +171,7 @@ def _tell(topology: Topology, lab: Lab, seconds: float) -> None:
     console = Console()
     console.say(console.styled(topology.title, "bold"))
     steps = ", ".join(f"{name} {value * 1000:.0f}" for name, value in lab.built.seconds.items())
-    console.say(lab.machine.described(topology.design))
+    console.say(lab.described)
     console.say(
         f"stands after {lab.built_in * 1000:.0f} ms ({steps}), serves after {lab.seconds:.1f} s, "
         f"first request judged after {seconds:.1f} s"

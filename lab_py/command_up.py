@@ -86,8 +86,7 @@ def inside(topology: Topology, folder: Path, wishes: Wishes) -> int:
     """Bring it up, say so, and watch its processes until we are ended from outside. Raises LabError."""
     lab = bring_up(topology, folder, wishes)
     steps = ", ".join(f"{name} {value * 1000:.0f}" for name, value in lab.built.seconds.items())
-    machine = lab.machine.described(topology.design)
-    click.echo(f"{machine}; stood after {lab.built_in * 1000:.0f} ms ({steps}), served after {lab.seconds:.1f} s")
+    click.echo(f"{lab.described}; stood after {lab.built_in * 1000:.0f} ms ({steps}), served after {lab.seconds:.1f} s")
     _watch(lab, folder)
     return 0
 

@@ -11,6 +11,7 @@ from lab_py.enter import Inside
 from lab_py.errors import Missing
 from lab_py.machine import look_at
 from lab_py.netns import find_tool
+from lab_py.peers.envoy import INSTALL, find_envoy
 from lab_py.redirect.names import PROXY_MARK, TPROXY
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def _tools() -> Iterator[Fact]:
     for name, package, weight, purpose in _TOOLS:
         path = find_tool(name)
         yield Fact(name, path is not None, weight, path or purpose, f"apt-get install {package}")
+    real = find_envoy()
+    yield Fact("envoy", real is not None, BETTER, real or "`--peer sidecar=envoy`, `--peer waypoint=envoy`", INSTALL)
 
 
 def _look_inside(folder: Path, *, rootless: bool) -> tuple[Fact, list[Fact]]:

@@ -22,7 +22,7 @@ from lab_py.redirect.names import (
     VNI_OUT,
     ZTUNNEL_DEVICE,
 )
-from lab_py.topology import FABRIC
+from lab_py.topology import CONTROL_PLANE_IP, FABRIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,8 @@ def _fabric(topology: Topology) -> list[str]:
             f"link add {port} type veth peer name eth0 netns {node.name}",
             f"link set {port} master {BRIDGE} up",
         ]
-    return lines
+    lines.append(f"addr add {CONTROL_PLANE_IP}/24 dev {BRIDGE}")
+    return lines + [f"route add {node.pod_range} via {node.fabric_ip}" for node in topology.nodes]
 
 
 def _node(topology: Topology, node: Node) -> Iterator[str]:

@@ -8,23 +8,27 @@ from lab_py.mesh_file import identity_of
 from lab_py.redirect.plan import redirections
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from lab_py.evidence.recording import Sighting
     from lab_py.hops.base import HopFound
-    from lab_py.topology import Node, Pod, Topology
+    from lab_py.topology import Kind, Node, Pod, Topology
 
 MOST_PACKETS = 500
 """Of one device; a capture file has the rest."""
 
 
-def topology_facts(topology: Topology) -> dict[str, Any]:
-    """Nodes and pods with their addresses, and who asks whom."""
+def topology_facts(topology: Topology, envoys: Collection[Kind] = ()) -> dict[str, Any]:
+    """Nodes and pods with their addresses, and who asks whom.
+
+    Args:
+        envoys: the kinds of pods whose proxy is the real Envoy.
+    """
     return {
         "title": topology.title,
         "design": topology.design.value,
         "nodes": [_node(node) for node in topology.nodes],
-        "pods": [_pod(pod) for pod in topology.pods],
+        "pods": [_pod(pod, envoys) for pod in topology.pods],
         "request": _request(topology),
     }
 
@@ -66,6 +70,6 @@ def _node(node: Node) -> dict[str, str]:
     return {**named, "ztunnel": node.ztunnel, "ztunnel_ip": node.ztunnel_ip}
 
 
-def _pod(pod: Pod) -> dict[str, Any]:
+def _pod(pod: Pod, envoys: Collection[Kind]) -> dict[str, Any]:
     named = {"name": pod.name, "node": pod.node.name, "kind": pod.kind.value, "ip": pod.ip, "port": pod.port}
-    return {**named, "identity": str(identity_of(pod))}
+    return {**named, "identity": str(identity_of(pod)), "is_envoy": pod.kind in envoys}

@@ -10,6 +10,7 @@ import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lab_py.control_plane import is_control
 from lab_py.errors import LabError
 from lab_py.evidence.capture import open_captures
 from lab_py.evidence.checks import Logs, Observed
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lab_py.evidence.capture import Frame, Place
+    from lab_py.evidence.packets import Packet
     from lab_py.hops.base import Hop
     from lab_py.lab import Lab
     from lab_py.netns import Namespaces
@@ -84,7 +86,7 @@ def witness(
         calls = _calls(topology, namespaces, service, token)
         logs = tails.read(LOG_SECONDS if answer.status == 200 else 0.0)
         after = counters_of(topology, namespaces)
-        packets = {place: capture.packets() for place, capture in captures.items()}
+        packets = {place: _of_requests(capture.packets()) for place, capture in captures.items()}
         if frames is not None:
             frames |= {place: capture.frames for place, capture in captures.items()}
         if any(capture.lost() for capture in captures.values()):
@@ -98,6 +100,11 @@ def observe_all(lab: Lab, cells: Iterable[tuple[Request, Hop]]) -> Iterator[HopF
     for request, hop in cells:
         topology = dataclasses.replace(lab.built.topology, request=request)
         yield from observe(topology, lab.built.namespaces, lab.files, [hop])
+
+
+def _of_requests(packets: Iterable[Packet]) -> list[Packet]:
+    """Without what the proxies and their control plane tell each other meanwhile."""
+    return [packet for packet in packets if not is_control(packet)]
 
 
 def counters_of(topology: Topology, namespaces: Namespaces) -> dict[str, dict[str, int]]:

@@ -40,9 +40,14 @@ def take_result(folder: Path) -> dict[str, Any] | None:
     return data
 
 
-def start_run(scenario: str, design: Design, options: Sequence[str]) -> subprocess.Popen[str]:
-    """`run SCENARIO` in one design, in a process and a lab of its own; `told` takes what it found."""
-    command = [sys.executable, "-m", "lab_py", "run", scenario, "--design", design.value, *options, "-o", "json"]
+def in_design(scenario: str, design: Design, options: Sequence[str]) -> list[str]:
+    """The arguments of a run in one design."""
+    return [scenario, "--design", design.value, *options]
+
+
+def start_run(arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """`run`, in a process and a lab of its own; `told` takes what it found."""
+    command = [sys.executable, "-m", "lab_py", "run", *arguments, "-o", "json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FABRIC = "fabric"
 """The namespace of the bridge between the nodes; it has no rules, so that bridged frames meet none."""
+CONTROL_PLANE_IP = "172.18.0.1"
+"""Of the bridge itself: who is there is beside the nodes, as another machine would be."""
 MAX_NODES = 32
 MAX_PODS = 24
 MAX_SERVICES = 24

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def bad_certificates(topology: Topology, files: WorldFiles) -> dict[str, str]:
-    """By pod: what is wrong with what it shows, in the eyes of the others."""
+    """By pod: what is wrong with what it shows, in the eyes of the others.
+
+    What a control plane has given is in the proxies' memory alone; nobody but it could have changed it.
+    """
+    if not files.certificates.exists():
+        return {}
     folders = {pod.name: identity_folder(files.certificates, identity_of(pod)) for pod in topology.pods}
     found: dict[str, str] = {}
     for name, folder in folders.items():

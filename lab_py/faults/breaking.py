@@ -185,6 +185,7 @@ class Breaking:
 
     def _show_foreign_certificate(self, name: str) -> Callable[[], None]:
         """Whom the pod trusts stays as it was: only what it shows is another's."""
+        self._need_files()
         pod, now = self._lab.built.topology.pod(name), datetime.datetime.now(datetime.UTC)
         folder = identity_folder(self._lab.files.certificates, identity_of(pod))
         files = [folder / KEY, folder / CERT_CHAIN]
@@ -202,7 +203,12 @@ class Breaking:
         show([foreign.key_pem, foreign.chain_pem])
         return lambda: show(before)
 
+    def _need_files(self) -> None:
+        if self._lab.files.manifests.exists():
+            raise Unusable("certificates and policies are istiod_py's here: break them in `up --control-plane file`")
+
     def _deny(self, pod: str) -> Callable[[], None]:
+        self._need_files()
         policy = {
             "name": POLICY,
             "namespace": NAMESPACE,

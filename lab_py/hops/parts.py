@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 def out_of_a_sidecar(pod: Pod, service: Service) -> list[Hop]:
     """(1) to (3): the application's connection turns round inside the pod."""
     captured = Flow(destination="127.0.0.1", port=OUTBOUND_PORT)
+    asked = f"{service.name}:{service.port}"
+    request = {"method": "GET", "authority": asked, "downstream_local_address": f"{service.vip}:{service.port}"}
     return [
         Hop(
             "1",
@@ -33,10 +35,11 @@ def out_of_a_sidecar(pod: Pod, service: Service) -> list[Hop]:
         ),
         Hop(
             "2",
-            f"the connection is redirected to {OUTBOUND_PORT} on lo",
+            f"the connection is redirected to {OUTBOUND_PORT} on lo, where the sidecar reads a request for {asked}",
             (
                 CountsRule(pod.name, "B-REDIRECT", f"nat: REDIRECT to {OUTBOUND_PORT}", 1),
                 SeesPackets(pod.name, "lo", captured),
+                Logs(f"sidecar-{pod.name}", {**request, "downstream_remote_address": f"{pod.ip}:*"}),
             ),
         ),
         Hop(

@@ -131,7 +131,7 @@ def _pod_processes(layout: Layout, node: Mapping[str, Any], pod: Mapping[str, An
     if kind != "waypoint":
         yield f"app-{name}", "app", "process"
     if kind in ("sidecar", "waypoint"):
-        yield f"{kind}-{name}", kind, "process"
+        yield f"{kind}-{name}", "envoy" if pod.get("is_envoy") else kind, "process"
     if kind == "ambient" and layout.is_in_pod:  # whose log lines are of the pod that the request is about
         yield node["ztunnel"] if name in layout.asked else f"{node['ztunnel']} {name}", "ztunnel's sockets", "process"
 

@@ -23,3 +23,7 @@ class Peer:
     environment: Mapping[str, str] = field(default_factory=dict)
     uid: int | None = None
     """Whom it runs as, uid and gid; None: as we do."""
+    enters_by: Sequence[str] = ()
+    """A command that enters the namespace and then becomes the process; none: it is started in there."""
+    is_proxy: bool = False
+    """One of our own, which can write its TLS secrets."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import subprocess
 import time
 from dataclasses import dataclass
@@ -56,15 +57,18 @@ def start(namespaces: Namespaces, files: WorldFiles, peers: Iterable[Peer]) -> l
 
 def _start_one(namespaces: Namespaces, files: WorldFiles, peer: Peer) -> Running:
     log = files.log(peer.name)
-    command = [*_as(peer.uid), *peer.command]
+    command = [*peer.enters_by, *_as(peer.uid), *peer.command]
     environment = {**python_environment(), **peer.environment}
     with log.open("ab") as output:
-        process = namespaces.inside(
-            peer.namespace,
-            lambda: subprocess.Popen(
+        if peer.uid is not None:  # who opens /dev/stdout anew must be let
+            os.fchown(output.fileno(), peer.uid, peer.uid)
+
+        def begin() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
-            ),
-        )
+            )
+
+        process = begin() if peer.enters_by else namespaces.inside(peer.namespace, begin)
     return Running(peer, process, log)
 
 

@@ -17,7 +17,7 @@ def with_secrets(peer: Peer, files: WorldFiles) -> Peer:
     Raises:
         OSError: the file cannot be made.
     """
-    if "WORKLOAD_CERT_DIR" not in peer.environment:
+    if not peer.is_proxy:
         return peer
     files.secrets.mkdir(mode=0o711, exist_ok=True)
     file = files.secrets / peer.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from lab_py.redirect.base import Redirection, Rule
 from lab_py.redirect.names import HBONE_PORT, OUTBOUND_PORT, PLAINTEXT_PORT, PROXY_ID, PROXY_MARK
+from lab_py.topology import CONTROL_PLANE_IP
 
 NOT_CAPTURED = (15090, 15021, 15020)
 """Inbound ports of the sidecar's own: statistics, readiness, the application's metrics."""
@@ -39,8 +40,9 @@ def _outbound(*, by_uid: bool) -> list[Rule]:
     """The numbers are those of the reference's table; rules 6 to 8 are 3 to 5 for the gid."""
     owners = [(3, "-m owner", f"--uid-owner {PROXY_ID}"), (6, "-m owner", f"--gid-owner {PROXY_ID}")]
     own = [rule for first, match, value in owners for rule in _own(first, match, value)]
-    if not by_uid:
-        own = _own(3, "-m mark", f"--mark {PROXY_MARK}")
+    if not by_uid:  # its connections to the control plane have no mark: an excluded address, as Istio has them, too
+        control = Rule("B-CONTROL", "nat", OUT, f"-d {CONTROL_PLANE_IP}/32", "RETURN")
+        own = [*_own(3, "-m mark", f"--mark {PROXY_MARK}"), control]
     return [
         Rule("B-OUTPUT", "nat", "OUTPUT", "-p tcp", OUT),
         Rule("B2", "nat", OUT, "-o lo -s 127.0.0.6/32", "RETURN"),

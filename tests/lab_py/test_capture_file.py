@@ -46,7 +46,7 @@ def test_without_secrets_there_is_no_warning() -> None:
 def test_tshark_shows_both_tunnels_and_the_request_inside(tmp_path: Path) -> None:
     require_lab()
     file = tmp_path / "out.pcapng"
-    done = lab(tmp_path, "run", "sidecar-to-waypoint", "--pcap", str(file))
+    done = lab(tmp_path, "run", "sidecar-to-waypoint", "--control-plane", "file", "--pcap", str(file))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"warning: {file} {WARNING}" in done.stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.privileged]
 def test_what_has_changed_since_1_18(tmp_path: Path) -> None:
     require_lab()
     page = tmp_path / "out.html"
-    done = lab(tmp_path, "diff", "sidecar-to-waypoint", "-o", "json", "--html", str(page))
+    done = lab(tmp_path, "diff", "sidecar-to-waypoint", "--control-plane", "file", "-o", "json", "--html", str(page))
     assert done.returncode == 0, done.stdout + done.stderr
     assert page.read_text().count("<article ") == 10 + 8
     found = json.loads(done.stdout)

@@ -63,11 +63,12 @@ def processes(folder: Path) -> list[tuple[str, int, None]]:
     return [(one["name"], one["pid"], one["ended"]) for one in found]
 
 
-def test_a_pod_joins_and_leaves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("control_plane", ["istiod", pytest.param("file", marks=pytest.mark.soak)])
+def test_a_pod_joins_and_leaves(tmp_path: Path, control_plane: str) -> None:
     require_lab()
     file = tmp_path / "mesh.yaml"
     file.write_text(MESH)
-    said(tmp_path, "up", str(file))
+    said(tmp_path, "up", str(file), "--control-plane", control_plane)
     try:
         before = processes(tmp_path)
         caller = subprocess.Popen(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab_py.labs import lab, require_lab
+from tests.support.require import require_envoy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +22,14 @@ pytestmark = [pytest.mark.lab, pytest.mark.privileged]
         pytest.param(
             ["sidecar-to-ambient", "--rootless", "--tunnel", "packet"], 9, "packet, sidecars known by mark 1337"
         ),
-        pytest.param(["sidecar-to-waypoint"], 10, "sidecars known by uid 1337"),
+        pytest.param(["sidecar-to-waypoint", "--peer", "waypoint=envoy"], 10, "istiod_py, the real Envoy as waypoint"),
+        pytest.param(["ambient-to-sidecar", "--peer", "sidecar=envoy"], 8, "1337, told by istiod_py, the real Envoy"),
     ],
-    ids=["sidecar to ambient, rootless", "sidecar to waypoint"],
+    ids=["sidecar to ambient, rootless", "Envoy as the waypoint", "Envoy as the server's sidecar"],
 )
 def test_every_hop_is_observed(tmp_path: Path, arguments: list[str], hops: int, machine: str) -> None:
     require_lab()
+    require_envoy()
     done = lab(tmp_path, "run", *arguments, "-o", "json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
@@ -35,6 +38,24 @@ def test_every_hop_is_observed(tmp_path: Path, arguments: list[str], hops: int, 
     assert found["times"].keys() == {"built", "up", "first_request", "down"}
     assert machine in found["machine"]
     assert list((tmp_path / "hbone-lab-0").iterdir()) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sidecar-to-ambient", "--peer", "sidecar=envoy"],
+        ["ambient-to-sidecar", "--peer", "sidecar=envoy", "--design", "in-pod"],
+        ["sidecar-to-waypoint", "--peer", "sidecar=envoy", "--peer", "waypoint=envoy", "--design", "in-pod"],
+        ["sidecar-to-waypoint", "--control-plane", "file"],
+    ],
+    ids=["the client's sidecar", "today's design", "both", "no control plane"],
+)
+def test_whoever_plays_a_part_the_hops_are_the_same(tmp_path: Path, arguments: list[str]) -> None:
+    require_lab()
+    require_envoy()
+    done = lab(tmp_path, "run", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.soak

@@ -38,7 +38,7 @@ def test_every_claim_names_what_is_there(scenario: str) -> None:
                 case SeesPackets(namespace):
                     assert namespace in topology.namespaces
                 case Logs(process):
-                    assert process.removeprefix("sidecar-") in topology.namespaces
+                    assert process.removeprefix("sidecar-").removeprefix("waypoint-") in topology.namespaces
 
 
 @pytest.mark.parametrize("scenario", PATHS)

@@ -13,13 +13,13 @@ from lab_py.world import WorldFiles
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROXY = Peer("zt", "zt", ["true"], (1, "/"), {"WORKLOAD_CERT_DIR": "/certs"}, uid=os.getuid())
+PROXY = Peer("zt", "zt", ["true"], (1, "/"), {"NODE_NAME": "a"}, uid=os.getuid(), is_proxy=True)
 
 
 def test_a_proxy_has_a_file_of_its_own(tmp_path: Path) -> None:
     files = WorldFiles(tmp_path)
     told = with_secrets(PROXY, files).environment
-    assert told == {"WORKLOAD_CERT_DIR": "/certs", "KEY_LOG": "true", "SSLKEYLOGFILE": str(files.secrets / "zt")}
+    assert told == {"NODE_NAME": "a", "KEY_LOG": "true", "SSLKEYLOGFILE": str(files.secrets / "zt")}
     assert stat.S_IMODE((files.secrets / "zt").stat().st_mode) == 0o600
 
 

@@ -48,6 +48,7 @@ def test_outbound_by_mark_where_no_such_uid_is_mapped() -> None:
         "-o lo ! -d 127.0.0.1/32 -p tcp ! --dport 15008 -m mark --mark 0x539/0xfff -> ISTIO_IN_REDIRECT",
         "-o lo -m mark ! --mark 0x539/0xfff -> RETURN",
         "-m mark --mark 0x539/0xfff -> RETURN",
+        "-d 172.18.0.1/32 -> RETURN",
         "-d 127.0.0.1/32 -> RETURN",
         "-> ISTIO_REDIRECT",
     ]
