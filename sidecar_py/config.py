@@ -20,6 +20,7 @@ from mesh_py.process.memory_limit import memory_limit
 from mesh_py.settings.control_plane import CA, XDS, endpoint
 from mesh_py.settings.discovery import POD_NAME, POD_NAMESPACE, SERVICE_ACCOUNT, DiscoverySettings, discovery
 from mesh_py.settings.key_log import key_log
+from mesh_py.settings.key_sets import KeySetSettings, key_sets
 from mesh_py.settings.kinds import WorkloadInfo, is_loopback
 from mesh_py.settings.source import Given, SettingsError, Values
 from mesh_py.settings.tracing import tracing
@@ -78,6 +79,8 @@ class Settings:
     """Follow edits of the file."""
     discovery: DiscoverySettings | None
     """The control plane to follow; None: there is none."""
+    key_sets: KeySetSettings
+    """How the keys of tokens are fetched."""
     certificates: CertificateSettings
     fake_ca_folder: Path
 
@@ -147,6 +150,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         cluster_domain=values[table.CLUSTER_DOMAIN],
         trust_domain=values[table.TRUST_DOMAIN],
         root_namespace=values[table.ROOT_NAMESPACE],
+        key_sets=key_sets(values),
         **_mesh(values),
         discovery=_discovery(layers, _workload(values), environ),
         certificates=_certificates(values, environ),

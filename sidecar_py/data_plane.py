@@ -17,6 +17,7 @@ from mesh_py.proxy.authorizers import Authorizers
 from mesh_py.proxy.clusters import Clusters
 from mesh_py.proxy.connections import Connections
 from mesh_py.proxy.istio_tls import IstioTls
+from mesh_py.proxy.key_sets import KeySets
 from mesh_py.proxy.tunnels import TunnelServer
 from mesh_py.proxy.ways import WayRules
 from mesh_py.telemetry.requests import RequestTelemetry
@@ -51,6 +52,7 @@ class DataPlane:
     connections: Connections
     clusters: Clusters
     rules: InboundRules
+    key_sets: KeySets
     outbound: Outbound
     inbound: Inbound
     tunnels: TunnelServer
@@ -90,12 +92,14 @@ class DataPlane:
         connections = Connections(reactor, settings.max_connections)
         form = WayRules(settings.waypoint_form, settings.prefers_hbone)
         clusters = Clusters(state, directory, form, context.dice.random, settings.http_pool_idle)
+        key_sets = KeySets(settings.key_sets, settings.socket_options, directory, context.dice.random)
         rules = InboundRules(
             state,
             directory,
             settings.root_namespace,
             settings.inbound_mtls,
             layer_4=settings.discovery is None,
+            fetched=key_sets.of,
             report=partial(log.warning, "a policy cannot be kept as it is written: %s"),
         )
         outbound = Outbound(context, connections, clusters)
@@ -104,7 +108,7 @@ class DataPlane:
         directory.watch(inbound.recheck)
         most = settings.max_connections
         tunnels = TunnelServer(context, connections, most, "destination", InboundHbone(inbound).serve)
-        return DataPlane(context, connections, clusters, rules, outbound, inbound, tunnels, {}, sockets)
+        return DataPlane(context, connections, clusters, rules, key_sets, outbound, inbound, tunnels, {}, sockets)
 
     def _listen(self) -> None:
         context, connections = self.context, self.connections
@@ -130,6 +134,7 @@ class DataPlane:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.connections.serve(), name="connections")
             group.create_task(self.context.http.serve(), name="upstreams")
+            group.create_task(self.key_sets.serve(), name="key sets")
             await asyncio.sleep(0)  # from here on they are there
             self._listen()
             self.listening.set()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mesh_py.http.errors import AuthorizerDenied
 from mesh_py.http.http_rbac import HttpPolicies
-from mesh_py.http.jwt_auth import BadKeySet, Issuer, authenticate, read_keys
+from mesh_py.http.jwt_auth import BadKeySet, FetchedKeys, Issuer, authenticate, read_keys, uri_of
 from mesh_py.http.messages import HttpRequest
 from mesh_py.http.rbac_facts import RequestFacts
 from mesh_py.manifests.peer_modes import PeerMode, PeerModes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hbone_py.identity import SpiffeId
     from mesh_py.discovery.state import MeshState
     from mesh_py.manifests.proxy_file import Further
-    from mesh_py.manifests.security import AuthorizationPolicy, RequestAuthentication
+    from mesh_py.manifests.security import AuthorizationPolicy, JwtRule, RequestAuthentication
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Workload
     from mesh_py.proxy.directory import Directory
@@ -43,6 +43,7 @@ class InboundRules:
         fallback: str,
         *,
         layer_4: bool = True,
+        fetched: Callable[[JwtRule], FetchedKeys] = lambda _: FetchedKeys(),
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Those of one workload.
@@ -50,10 +51,11 @@ class InboundRules:
         Args:
             layer_4: also by the policies that our workload names. A control plane makes those of the very objects
                 that it sends us, which judge once; what a file beside it says counts all the same.
+            fetched: where the keys of a rule are that have to be fetched.
             report: told of each problem when it turns up.
         """
         self._state, self._directory, self._root, self._layer_4 = state, directory, root_namespace, layer_4
-        self._fallback = MutualTls(fallback)
+        self._fallback, self._fetched = MutualTls(fallback), fetched
         self._further: Further | None = None
         self._workload: Workload | None = None
         self._judged: Workload
@@ -146,20 +148,24 @@ class InboundRules:
         self._reported = frozenset(found)
 
     def _read_issuers(self, further: Further, workload: Workload) -> None:
-        """Keys that would have to be fetched are not: such an issuer's tokens are not believed."""
+        """Without keys an issuer's tokens are not believed."""
         self._key_problems = []
         issuers = []
         for one in further.manifests.request_authentications:
             for rule in one.jwt_rules if self._is_for(one, further, workload) else ():
                 try:
-                    keys = read_keys(rule.jwks) if rule.jwks else ()
+                    issuers.append(self._issuer(rule))
                 except BadKeySet as error:
-                    keys = ()
-                    self._key_problems.append(f"{one.metadata.key}: jwks: {error}")
-                if rule.jwks_uri and not rule.jwks:
-                    self._key_problems.append(f"{one.metadata.key}: jwksUri is not fetched: write the keys as jwks")
-                issuers.append(Issuer(rule, keys))
+                    issuers.append(Issuer(rule))
+                    self._key_problems.append(f"{one.metadata.key}: keys of {rule.issuer}: {error}")
         self._issuers = tuple(issuers)
+
+    def _issuer(self, rule: JwtRule) -> Issuer:
+        if rule.jwks:
+            return Issuer(rule, read_keys(rule.jwks))
+        if not uri_of(rule):
+            raise BadKeySet("there are none: write them as jwks, or name a jwksUri")
+        return Issuer(rule, fetched=self._fetched(rule))
 
     def _resolve(self, further: Further, workload: Workload) -> PeerMode:
         modes = PeerModes(further.manifests.peer_authentications, further.root_namespace or self._root)

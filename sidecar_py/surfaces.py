@@ -89,7 +89,8 @@ class Surfaces:
             "policies": dump_policies(context.state),
             "manifests": [f"{one.kind} {one.metadata.key}" for one in manifests.all()],
             "labels": {name: dict(labels) for name, labels in context.directory.further.labels.items()},
-            "problems": self._plane.rules.problems(context.workload),
+            "problems": self._plane.rules.problems(context.workload) + self._plane.key_sets.problems,
+            "keySets": self._plane.key_sets.describe(),
             "certificates": context.certificates.certificates(),
             "pools": context.describe(),
         }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mesh_py.manifests.chain import RateLimit as LimitEntry
     from mesh_py.manifests.proxy_file import Further
     from mesh_py.model.workload import Service
+    from mesh_py.proxy.key_sets import KeySets
     from waypoint_py.attached import Target
     from waypoint_py.context import WaypointContext
     from waypoint_py.user_filters import UserFilters
@@ -30,10 +31,12 @@ TELL_IDENTITY = "ambient.istio.io/xfcc-include-client-identity"
 class Chains:
     """Made when first needed, and anew when the mesh or the manifests change."""
 
-    def __init__(self, context: WaypointContext, user_filters: UserFilters) -> None:
+    def __init__(self, context: WaypointContext, user_filters: UserFilters, key_sets: KeySets) -> None:
         self._context, self._user_filters = context, user_filters
         self._buckets: dict[LimitEntry, RateLimit] = {}
-        self._gates = Gates(context.settings.root_namespace, lambda path: Path(path).read_text(encoding="utf-8"))
+        self._key_sets = key_sets
+        root = context.settings.root_namespace
+        self._gates = Gates(root, lambda path: Path(path).read_text(encoding="utf-8"), key_sets.of)
         self._made_for: tuple[int, Further] | None = None
         self._by_name: dict[str, tuple[Gate, FilterChain]] = {}
         self._gateway = ""
@@ -43,7 +46,8 @@ class Chains:
     @property
     def problems(self) -> list[str]:
         """What the policies in use ask that cannot be judged as written."""
-        return list(dict.fromkeys(problem for gate, _ in self._by_name.values() for problem in gate.problems))
+        of_gates = dict.fromkeys(problem for gate, _ in self._by_name.values() for problem in gate.problems)
+        return [*of_gates, *self._key_sets.problems]
 
     def has_rules_for_requests(self, target: Target) -> bool:
         """Whether somebody has asked of a destination what only requests can be asked."""

@@ -14,6 +14,7 @@ from mesh_py.proxy.authorizers import Authorizers
 from mesh_py.proxy.clusters import Clusters
 from mesh_py.proxy.connections import Connections
 from mesh_py.proxy.istio_tls import IstioTls
+from mesh_py.proxy.key_sets import KeySets
 from mesh_py.proxy.mirrors import Mirrors
 from mesh_py.proxy.tunnels import TunnelServer
 from mesh_py.proxy.ways import WayRules
@@ -46,6 +47,7 @@ class DataPlane:
     connections: Connections
     clusters: Clusters
     chains: Chains
+    key_sets: KeySets
     tunnels: TunnelServer
     listeners: dict[str, Listener]
     _sockets: Mapping[str, socket.socket]
@@ -86,18 +88,20 @@ class DataPlane:
         straight = WayRules("today", prefers_hbone=True, may_insist=False)
         idle = settings.http_pool_idle
         clusters = Clusters(state, directory, straight, context.dice.random, idle, cluster_name)
-        chains = Chains(context, user_filters)
+        key_sets = KeySets(settings.key_sets, settings.socket_options, directory, context.dice.random)
+        chains = Chains(context, user_filters, key_sets)
         authorizers, mirrors = Authorizers(context, clusters), Mirrors(connections)
         forwarding = Forwarding(context, connections, clusters, chains, authorizers, mirrors)
         terminate = Terminate(context, connections, forwarding, ByteProxy(forwarding))
         tunnels = TunnelServer(context, connections, settings.max_connections, "waypoint", terminate.serve)
-        return DataPlane(context, connections, clusters, chains, tunnels, {}, sockets)
+        return DataPlane(context, connections, clusters, chains, key_sets, tunnels, {}, sockets)
 
     async def background(self) -> None:
         """Serve until cancelled: the parents of all that is under way, then the listener."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.connections.serve(), name="connections")
             group.create_task(self.context.http.serve(), name="upstreams")
+            group.create_task(self.key_sets.serve(), name="key sets")
             await asyncio.sleep(0)  # from here on they are there
             self.listeners.update((name, self.tunnels.listen(sock)) for name, sock in self._sockets.items())
             self.listening.set()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from mesh_py.http.filters.rbac import Rbac
 from mesh_py.http.filters.tokens import Tokens
 from mesh_py.http.http_rbac import HttpPolicies
-from mesh_py.http.jwt_auth import BadKeySet, Issuer, read_keys
+from mesh_py.http.jwt_auth import BadKeySet, Issuer, read_keys, uri_of
 from mesh_py.manifests.gateway import WAYPOINT_CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from mesh_py.http.jwt_auth import Key
+    from mesh_py.http.jwt_auth import FetchedKeys
     from mesh_py.manifests.proxy_file import Further
     from mesh_py.manifests.references import TargetReference
     from mesh_py.manifests.security import AuthorizationPolicy, JwtRule, RequestAuthentication
@@ -58,10 +58,13 @@ class Gates:
     Args:
         root_namespace: where policies may be for all waypoints, beside what a control plane says.
         read: gives the text of a file with keys. Raises OSError.
+        fetched: where the keys of a rule are that have to be fetched.
     """
 
-    def __init__(self, root_namespace: str, read: Callable[[str], str]) -> None:
-        self._root, self._read = root_namespace, read
+    def __init__(
+        self, root_namespace: str, read: Callable[[str], str], fetched: Callable[[JwtRule], FetchedKeys]
+    ) -> None:
+        self._root, self._read, self._fetched = root_namespace, read, fetched
 
     def of(self, further: Further, own: Workload, gateway: str, service: Service | None) -> Gate:
         """For a service; None: for a workload by its own address, which only the waypoint's own policies are for."""
@@ -84,17 +87,19 @@ class Gates:
     def _issuers(self, one: RequestAuthentication, files: Mapping[str, str], problems: list[str]) -> Iterable[Issuer]:
         for rule in one.jwt_rules:
             try:
-                yield Issuer(rule, self._keys(rule, files))
+                yield self._issuer(rule, files)
             except (BadKeySet, OSError) as error:
                 problems.append(f"{one.metadata.key}: keys of {rule.issuer}: {error}")
-                yield Issuer(rule, ())  # without keys none of its tokens can be believed
+                yield Issuer(rule)  # without keys none of its tokens can be believed
 
-    def _keys(self, rule: JwtRule, files: Mapping[str, str]) -> tuple[Key, ...]:
+    def _issuer(self, rule: JwtRule, files: Mapping[str, str]) -> Issuer:
         if rule.jwks:
-            return read_keys(rule.jwks)
+            return Issuer(rule, read_keys(rule.jwks))
         if rule.issuer in files:
-            return read_keys(self._read(files[rule.issuer]))
-        raise BadKeySet("jwksUri is not fetched: write the keys as jwks, or name a file in keySets")
+            return Issuer(rule, read_keys(self._read(files[rule.issuer])))
+        if not uri_of(rule):
+            raise BadKeySet("there are none: write them as jwks, name a jwksUri, or a file in keySets")
+        return Issuer(rule, fetched=self._fetched(rule))
 
 
 def _is_meant(

@@ -5,6 +5,7 @@ Names are those of Istio's own proxy and agent, or of the real ztunnel, wherever
 
 from __future__ import annotations
 
+from mesh_py.settings import key_sets
 from mesh_py.settings.control_plane import AUTH_TOKEN, CA, XDS
 from mesh_py.settings.discovery import NODE_SETTINGS
 from mesh_py.settings.key_log import KEY_LOG
@@ -156,7 +157,7 @@ TABLE = SettingsTable({
     ),
     "HTTP": (
         PATH_NORMALIZATION, PROTOCOL_DETECTION_TIMEOUT, HTTP_HEAD_TIMEOUT, HTTP_STREAM_IDLE, HTTP_IDLE, HTTP_POOL_IDLE,
-        NUM_TRUSTED_PROXIES, MAX_CONNECTIONS,
+        NUM_TRUSTED_PROXIES, MAX_CONNECTIONS, *key_sets.ALL,
     ),
     "The tunnel": (STREAM_WINDOW, CONNECTION_WINDOW, POOL_IDLE, UNREAD_BUDGET, COMPLIANCE_POLICY, KEY_LOG),
     "Sockets": (PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME),

@@ -83,6 +83,7 @@ class Surfaces:
             "manifests": [f"{one.kind} {one.metadata.key}" for one in manifests.all()],
             "labels": {name: dict(labels) for name, labels in context.directory.further.labels.items()},
             "problems": self._plane.chains.problems,
+            "keySets": self._plane.key_sets.describe(),
             "certificates": context.certificates.certificates(),
             "pools": context.describe(),
         }

@@ -21,7 +21,7 @@ from mesh_py.http.messages import HttpResponse
 from mesh_py.http.session import cookie
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mesh_py.http.messages import HttpRequest
     from mesh_py.manifests.security import JwtRule
@@ -90,12 +90,46 @@ def _read_key(entry: dict[str, Any]) -> Key | None:
     return Key(str(entry.get("kid", "")), algorithms, value)
 
 
+class FetchedKeys:
+    """The keys that somebody fetches: those that came last, none before the first time."""
+
+    __slots__ = ("keys", "missed")
+
+    def __init__(self) -> None:
+        self.keys: tuple[Key, ...] = ()
+        self.missed: Callable[[], None] = lambda: None
+        """Called for a token whose key is not among them: there may be newer ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Issuer:
     """A rule and its keys; without keys (not fetched yet) its tokens cannot be believed."""
 
     rule: JwtRule
-    keys: tuple[Key, ...]
+    keys: tuple[Key, ...] = ()
+    fetched: FetchedKeys | None = None
+    """In place of `keys`, where they are fetched."""
+
+    def keys_for(self, algorithm: object, key_id: object) -> list[Key]:
+        """Those that may have signed a token."""
+        keys = self.keys if self.fetched is None else self.fetched.keys
+        if not isinstance(algorithm, str):
+            return []
+        found = [key for key in keys if algorithm in key.algorithms and (not key_id or key.key_id in ("", key_id))]
+        if not found and self.fetched is not None:
+            self.fetched.missed()
+        return found
+
+
+DISCOVERY = "/.well-known/openid-configuration"
+
+
+def uri_of(rule: JwtRule) -> str:
+    """Where a rule's keys are fetched: its `jwksUri`, else what its issuer names there; empty if nowhere."""
+    if rule.jwks:
+        return ""
+    is_address = rule.issuer.startswith(("https://", "http://"))
+    return rule.jwks_uri or (rule.issuer.rstrip("/") + DISCOVERY if is_address else "")
 
 
 def authenticate(request: HttpRequest, issuers: Sequence[Issuer], now: float) -> Claims:
@@ -161,7 +195,7 @@ def check_token(token: str, issuer: Issuer, now: float) -> Claims:
     _check_times(claims, now)
     if rule.audiences and not _audiences(claims) & set(rule.audiences):
         raise WrongAudience("Audiences in Jwt are not allowed")
-    _check_signature(token, header, issuer.keys)
+    _check_signature(token, header, issuer)
     return claims
 
 
@@ -199,13 +233,9 @@ def _audiences(claims: Claims) -> set[str]:
     return {text for text in listed if isinstance(text, str)}
 
 
-def _check_signature(token: str, header: Mapping[str, Any], keys: Iterable[Key]) -> None:
-    algorithm, key_id = header.get("alg"), header.get("kid")
-    fitting = [
-        key
-        for key in keys
-        if isinstance(algorithm, str) and algorithm in key.algorithms and (not key_id or key.key_id in ("", key_id))
-    ]
+def _check_signature(token: str, header: Mapping[str, Any], issuer: Issuer) -> None:
+    algorithm = header.get("alg")
+    fitting = issuer.keys_for(algorithm, header.get("kid"))
     for key in fitting:
         try:
             # Times and audiences were checked with the caller's clock.

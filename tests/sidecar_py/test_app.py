@@ -37,7 +37,7 @@ manifests:
 - apiVersion: security.istio.io/v1
   kind: RequestAuthentication
   metadata: {name: tokens, namespace: default}
-  spec: {jwtRules: [{issuer: somebody, jwksUri: "https://keys.example/jwks"}]}
+  spec: {jwtRules: [{issuer: somebody, jwksUri: "https://127.0.0.1:9/jwks"}]}
 """,
     )
 

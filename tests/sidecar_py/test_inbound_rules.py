@@ -14,6 +14,7 @@ from hbone_py.identity import SpiffeId
 from mesh_py.discovery.state import MeshState
 from mesh_py.http.errors import AccessDenied, AuthorizerDenied, BadToken
 from mesh_py.http.headers import Headers
+from mesh_py.http.jwt_auth import FetchedKeys, read_keys
 from mesh_py.http.messages import HttpRequest
 from mesh_py.http.rbac_facts import RequestFacts
 from mesh_py.manifests.proxy_file import Further, further_of, read_proxy_file
@@ -234,11 +235,21 @@ def test_a_token_that_cannot_be_believed(given: str) -> None:
         asks(rules(ISSUED), authorization=given)
 
 
-def test_keys_that_are_not_fetched_believe_nobody_and_say_so_once() -> None:
+def test_keys_that_nobody_has_believe_nobody_and_say_so_once() -> None:
     told: list[str] = []
-    unfetched = policy("{jwtRules: [{issuer: me, jwksUri: 'https://example.com/keys'}]}", "RequestAuthentication")
-    found = rules(unfetched, report=told.append)
+    found = rules(policy("{jwtRules: [{issuer: me}]}", "RequestAuthentication"), report=told.append)
     for _ in range(2):
         with pytest.raises(BadToken):
             asks(found, authorization=token())
-    assert told == found.problems(WEB) == ["default/p: jwksUri is not fetched: write the keys as jwks"]
+    complaint = "default/p: keys of me: there are none: write them as jwks, or name a jwksUri"
+    assert told == found.problems(WEB) == [complaint]
+
+
+def test_keys_that_come_later_are_believed_from_then_on() -> None:
+    fetched = FetchedKeys()
+    unfetched = policy("{jwtRules: [{issuer: me, jwksUri: 'https://example.com/keys'}]}", "RequestAuthentication")
+    found = rules(unfetched, fetched=lambda _: fetched)
+    with pytest.raises(BadToken):
+        asks(found, authorization=token())
+    fetched.keys = read_keys(JWKS)
+    assert asks(found, authorization=token()) == ()

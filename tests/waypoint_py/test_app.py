@@ -73,7 +73,7 @@ async def around(at: Addresses, certificates: Certificates) -> AsyncIterator[htt
 async def test_what_its_surfaces_show_and_how_it_follows_its_file(certificates: Certificates, tmp_path: Path) -> None:
     at = Addresses()
     target = {"targetRefs": [{"group": "", "kind": "Service", "name": "httpbin"}]}
-    issuer = {"issuer": "somebody", "jwksUri": "https://keys.example/jwks"}
+    issuer = {"issuer": "somebody", "jwksUri": "https://127.0.0.1:9/jwks"}
     tokens = security("RequestAuthentication", "tokens", "default", {**target, "jwtRules": [issuer]})
     with running(tmp_path, at, certificates["waypoint"], manifests(tokens)) as process:
         async with around(at, certificates) as http:

@@ -13,6 +13,7 @@ import jwt
 import pytest
 from aiohttp import web
 
+from mesh_py.http.jwt_auth import FetchedKeys
 from mesh_py.manifests.gateway import Gateway
 from mesh_py.manifests.metadata import Metadata
 from mesh_py.manifests.objects import Manifests
@@ -20,7 +21,8 @@ from mesh_py.manifests.proxy_file import Further
 from mesh_py.manifests.references import TargetReference
 from mesh_py.manifests.security import AuthorizationPolicy
 from mesh_py.model.workload import Workload
-from tests.support.processes import loopback_address
+from tests.mesh_py.proxy.issuers import issuer
+from tests.support.processes import eventually, loopback_address
 from tests.waypoint_py.manifests import SLEEP, manifests, methods, policy, principals, security
 from tests.waypoint_py.waypoints import scene
 from waypoint_py.policies import GATEWAY_NAME, Gates, gateway_of
@@ -121,11 +123,17 @@ def token(secret: bytes = SECRET, **claims: Any) -> str:
     return jwt.encode({"iss": "me", "sub": "you", "exp": time.time() + 600, **claims}, secret, "HS256")
 
 
-@pytest.mark.parametrize("given", ["inline", "file"])
+@pytest.mark.parametrize("given", ["inline", "file", "fetched"])
 async def test_tokens_that_cannot_be_believed_are_401(certificates: Certificates, tmp_path: Path, given: str) -> None:
-    (tmp_path / "keys.json").write_text(json.dumps(KEYS))
-    keys = {"jwks": json.dumps(KEYS)} if given == "inline" else {}
-    files = {} if given == "inline" else {"keySets": {"me": f"{tmp_path}/keys.json"}}
+    async with issuer(None) as server:
+        server.says("/jwks", KEYS)
+        (tmp_path / "keys.json").write_text(json.dumps(KEYS))
+        keys = {"inline": {"jwks": json.dumps(KEYS)}, "fetched": {"jwksUri": f"{server.url}/jwks"}}.get(given, {})
+        files = {"keySets": {"me": f"{tmp_path}/keys.json"}} if given == "file" else {}
+        await judge_tokens(certificates, keys, files)
+
+
+async def judge_tokens(certificates: Certificates, keys: dict[str, str], files: dict[str, Any]) -> None:
     target = {"targetRefs": [{"group": "", "kind": "Service", "name": "httpbin"}]}
     asked = security("RequestAuthentication", "jwt", "default", {**target, "jwtRules": [{"issuer": "me", **keys}]})
     wanted = policy({"from": [{"source": {"requestPrincipals": ["me/you"]}}]})
@@ -139,6 +147,7 @@ async def test_tokens_that_cannot_be_believed_are_401(certificates: Certificates
         unsigned: 401,
     }
     async with scene(certificates, manifests(asked, wanted, **files)) as one:
+        await eventually(lambda: one.waypoint.plane.key_sets.problems == [], "keys fetched")
         for text, status in expected.items():
             headers = {"authorization": f"Bearer {text}"} if text else {}
             answer = await one.http.get("/ip", headers=headers)
@@ -234,5 +243,5 @@ def test_a_control_plane_says_where_the_mesh_has_its_root(root: str, count: int)
     target = TargetReference("GatewayClass", "istio-waypoint", "gateway.networking.k8s.io")
     everywhere = AuthorizationPolicy(Metadata("deny", "elsewhere"), target_refs=(target,))
     further = Further(Manifests.of([everywhere]), root_namespace=root)
-    gate = Gates("istio-system", str).of(further, WAY, "way", None)
+    gate = Gates("istio-system", str, lambda _: FetchedKeys()).of(further, WAY, "way", None)
     assert bool(gate.connections) is bool(count)
