@@ -12,6 +12,8 @@ from tests.support import outcomes
 
 # grpcio is a judge only; its handlers would end a child of ours between fork and exec.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+# Ours, and our children's: tests replace parts of modules, which only the plain form allows everywhere.
+os.environ.setdefault("HBONE_FORM", "plain")
 
 # CI draws the same examples every time; elsewhere they are new, and a failure prints what reproduces it.
 # Neither asserts a time: this project is tested on noisy machines.

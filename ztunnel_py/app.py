@@ -12,9 +12,11 @@ import contextlib
 import datetime
 import itertools
 import logging
+import platform
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from hbone_py.aio.form import FORM
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.tcp import show
 from mesh_py.admin.readiness import Readiness
@@ -130,9 +132,7 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
                 known = partial(readiness.done, STATE_MANAGER)
                 await stack.enter_async_context(background(following.run(known)))
             await stack.enter_async_context(background(source.follow(state), store.watch(), plane.background()))
-            for name, sock in (sockets | surface_sockets).items():
-                if not name.startswith(STUB_INBOUND):
-                    log.info("listener established", extra=_listener_fields(name, sock))
+            _announce(sockets | surface_sockets)
             if stubs is not None:
                 stubs.announce()
             await stop.wait()
@@ -240,6 +240,14 @@ def _version() -> str:
         return version("hbone-mesh")
     except PackageNotFoundError:
         return "unknown"
+
+
+def _announce(sockets: Mapping[str, socket.socket]) -> None:
+    """Who serves, and where."""
+    log.info("version %s, Python %s, hot modules %s", _version(), platform.python_version(), FORM)
+    for name, sock in sockets.items():
+        if not name.startswith(STUB_INBOUND):
+            log.info("listener established", extra=_listener_fields(name, sock))
 
 
 def _listener_fields(name: str, sock: socket.socket) -> dict[str, Any]:

@@ -110,7 +110,31 @@ class Connections:
             self._emptied()
 
 
-class Connection:
+class SilentDriver:
+    """A `TunnelDriver` to whom nothing matters; subclasses say what does."""
+
+    __slots__ = ()
+
+    def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
+        """See `TunnelDriver`."""
+
+    def tunnel_refused(self, status: int) -> None:
+        """See `TunnelDriver`."""
+
+    def tunnel_ended(self) -> None:
+        """See `TunnelDriver`; who takes over finds the stream's end by itself."""
+
+    def tunnel_reset(self, event: ev.TunnelReset) -> None:
+        """See `TunnelDriver`."""
+
+    def tunnel_writable(self) -> None:
+        """See `TunnelDriver`; nothing is sent before the 200."""
+
+    def tunnel_lost(self, error: HboneError) -> None:
+        """See `TunnelDriver`."""
+
+
+class Connection(SilentDriver):
     """One proxied connection, from the moment both ends are known. Subclasses carry it.
 
     `client_sends` names the flow's counter that holds the bytes from client to server.
@@ -230,27 +254,3 @@ class Connection:
 
     def __str__(self) -> str:
         return f"connection {show(self.src)} to {show(self.dst)}"
-
-
-class SilentDriver:
-    """A `TunnelDriver` to whom nothing matters; subclasses say what does."""
-
-    __slots__ = ()
-
-    def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
-        """See `TunnelDriver`."""
-
-    def tunnel_refused(self, status: int) -> None:
-        """See `TunnelDriver`."""
-
-    def tunnel_ended(self) -> None:
-        """See `TunnelDriver`; who takes over finds the stream's end by itself."""
-
-    def tunnel_reset(self, event: ev.TunnelReset) -> None:
-        """See `TunnelDriver`."""
-
-    def tunnel_writable(self) -> None:
-        """See `TunnelDriver`; nothing is sent before the 200."""
-
-    def tunnel_lost(self, error: HboneError) -> None:
-        """See `TunnelDriver`."""

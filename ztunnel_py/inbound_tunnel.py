@@ -25,7 +25,7 @@ from mesh_py.model.errors import BadAuthority, SelfCall
 from mesh_py.policy.match import ConnectionFacts as PolicyFacts
 from mesh_py.policy.rbac import authorize
 from mesh_py.telemetry.facts import ConnectionFacts, Party, ServiceFacts
-from ztunnel_py.connections import SilentDriver, Unexpected, log
+from ztunnel_py.connections import Unexpected, log
 from ztunnel_py.context import NotOurWorkload
 from ztunnel_py.judged import JudgedConnection
 from ztunnel_py.tunnel_spans import begin_inbound
@@ -70,7 +70,7 @@ class InboundPlan:
     """The header block of the 200."""
 
 
-class InboundTunnel(SilentDriver, JudgedConnection):
+class InboundTunnel(JudgedConnection):
     """From its headers to its end; drives its stream until the 200, then a `Relay` does."""
 
     __slots__ = ("_peer", "_plan", "_stream")

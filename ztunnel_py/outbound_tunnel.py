@@ -22,7 +22,6 @@ from hbone_py.header_blocks import connect_block, literal
 from mesh_py.identity.certificates import CertificatePending
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from ztunnel_py.certificate_wait import CertificateFirst
-from ztunnel_py.connections import SilentDriver
 from ztunnel_py.context import baggage_of
 from ztunnel_py.outbound_connection import OutboundConnection
 from ztunnel_py.peers import make_peer
@@ -128,7 +127,7 @@ def peer_maker(
     return lambda transport: make_peer(context, transport, contexts, owner, expecting(expect), "source")
 
 
-class TunnelConnection(SilentDriver, OutboundConnection):
+class TunnelConnection(OutboundConnection):
     """Drives its stream until the 200, then a `Relay` does."""
 
     __slots__ = ("_asked", "_block", "_peer", "_plan", "_pool", "_stream", "_timer")

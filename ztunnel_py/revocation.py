@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakKeyDictionary
 
 from hbone_py.errors import TlsError
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from mesh_py.telemetry.metrics import Metrics
 
 log = logging.getLogger("tls")
+
+_FEWEST_LOOKED_THROUGH = 64
 
 
 class CertificateRevoked(TlsError):
@@ -42,19 +43,28 @@ class RevocationGuard:
     def __init__(self, file: RevocationFile, metrics: Metrics) -> None:
         self.file = file
         self._metrics = metrics
-        self._admitted: WeakKeyDictionary[Peer, _Admitted] = WeakKeyDictionary()
+        self._admitted: dict[Peer, _Admitted] = {}
+        self._sweep_at = _FEWEST_LOOKED_THROUGH
 
     def admit(self, peer: Peer, roots: tuple[x509.Certificate, ...], reporter: Reporter) -> None:
         """Let a peer in whose chain was verified, and remember it. Raises CertificateRevoked."""
         shown = _Admitted(tuple(peer.tls.peer_chain()), roots, reporter)
         if self._is_revoked(shown):
             raise CertificateRevoked
+        if len(self._admitted) >= self._sweep_at:
+            self._forget_closed()
         self._admitted[peer] = shown
+
+    def _forget_closed(self) -> None:
+        """Nobody tells us when a peer goes. Looking through all of them whenever they have doubled costs little."""
+        self._admitted = {peer: shown for peer, shown in self._admitted.items() if not peer.is_closed}
+        self._sweep_at = max(_FEWEST_LOOKED_THROUGH, 2 * len(self._admitted))
 
     def recheck(self) -> None:
         """The lists have changed: whoever is on them now is ended, tunnels and all."""
+        self._forget_closed()
         for peer, shown in list(self._admitted.items()):
-            if not peer.is_closed and self._is_revoked(shown):
+            if self._is_revoked(shown):
                 log.info("%s closed: its certificate is revoked", peer)
                 peer.close(CertificateRevoked())
 

@@ -88,6 +88,10 @@ class TimerWheel:
         now = int(self._clock.time() / TICK)
         for slot in sorted(slot for slot in self._buckets if slot <= now):
             self._call_all(self._buckets.pop(slot, {}))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Tick again if there is something to wait for; a call may have seen to that already."""
         if self._buckets and self._tick_to_come is None:
             self._tick_to_come = self._clock.call_later(TICK, self._tick)
 

@@ -57,13 +57,16 @@ def effective_config(settings: Mapping[str, Any]) -> Json:
     return {camel_case(name): _renamed(value) for name, value in settings.items() if name not in NEVER_SHOWN}
 
 
-def version_info(version: str, *, git_revision: str, istio_version: str, language: str, crypto: str) -> Json:
-    """The version part. Readers know ztunnel's keys, so the language's version goes under `rustVersion`."""
+def version_info(version: str, *, git_revision: str, istio_version: str, language: str, form: str, crypto: str) -> Json:
+    """The version part. Readers know ztunnel's keys, so the language's version goes under `rustVersion`.
+
+    `form` is that of the hot modules, `plain` or `compiled`.
+    """
     return {
         "version": version,
         "gitRevision": git_revision,
         "rustVersion": language,
-        "buildProfile": "release",
+        "buildProfile": form,
         "buildStatus": "Clean",
         "istioVersion": istio_version,
         "cryptoProvider": crypto,

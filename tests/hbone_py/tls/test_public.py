@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
-from hbone_py.tls import public
 from hbone_py.tls.direct import DirectEngine
 from hbone_py.tls.public import PublicEngine
+from tests.support.source_tree import ROOT, tree_of
 
 
 def public_names(engine: type) -> set[str]:
@@ -19,7 +18,7 @@ def test_both_engines_have_the_same_names():
 
 
 def test_no_private_name_of_the_library_is_used():
-    tree = ast.parse(Path(public.__file__).read_text())
+    tree = tree_of(ROOT / "hbone_py/tls/public.py")
     private = {
         node.attr
         for node in ast.walk(tree)

@@ -102,7 +102,9 @@ def test_groups_of_settings_follow_the_same_rules():
 
 
 def test_the_version_has_the_keys_istioctl_knows():
-    info = version_info("1.0", git_revision="abc", istio_version="1.30", language="CPython 3.11", crypto="OpenSSL 4")
+    info = version_info(
+        "1.0", git_revision="abc", istio_version="1.30", language="CPython 3.11", form="plain", crypto="OpenSSL 4"
+    )
     assert list(info) == [
         "version",
         "gitRevision",

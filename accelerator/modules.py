@@ -1,0 +1,34 @@
+"""Which modules are compiled: those that every byte or every tunnel passes through. Pure values.
+
+Left out are the events, which are dataclasses: mypyc evaluates the types of their fields, whose names are imported for
+type checkers only; and the pool, which is asked once per tunnel and whose owners are told of a peer that never was.
+"""
+
+from __future__ import annotations
+
+GROUP = "hbone"
+"""One shared library holds them all, so that they call each other directly."""
+
+MODULES = (
+    "hbone_py.aio.peer",
+    "hbone_py.aio.reactor",
+    "hbone_py.aio.relay",
+    "hbone_py.aio.transport",
+    "hbone_py.aio.wheel",
+    "hbone_py.connection",
+    "hbone_py.data_lane",
+    "hbone_py.flow",
+    "hbone_py.frame_reader",
+    "hbone_py.frames",
+    "hbone_py.header_blocks",
+    "hbone_py.header_lane",
+    "hbone_py.header_reader",
+    "hbone_py.incoming",
+    "hbone_py.stream_table",
+    "hbone_py.streams",
+    "hbone_py.tls.buffers",
+    "hbone_py.tls.direct",
+    "hbone_py.tls.public",
+    "hbone_py.tls.records",
+    "hbone_py.tls.session",
+)
