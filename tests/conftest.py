@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import pytest
@@ -14,6 +15,11 @@ from tests.support import outcomes
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 # Ours, and our children's: tests replace parts of modules, which only the plain form allows everywhere.
 os.environ.setdefault("HBONE_FORM", "plain")
+
+# Tests start hundreds of processes of ours. Two thirds of each one's start would be compiling, so what is compiled is
+# kept, whatever this shell says of bytecode.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # CI draws the same examples every time; elsewhere they are new, and a failure prints what reproduces it.
 # Neither asserts a time: this project is tested on noisy machines.

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.outcomes import asked_for, is_a_part, not_run, without_parameters
 from tests.support.require import everything_is_required
-from tests.support.source_tree import ROOT
+from tests.support.source_tree import ROOT, tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,11 +87,18 @@ def file_of(test: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def collected() -> set[str]:
-    """Every test of the files that are named, as pytest finds them, long ones included."""
+def collected(request: pytest.FixtureRequest) -> set[str]:
+    """Every test that is named and exists: of this run, else as pytest finds it, long ones included."""
+    here = {item.nodeid for item in request.session.items}
+    known = here | without_parameters(here)
+    elsewhere = sorted({file_of(test) for test in NAMED if test not in known})
+    return here | (found_in(elsewhere) if elsewhere else set())
+
+
+def found_in(files: list[str]) -> set[str]:
     command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-o", "addopts=--import-mode=importlib"]
     done = subprocess.run(
-        [*command, *sorted({file_of(test) for test in NAMED})],
+        [*command, *files],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -125,7 +132,7 @@ def test_every_named_test_exists(collected: set[str]) -> None:
 @pytest.mark.parametrize("test", NAMED)
 def test_a_named_test_is_not_switched_off(test: str) -> None:
     file, *names = test.partition("[")[0].split("::")
-    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    tree = tree_of(ROOT / file)
     assert not any(is_switch(node.value) for node in tree.body if isinstance(node, ast.Assign)), "pytestmark"
     body: list[ast.stmt] = tree.body
     for name in names:

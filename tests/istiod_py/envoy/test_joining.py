@@ -172,8 +172,8 @@ async def alone(tmp_path: Path) -> AsyncIterator[Joined]:
 
 @pytest.fixture
 async def hurried(tmp_path: Path) -> AsyncIterator[Joined]:
-    """With one whose certificates last for five seconds."""
-    with an_istiod(tmp_path / "istiod", "--cert-ttl", "5s") as istiod:
+    """With one whose certificates last for three seconds."""
+    with an_istiod(tmp_path / "istiod", "--cert-ttl", "3s") as istiod:
         async with joining(tmp_path, istiod) as found:
             yield found
 
