@@ -168,7 +168,7 @@ class Inbound:
         handler = InboundHttp(self, caller)
         scheme = "https" if caller.leaf else "http"
         codec = H2Server() if protocol is Protocol.HTTP2 else H1Server(scheme=scheme)
-        downstream = Downstream(stream, codec, handler.handle, context.reactor.wheel, context.settings.patience)
+        downstream = Downstream(stream, codec, handler, context.reactor.wheel, context.settings.patience)
         with self.connections.draining(downstream):
             await downstream.serve()
 

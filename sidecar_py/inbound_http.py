@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 
 from hbone_py.aio.tcp import show
 from hbone_py.errors import HboneError
-from mesh_py.exchange.attempts import Limits, forward
+from mesh_py.exchange.passage import Limits, Plan
 from mesh_py.exchange.pool import PoolLimits
 from mesh_py.http.authorizer import Denied
 from mesh_py.http.authorizer import refusal as authorizer_refusal
@@ -37,7 +37,8 @@ from mesh_py.proxy.ways import Endpoint, Plain
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 
 if TYPE_CHECKING:
-    from mesh_py.exchange.downstream import Exchange
+    from mesh_py.exchange.exchange import Exchange
+    from mesh_py.exchange.passage import Later
     from mesh_py.exchange.upstream import Upstream
     from mesh_py.exchange.wire import WireStream
     from mesh_py.http.codec import ClientCodec
@@ -63,10 +64,15 @@ class ApplicationBackend:
     def __init__(self, inbound: Inbound, caller: Caller, *, http2: bool) -> None:
         self._inbound, self._local, self._http2 = inbound, caller.local, http2
         self._pick = Pick(Endpoint(Plain(inbound.application(caller.local)), inbound.context.workload))
+        self._key = application_key(self._pick.endpoint.address, http2=http2)
 
     def choose(self, tried: frozenset[Pick]) -> Pick:
         """See `Backend`."""
         return self._pick
+
+    def lease_now(self, target: Pick) -> Upstream | None:
+        """See `Backend`."""
+        return self._inbound.context.http.lease_now(self._key)
 
     async def lease(self, target: Pick) -> Upstream:
         """See `Backend`."""
@@ -77,9 +83,8 @@ class ApplicationBackend:
             return stream, H2Client() if self._http2 else H1Client()
 
         limits = application_limits(inbound.context)
-        key = application_key(target.endpoint.address, http2=self._http2)
         try:
-            return await inbound.context.http.lease(key, dial, limits, multiplexed=self._http2)
+            return await inbound.context.http.lease(self._key, dial, limits, multiplexed=self._http2)
         except HttpError:
             raise
         except HboneError as error:
@@ -103,55 +108,81 @@ class InboundHttp:
     """Handles the requests of one connection."""
 
     def __init__(self, inbound: Inbound, caller: Caller) -> None:
-        self._inbound, self._caller = inbound, caller
+        self.inbound, self.caller = inbound, caller
+        self.local = show(caller.local)
 
-    async def handle(self, exchange: Exchange) -> None:
+    def passage(self, exchange: Exchange) -> _Passage:
         """One request."""
-        context, caller = self._inbound.context, self._caller
-        journal = Journal(context.requests, "destination", exchange, caller.client, show(caller.local))
+        return _Passage(self.inbound, self.caller, self.local, exchange)
+
+
+class _Passage:
+    """One request on its way in."""
+
+    __slots__ = ("_caller", "_exchange", "_inbound", "_journal", "_told")
+
+    def __init__(self, inbound: Inbound, caller: Caller, local: str, exchange: Exchange) -> None:
+        self._inbound, self._caller, self._exchange = inbound, caller, exchange
+        journal = self._journal = Journal(inbound.context.requests, "destination", exchange, caller.client, local)
         journal.record.cluster = f"inbound|{caller.local[1]}||"
         journal.record.server_name = caller.server_name
         journal.record.route = "default"
-        journal.join(context.tracer, caller.traceparent)
-        try:
-            journal.record.facts = self._facts(exchange.request)
-            await self._forward(exchange, journal)
-        except HboneError as error:
-            failure = AccessDenied(str(error)) if isinstance(error, PolicyDenied) else as_http_error(error)
-            journal.failed(failure)
-            if isinstance(failure, BadToken):
-                exchange.answer(failure.answer, failure.text, refusal(failure, exchange.request).headers)
-            exchange.fail(failure)
-        finally:
-            journal.close()
+        journal.join(inbound.context.tracer, caller.traceparent)
+        self._told: list[tuple[str, str]] = []  # what authorizers want the client to be told
 
-    async def _forward(self, exchange: Exchange, journal: Journal) -> None:
-        request, caller = exchange.request, self._caller
+    def decide(self) -> Plan[Pick] | Later | None:
+        """See `Passage`."""
+        request = self._exchange.request
+        self._journal.record.facts = self._facts(request)
         refuse_connect(request)
         request.path = normalize(request.path, self._inbound.context.settings.path_normalization)
         mark_request(request, "")
-        if caller.identity is None:
+        if self._caller.identity is None:
             remove_internal(request)
         # Before anybody judges: policies and authorizers are not to believe what a caller says of itself.
         forward_client_cert(request, ClientCertRule.APPEND_FORWARD, self._certificate())
-        told: list[tuple[str, str]] = []
-        for name in self._judge(request):
-            provider, decision = await self._inbound.authorizers.ask(name, request)
+        asked = self._judge(request)
+        return partial(self._asked, asked) if asked else self._plan()
+
+    async def _asked(self, names: tuple[str, ...]) -> Plan[Pick] | None:
+        """The plan, once external authorizers agree."""
+        exchange = self._exchange
+        for name in names:
+            provider, decision = await self._inbound.authorizers.ask(name, exchange.request)
             if isinstance(decision, Denied):
-                journal.failed(authorizer_refusal(provider, decision))
+                self._journal.failed(authorizer_refusal(provider, decision))
                 exchange.answer(decision.response.status, decision.body, decision.response.headers)
-                return
-            decision.apply(request)
-            told += decision.response_headers.fields
-        backend = journal.traced(ApplicationBackend(self._inbound, caller, http2=request.version == "HTTP/2"))
+                return None
+            decision.apply(exchange.request)
+            self._told += decision.response_headers.fields
+        return self._plan()
 
-        def seen(response: HttpResponse, target: Pick) -> None:
-            journal.answered(response)
-            for field in told:
-                response.headers.set(*field)
-
+    def _plan(self) -> Plan[Pick]:
+        request = self._exchange.request
+        backend = self._journal.traced(
+            ApplicationBackend(self._inbound, self._caller, http2=request.version == "HTTP/2")
+        )
         random = self._inbound.context.dice.random
-        await forward(exchange, request, backend, Limits(NO_RETRIES), random, seen, journal.outcome)
+        return Plan(request, backend, Limits(NO_RETRIES), self._journal.outcome, random)
+
+    def seen(self, response: HttpResponse, target: Pick) -> None:
+        """See `Passage`."""
+        self._journal.answered(response)
+        for field in self._told:
+            response.headers.set(*field)
+
+    def failed(self, error: HboneError) -> None:
+        """See `Passage`."""
+        failure = AccessDenied(str(error)) if isinstance(error, PolicyDenied) else as_http_error(error)
+        self._journal.failed(failure)
+        exchange = self._exchange
+        if isinstance(failure, BadToken):
+            exchange.answer(failure.answer, failure.text, refusal(failure, exchange.request).headers)
+        exchange.fail(failure)
+
+    def close(self) -> None:
+        """See `Passage`."""
+        self._journal.close()
 
     def _judge(self, request: HttpRequest) -> tuple[str, ...]:
         """Who is to be asked yet. Raises BadToken, PolicyDenied, AccessDenied."""

@@ -103,7 +103,7 @@ class Outbound:
         context = self._context
         handler = OutboundHttp(context, self._clusters, self._mirrors, client, meant)
         codec = H2Server() if protocol is Protocol.HTTP2 else H1Server()
-        downstream = Downstream(stream, codec, handler.handle, context.reactor.wheel, context.settings.patience)
+        downstream = Downstream(stream, codec, handler, context.reactor.wheel, context.settings.patience)
         with self._connections.draining(downstream):
             await downstream.serve()
 

@@ -6,8 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import show
-from hbone_py.errors import HboneError
-from mesh_py.exchange.attempts import Limits, forward
+from mesh_py.exchange.passage import Limits, Plan
 from mesh_py.http.balancing import NO_WISH, Wish
 from mesh_py.http.errors import AuthorizerDenied, HttpError, InvalidBackend
 from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_request
@@ -24,10 +23,12 @@ from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 
 if TYPE_CHECKING:
     from hbone_py.aio.tcp import SocketAddress
+    from hbone_py.errors import HboneError
     from mesh_py.discovery.record import ServiceRecord
-    from mesh_py.exchange.downstream import Exchange
+    from mesh_py.exchange.exchange import Exchange
     from mesh_py.http.messages import HttpRequest, HttpResponse
     from mesh_py.manifests.references import BackendReference
+    from mesh_py.manifests.routes import SessionPersistence
     from mesh_py.model.workload import Service
     from mesh_py.proxy.clusters import Cluster, Clusters, Pick
     from mesh_py.proxy.directory import Destination
@@ -57,48 +58,86 @@ class OutboundHttp:
         client: SocketAddress,
         meant: Destination,
     ) -> None:
-        self._context, self._clusters, self._mirrors = context, clusters, mirrors
-        self._client, self._meant = client, meant
+        self.context, self.clusters, self.mirrors = context, clusters, mirrors
+        self.client, self.meant = client, meant
+        self.local = show(meant.address)
+        """Where the client meant to go, for the log."""
 
-    async def handle(self, exchange: Exchange) -> None:
+    def passage(self, exchange: Exchange) -> _Passage:
         """One request."""
-        context = self._context
-        journal = Journal(context.requests, "source", exchange, self._client, show(self._meant.address))
-        journal.join(context.tracer)
-        try:
-            await self._forward(exchange, journal)
-        except HboneError as error:
-            failure = as_http_error(error)
-            journal.failed(failure)
-            exchange.fail(failure)
-        finally:
-            journal.close()
+        return _Passage(self, exchange)
 
-    async def _forward(self, exchange: Exchange, journal: Journal) -> None:
-        context, request = self._context, exchange.request
+
+class _Passage:
+    """One request on its way out."""
+
+    __slots__ = (
+        "_clusters",
+        "_context",
+        "_decision",
+        "_exchange",
+        "_handler",
+        "_journal",
+        "_session",
+        "_to",
+        "_wanted",
+    )
+
+    def __init__(self, handler: OutboundHttp, exchange: Exchange) -> None:
+        self._handler, self._exchange = handler, exchange
+        self._context, self._clusters = handler.context, handler.clusters
+        self._journal = Journal(self._context.requests, "source", exchange, handler.client, handler.local)
+        self._journal.join(self._context.tracer)
+        self._decision: Forward | None = None
+        self._to: Cluster | None = None
+        self._session: SessionPersistence | None = None
+        self._wanted: str | None = None
+
+    def decide(self) -> Plan[Pick] | None:
+        """See `Passage`."""
+        context, request = self._context, self._exchange.request
         source = context.workload
-        meant = context.directory.by_host(source, request.authority, self._meant)
+        meant = context.directory.by_host(source, request.authority, self._handler.meant)
         request.path = normalize(request.path, context.settings.path_normalization)
         mark_request(request, "")
         forward_client_cert(request, ClientCertRule.SANITIZE, None)  # who we are is proved, not said
         if meant.record is None:
-            await self._to_one(exchange, journal, meant)
-            return
-        decision = self._route(exchange, journal, meant.record, meant.port)
+            return self._plan_to_one(meant)
+        decision = self._route(meant.record, meant.port)
         if isinstance(decision, Respond):
-            exchange.send_response(decision.response, ended=True)
-            return
+            self._exchange.send_response(decision.response, ended=True)
+            return None
         record, port = meant.record, meant.port
         if decision is not None:
             if decision.authorizer is not None:
                 raise AuthorizerDenied(f"route {decision.rule.name} wants an authorizer asked, which nobody here does")
             record, port = self._backend(decision, decision.backend, port)
             decision.prepare(request)
-            self._mirror(exchange, decision, meant.port)
+            self._mirror(decision, meant.port)
         subset = "" if decision is None else decision.subset
-        await self._to_cluster(exchange, journal, self._clusters.of(source, record, port, subset), decision)
+        return self._plan_to_cluster(self._clusters.of(source, record, port, subset), decision)
 
-    def _mirror(self, exchange: Exchange, decision: Forward, port: int) -> None:
+    def seen(self, response: HttpResponse, target: Pick) -> None:
+        """See `Passage`."""
+        self._journal.answered(response)
+        if self._decision is not None:
+            self._decision.finish(self._exchange.request, response)
+        if self._session is not None and self._wanted != target.name:
+            remember_endpoint(response, self._session, target.name)
+
+    def failed(self, error: HboneError) -> None:
+        """See `Passage`."""
+        failure = as_http_error(error)
+        self._journal.failed(failure)
+        self._exchange.fail(failure)
+
+    def close(self) -> None:
+        """See `Passage`."""
+        if self._to is not None:
+            self._journal.record.facts = self._facts(self._to.record.service, self._journal.upstream)
+        self._journal.close()
+
+    def _mirror(self, decision: Forward, port: int) -> None:
         """A mirror that is no backend is passed over: the request itself has done nothing wrong."""
         context = self._context
         for reference in decision.mirrors:
@@ -108,10 +147,10 @@ class OutboundHttp:
                 log.warning("mirror: %s", error)
                 continue
             cluster = self._clusters.of(context.workload, record, there)
-            backend = ServiceBackend(context, cluster, NO_WISH, http2=is_http2(exchange.request, cluster))
-            self._mirrors.send(exchange, backend, cluster.name)
+            backend = ServiceBackend(context, cluster, NO_WISH, http2=is_http2(self._exchange.request, cluster))
+            self._handler.mirrors.send(self._exchange, backend, cluster.name)
 
-    def _route(self, exchange: Exchange, journal: Journal, record: ServiceRecord, port: int) -> Decision | None:
+    def _route(self, record: ServiceRecord, port: int) -> Decision | None:
         """What the routes of a service say; None where there are none, or its waypoint has them."""
         context = self._context
         if self._clusters.rules.leaves_routes_to_waypoint(record.service):
@@ -119,9 +158,9 @@ class OutboundHttp:
         table = context.directory.routes(context.workload, record, port)
         if not table:
             return None
-        journal.record.facts = self._facts(record.service, None)
-        decision = table.route(exchange.request, context.dice.random, port)
-        journal.record.route = decision.rule.name
+        self._journal.record.facts = self._facts(record.service, None)
+        decision = table.route(self._exchange.request, context.dice.random, port)
+        self._journal.record.route = decision.rule.name
         return decision
 
     def _backend(self, decision: Forward, reference: BackendReference, port: int) -> tuple[ServiceRecord, int]:
@@ -133,46 +172,33 @@ class OutboundHttp:
             raise InvalidBackend(f"route {decision.rule.name}: there is no backend {where}")
         return found, port
 
-    async def _to_cluster(
-        self, exchange: Exchange, journal: Journal, cluster: Cluster, decision: Forward | None
-    ) -> None:
-        context, request = self._context, exchange.request
-        journal.record.cluster = cluster.name
-        session = None if decision is None else decision.session
-        wanted = None if session is None else wanted_endpoint(request, session)
-
-        def seen(response: HttpResponse, target: Pick) -> None:
-            journal.answered(response)
-            if decision is not None:
-                decision.finish(request, response)
-            if session is not None and wanted != target.name:
-                remember_endpoint(response, session, target.name)
-
+    def _plan_to_cluster(self, cluster: Cluster, decision: Forward | None) -> Plan[Pick]:
+        context, request = self._context, self._exchange.request
+        self._journal.record.cluster = cluster.name
+        self._to, self._decision = cluster, decision
+        self._session = None if decision is None else decision.session
+        self._wanted = None if self._session is None else wanted_endpoint(request, self._session)
         by = cluster.traffic.hash_by
-        wish = Wish(None if by is None else hash_key(request, by, self._client[0]), wanted)
-        backend = ServiceBackend(context, cluster, wish, http2=is_http2(request, cluster), request=request)
-        traced = journal.traced(backend)
-        try:
-            await forward(exchange, request, traced, limits_of(decision), context.dice.random, seen, journal.outcome)
-        finally:
-            journal.record.facts = self._facts(cluster.record.service, journal.upstream)
+        wish = NO_WISH
+        if by is not None or self._wanted is not None:
+            wish = Wish(None if by is None else hash_key(request, by, self._handler.client[0]), self._wanted)
+        backend = self._journal.traced(
+            ServiceBackend(context, cluster, wish, http2=is_http2(request, cluster), request=request)
+        )
+        return Plan(request, backend, limits_of(decision), self._journal.outcome, context.dice.random)
 
-    async def _to_one(self, exchange: Exchange, journal: Journal, meant: Destination) -> None:
+    def _plan_to_one(self, meant: Destination) -> Plan[Pick]:
         """A workload by its own address, or somebody outside."""
-        context, request = self._context, exchange.request
+        context, request, record = self._context, self._exchange.request, self._journal.record
         if not meant.is_known and context.settings.registry_only:
-            journal.record.cluster = "BlackHoleCluster"
+            record.cluster = "BlackHoleCluster"
             raise BlackHole(f"{show(meant.address)} is nobody the mesh knows (REGISTRY_ONLY)")
         pick = self._clusters.pick(context.workload, meant, context.now())
-        journal.record.cluster = "PassthroughCluster"
-        journal.record.facts = self._facts(None, pick.endpoint)
-        backend = journal.traced(OneEndpoint(context, pick, http2=request.version == "HTTP/2", request=request))
-
-        def seen(response: HttpResponse, target: Pick) -> None:
-            journal.answered(response)
-
+        record.cluster = "PassthroughCluster"
+        record.facts = self._facts(None, pick.endpoint)
+        backend = self._journal.traced(OneEndpoint(context, pick, http2=request.version == "HTTP/2", request=request))
         limits = Limits(NO_RETRIES if isinstance(pick.endpoint.way, Plain) else DEFAULT_POLICY)
-        await forward(exchange, request, backend, limits, context.dice.random, seen, journal.outcome)
+        return Plan(request, backend, limits, self._journal.outcome, context.dice.random)
 
     def _facts(self, service: Service | None, target: Endpoint | None) -> ConnectionFacts:
         context = self._context

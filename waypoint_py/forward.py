@@ -6,22 +6,20 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mesh_py.exchange.attempts import Limits, forward
+from mesh_py.exchange.passage import Limits, Plan
 from mesh_py.http.authorizer import Provider
 from mesh_py.http.balancing import NO_WISH, Wish
 from mesh_py.http.errors import AuthorizerDenied, InvalidBackend
 from mesh_py.http.hash_key import hash_key
 from mesh_py.http.retry import DEFAULT_POLICY
-from mesh_py.http.session import remember_endpoint, wanted_endpoint
+from mesh_py.http.session import wanted_endpoint
 from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.backends import OneEndpoint, ServiceBackend, limits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mesh_py.discovery.record import ServiceRecord
-    from mesh_py.exchange.downstream import Exchange
-    from mesh_py.http.messages import HttpRequest, HttpResponse
+    from mesh_py.exchange.exchange import Exchange
+    from mesh_py.http.messages import HttpRequest
     from mesh_py.http.router import Decision, Forward
     from mesh_py.manifests.references import BackendReference
     from mesh_py.manifests.route_filters import ExternalAuth
@@ -33,9 +31,6 @@ if TYPE_CHECKING:
     from waypoint_py.attached import Target
     from waypoint_py.chains import Chains
     from waypoint_py.context import WaypointContext
-
-    Seen = Callable[[HttpResponse], None]
-    """Told of the answer's head, which it may change, before the client is."""
 
 
 log = logging.getLogger("proxy")
@@ -60,23 +55,18 @@ class Forwarding:
         table = context.directory.routes(context.workload, record, target.meant.port)
         return table.route(request, context.dice.random, target.meant.port) if table else None
 
-    async def send(
+    def plan(
         self,
         exchange: Exchange,
         journal: Journal,
         target: Target,
         decision: Forward | None,
-        seen: Seen,
         reached: Pick | None = None,
-    ) -> None:
-        """Carry the request to where it goes, which is `reached` if that will do, and its answer back.
-
-        Raises HttpError.
-        """
+    ) -> Plan[Pick]:
+        """Where the request goes, which is `reached` if that will do, and how. Raises HttpError."""
         meant = target.meant
         if decision is None and (meant.record is None or target.pod is not None):
-            await self._to_pod(exchange, journal, target, seen)
-            return
+            return self._plan_to_pod(exchange, journal, target)
         assert meant.record is not None, "only services have routes"
         record, port = meant.record, meant.port
         if decision is not None:
@@ -85,7 +75,7 @@ class Forwarding:
             self._mirror(exchange, decision, meant.port)
         subset = "" if decision is None else decision.subset
         cluster = self.clusters.of(self.context.workload, record, port, subset)
-        await self._to_cluster(exchange, journal, cluster, decision, seen, reached)
+        return self._plan_to_cluster(exchange, journal, cluster, decision, reached)
 
     def _mirror(self, exchange: Exchange, decision: Forward, port: int) -> None:
         """A mirror that is no backend is passed over: the request itself has done nothing wrong."""
@@ -125,47 +115,40 @@ class Forwarding:
             headers_to_upstream_on_allow=asked.allowed_response_headers,
         )
 
-    async def _to_cluster(
+    def _plan_to_cluster(
         self,
         exchange: Exchange,
         journal: Journal,
         cluster: Cluster,
         decision: Forward | None,
-        seen: Seen,
         reached: Pick | None,
-    ) -> None:
+    ) -> Plan[Pick]:
         context, request = self.context, exchange.request
         journal.record.cluster = cluster.name
-        session = None if decision is None else decision.session
-        wanted = None if session is None else wanted_endpoint(request, session)
-
-        def answered(response: HttpResponse, target: Pick) -> None:
-            if session is not None and wanted != target.name:
-                remember_endpoint(response, session, target.name)
-            seen(response)
-
-        by = cluster.traffic.hash_by
-        client = journal.client[0]
-        wish = Wish(
-            None if by is None else hash_key(request, by, client), wanted or (reached.name if reached else None)
+        by, wanted = cluster.traffic.hash_by, session_endpoint(request, decision)
+        if not wanted and reached is not None:
+            wanted = reached.name
+        wish = NO_WISH
+        if by is not None or wanted is not None:
+            wish = Wish(None if by is None else hash_key(request, by, journal.client[0]), wanted)
+        backend = journal.traced(
+            ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster), request=request)
         )
-        backend = ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster), request=request)
-        traced = journal.traced(backend)
-        await forward(exchange, request, traced, limits_of(decision), context.dice.random, answered, journal.outcome)
+        return Plan(request, backend, limits_of(decision), journal.outcome, context.dice.random)
 
-    async def _to_pod(self, exchange: Exchange, journal: Journal, target: Target, seen: Seen) -> None:
-        context = self.context
+    def _plan_to_pod(self, exchange: Exchange, journal: Journal, target: Target) -> Plan[Pick]:
+        context, request = self.context, exchange.request
         pod = target.pod or target.meant
         pick = self.clusters.pick(context.workload, pod, context.now())
         journal.record.cluster = "encap"
-        request = exchange.request
         backend = journal.traced(OneEndpoint(context, pick, http2=request.version == "HTTP/2", request=request))
+        return Plan(request, backend, Limits(DEFAULT_POLICY), journal.outcome, context.dice.random)
 
-        def answered(response: HttpResponse, _: Pick) -> None:
-            seen(response)
 
-        limits = Limits(DEFAULT_POLICY)
-        await forward(exchange, request, backend, limits, context.dice.random, answered, journal.outcome)
+def session_endpoint(request: HttpRequest, decision: Forward | None) -> str | None:
+    """The endpoint that the client was sent to before, where the route keeps clients with one."""
+    session = None if decision is None else decision.session
+    return None if session is None else wanted_endpoint(request, session)
 
 
 def speaks_http2(request: HttpRequest, cluster: Cluster) -> bool:

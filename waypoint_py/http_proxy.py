@@ -6,9 +6,10 @@ import asyncio
 import logging
 import time
 from email.utils import formatdate
+from functools import partial
 from typing import TYPE_CHECKING
 
-from hbone_py.errors import HboneError
+from mesh_py.exchange.passage import Plan
 from mesh_py.http.authorizer import Allowed, refusal
 from mesh_py.http.errors import AuthorizerDenied, HttpError
 from mesh_py.http.filters.base import Ask, Delay, Respond, StreamInfo
@@ -25,16 +26,20 @@ from mesh_py.http.grpc_reply import grpc_reply, is_grpc
 from mesh_py.http.messages import HttpResponse
 from mesh_py.http.paths import normalize
 from mesh_py.http.router import Respond as RouteAnswer
+from mesh_py.http.session import remember_endpoint
 from mesh_py.model.address import parse_ip
 from mesh_py.proxy.journal import Journal, as_http_error
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from mesh_py.tracing.trace_context import TRACEPARENT
 from waypoint_py.attached import describe
+from waypoint_py.forward import session_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mesh_py.exchange.downstream import Exchange
+    from hbone_py.errors import HboneError
+    from mesh_py.exchange.exchange import Exchange
+    from mesh_py.exchange.passage import Later
     from mesh_py.http.authorizer import Decision as AuthorizerDecision
     from mesh_py.http.authorizer import Provider
     from mesh_py.http.filters.base import FilterChain
@@ -56,32 +61,12 @@ class HttpProxy:
     def __init__(self, forwarding: Forwarding, caller: Caller, target: Target, first: Pick | None = None) -> None:
         self._forwarding, self._caller, self._target = forwarding, caller, target
         self._first = first
+        self._address = describe(target)
 
-    async def handle(self, exchange: Exchange) -> None:
+    def passage(self, exchange: Exchange) -> _Passage:
         """One request."""
-        context, caller = self._forwarding.context, self._caller
-        journal = Journal(context.requests, "waypoint", exchange, caller.client, describe(self._target))
-        journal.record.route = "default"
         first, self._first = self._first, None
-        journal.join(context.tracer, caller.traceparent)
-        try:
-            await _Passage(self._forwarding, caller, self._target, exchange, journal, first).run()
-        finally:
-            journal.record.facts = self._facts(journal)
-            journal.close()
-
-    def _facts(self, journal: Journal) -> ConnectionFacts:
-        context, record = self._forwarding.context, self._target.meant.record
-        reached = None if journal.upstream is None else journal.upstream.workload
-        served = reached or self._target.meant.workload
-        return ConnectionFacts(
-            "waypoint",
-            self._caller.party,
-            context.parties.of_known(served),
-            None if record is None else ServiceFacts.of_service(record.service),
-            True,
-            self._caller.principal,
-        )
+        return _Passage(self._forwarding, self._caller, self._target, self._address, exchange, first)
 
 
 class _Passage:
@@ -92,16 +77,20 @@ class _Passage:
         forwarding: Forwarding,
         caller: Caller,
         target: Target,
+        address: str,
         exchange: Exchange,
-        journal: Journal,
         reached: Pick | None,
     ) -> None:
         self._forwarding, self._caller, self._target, self._reached = forwarding, caller, target, reached
-        self._exchange, self._journal = exchange, journal
+        self._exchange = exchange
+        context = forwarding.context
+        self._journal = Journal(context.requests, "waypoint", exchange, caller.client, address)
+        self._journal.record.route = "default"
+        self._journal.join(context.tracer, caller.traceparent)
         self._decision: Forward | None = None
+        self._wanted: str | None = None
         self._chain: FilterChain | None = None
         self._told: list[tuple[str, str]] = []  # what authorizers want the client to be told
-        context = forwarding.context
         hops = context.settings.trusted_proxies
         self._info = StreamInfo(
             caller.client[0],
@@ -113,16 +102,8 @@ class _Passage:
             service=target.name,
         )
 
-    async def run(self) -> None:
-        """To its end, whatever that is."""
-        try:
-            await self._pass()
-        except HboneError as error:
-            self._fail(as_http_error(error))
-        finally:
-            self._note()
-
-    async def _pass(self) -> None:
+    def decide(self) -> Plan[Pick] | Later | None:
+        """See `Passage`."""
         request, forwarding = self._exchange.request, self._forwarding
         refuse_connect(request)
         request.path = normalize(request.path, forwarding.context.settings.path_normalization)
@@ -131,18 +112,60 @@ class _Passage:
             request.headers.set(TRACEPARENT, self._caller.traceparent)
         self._chain = forwarding.chains.of(self._target)
         self._say_who_calls(request)
-        if await self._filtered(self._chain):
-            return
-        decision = forwarding.route(request, self._target)
+        return self._filter(self._chain, 0)
+
+    def _filter(self, chain: FilterChain, position: int) -> Plan[Pick] | Later | None:
+        """The filters from `position` on, and what is behind them; or what one of them wants waited for."""
+        step, position = chain.run(self._exchange.request, self._info, position)
+        if step is None:
+            return self._route()
+        if isinstance(step, Respond):
+            self._answer(step.response, step.body)
+            return None
+        return partial(self._wait, step, chain, position)
+
+    async def _wait(self, step: Delay | Ask, chain: FilterChain, position: int) -> Plan[Pick] | None:
+        if isinstance(step, Delay):
+            await asyncio.sleep(step.seconds)
+        elif await self._asked(step.providers):
+            return None
+        found = self._filter(chain, position)
+        return found if found is None or isinstance(found, Plan) else await found()
+
+    def _route(self) -> Plan[Pick] | Later | None:
+        forwarding = self._forwarding
+        decision = forwarding.route(self._exchange.request, self._target)
         if decision is not None:
             self._info.route = self._journal.record.route = decision.rule.name
         if isinstance(decision, RouteAnswer):
             self._answer(decision.response)
-            return
+            return None
         self._decision = decision
-        if decision is not None and decision.authorizer is not None and await self._route_asked(decision.authorizer):
-            return
-        await forwarding.send(self._exchange, self._journal, self._target, decision, self._seen, self._reached)
+        if decision is not None and decision.authorizer is not None:
+            return partial(self._route_asked, decision.authorizer)
+        return self._plan()
+
+    def _plan(self) -> Plan[Pick]:
+        self._wanted = session_endpoint(self._exchange.request, self._decision)
+        return self._forwarding.plan(self._exchange, self._journal, self._target, self._decision, self._reached)
+
+    def close(self) -> None:
+        """See `Passage`."""
+        self._note()
+        self._journal.record.facts = self._facts()
+        self._journal.close()
+
+    def _facts(self) -> ConnectionFacts:
+        context, record, reached = self._forwarding.context, self._target.meant.record, self._journal.upstream
+        served = None if reached is None else reached.workload
+        return ConnectionFacts(
+            "waypoint",
+            self._caller.party,
+            context.parties.of_known(served or self._target.meant.workload),
+            None if record is None else ServiceFacts.of_service(record.service),
+            True,
+            self._caller.principal,
+        )
 
     def _say_who_calls(self, request: HttpRequest) -> None:
         """Policies judge by the tunnel's proof; what a header says of it would be anybody's word (9.6)."""
@@ -153,23 +176,6 @@ class _Passage:
         cert = ClientCert(self._caller.principal, own) if self._caller.identity is not None else None
         forward_client_cert(request, ClientCertRule.SANITIZE_SET, cert)
 
-    async def _filtered(self, chain: FilterChain) -> bool:
-        """Whether a filter has answered."""
-        position, request = 0, self._exchange.request
-        while True:
-            step, position = chain.run(request, self._info, position)
-            match step:
-                case None:
-                    return False
-                case Delay(seconds):
-                    await asyncio.sleep(seconds)
-                case Ask(providers):
-                    if await self._asked(providers):
-                        return True
-                case Respond(response, body):
-                    self._answer(response, body)
-                    return True
-
     async def _asked(self, providers: Iterable[str]) -> bool:
         """Whether an external authorizer has refused, in its own words. Raises AuthorizerDenied."""
         for name in providers:
@@ -178,11 +184,11 @@ class _Passage:
                 return True
         return False
 
-    async def _route_asked(self, asked: ExternalAuth) -> bool:
-        """The same for one that a route names."""
+    async def _route_asked(self, asked: ExternalAuth) -> Plan[Pick] | None:
+        """The plan, once the authorizer that a route names agrees."""
         provider = self._forwarding.provider_of(asked, self._info.route)
         decision = await self._forwarding.authorizers.ask_provider(provider, self._exchange.request)
-        return self._judged(provider, decision)
+        return None if self._judged(provider, decision) else self._plan()
 
     def _judged(self, provider: Provider, decision: AuthorizerDecision) -> bool:
         if isinstance(decision, Allowed):
@@ -196,8 +202,11 @@ class _Passage:
 
     # Answers --------------------------------------------------------------------------------------------------
 
-    def _seen(self, response: HttpResponse) -> None:
-        """Upstream's answer, before the client has it."""
+    def seen(self, response: HttpResponse, target: Pick) -> None:
+        """See `Passage`."""
+        decision = self._decision
+        if decision is not None and decision.session is not None and self._wanted != target.name:
+            remember_endpoint(response, decision.session, target.name)
         self._journal.answered(response)
         self._finish(response)
 
@@ -215,6 +224,10 @@ class _Passage:
         self._journal.record.details = "direct_response"
         self._finish(response)
         self._exchange.answer(response.status, body, response.headers)
+
+    def failed(self, error: HboneError) -> None:
+        """See `Passage`."""
+        self._fail(as_http_error(error))
 
     def _fail(self, error: HttpError) -> None:
         self._journal.failed(error)

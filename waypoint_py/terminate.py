@@ -105,6 +105,6 @@ class Terminate:
         proxy = HttpProxy(self._forwarding, caller, target, first)
         codec = H2Server() if protocol is Protocol.HTTP2 else H1Server()
         patience = context.settings.patience
-        downstream = Downstream(tunnel.stream, codec, proxy.handle, context.reactor.wheel, patience)
+        downstream = Downstream(tunnel.stream, codec, proxy, context.reactor.wheel, patience)
         with self._connections.draining(downstream):
             await downstream.serve()

@@ -77,6 +77,9 @@ class TcpStream:
         self._has_ended = False
         self.on_room: Callable[[], None] | None = None
         """Called when there is room again (`send_now`)."""
+        self.on_data: Callable[[], None] | None = None
+        """Called when `receive_now` may have something, in place of waking whoever waits in `receive`."""
+        self._is_short_of_room = False  # `send_now` took less than it was given
         self._is_closing = False  # nothing comes behind what is there
         self._may_have_more = True  # after a short read the kernel is empty: an edge tells of more
         self._readable = Waiter()
@@ -85,20 +88,25 @@ class TcpStream:
 
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """Some bytes, or b"" at the end. Raises ConnectionLost on a reset, StreamEnded once closed."""
-        while True:
-            if not self._may_have_more:
-                await self._readable.wait()
-            try:
-                data = self.sock.recv(max_bytes)
-            except BlockingIOError:
-                self._may_have_more = False
-            except OSError as error:
-                raise self._broken(error) from error
-            else:
-                self._may_have_more = len(data) == max_bytes or self._is_closing
-                if not data and self._error is not None:  # the kernel told `send` of the reset, and tells it only once
-                    raise self._error
-                return data
+        while (data := self.receive_now(max_bytes)) is None:
+            await self._readable.wait()
+        return data
+
+    def receive_now(self, max_bytes: int = RECEIVE_SIZE) -> bytes | None:
+        """The same without waiting: None if nothing is there yet; `on_data` tells when to ask again."""
+        if not self._may_have_more:
+            return None
+        try:
+            data = self.sock.recv(max_bytes)
+        except BlockingIOError:
+            self._may_have_more = False
+            return None
+        except OSError as error:
+            raise self._broken(error) from error
+        self._may_have_more = len(data) == max_bytes or self._is_closing
+        if not data and self._error is not None:  # the kernel told `send` of the reset, and tells it only once
+            raise self._error
+        return data
 
     async def send(self, data: bytes | memoryview) -> None:
         """Raises ConnectionLost when the other side is gone, StreamEnded after `send_eof` or `aclose`."""
@@ -118,11 +126,14 @@ class TcpStream:
         if self._has_ended:
             raise StreamEnded("the stream takes no more data")
         try:
-            return self.sock.send(data)
+            taken = self.sock.send(data)
         except BlockingIOError:
-            return 0
+            taken = 0
         except OSError as error:
             raise self._broken(error) from error
+        if taken < len(data):
+            self._is_short_of_room = True
+        return taken
 
     async def peek(self, more_than: int = 0, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """What has arrived, left where it is, once that is more than `more_than` bytes; less at the end.
@@ -177,6 +188,8 @@ class TcpStream:
         self._may_have_more = True  # the error, that is
         self._readable.wake()
         self._writable.wake()
+        if self.on_data is not None:  # whoever closes it may be in the midst of anything
+            self._reactor.loop.call_soon(self._tell_reader)
 
     def _broken(self, error: OSError) -> HboneError:
         if self._error is None:
@@ -189,11 +202,19 @@ class TcpStream:
             self._is_closing = True
         if mask & (READABLE | CLOSING):
             self._may_have_more = True
-            self._readable.wake()
+            self._tell_reader()
         if mask & (WRITABLE | CLOSING):
             self._writable.wake()
-            if self.on_room is not None:
-                self.on_room()
+            if self._is_short_of_room:
+                self._is_short_of_room = False
+                if self.on_room is not None:
+                    self.on_room()
+
+    def _tell_reader(self) -> None:
+        if self.on_data is not None:
+            self.on_data()
+        else:
+            self._readable.wake()
 
     def on_again(self) -> None:
         """Never asked for."""
@@ -210,6 +231,8 @@ class TunnelStream:
         """A connection of the tunnel's own, which closes with it."""
         self.on_room: Callable[[], None] | None = None
         """Called when there is room again (`send_now`)."""
+        self.on_data: Callable[[], None] | None = None
+        """Called when `receive_now` may have something, in place of waking whoever waits in `receive`."""
         self._stream = stream
         self._error: HboneError | None = None
         self._readable = Waiter()
@@ -231,13 +254,17 @@ class TunnelStream:
 
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """Some bytes, or b"" at the end. Raises StreamReset or ConnectionLost when bytes may be missing."""
+        while (piece := self.receive_now(max_bytes)) is None:
+            await self._readable.wait()
+        return piece
+
+    def receive_now(self, max_bytes: int = RECEIVE_SIZE) -> bytes | None:
+        """The same without waiting: None if nothing is there yet; `on_data` tells when to ask again."""
         stream = self._stream
-        while not stream.unread:
+        if not stream.unread:
             if self._error:
                 raise self._error
-            if not stream.remote_open:
-                return b""
-            await self._readable.wait()
+            return None if stream.remote_open else b""
         piece = bytes(memoryview(stream.held[0])[:max_bytes])
         self.peer.engine.consumed(stream, len(piece))
         self.peer.reactor.touch(self.peer)
@@ -309,9 +336,9 @@ class TunnelStream:
         if self.carrier is not None:
             await self.carrier.aclose()
 
-    def abort(self, code: ErrorCode | None = None) -> None:
-        """RST_STREAM."""
-        if code is None:
+    def abort(self, code: ErrorCode | Exception | None = None) -> None:
+        """RST_STREAM. An error, which is what the reactor gives, stands for no code in particular."""
+        if not isinstance(code, ErrorCode):
             code = ErrorCode.CONNECT_ERROR if self.peer.is_client else ErrorCode.INTERNAL_ERROR
         self._let_go(code, StreamReset(code, by_peer=False))
         if self.carrier is not None:
@@ -326,12 +353,27 @@ class TunnelStream:
                 self._stream.owner.tunnel_lost(error)
 
     def _arrived(self, pieces: list[memoryview], size: int) -> int:
-        self._readable.wake()
+        self._tell_reader()
         return 0
+
+    def _tell_reader(self) -> None:
+        """Once the frames that have come are read: what they bring is not in the stream yet."""
+        if self.on_data is not None:
+            self.peer.reactor.again(self)
+        else:
+            self._readable.wake()
+
+    def on_again(self) -> None:
+        """The turn that `_tell_reader` has asked for."""
+        if self.on_data is not None:
+            self.on_data()
+
+    def on_ready(self, mask: int) -> None:
+        """Never told: a tunnel has no socket of its own."""
 
     def _fail(self, error: HboneError) -> None:
         self._error = error
-        self._readable.wake()
+        self._tell_reader()
         self._writable.wake()
 
     # TunnelDriver
@@ -339,7 +381,7 @@ class TunnelStream:
     def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
         """200."""
         self.response_headers = event.headers
-        self._readable.wake()
+        self._tell_reader()
 
     def tunnel_refused(self, status: int) -> None:
         """Not 200."""
@@ -347,12 +389,12 @@ class TunnelStream:
 
     def tunnel_ended(self) -> None:
         """END_STREAM."""
-        self._readable.wake()
+        self._tell_reader()
 
     def tunnel_reset(self, event: ev.TunnelReset) -> None:
         """RST_STREAM; after an end with NO_ERROR only our own direction is cut."""
         if event.after_end and event.code == ErrorCode.NO_ERROR:
-            self._readable.wake()
+            self._tell_reader()
             self._writable.wake()
         else:
             self._fail(StreamReset(event.code, by_peer=event.by_peer))

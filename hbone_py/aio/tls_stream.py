@@ -56,6 +56,8 @@ class TlsStream:
         """The peer's SPIFFE identities."""
         self.on_room: Callable[[], None] | None = None
         """Called when there is room again (`send_now`)."""
+        self.on_data: Callable[[], None] | None = None
+        """Called when `receive_now` may have something, in place of waking whoever waits in `receive`."""
         self._reactor = reactor
         self._unsent = b""
         self._held = b""
@@ -95,19 +97,24 @@ class TlsStream:
 
     async def _read_ciphertext(self) -> int:
         """Bytes now in the shared buffer; 0 at the end."""
+        while (count := self._read_now()) is None:
+            await self._readable.wait()
+        return count
+
+    def _read_now(self) -> int | None:
+        """The same without waiting: None if nothing is there yet."""
+        if not self._may_have_more:
+            return None
         buffer = self._reactor.ciphertext_in
-        while True:
-            if not self._may_have_more:
-                await self._readable.wait()
-            try:
-                count = self.sock.recv_into(buffer.view)
-            except BlockingIOError:
-                self._may_have_more = False
-            except OSError as error:
-                raise self._broken(error) from error
-            else:
-                self._may_have_more = count == len(buffer.view) or self._is_closing
-                return count
+        try:
+            count = self.sock.recv_into(buffer.view)
+        except BlockingIOError:
+            self._may_have_more = False
+            return None
+        except OSError as error:
+            raise self._broken(error) from error
+        self._may_have_more = count == len(buffer.view) or self._is_closing
+        return count
 
     def _feed_some(self, count: int) -> None:
         if not count:
@@ -122,6 +129,12 @@ class TlsStream:
 
         Raises ConnectionLost on a reset, TlsError at any other end: it may be an attacker's, and bytes may be missing.
         """
+        while (piece := self.receive_now(max_bytes)) is None:
+            await self._readable.wait()
+        return piece
+
+    def receive_now(self, max_bytes: int = RECEIVE_SIZE) -> bytes | None:
+        """The same without waiting: None if nothing is there yet; `on_data` tells when to ask again."""
         while not self._held:
             if self._error is not None:
                 raise self._error
@@ -129,10 +142,16 @@ class TlsStream:
                 return b""
             if self._may_hold_more:
                 self._take(self.tls.read_into(self._reactor.plaintext_in))
+            elif (count := self._read_now()) is None:
+                return None
             else:
-                await self._receive_records()
-        piece, self._held = self._held[:max_bytes], self._held[max_bytes:]
-        return piece
+                self._take_records(count)
+        piece = self._held
+        if len(piece) <= max_bytes:
+            self._held = b""
+            return piece
+        self._held = piece[max_bytes:]
+        return piece[:max_bytes]
 
     async def peek(self, more_than: int = 0, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """What has arrived, left for `receive`, once that is more than `more_than` bytes; less at the end."""
@@ -146,8 +165,10 @@ class TlsStream:
         return self._held[:max_bytes]
 
     async def _receive_records(self) -> None:
+        self._take_records(await self._read_ciphertext())
+
+    def _take_records(self, count: int) -> None:
         reactor, tls = self._reactor, self.tls
-        count = await self._read_ciphertext()
         if self._error is not None:
             raise self._error
         if count:
@@ -265,6 +286,8 @@ class TlsStream:
         self._may_have_more = True  # the error, that is
         self._readable.wake()
         self._writable.wake()
+        if self.on_data is not None:  # whoever closes it may be in the midst of anything
+            self._reactor.loop.call_soon(self._tell_reader)
 
     def _broken(self, error: OSError) -> HboneError:
         return self._failed(ConnectionLost(f"connection broke: {error.strerror}"))
@@ -280,12 +303,19 @@ class TlsStream:
             self._is_closing = True
         if mask & (READABLE | CLOSING):
             self._may_have_more = True
-            self._readable.wake()
+            self._tell_reader()
         if mask & (WRITABLE | CLOSING):
             self._writable.wake()
-            self._flush_what_goes()
-            if self.on_room is not None and not self._unsent:
-                self.on_room()
+            if self._unsent:
+                self._flush_what_goes()
+                if self.on_room is not None and not self._unsent:
+                    self.on_room()
+
+    def _tell_reader(self) -> None:
+        if self.on_data is not None:
+            self.on_data()
+        else:
+            self._readable.wake()
 
     def on_again(self) -> None:
         """Never asked for."""

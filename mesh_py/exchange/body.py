@@ -96,6 +96,15 @@ class Body:
         self._credit(credit)
         return data
 
+    def take(self) -> list[bytes]:
+        """All that has come and nobody has read, without waiting for more."""
+        taken = [data for data, _ in self._pieces]
+        for data, credit in self._pieces:
+            self.held -= len(data)
+            self._credit(credit)
+        self._pieces.clear()
+        return taken
+
     async def _more(self) -> None:
         assert self._waiter is None, "one reader at a time"
         self._waiter = asyncio.get_running_loop().create_future()
@@ -123,3 +132,8 @@ class _Copy(Body):
             self.fail(BodyTooLarge("a reader of a copy has fallen behind"))
         elif self._error is None:
             super().put(data, credit)
+
+
+NO_BODY = Body(lambda _: None)
+"""That of every message without one."""
+NO_BODY.end()

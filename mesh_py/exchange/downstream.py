@@ -1,183 +1,40 @@
-"""A client's connection: its requests become exchanges, each a task of its own beside the reading of the connection."""
+"""A client's connection: read by callbacks, its requests served as they come, on the fast lane or each in a task."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hbone_py.errors import ErrorCode, HboneError
-from mesh_py.exchange.body import Body
+from hbone_py.errors import HboneError
+from mesh_py.exchange import lane
+from mesh_py.exchange.exchange import Exchange
 from mesh_py.exchange.patience import USUAL, Patience
 from mesh_py.exchange.wire import Wire
 from mesh_py.http import events as ev
 from mesh_py.http.codec_h1 import H1Server
 from mesh_py.http.codec_h2 import H2Server
-from mesh_py.http.errors import DownstreamGone, HttpError, RequestTimeout, UnwritableMessage
-from mesh_py.http.headers import Headers
-from mesh_py.http.messages import HttpResponse
+from mesh_py.http.errors import DownstreamGone, HttpError, RequestTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from hbone_py.aio.wheel import Timer, TimerWheel
+    from mesh_py.exchange.passage import Handler
     from mesh_py.exchange.wire import WireStream
     from mesh_py.http.codec import ServerCodec
-    from mesh_py.http.messages import HttpRequest
-
-    Handler = Callable[["Exchange"], Awaitable[None]]
 
 log = logging.getLogger("http")
 
 _PERIOD = 60.0
 HELD = 128 * 1024
 """Bytes of one HTTP/1 body that wait for their reader before the connection is read no further."""
-
-
-class Exchange:
-    """One request and its answer, as a handler sees it.
-
-    The handler answers once: `send_response`, then `send` and `end`; or `answer` for a short one. If it raises an
-    HttpError before the head is out, that is the answer; after it the stream is cut, so that nobody takes it for whole.
-    """
-
-    def __init__(self, connection: Downstream, stream: int, request: HttpRequest, *, ended: bool) -> None:
-        self.request = request
-        self.body = Body(self._credit)
-        self.has_body = not ended
-        self.is_answered = False
-        self.is_over = False
-        """The answer is complete, or will never be."""
-        self.sent = 0
-        """Bytes of the answer's body so far."""
-        self.status = 0
-        self.trailers: Headers | None = None
-        """What went behind the answer's body."""
-        self.error: HttpError | None = None
-        """Why it failed, if it did."""
-        self._connection, self._stream = connection, stream
-        self._window = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        if ended:
-            self.body.end()
-
-    def _credit(self, count: int) -> None:
-        self._connection.consumed(self._stream, count)
-
-    def send_interim(self, response: HttpResponse) -> None:
-        """A 1xx before the answer."""
-        connection = self._connection
-        connection.codec.send_interim(self._stream, response)
-        connection.wire.touch()
-
-    def send_response(self, response: HttpResponse, *, ended: bool = False, follows: bool = False) -> None:
-        """The answer's head. Raises UnwritableMessage, and then another may be sent.
-
-        Args:
-            follows: the caller sends a piece of the body before it waits for anything: both go out together.
-        """
-        connection = self._connection
-        connection.codec.send_response(self._stream, response, ended=ended)
-        self.is_answered, self.status, self.is_over = True, response.status, ended
-        if not follows:
-            connection.wire.touch()
-            connection.look()
-
-    async def send(self, data: bytes) -> None:
-        """A piece of the answer's body; returns when there is room for more."""
-        connection = self._connection
-        while data and not self.is_over:
-            self._window.clear()
-            taken = connection.codec.send_data(self._stream, data)
-            self.sent += taken
-            connection.wire.touch()
-            connection.stir()
-            if taken < len(data):
-                data = data[taken:]
-                await self._window.wait()
-            else:
-                data = b""
-        await connection.wire.room()
-
-    def end(self, trailers: Headers | None = None) -> None:
-        """The answer is complete."""
-        if not self.is_over:
-            self.is_over, self.trailers = True, trailers
-            self._connection.codec.end(self._stream, trailers)
-            self._connection.wire.touch()
-            self._connection.look()
-
-    def beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start something that runs beside the handler; cancel it before the handler ends."""
-        return self._connection.begin(work)
-
-    def answer(self, status: int, text: str | bytes = "", headers: Headers | None = None) -> None:
-        """A short answer of our own, as Envoy gives it."""
-        fields = headers.copy() if headers is not None else Headers()
-        body = text if isinstance(text, bytes) else text.encode()
-        fields.set("content-length", str(len(body)))
-        if body and "content-type" not in fields:
-            fields.add("content-type", "text/plain")
-        is_bare = not body or self.request.method == "HEAD"
-        self.send_response(HttpResponse(status, fields), ended=is_bare)
-        if not is_bare:
-            self.sent += self._connection.codec.send_data(self._stream, body)
-            self.end()
-
-    def fail(self, error: HttpError) -> None:
-        """Give it up: an answer if none was begun, else a cut."""
-        self.error = self.error or error
-        if self.is_over:
-            return
-        if not self.is_answered:
-            with contextlib.suppress(UnwritableMessage):
-                self.answer(error.answer, error.text)
-                return
-        self.cut()
-
-    def cut(self) -> None:
-        """End it so that nobody takes it for complete."""
-        self.is_over = True
-        self._connection.codec.reset(self._stream, ErrorCode.INTERNAL_ERROR)
-        self._connection.wire.touch()
-        self._connection.look()
-
-    # What the connection tells ---------------------------------------------
-
-    def window_opened(self) -> None:
-        """`send` may go on."""
-        self._window.set()
-
-    def lost(self, error: HttpError) -> None:
-        """The client is gone, or has broken the request: whoever works on it may stop."""
-        self.error = self.error or error
-        self.is_over = True
-        self.body.fail(error)
-        self._window.set()
-        if self._task is not None:
-            self._task.cancel()
-
-    async def run(self, handler: Handler) -> None:
-        """Serve it; whatever the handler does, there is an end."""
-        if self.is_over:  # taken back before its turn came: a rapid reset must not cost an upstream request
-            return
-        self._task = asyncio.current_task()
-        try:
-            await handler(self)
-        except HttpError as error:
-            self.fail(error)
-        except asyncio.CancelledError:
-            if self.error is None:  # it was not the client: the process ends
-                self.fail(DownstreamGone("shutting down"))
-                raise
-        except Exception:
-            log.exception("! %s %s: unexpected error", self.request.method, self.request.path)
-            self.fail(UnwritableMessage("unexpected error"))
-        finally:
-            self._task = None
-            if not self.is_over:
-                self.fail(UnwritableMessage("the handler gave no answer"))
+_READS = 16
+"""Pieces that one turn of a connection takes: then others have theirs."""
+_AT_ONCE = 32
+"""Requests of one piece that are begun in one turn; those behind them get a task each, and so a turn of their own."""
 
 
 class Downstream:
@@ -200,11 +57,11 @@ class Downstream:
         self._due = self._rings = 0.0
         """When patience ends, and when the timer looks whether it has; by the wheel's clock."""
         self._period: Timer | None = None
-        self._resumed = asyncio.Event()
         self._closing = asyncio.Event()
+        self._is_reading = self._is_paused = self._is_read_out = False
+        self._is_carrying_out = False
         self._is_reading_head = False
         self._stirred = False  # something has moved since the timer last looked
-        self._reader: asyncio.Task[None] | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -216,18 +73,29 @@ class Downstream:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._count_anew()
-                self._reader = self._tasks.create_task(self._read(), name="client")
+                self._watch()
+                self._stream.on_data = self._read
+                self._read()
                 await self._closing.wait()
-                self._reader.cancel()
+                self._stream.on_data = None
                 for exchange in list(self._exchanges.values()):
                     exchange.lost(DownstreamGone("the connection is over"))
             await self._farewell()
         finally:
+            self._stream.on_data = None
+            self._interrupt()
             for timer in (self._timer, self._period):
                 if timer is not None:
                     timer.cancel()
             self.wire.stream.on_room = None
             self.wire.stream.abort() if self.codec.is_aborted or self.wire.is_broken else await self._stream.aclose()
+
+    def _interrupt(self) -> None:
+        """The process ends: tasks have been cancelled, and whoever is served by none is let go here."""
+        for exchange in list(self._exchanges.values()):
+            if exchange.passenger is not None:
+                exchange.passenger.left()
+                exchange.left_alone()
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start something whose parent is this connection."""
@@ -243,61 +111,98 @@ class Downstream:
         """End it now."""
         self._closing.set()
 
-    async def _read(self) -> None:
-        codec = self.codec
-        self._watch()
-        try:
-            while not codec.is_closing:
-                data = await self._stream.receive()
-                self._stirred = True
-                if data:
-                    codec.receive_data(data)
-                else:
-                    codec.receive_eof()
-                self._carry_out()
-                if not data:
-                    break
-                await self._room()
-        except HboneError as error:
-            self._gone(DownstreamGone(str(error)))
-            self.wire.is_broken = True
-        while self._exchanges:  # what is under way ends by itself, or by its deadline
-            self._resumed.clear()
-            await self._resumed.wait()
-        self._closing.set()
+    # Reading -------------------------------------------------------------------
 
-    async def _room(self) -> None:
-        """Read no further while the codec, or the reader of a body, has enough."""
-        while not self.codec.is_closing and (not self.codec.wants_data or self._is_full()):
-            self._resumed.clear()
-            await self._resumed.wait()
+    def _read(self) -> None:
+        """Take what is there; `on_data` calls again when there is more."""
+        if self._is_reading or self._is_read_out:
+            return
+        self._is_reading = True
+        try:
+            self._read_some()
+        except HboneError as error:
+            self._is_read_out = True
+            self.wire.is_broken = True
+            self._gone(DownstreamGone(str(error)))
+        finally:
+            self._is_reading = False
+        self._end_if_over()
+
+    def _read_some(self) -> None:
+        codec, stream = self.codec, self._stream
+        for _ in range(_READS):
+            if codec.is_closing:
+                return
+            if not codec.wants_data or self._is_full():
+                self._is_paused = True  # until a body is read, or an answer is complete
+                return
+            data = stream.receive_now()
+            if data is None:
+                return
+            self._stirred = True
+            if data:
+                codec.receive_data(data)
+            else:
+                codec.receive_eof()
+                self._is_read_out = True
+            self._carry_out()
+            if not data:
+                return
+        self._read_later()
+
+    def _read_later(self) -> None:
+        asyncio.get_running_loop().call_soon(self._read)
+
+    def _resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self._read_later()
 
     def _is_full(self) -> bool:
+        """Whether the reader of a body has enough."""
         if len(self._exchanges) != 1:
             return False
-        return next(iter(self._exchanges.values())).body.held >= HELD
+        [exchange] = self._exchanges.values()
+        return exchange.body.held >= HELD
 
     def _carry_out(self) -> None:
-        for event in self.codec.events():
-            match event:
-                case ev.DataReceived(stream, data, credit):
-                    self._received(stream, data, credit)
-                case ev.RequestReceived(stream, request, ended):
-                    self._begin(stream, request, ended=ended)
-                case ev.MessageEnded(stream, trailers):
-                    if exchange := self._exchanges.get(stream):
-                        exchange.body.end(trailers)
-                case ev.StreamFailed(stream, error):
-                    if exchange := self._exchanges.get(stream):
-                        exchange.lost(error)
-                case ev.WindowOpened(stream):
-                    if exchange := self._exchanges.get(stream):
-                        exchange.window_opened()
-                case ev.ConnectionFailed(error):
-                    log.info("a client's connection failed: %s", error)
-                    self._gone(error)
+        """What the codec reports, until it reports nothing more: an answer may set free the next request."""
+        if self._is_carrying_out:
+            return
+        self._is_carrying_out = True
+        begun = 0
+        try:
+            while events := self.codec.events():
+                waiting: list[Exchange] = []
+                for event in events:
+                    self._carry_out_one(event, waiting)
+                for exchange in waiting:
+                    begun += 1
+                    self._serve(exchange, at_once=begun <= _AT_ONCE)
+        finally:
+            self._is_carrying_out = False
         self.wire.touch()
         self._watch()
+
+    def _carry_out_one(self, event: ev.Event, waiting: list[Exchange]) -> None:
+        if isinstance(event, ev.RequestReceived):
+            exchange = Exchange(self, event.stream, event.request, ended=event.ended)
+            self._exchanges[event.stream] = exchange
+            waiting.append(exchange)  # its body may be among the events behind it
+        elif isinstance(event, ev.DataReceived):
+            self._received(event.stream, event.data, event.credit)
+        elif isinstance(event, ev.MessageEnded):
+            if found := self._exchanges.get(event.stream):
+                found.body.end(event.trailers)
+        elif isinstance(event, ev.StreamFailed):
+            if found := self._exchanges.get(event.stream):
+                found.lost(event.error)
+        elif isinstance(event, ev.WindowOpened):
+            if found := self._exchanges.get(event.stream):
+                found.window_opened()
+        elif isinstance(event, ev.ConnectionFailed):
+            log.info("a client's connection failed: %s", event.error)
+            self._gone(event.error)
 
     def _received(self, stream: int, data: bytes, credit: int) -> None:
         exchange = self._exchanges.get(stream)
@@ -306,16 +211,30 @@ class Downstream:
         else:
             exchange.body.put(data, credit)
 
-    def _begin(self, stream: int, request: HttpRequest, *, ended: bool) -> None:
-        exchange = self._exchanges[stream] = Exchange(self, stream, request, ended=ended)
-        self._tasks.create_task(self._run(stream, exchange), name=f"{request.method} {request.path}")
+    def _serve(self, exchange: Exchange, *, at_once: bool) -> None:
+        if exchange.is_over:  # taken back before its turn came: a rapid reset must not cost an upstream request
+            self._exchanges.pop(exchange.stream, None)
+        elif at_once and lane.IS_OPEN:
+            lane.begin(exchange, self._handler)
+        else:
+            self.run(exchange, partial(lane.serve, exchange, self._handler))
 
-    async def _run(self, stream: int, exchange: Exchange) -> None:
+    def run(self, exchange: Exchange, work: Callable[[], Awaitable[None]]) -> None:
+        """Serve an exchange in a task of its own."""
+        exchange.passenger = None
+        request = exchange.request
+        self._tasks.create_task(self._run(exchange, work), name=f"{request.method} {request.path}")
+
+    async def _run(self, exchange: Exchange, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await exchange.run(self._handler)
+            await exchange.run(work)
         finally:
-            self._exchanges.pop(stream, None)
-            self.look()
+            self.served(exchange)
+
+    def served(self, exchange: Exchange) -> None:
+        """Nobody serves it any more."""
+        self._exchanges.pop(exchange.stream, None)
+        self.look()
 
     def _gone(self, error: HttpError) -> None:
         for exchange in list(self._exchanges.values()):
@@ -326,15 +245,18 @@ class Downstream:
         self._stirred = True
         self.codec.consumed(stream, count)
         self.wire.touch()
-        self._resumed.set()
+        self._resume()
 
     def look(self) -> None:
         """An answer has ended: what the codec held back may go on, and the connection may be over."""
         self._stirred = True
         self._carry_out()
-        self._resumed.set()
-        if self.codec.is_closing and not self._exchanges:
-            self._closing.set()
+        self._resume()
+        self._end_if_over()
+
+    def _end_if_over(self) -> None:
+        if not self._exchanges and (self.codec.is_closing or self._is_read_out):
+            self._closing.set()  # what is under way ends by itself, or by its deadline
 
     def stir(self) -> None:
         """Something moves: silence begins anew."""

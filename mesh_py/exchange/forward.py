@@ -12,7 +12,7 @@ from mesh_py.http.messages import accepts_tunnel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mesh_py.exchange.downstream import Exchange
+    from mesh_py.exchange.exchange import Exchange
     from mesh_py.exchange.replay import Replay
     from mesh_py.exchange.upstream import Call
     from mesh_py.http.messages import HttpResponse
@@ -67,6 +67,11 @@ async def _answer(exchange: Exchange, call: Call, response: HttpResponse) -> Non
         exchange.send_response(response, ended=True)
         return
     exchange.send_response(response, follows=call.body.held > 0)
+    await carry_rest(exchange, call)
+
+
+async def carry_rest(exchange: Exchange, call: Call) -> None:
+    """What is left of an answer whose head is out."""
     while data := await call.body.read():
         await exchange.send(data)
     exchange.end(call.body.trailers)

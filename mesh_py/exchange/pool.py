@@ -51,6 +51,8 @@ class _Place:
     connections: list[Upstream] = field(default_factory=list)
     dialling: int = 0
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    free: list[Upstream] = field(default_factory=list)
+    """Those without a call, the last one used at the end; some may have changed since."""
     timers: dict[Upstream, Timer] = field(default_factory=dict)
 
     def wake(self) -> None:
@@ -78,6 +80,11 @@ class Pool:
     def __len__(self) -> int:
         return sum(len(place.connections) for place in self._places.values())
 
+    def lease_now(self, key: Hashable) -> Upstream | None:
+        """The same, of those that are here: None if there is none to be had without waiting."""
+        place = self._places.get(key)
+        return None if place is None else _free(place)
+
     async def lease(self, key: Hashable, dial: Dial, limits: PoolLimits, *, multiplexed: bool) -> Upstream:
         """A connection that takes one more call: call `open` on it before anything else is awaited.
 
@@ -87,6 +94,8 @@ class Pool:
         if place is None:
             place = self._places[key] = _Place(limits)
         while True:
+            if (free := _free(place)) is not None:
+                return free
             for connection in place.connections:
                 if connection.can_open and (connection.is_idle or len(connection.calls) < STREAMS):
                     return connection
@@ -162,23 +171,50 @@ class Pool:
             place.wake()
 
     def _changed(self, key: Hashable, place: _Place, connection: Upstream) -> None:
-        if (timer := place.timers.pop(connection, None)) is not None:
-            timer.cancel()
         if connection.is_closed:
-            if connection in place.connections:
-                place.connections.remove(connection)
+            self._gone(place, connection)
         elif connection.is_idle:
             worn = place.limits.calls_per_connection
             if worn and connection.served >= worn:
                 connection.close()
                 return
-            place.timers[connection] = self._wheel.after(place.limits.idle, connection.close)
+            self._is_free(place, connection)
+            if not place.waiting:
+                return
         if place.waiting:
             if isinstance(connection.codec, H2Client):
                 self._wake_all(place)
             else:
                 place.wake()
         self._tidy(key, place)
+
+    def _gone(self, place: _Place, connection: Upstream) -> None:
+        if (timer := place.timers.pop(connection, None)) is not None:
+            timer.cancel()
+        if connection in place.connections:
+            place.connections.remove(connection)
+
+    def _is_free(self, place: _Place, connection: Upstream) -> None:
+        """It may be leased again. One timer per connection, which rings when that may have been long ago."""
+        connection.idle_since = self._wheel.now
+        if not connection.is_listed:
+            connection.is_listed = True
+            place.free.append(connection)
+        if connection not in place.timers:
+            self._wait_idle(place, connection, place.limits.idle)
+
+    def _wait_idle(self, place: _Place, connection: Upstream, seconds: float) -> None:
+        place.timers[connection] = self._wheel.after(seconds, lambda: self._look_idle(place, connection))
+
+    def _look_idle(self, place: _Place, connection: Upstream) -> None:
+        del place.timers[connection]
+        left = connection.idle_since + place.limits.idle - self._wheel.now
+        if not connection.is_idle:
+            return  # it will be told when it is
+        if left > 0:
+            self._wait_idle(place, connection, left)
+        else:
+            connection.close()
 
     def _tidy(self, key: Hashable, place: _Place) -> None:
         if not place.connections and not place.dialling and not place.waiting and self._places.get(key) is place:
@@ -189,3 +225,13 @@ class Pool:
         for place in list(self._places.values()):
             for connection in list(place.connections):
                 connection.close()
+
+
+def _free(place: _Place) -> Upstream | None:
+    """The connection without a call that was used last: the longer others rest, the sooner they are closed."""
+    while place.free:
+        connection = place.free.pop()
+        connection.is_listed = False
+        if connection.can_open and connection.is_idle:
+            return connection
+    return None

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.errors import ErrorCode, HboneError
-from mesh_py.exchange.body import Body
+from mesh_py.exchange.body import NO_BODY, Body
 from mesh_py.exchange.wire import Wire
 from mesh_py.http import events as ev
+from mesh_py.http.codec_h1 import H1Client
 from mesh_py.http.errors import HttpError, UpstreamReset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mesh_py.exchange.wire import WireStream
     from mesh_py.http.codec import ClientCodec
@@ -22,13 +23,54 @@ if TYPE_CHECKING:
 
 HELD = 128 * 1024
 """Bytes of one HTTP/1 body that wait for their reader before the connection is read no further."""
+_READS = 16
+"""Pieces that one turn of a connection takes: then others have theirs."""
+
+
+class Rider(Protocol):
+    """Who is told of an answer as it comes, in place of a coroutine that waits for it."""
+
+    def interim(self, response: HttpResponse) -> None:
+        """A 1xx."""
+
+    def answered(self, response: HttpResponse, *, ended: bool) -> None:
+        """The head has come; `ended` if there is no body."""
+
+    def received(self, data: bytes, credit: int) -> None:
+        """A piece of the body; `credit` goes to the connection's `consumed` once it is passed on."""
+
+    def flush(self) -> None:
+        """No more has come for now."""
+
+    def ended(self, trailers: Headers | None) -> None:
+        """The answer is complete."""
+
+    def failed(self, error: HttpError) -> None:
+        """It will never be."""
 
 
 class Call:
-    """One request on its way, and its answer."""
+    """One request on its way, and its answer: told to a rider, or kept for a coroutine."""
 
-    def __init__(self, connection: Upstream, interim: Callable[[HttpResponse], None] | None) -> None:
-        self.body = Body(self._credit)
+    __slots__ = (
+        "_connection",
+        "_has_ended",
+        "_interim",
+        "_response",
+        "_window",
+        "body",
+        "has_answer_body",
+        "is_over",
+        "rider",
+        "sent",
+        "stream",
+    )
+
+    def __init__(
+        self, connection: Upstream, interim: Callable[[HttpResponse], None] | None = None, rider: Rider | None = None
+    ) -> None:
+        self.rider = rider
+        self.body = NO_BODY if rider is not None else Body(self._credit)
         self.stream = 0
         self.sent = 0
         """Bytes of the request's body so far."""
@@ -37,20 +79,25 @@ class Call:
         """The answer is complete, or will never be."""
         self._connection = connection
         self._interim = interim
-        self._response: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
-        self._window = asyncio.Event()
+        self._response: asyncio.Future[HttpResponse] | None = None
+        self._window: asyncio.Event | None = None
         self._has_ended = False
+        if rider is None:
+            self._response = asyncio.get_running_loop().create_future()
 
     def _credit(self, count: int) -> None:
         self._connection.consumed(self.stream, count)
 
     async def response(self) -> HttpResponse:
         """The answer's head. Raises HttpError when none comes."""
+        assert self._response is not None, "a rider is told of it"
         return await self._response
 
     async def send(self, data: bytes) -> None:
         """A piece of the request's body; returns when there is room for more. Nothing, once the answer is complete."""
         connection = self._connection
+        if self._window is None:
+            self._window = asyncio.Event()
         while data and not self.is_over:
             self._window.clear()
             taken = connection.codec.send_data(self.stream, data)
@@ -74,39 +121,70 @@ class Call:
         """Nobody wants the rest: what is not over is cut."""
         self._connection.release(self)
 
+    def let_go(self) -> None:
+        """The same, of a rider who wants to hear no more."""
+        self.rider = None
+        self.release()
+
+    def hold(self, data: bytes, credit: int) -> None:
+        """From now on keep the answer's body, of which this is the first piece, for a coroutine to read."""
+        self.rider, self.body = None, Body(self._credit)
+        if data:
+            self.body.put(data, credit)
+
     # What the connection tells -------------------------------------------------
 
     def answered(self, response: HttpResponse, *, ended: bool) -> None:
         """The head has come."""
         self.has_answer_body = not ended
-        if not self._response.done():
+        if self.rider is not None:
+            self.is_over = ended
+            self.rider.answered(response, ended=ended)
+            return
+        if self._response is not None and not self._response.done():
             self._response.set_result(response)
         if ended:
             self.ended(None)
 
+    def received(self, data: bytes, credit: int) -> None:
+        """A piece of the body has come."""
+        if self.rider is not None:
+            self.rider.received(data, credit)
+        else:
+            self.body.put(data, credit)
+
     def interim(self, response: HttpResponse) -> None:
         """A 1xx."""
-        if self._interim is not None:
+        if self.rider is not None:
+            self.rider.interim(response)
+        elif self._interim is not None:
             self._interim(response)
 
     def ended(self, trailers: Headers | None) -> None:
         """The answer is complete."""
         self.is_over = True
+        if self.rider is not None:
+            self.rider.ended(trailers)
+            return
         self.body.end(trailers)
-        self._window.set()
+        self.window_opened()
 
     def failed(self, error: HttpError) -> None:
         """It will never be."""
         self.is_over = True
-        if not self._response.done():
+        if self.rider is not None:
+            self.rider.failed(error)
+            return
+        if self._response is not None and not self._response.done():
             self._response.set_exception(error)
             self._response.exception()  # whoever waits is told; nobody need wait
         self.body.fail(error)
-        self._window.set()
+        self.window_opened()
 
     def window_opened(self) -> None:
         """`send` may go on."""
-        self._window.set()
+        if self._window is not None:
+            self._window.set()
 
 
 class Upstream:
@@ -119,9 +197,13 @@ class Upstream:
         self.calls: dict[int, Call] = {}
         self.served = 0
         """Calls begun on it so far."""
+        self.is_listed = False
+        """Whether its pool has it among those that are free."""
+        self.idle_since = 0.0
+        """By its pool's clock."""
         self._stream, self._changed = stream, changed
-        self._resumed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
+        self._is_reading = self._is_paused = False
         self.wire.touch()
 
     @property
@@ -144,6 +226,25 @@ class Upstream:
         self.wire.touch()
         return call
 
+    def begin(self, request: HttpRequest, rider: Rider, body: Sequence[bytes] | None) -> Call:
+        """Send a request, whole, in one piece; `rider` is told of the answer. Raises UnwritableMessage.
+
+        Args:
+            body: short enough for a socket, and for HTTP/1; None: it has none.
+        """
+        call = Call(self, rider=rider)
+        codec = self.codec
+        call.stream = codec.send_request(request, ended=body is None)
+        call._has_ended = True
+        self.served += 1
+        self.calls[call.stream] = call
+        if body is not None:
+            for piece in body:
+                call.sent += codec.send_data(call.stream, piece)
+            codec.end(call.stream)
+        self.wire.touch()
+        return call
+
     def release(self, call: Call) -> None:
         """Nobody wants what is left of it."""
         self.codec.reset(call.stream, ErrorCode.CANCEL)  # of one that has ended, what is unread gives its window back
@@ -155,9 +256,10 @@ class Upstream:
 
     def consumed(self, stream: int, count: int) -> None:
         """A reader of a body has so much."""
-        self.codec.consumed(stream, count)
-        self.wire.touch()
-        self._resumed.set()
+        if type(self.codec) is not H1Client:
+            self.codec.consumed(stream, count)
+            self.wire.touch()
+        self._resume()
 
     def close(self) -> None:
         """Take no more calls; close when the last one has ended."""
@@ -166,82 +268,117 @@ class Upstream:
 
     async def run(self) -> None:
         """Read until the connection is over. Its owner runs this as a task."""
-        self._task = asyncio.current_task()
         try:
-            while not self.codec.is_closing:
-                data = await self._stream.receive()
-                if data:
-                    self.codec.receive_data(data)
-                else:
-                    self.codec.receive_eof()
-                self._carry_out()
-                if not data:
-                    break
-                await self._room()
-        except HboneError as error:
-            self._lost(UpstreamReset(f"upstream connection broke: {error}"))
+            self._stream.on_data = self._read
+            self._read()
+            await self._over.wait()
         finally:
+            self._stream.on_data = None
             await self._end()
 
-    async def _room(self) -> None:
-        while not self.codec.is_closing and len(self.calls) == 1:
-            [call] = self.calls.values()
-            if call.body.held < HELD:
+    def _read(self) -> None:
+        """Take what is there; `on_data` calls again when there is more."""
+        if self._is_reading or self._over.is_set():
+            return
+        self._is_reading = True
+        try:
+            self._read_some()
+        except HboneError as error:
+            self._lost(UpstreamReset(f"upstream connection broke: {error}"))
+            self._over.set()
+        finally:
+            self._is_reading = False
+
+    def _read_some(self) -> None:
+        codec, stream = self.codec, self._stream
+        for _ in range(_READS):
+            if codec.is_closing:
+                self._over.set()
                 return
-            self._resumed.clear()
-            await self._resumed.wait()
+            if self._is_full():
+                self._is_paused = True
+                return
+            data = stream.receive_now()
+            if data is None:
+                return
+            if data:
+                codec.receive_data(data)
+            else:
+                codec.receive_eof()
+            self._carry_out()
+            if not data:
+                self._over.set()
+                return
+        self._read_later()
+
+    def _read_later(self) -> None:
+        asyncio.get_running_loop().call_soon(self._read)
+
+    def _resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self._read_later()
+
+    def _is_full(self) -> bool:
+        """Whether the reader of a body has enough."""
+        if len(self.calls) != 1:
+            return False
+        [call] = self.calls.values()
+        return call.body.held >= HELD
 
     def _carry_out(self) -> None:
+        told: list[Call] = []
         for event in self.codec.events():
-            match event:
-                case ev.DataReceived(stream, data, credit):
-                    if call := self.calls.get(stream):
-                        call.body.put(data, credit)
-                    else:
-                        self.codec.consumed(stream, credit)
-                case ev.ResponseReceived(stream, response, ended):
-                    if call := self.calls.get(stream):
-                        call.answered(response, ended=ended)
-                        self._forget(stream, over=ended)
-                case ev.MessageEnded(stream, trailers):
-                    if call := self.calls.get(stream):
-                        call.ended(trailers)
-                        self._forget(stream, over=True)
-                case ev.StreamFailed(stream, error):
-                    if call := self.calls.pop(stream, None):
-                        call.failed(error)
-                case ev.InterimReceived(stream, response):
-                    if call := self.calls.get(stream):
-                        call.interim(response)
-                case ev.WindowOpened(stream):
-                    if call := self.calls.get(stream):
-                        call.window_opened()
-                case ev.ConnectionFailed(error):
-                    self._lost(error)
+            self._carry_out_one(event, told)
+        for call in told:
+            if call.rider is not None and not call.is_over:
+                call.rider.flush()
         self._settle()
 
-    def _forget(self, stream: int, *, over: bool) -> None:
-        if over:
-            self.calls.pop(stream, None)
+    def _carry_out_one(self, event: ev.Event, told: list[Call]) -> None:
+        if isinstance(event, ev.DataReceived):
+            if call := self.calls.get(event.stream):
+                call.received(event.data, event.credit)
+            else:
+                self.codec.consumed(event.stream, event.credit)
+        elif isinstance(event, ev.ResponseReceived):
+            if call := self.calls.get(event.stream):
+                if event.ended:
+                    del self.calls[event.stream]
+                call.answered(event.response, ended=event.ended)
+                told.append(call)
+        elif isinstance(event, ev.MessageEnded):
+            if call := self.calls.pop(event.stream, None):
+                call.ended(event.trailers)
+        elif isinstance(event, ev.StreamFailed):
+            if call := self.calls.pop(event.stream, None):
+                call.failed(event.error)
+        elif isinstance(event, ev.InterimReceived):
+            if call := self.calls.get(event.stream):
+                call.interim(event.response)
+        elif isinstance(event, ev.WindowOpened):
+            if call := self.calls.get(event.stream):
+                call.window_opened()
+        elif isinstance(event, ev.ConnectionFailed):
+            self._lost(event.error)
 
     def _settle(self) -> None:
-        """After every change: send, wake the reading, tell the owner."""
+        """After every change: send, read on, tell the owner."""
         self.wire.touch()
-        self._resumed.set()
+        self._resume()
         if self.codec.is_closing and not self.calls:
             self.is_closed = True
-            if self._task is not None and self._task is not asyncio.current_task():
-                self._task.cancel()
+            self._over.set()
         self._changed(self)
 
     def _lost(self, error: HttpError) -> None:
         self.is_closed = True
-        for call in list(self.calls.values()):
-            call.failed(error)
+        calls = list(self.calls.values())
         self.calls.clear()
+        for call in calls:
+            call.failed(error)
 
     async def _end(self) -> None:
-        self._task = None
         self._lost(UpstreamReset("the connection is over"))
         self.wire.stream.on_room = None
         with contextlib.suppress(HboneError):

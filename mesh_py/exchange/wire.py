@@ -29,8 +29,14 @@ class WireStream(Protocol):
     on_room: Callable[[], None] | None
     """Called when there is room again after `send_now` took less than it was given."""
 
+    on_data: Callable[[], None] | None
+    """Called when `receive_now` may have something."""
+
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """See `ByteStream`."""
+
+    def receive_now(self, max_bytes: int = RECEIVE_SIZE) -> bytes | None:
+        """Some bytes, b"" at the end, None if nothing is there yet. Raises as `receive`."""
 
     def send_now(self, data: bytes | memoryview) -> int:
         """How much of it found room at once. Raises HboneError when nothing ever will."""
@@ -62,7 +68,8 @@ class Wire:
     def touch(self) -> None:
         """The codec may have said something: send it."""
         if out := self.codec.data_to_send():
-            self._backlog += b"".join(out)
+            said = out[0] if len(out) == 1 else b"".join(out)
+            self._backlog = self._backlog + said if self._backlog else said
         if self._backlog:
             self._send()
 
@@ -71,6 +78,10 @@ class Wire:
             taken = self.stream.send_now(self._backlog)
         except HboneError:
             self._give_up()
+            return
+        if taken == len(self._backlog):
+            self._backlog = b""
+            self._drained.set()
             return
         self._backlog = self._backlog[taken:]
         if len(self._backlog) > MOST_BACKLOG:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hbone_py.errors import HboneError
-from mesh_py.exchange.attempts import Limits
+from mesh_py.exchange.passage import Limits
 from mesh_py.exchange.pool import PoolLimits
 from mesh_py.http.codec_h1 import H1Client
 from mesh_py.http.codec_h2 import H2Client
@@ -47,6 +47,10 @@ class ServiceBackend:
         except RouteError as error:
             raise as_http_error(error) from error
 
+    def lease_now(self, target: Pick) -> Upstream | None:
+        """See `Backend`."""
+        return self._context.http.lease_now((target.endpoint.way, self._http2))
+
     async def lease(self, target: Pick) -> Upstream:
         """See `Backend`."""
         limits = self._cluster.traffic.pool
@@ -78,6 +82,10 @@ class OneEndpoint:
     def choose(self, tried: frozenset[Pick]) -> Pick:
         """See `Backend`."""
         return self._pick
+
+    def lease_now(self, target: Pick) -> Upstream | None:
+        """See `Backend`."""
+        return self._context.http.lease_now((target.endpoint.way, self._http2))
 
     async def lease(self, target: Pick) -> Upstream:
         """See `Backend`."""

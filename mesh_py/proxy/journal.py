@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import show
-from mesh_py.exchange.attempts import Outcome
+from mesh_py.exchange.passage import Outcome
 from mesh_py.http.errors import HttpError, NoHealthyEndpoint, UpstreamFailure
 from mesh_py.model.errors import RouteError
 from mesh_py.proxy.traced import RequestTrace
@@ -17,8 +17,8 @@ from mesh_py.telemetry.requests import RequestRecord
 if TYPE_CHECKING:
     from hbone_py.aio.tcp import SocketAddress
     from hbone_py.errors import HboneError
-    from mesh_py.exchange.attempts import Backend
-    from mesh_py.exchange.downstream import Exchange
+    from mesh_py.exchange.exchange import Exchange
+    from mesh_py.exchange.passage import Backend
     from mesh_py.http.messages import HttpRequest, HttpResponse
     from mesh_py.proxy.clusters import Pick
     from mesh_py.proxy.ways import Endpoint

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from hbone_py.errors import HboneError
 
 if TYPE_CHECKING:
-    from mesh_py.exchange.attempts import Backend
     from mesh_py.exchange.body import Body
-    from mesh_py.exchange.downstream import Exchange
+    from mesh_py.exchange.exchange import Exchange
+    from mesh_py.exchange.passage import Backend
     from mesh_py.exchange.upstream import Call
     from mesh_py.http.messages import HttpRequest
     from mesh_py.proxy.connections import Connections

@@ -13,7 +13,7 @@ from mesh_py.tracing.attributes import failure_of, method_name, of_address, of_m
 from mesh_py.tracing.trace_context import TRACEPARENT, TRACESTATE, parse_traceparent
 
 if TYPE_CHECKING:
-    from mesh_py.exchange.attempts import Backend
+    from mesh_py.exchange.passage import Backend
     from mesh_py.exchange.upstream import Upstream
     from mesh_py.http.messages import HttpRequest
     from mesh_py.proxy.clusters import Pick
@@ -89,6 +89,10 @@ class TracedBackend:
     def choose(self, tried: frozenset[Pick]) -> Pick:
         """See `Backend`."""
         return self._backend.choose(tried)
+
+    def lease_now(self, target: Pick) -> Upstream | None:
+        """See `Backend`."""
+        return self._backend.lease_now(target)
 
     async def lease(self, target: Pick) -> Upstream:
         """See `Backend`."""

@@ -13,12 +13,12 @@ from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.stream import TcpStream
 from hbone_py.aio.tcp import SocketOptions
 from hbone_py.errors import HboneError
-from mesh_py.exchange.attempts import Limits, Outcome, forward
 from mesh_py.exchange.downstream import Downstream
+from mesh_py.exchange.passage import Limits, Outcome, Plan
 from mesh_py.exchange.pool import Pool, PoolLimits
 from mesh_py.exchange.replay import KEPT
 from mesh_py.http.codec_h1 import H1Client, H1Server
-from mesh_py.http.errors import NoHealthyEndpoint, UpstreamFailure
+from mesh_py.http.errors import HttpError, NoHealthyEndpoint, UpstreamFailure
 from mesh_py.http.retry import DEFAULT_POLICY, NO_RETRIES, RetryPolicy
 from mesh_py.process.background import background
 from tests.mesh_py.exchange.servers import OK, answering
@@ -26,7 +26,7 @@ from tests.support.sockets import tcp_pair
 from tests.support.tcp_apps import TcpApp
 
 if TYPE_CHECKING:
-    from mesh_py.exchange.downstream import Exchange
+    from mesh_py.exchange.exchange import Exchange
     from mesh_py.exchange.upstream import Upstream
     from mesh_py.exchange.wire import WireStream
     from mesh_py.http.codec import ClientCodec
@@ -53,6 +53,9 @@ class Backend:
         if not self._servers:
             raise NoHealthyEndpoint("none")
         return next((one for one in range(len(self._servers)) if one not in tried), len(self._servers) - 1)
+
+    def lease_now(self, target: int) -> Upstream | None:
+        return self._pool.lease_now(target)
 
     async def lease(self, target: int) -> Upstream:
         async def dial() -> tuple[WireStream, ClientCodec]:
@@ -115,6 +118,37 @@ class Asked:
         self.was_reset = False
 
 
+class Handler:
+    """Forwards whatever comes."""
+
+    def __init__(self, asked: Asked, limits: Limits) -> None:
+        self.asked, self.limits = asked, limits
+
+    def passage(self, exchange: Exchange) -> Passage:
+        return Passage(self, exchange)
+
+
+class Passage:
+    """Marks every answer with its target."""
+
+    def __init__(self, handler: Handler, exchange: Exchange) -> None:
+        self._handler, self._exchange = handler, exchange
+
+    def decide(self) -> Plan[int]:
+        asked, limits = self._handler.asked, self._handler.limits
+        return Plan(self._exchange.request, asked.backend, limits, asked.outcome, lambda: 0.0)
+
+    def seen(self, response: HttpResponse, target: int) -> None:
+        response.headers.add("x-target", str(target))
+
+    def failed(self, error: HboneError) -> None:
+        assert isinstance(error, HttpError)
+        self._exchange.fail(error)
+
+    def close(self) -> None:
+        pass
+
+
 async def ask(data: bytes, limits: Limits, *behaviours: Behaviour | None, budget: int = 10) -> Asked:
     """Send a client's bytes through to servers; None is a port where nobody listens."""
     pool = Pool(Reactor.current().wheel)
@@ -127,14 +161,10 @@ async def ask(data: bytes, limits: Limits, *behaviours: Behaviour | None, budget
             servers.append((app.host, app.port if behaviour is not None else 1))
         asked = Asked(Backend(pool, servers, budget=budget))
 
-        async def handle(exchange: Exchange) -> None:
-            def seen(response: HttpResponse, target: int) -> None:
-                response.headers.add("x-target", str(target))
-
-            await forward(exchange, exchange.request, asked.backend, limits, lambda: 0.0, seen, asked.outcome)
-
         near, far = tcp_pair()
-        downstream = Downstream(TcpStream(Reactor.current(), far), H1Server(), handle, Reactor.current().wheel)
+        downstream = Downstream(
+            TcpStream(Reactor.current(), far), H1Server(), Handler(asked, limits), Reactor.current().wheel
+        )
         client = TcpStream(Reactor.current(), near)
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(downstream.serve())

@@ -36,6 +36,9 @@ class Backend:
     def choose(self, tried: frozenset[str]) -> str:
         return "server"
 
+    def lease_now(self, target: str) -> Upstream | None:
+        return None
+
     async def lease(self, target: str) -> Upstream:
         return await self._server.lease()
 

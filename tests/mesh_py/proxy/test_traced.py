@@ -36,6 +36,9 @@ class Calls:
     def choose(self, tried: frozenset[Pick]) -> Pick:
         return PLAIN
 
+    def lease_now(self, target: Pick) -> Upstream | None:
+        return None
+
     async def lease(self, target: Pick) -> Upstream:
         raise NotImplementedError
 

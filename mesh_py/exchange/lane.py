@@ -1,0 +1,255 @@
+"""The fast lane: a request served by plain calls, from the read of its head to the write of its answer.
+
+No task, no future, no event, no timer of its own. It carries a request for which nothing has to be waited for: decided
+at once, its body here, a kept connection free. At the first wait (no connection, a failure to try again on, a client
+that reads slowly) it hands over to the coroutine of `attempts`, which goes on where it stands. So every wait is told in
+one place, and a table of requests and faults that drives both lanes finds no difference (docs/decisions/0022).
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from hbone_py.errors import HboneError
+from mesh_py.exchange.attempts import Stale, TryAgain, forward, is_stale, note
+from mesh_py.exchange.forward import carry_rest
+from mesh_py.exchange.passage import Plan
+from mesh_py.exchange.replay import KEPT, Replay
+from mesh_py.http.codec_h1 import H1Client
+from mesh_py.http.errors import HttpError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mesh_py.exchange.exchange import Exchange
+    from mesh_py.exchange.passage import Handler, Later, Passage
+    from mesh_py.exchange.upstream import Call, Upstream
+    from mesh_py.http.headers import Headers
+    from mesh_py.http.messages import HttpResponse
+
+Target = TypeVar("Target")
+
+IS_OPEN = True
+"""Whether anything goes this way. Tests close it, to see the same by the other."""
+
+_NOBODY: frozenset[Any] = frozenset()
+
+
+def begin(exchange: Exchange, handler: Handler) -> None:
+    """Serve it, here or in a task."""
+    connection = exchange.connection
+    try:
+        passage = handler.passage(exchange)
+        try:
+            decided = passage.decide()
+        except HboneError as error:
+            decided = None
+            passage.failed(error)
+        if isinstance(decided, Plan):
+            Ride(exchange, passage, decided).start()
+            return
+        if decided is not None:
+            connection.run(exchange, partial(_closed, passage, partial(_decided_later, exchange, passage, decided)))
+            return
+        passage.close()
+    except Exception as error:
+        exchange.broken(error)
+    exchange.left_alone()
+    connection.served(exchange)
+
+
+async def serve(exchange: Exchange, handler: Handler) -> None:
+    """Serve it in this task from its beginning."""
+    passage = handler.passage(exchange)
+    await _closed(passage, partial(_decided, exchange, passage))
+
+
+async def _decided(exchange: Exchange, passage: Passage[Any]) -> None:
+    decided = passage.decide()
+    if isinstance(decided, Plan):
+        await forward(exchange, passage, decided)
+    elif decided is not None:
+        await _decided_later(exchange, passage, decided)
+
+
+async def _decided_later(exchange: Exchange, passage: Passage[Any], decided: Later) -> None:
+    plan = await decided()
+    if plan is not None:
+        await forward(exchange, passage, plan)
+
+
+async def _closed(passage: Passage[Any], work: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await work()
+    except HboneError as error:
+        passage.failed(error)
+    finally:
+        passage.close()
+
+
+class Ride(Generic[Target]):
+    """One request on the fast lane: told by its call of the answer, and by its exchange that the client has left."""
+
+    __slots__ = ("_call", "_connection", "_exchange", "_passage", "_plan", "_status", "_target")
+
+    _call: Call
+    _connection: Upstream
+    _target: Target
+
+    def __init__(self, exchange: Exchange, passage: Passage[Target], plan: Plan[Target]) -> None:
+        self._exchange, self._passage, self._plan = exchange, passage, plan
+        self._status: int | None = None
+
+    def start(self) -> None:
+        """Send the request, or hand it over to the slow lane."""
+        plan, exchange = self._plan, self._exchange
+        if plan.limits.is_timed or plan.request.is_tunnel or (exchange.has_body and not self._has_short_body()):
+            self._hand_over()
+            return
+        outcome = plan.outcome
+        try:
+            target = outcome.target = self._target = plan.backend.choose(_NOBODY)
+        except HttpError as error:
+            outcome.tries = 1
+            self._hand_over(failure=error)
+            return
+        connection = plan.backend.lease_now(target)
+        if connection is None or (exchange.has_body and type(connection.codec) is not H1Client):
+            self._hand_over(chosen=target)
+            return
+        self._connection = connection
+        outcome.tries = 1
+        try:
+            plan.backend.begun(target)
+        except HttpError as error:
+            self._hand_over(failure=error)
+            return
+        self._open(connection)
+
+    def _has_short_body(self) -> bool:
+        body = self._exchange.body
+        return body.is_whole and body.size <= KEPT and body.trailers is None
+
+    def _open(self, connection: Upstream) -> None:
+        plan, exchange = self._plan, self._exchange
+        pieces: list[bytes] | None = None
+        if exchange.has_body:
+            plan.outcome.body = Replay(exchange.body)
+            pieces = plan.outcome.body.read_whole()
+        exchange.passenger = self
+        try:
+            self._call = connection.begin(plan.request, self, pieces)
+        except HttpError as error:
+            plan.backend.ended(self._target, None)
+            self._hand_over(failure=error)
+
+    # What the call tells -------------------------------------------------------
+
+    def interim(self, response: HttpResponse) -> None:
+        """A 1xx."""
+        self._exchange.send_interim(response)
+
+    def answered(self, response: HttpResponse, *, ended: bool) -> None:
+        """The head has come."""
+        plan = self._plan
+        self._status = response.status
+        plan.outcome.answered = time.monotonic()
+        try:
+            if plan.limits.retry.retries_response(response, 1):
+                raise TryAgain(f"upstream answered {response.status}")
+            self._passage.seen(response, self._target)
+            self._exchange.send_response(response, ended=ended, follows=True)
+            if ended:
+                self._exchange.connection.wire.touch()
+                self._finish()
+        except HttpError as error:
+            self._let_go()
+            self._hand_over(failure=error)
+        except Exception as error:
+            self._broken(error)
+
+    def received(self, data: bytes, credit: int) -> None:
+        """A piece of the body has come."""
+        taken = self._exchange.send_now(data)
+        if taken < len(data):
+            self._slow_down(data[taken:], credit)
+        else:
+            self._connection.consumed(self._call.stream, credit)
+
+    def flush(self) -> None:
+        """That was all for now."""
+        if not self._exchange.flush():
+            self._slow_down(b"", 0)
+
+    def ended(self, trailers: Headers | None) -> None:
+        """The answer is complete."""
+        try:
+            self._exchange.end(trailers)
+            self._finish()
+        except Exception as error:
+            self._broken(error)
+
+    def failed(self, error: HttpError) -> None:
+        """It will never be."""
+        plan, exchange = self._plan, self._exchange
+        if not exchange.is_answered:
+            if is_stale(error, self._connection, exchange):
+                error = Stale(str(error))
+            plan.backend.ended(self._target, self._status)
+            self._hand_over(failure=error)
+            return
+        note(error, plan.limits.retry, plan.outcome)
+        self._passage.failed(error)
+        self._finish()
+
+    # What the exchange tells ---------------------------------------------------
+
+    def left(self) -> None:
+        """The client is gone."""
+        self._call.let_go()
+        self._finish()
+
+    # The end, or the other lane ------------------------------------------------
+
+    def _let_go(self) -> None:
+        self._call.let_go()
+        self._plan.backend.ended(self._target, self._status)
+
+    def _finish(self) -> None:
+        exchange = self._exchange
+        exchange.passenger = None
+        self._plan.backend.ended(self._target, self._status)
+        self._passage.close()
+        exchange.left_alone()
+        exchange.connection.served(exchange)
+
+    def _broken(self, error: Exception) -> None:
+        """A fault of ours: nobody else is to suffer from it."""
+        exchange = self._exchange
+        exchange.passenger = None
+        exchange.broken(error)
+        self._call.let_go()
+        exchange.connection.served(exchange)
+
+    def _hand_over(self, chosen: Target | None = None, failure: HttpError | None = None) -> None:
+        """To the slow lane, from its beginning or from where it stands."""
+        work = partial(forward, self._exchange, self._passage, self._plan, chosen, failure)
+        self._exchange.connection.run(self._exchange, partial(_closed, self._passage, work))
+
+    def _slow_down(self, rest: bytes, credit: int) -> None:
+        """The client reads slowly: what is left of the answer is carried by a task, which waits for it."""
+        self._call.hold(rest, credit)
+        self._exchange.connection.run(self._exchange, partial(_closed, self._passage, self._carry_rest))
+
+    async def _carry_rest(self) -> None:
+        plan = self._plan
+        try:
+            await carry_rest(self._exchange, self._call)
+        except HttpError as error:
+            note(error, plan.limits.retry, plan.outcome)
+            raise
+        finally:
+            self._call.release()
+            plan.backend.ended(self._target, self._status)
