@@ -22,7 +22,8 @@ from mesh_py.http.events import (
 )
 from mesh_py.http.h1_body import BodyWriter
 from mesh_py.http.h1_connection import DEFAULT_LIMITS, H1Connection
-from mesh_py.http.h1_head import Framing
+from mesh_py.http.h1_head import Framing, Head
+from mesh_py.http.h1_quick import read_request, read_response
 from mesh_py.http.h1_write import write_request, write_response
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest, HttpResponse, accepts_tunnel, has_no_body
@@ -113,9 +114,19 @@ class H1Server(H1Connection):
         open_ended = (ended and self._reader is not None) or self._request.is_tunnel
         return not self._keep_alive or self._draining or framing is Framing.CLOSE or open_ended
 
+    def _read_head(self, data: bytes) -> int:
+        if self._heads.is_idle and (quick := read_request(data, self._limits, self._scheme)) is not None:
+            request, head, taken = quick
+            self._head_taken(request, head)
+            return taken
+        return super()._read_head(data)
+
     def _take_head(self) -> None:
         request, head = self._heads.take_request()
         request.scheme = self._scheme
+        self._head_taken(request, head)
+
+    def _head_taken(self, request: HttpRequest, head: Head) -> None:
         self._stream += 1
         self._request = request
         self._keep_alive = head.keep_alive
@@ -201,8 +212,15 @@ class H1Client(H1Connection):
         self.is_closing = True
 
     def _read_head(self, data: bytes) -> int:
-        if self._request is None:
+        request = self._request
+        if request is None:
             raise BadMessage("bytes from a server that was asked nothing")
+        if self._heads.is_idle and not request.is_tunnel:
+            quick = read_response(data, self._limits, request.method)
+            if quick is not None:
+                response, head, taken = quick
+                self._head_taken(response, head)
+                return taken
         return super()._read_head(data)
 
     def _take_head(self) -> None:
@@ -212,6 +230,9 @@ class H1Client(H1Connection):
         if response.is_interim:
             self._interim(response)
             return
+        self._head_taken(response, head)
+
+    def _head_taken(self, response: HttpResponse, head: Head) -> None:
         self._keep_alive = head.keep_alive and head.framing is not Framing.CLOSE
         ended = head.framing is Framing.NONE
         self._events.append(ResponseReceived(self._stream, response, ended))

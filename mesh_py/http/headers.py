@@ -39,6 +39,13 @@ class Headers:
     def __init__(self, fields: Iterable[Field] = ()) -> None:
         self.fields: list[Field] = list(fields)
 
+    @staticmethod
+    def of(fields: list[Field]) -> Headers:
+        """Over this very list, which nobody else uses from now on."""
+        headers = Headers.__new__(Headers)
+        headers.fields = fields
+        return headers
+
     def get(self, name: str) -> str | None:
         """The value of the first field of that name, None without one."""
         for field, value in self.fields:

@@ -1,0 +1,143 @@
+"""HTTP/1 heads of the usual form, read by one expression each [pure].
+
+A head that is whole, of HTTP/1.1, with the usual framing and nothing about its connection but `keep-alive`, is read
+here; for any other the answer is None, and llhttp reads it (`h1_head`), which is the specification: whatever is read
+here is read there to the same effect, as a test of random heads shows.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mesh_py.http.h1_head import Framing, Head
+from mesh_py.http.headers import Field, Headers
+from mesh_py.http.messages import HttpRequest, HttpResponse, has_no_body
+from mesh_py.http.targets import is_host
+
+if TYPE_CHECKING:
+    from mesh_py.http.limits import Limits
+
+_FIELDS = rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)*)\r\n"
+_REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) (/[!$-;=?-\[\]_a-z~]*) HTTP/1\.1\r\n" + _FIELDS).match
+_RESPONSE = re.compile(rb"HTTP/1\.1 ([2-9][0-9][0-9]) ([ -~]*)\r\n" + _FIELDS).match
+
+# What is not simply passed on. Those of the second kind are never read here.
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_UNUSUAL = frozenset({"keep-alive", "proxy-connection", "upgrade", "te", "http2-settings"})
+_LOOKED_AT = _OURS | _UNUSUAL
+_MOST_DIGITS = 15
+
+# Lines that come again and again are taken apart once. No line that may be a secret, or is another each time, is kept.
+_REPEATED = frozenset(
+    {"host", "user-agent", "accept", "accept-encoding", "accept-language", "cache-control", "connection", "server"}
+    | {"content-type", "content-length", "x-forwarded-proto", "x-forwarded-client-cert", "transfer-encoding", "vary"}
+)
+_LINES_KEPT = 1000
+_LINE_KEPT = 300
+_lines: dict[str, Field] = {}
+
+
+def read_request(data: bytes, limits: Limits, scheme: str) -> tuple[HttpRequest, Head, int] | None:
+    """The request at the beginning of `data`, how its body comes, and how many bytes its head has."""
+    found = _REQUEST(data)
+    if found is None:
+        return None
+    taken = found.end()
+    method, target, lines = found.groups()
+    if taken > limits.head_bytes or len(target) > limits.line_bytes:
+        return None
+    facts = _Facts()
+    if not facts.read(lines.decode("latin-1"), limits.head_fields):
+        return None
+    host = facts.host
+    if host is None or not is_host(host) or facts.is_chunked:
+        return None
+    request = HttpRequest(method.decode("ascii"), target.decode("ascii"), host, Headers.of(facts.fields), scheme)
+    length = facts.length
+    return request, Head(Framing.LENGTH, length, True) if length else _NO_BODY, taken
+
+
+def read_response(data: bytes, limits: Limits, method: str) -> tuple[HttpResponse, Head, int] | None:
+    """The answer, to a request of `method` that asked for no tunnel, at the beginning of `data`; the same."""
+    found = _RESPONSE(data)
+    if found is None:
+        return None
+    taken = found.end()
+    if taken > limits.head_bytes:
+        return None
+    code, reason, lines = found.groups()
+    facts = _Facts()
+    if not facts.read(lines.decode("latin-1"), limits.head_fields) or facts.host is not None:
+        return None
+    status = int(code)
+    response = HttpResponse(status, Headers.of(facts.fields), "HTTP/1.1", reason.decode("ascii"))
+    length = facts.length
+    if has_no_body(status, method):
+        return response, Head(Framing.NONE, length, True) if length else _NO_BODY, taken
+    if facts.is_chunked:
+        return response, _CHUNKED, taken
+    if length is None:
+        return None
+    return response, Head(Framing.LENGTH, length, True) if length else _NO_BODY, taken
+
+
+_NO_BODY = Head(Framing.NONE, 0, True)
+_CHUNKED = Head(Framing.CHUNKED, 0, True)
+
+
+class _Facts:
+    """The fields that pass on, and what the others say."""
+
+    __slots__ = ("fields", "host", "is_chunked", "length")
+
+    def __init__(self) -> None:
+        self.fields: list[Field] = []
+        self.host: str | None = None
+        self.length: int | None = None
+        self.is_chunked = False
+
+    def read(self, text: str, most: int) -> bool:
+        """Whether that is all usual."""
+        lines = text.split("\r\n")
+        lines.pop()
+        if len(lines) > most:
+            return False
+        fields = self.fields
+        for line in lines:
+            field = _lines.get(line) or _field(line)
+            if field[0] not in _LOOKED_AT:
+                fields.append(field)
+            elif not self._look(field):
+                return False
+        return not (self.is_chunked and self.length is not None)
+
+    def _look(self, field: Field) -> bool:
+        name, value = field
+        if name == "host":
+            if self.host is not None:
+                return False
+            self.host = value
+            return True
+        if name == "content-length":
+            if self.length is not None or not (value.isascii() and value.isdigit()) or len(value) > _MOST_DIGITS:
+                return False
+            self.length = int(value)
+            self.fields.append(field)
+            return True
+        if name == "transfer-encoding":
+            if self.is_chunked or value != "chunked":
+                return False
+            self.is_chunked = True
+            return True
+        return name == "connection" and value.lower() == "keep-alive"
+
+
+def _field(line: str) -> Field:
+    name, _, value = line.partition(":")
+    field = name.lower(), value.strip(" \t")
+    if field[0] in _REPEATED and len(line) <= _LINE_KEPT:
+        if len(_lines) >= _LINES_KEPT:
+            _lines.clear()
+        _lines[line] = field
+    return field
