@@ -58,6 +58,10 @@ def application_limits(context: SidecarContext) -> PoolLimits:
     return PoolLimits(idle=context.settings.http_pool_idle)
 
 
+_LIMITS = Limits(NO_RETRIES)
+_HOSTS_KEPT = 16
+
+
 class ApplicationBackend:
     """The application, over the pool."""
 
@@ -110,21 +114,73 @@ class InboundHttp:
     def __init__(self, inbound: Inbound, caller: Caller) -> None:
         self.inbound, self.caller = inbound, caller
         self.local = show(caller.local)
+        self.cluster = f"inbound|{caller.local[1]}||"
+        self._backends: dict[bool, ApplicationBackend] = {}
+        self._version = -1
+        """Of the mesh, for which the following holds."""
+        self._facts: dict[str, ConnectionFacts] = {}
+        self._element = ""
 
     def passage(self, exchange: Exchange) -> _Passage:
         """One request."""
-        return _Passage(self.inbound, self.caller, self.local, exchange)
+        return _Passage(self, exchange)
+
+    def backend(self, *, http2: bool) -> ApplicationBackend:
+        """The application, asked by either version."""
+        found = self._backends.get(http2)
+        if found is None:
+            found = self._backends[http2] = ApplicationBackend(self.inbound, self.caller, http2=http2)
+        return found
+
+    def facts(self, host: str) -> ConnectionFacts:
+        """Who talks to whom, where a request means `host`. Raises NoWorkload."""
+        self._refresh()
+        found = self._facts.get(host)
+        if found is None:
+            if len(self._facts) >= _HOSTS_KEPT:
+                self._facts.clear()
+            found = self._facts[host] = self._find_facts(host)
+        return found
+
+    def certificate(self) -> str:
+        """Who has proved to be calling, as `x-forwarded-client-cert` has it; empty for nobody."""
+        self._refresh()
+        return self._element
+
+    def _refresh(self) -> None:
+        context, identity = self.inbound.context, self.caller.identity
+        if self._version == context.state.version:
+            return
+        own = str(context.workload.identity)
+        self._facts.clear()
+        self._element = "" if identity is None else _client_cert(own, str(identity), self.caller.leaf).element()
+        self._version = context.state.version
+
+    def _find_facts(self, host: str) -> ConnectionFacts:
+        context, caller = self.inbound.context, self.caller
+        found = context.state.workloads.at(context.state.network, caller.client[0])
+        service = self.inbound.service_at(caller.local[1], host)
+        return ConnectionFacts(
+            "destination",
+            None if found is None else context.parties.of(found),
+            context.parties.of(context.workload),
+            None if service is None else ServiceFacts.of_service(service),
+            caller.is_mutual_tls,
+            "" if caller.identity is None else str(caller.identity),
+        )
 
 
 class _Passage:
     """One request on its way in."""
 
-    __slots__ = ("_caller", "_exchange", "_inbound", "_journal", "_told")
+    __slots__ = ("_caller", "_exchange", "_handler", "_inbound", "_journal", "_told")
 
-    def __init__(self, inbound: Inbound, caller: Caller, local: str, exchange: Exchange) -> None:
-        self._inbound, self._caller, self._exchange = inbound, caller, exchange
-        journal = self._journal = Journal(inbound.context.requests, "destination", exchange, caller.client, local)
-        journal.record.cluster = f"inbound|{caller.local[1]}||"
+    def __init__(self, handler: InboundHttp, exchange: Exchange) -> None:
+        inbound, caller = handler.inbound, handler.caller
+        self._handler, self._inbound, self._caller, self._exchange = handler, inbound, caller, exchange
+        journal = Journal(inbound.context.requests, "destination", exchange, caller.client, handler.local)
+        self._journal = journal
+        journal.record.cluster = handler.cluster
         journal.record.server_name = caller.server_name
         journal.record.route = "default"
         journal.join(inbound.context.tracer, caller.traceparent)
@@ -133,14 +189,14 @@ class _Passage:
     def decide(self) -> Plan[Pick] | Later | None:
         """See `Passage`."""
         request = self._exchange.request
-        self._journal.record.facts = self._facts(request)
+        self._journal.record.facts = self._handler.facts(request.authority.partition(":")[0])
         refuse_connect(request)
         request.path = normalize(request.path, self._inbound.context.settings.path_normalization)
         mark_request(request, "")
         if self._caller.identity is None:
             remove_internal(request)
         # Before anybody judges: policies and authorizers are not to believe what a caller says of itself.
-        forward_client_cert(request, ClientCertRule.APPEND_FORWARD, self._certificate())
+        forward_client_cert(request, ClientCertRule.APPEND_FORWARD, self._handler.certificate())
         asked = self._judge(request)
         return partial(self._asked, asked) if asked else self._plan()
 
@@ -159,11 +215,8 @@ class _Passage:
 
     def _plan(self) -> Plan[Pick]:
         request = self._exchange.request
-        backend = self._journal.traced(
-            ApplicationBackend(self._inbound, self._caller, http2=request.version == "HTTP/2")
-        )
-        random = self._inbound.context.dice.random
-        return Plan(request, backend, Limits(NO_RETRIES), self._journal.outcome, random)
+        backend = self._journal.traced(self._handler.backend(http2=request.version == "HTTP/2"))
+        return Plan(request, backend, _LIMITS, self._journal.outcome, self._inbound.context.dice.random)
 
     def seen(self, response: HttpResponse, target: Pick) -> None:
         """See `Passage`."""
@@ -191,26 +244,6 @@ class _Passage:
             request, caller.client[0], caller.local[0], caller.local[1], caller.identity, sni=caller.server_name
         )
         return self._inbound.rules.judge_request(self._inbound.context.workload, facts, time.time())
-
-    def _certificate(self) -> ClientCert | None:
-        """Who has proved to be calling."""
-        caller = self._caller
-        if caller.identity is None:
-            return None
-        return _client_cert(str(self._inbound.context.workload.identity), str(caller.identity), caller.leaf)
-
-    def _facts(self, request: HttpRequest) -> ConnectionFacts:
-        context, caller = self._inbound.context, self._caller
-        found = context.state.workloads.at(context.state.network, caller.client[0])
-        service = self._inbound.service_at(caller.local[1], request.authority.partition(":")[0])
-        return ConnectionFacts(
-            "destination",
-            None if found is None else context.parties.of(found),
-            context.parties.of(context.workload),
-            None if service is None else ServiceFacts.of_service(service),
-            caller.is_mutual_tls,
-            "" if caller.identity is None else str(caller.identity),
-        )
 
 
 @lru_cache(maxsize=1024)

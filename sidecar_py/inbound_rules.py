@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mesh_py.model.workload import Workload
     from mesh_py.proxy.directory import Directory
 
+_ALLOWED_KEPT = 1024
+
 NO_REQUEST = HttpRequest("", "", "")
 """What a connection of bytes asks for."""
 
@@ -67,6 +69,9 @@ class InboundRules:
         self._key_problems: list[str] = []
         self._report, self._reported = report, frozenset[str]()
         self._judged_by: tuple[int, Further, Workload] | None = None
+        self._allowed: set[PolicyFacts] = set()
+        """What policies of layer 4 have let in: whoever it is asks again with each request."""
+        self._allowed_by = -1
 
     def problems(self, workload: Workload) -> list[str]:
         """What the policies ask that cannot be judged as written; it is judged so that nobody gets in by it."""
@@ -126,16 +131,25 @@ class InboundRules:
         if not self._directory.is_complete:
             raise PolicyDenied("the control plane has not told any policies yet")
         self._refresh(workload)
-        policies = self._state.policies.applicable(self._judged)
-        verdict = authorize(policies, PolicyFacts(client[0], local[0], local[1], identity))
+        if self._allowed_by != self._state.policies.version:
+            self._allowed_by = self._state.policies.version
+            self._allowed.clear()
+        facts = PolicyFacts(client[0], local[0], local[1], identity)
+        if facts in self._allowed:
+            return
+        verdict = authorize(self._state.policies.applicable(self._judged), facts)
         if not verdict.allowed:
             raise PolicyDenied(verdict.reason)
+        if len(self._allowed) >= _ALLOWED_KEPT:
+            self._allowed.clear()
+        self._allowed.add(facts)
 
     def _refresh(self, workload: Workload) -> None:
         further = self._directory.further
         if further is self._further and workload is self._workload:
             return
         self._further, self._workload = further, workload
+        self._allowed.clear()
         self._judged = workload if self._layer_4 else replace(workload, authorization_policies=())
         self._mode = self._resolve(further, workload)
         self._read_issuers(further, workload)

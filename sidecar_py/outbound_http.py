@@ -100,7 +100,7 @@ class _Passage:
         meant = context.directory.by_host(source, request.authority, self._handler.meant)
         request.path = normalize(request.path, context.settings.path_normalization)
         mark_request(request, "")
-        forward_client_cert(request, ClientCertRule.SANITIZE, None)  # who we are is proved, not said
+        forward_client_cert(request, ClientCertRule.SANITIZE, "")  # who we are is proved, not said
         if meant.record is None:
             return self._plan_to_one(meant)
         decision = self._route(meant.record, meant.port)

@@ -170,11 +170,11 @@ class _Passage:
     def _say_who_calls(self, request: HttpRequest) -> None:
         """Policies judge by the tunnel's proof; what a header says of it would be anybody's word (9.6)."""
         if not self._forwarding.chains.tells_identity:
-            forward_client_cert(request, ClientCertRule.SANITIZE, None)
+            forward_client_cert(request, ClientCertRule.SANITIZE, "")
             return
         own = str(self._forwarding.context.workload.identity)
-        cert = ClientCert(self._caller.principal, own) if self._caller.identity is not None else None
-        forward_client_cert(request, ClientCertRule.SANITIZE_SET, cert)
+        element = "" if self._caller.identity is None else ClientCert(self._caller.principal, own).element()
+        forward_client_cert(request, ClientCertRule.SANITIZE_SET, element)
 
     async def _asked(self, providers: Iterable[str]) -> bool:
         """Whether an external authorizer has refused, in its own words. Raises AuthorizerDenied."""

@@ -151,17 +151,20 @@ class ClientCert:
         return ";".join([*parts, *(f"DNS={_quoted(name)}" for name in self.dns)])
 
 
-def forward_client_cert(request: HttpRequest, rule: ClientCertRule, cert: ClientCert | None) -> None:
-    """Apply the rule; `cert` is None where the peer showed no certificate, and then nothing it says is believed."""
+def forward_client_cert(request: HttpRequest, rule: ClientCertRule, element: str) -> None:
+    """Apply the rule; `element` is the peer's `ClientCert`.
+
+    It is empty where the peer showed no certificate, and then nothing it says is believed.
+    """
     headers = request.headers
     if rule is ClientCertRule.ALWAYS_FORWARD_ONLY:
         return
-    if rule is ClientCertRule.SANITIZE or cert is None:
+    if rule is ClientCertRule.SANITIZE or not element:
         headers.drop(XFCC)
     elif rule is ClientCertRule.SANITIZE_SET:
-        headers.set(XFCC, cert.element())
+        headers.set(XFCC, element)
     elif rule is ClientCertRule.APPEND_FORWARD:
-        headers.append(XFCC, cert.element())
+        headers.append(XFCC, element)
 
 
 def _quoted(value: str) -> str:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mesh_py.http.h1_head import Framing, Head
-from mesh_py.http.headers import Field, Headers
+from mesh_py.http.headers import Field, Headers, spelled
 from mesh_py.http.messages import HttpRequest, HttpResponse, has_no_body
 from mesh_py.http.targets import is_host
 
@@ -135,7 +135,7 @@ class _Facts:
 
 def _field(line: str) -> Field:
     name, _, value = line.partition(":")
-    field = name.lower(), value.strip(" \t")
+    field = spelled(name.lower()), value.strip(" \t")
     if field[0] in _REPEATED and len(line) <= _LINE_KEPT:
         if len(_lines) >= _LINES_KEPT:
             _lines.clear()

@@ -68,28 +68,40 @@ class Headers:
 
     def set(self, name: str, value: str) -> None:
         """Exactly one field of that name, where the first one stood, or at the end."""
-        for index, (field, _) in enumerate(self.fields):
-            if field == name:
-                rest = [other for other in self.fields[index + 1 :] if other[0] != name]
-                self.fields[index:] = [(name, value), *rest]
-                return
-        self.fields.append((name, value))
+        if name in self:
+            self._replace(name, value)
+        else:
+            self.fields.append((name, value))
+
+    def _replace(self, name: str, value: str) -> None:
+        index = next(index for index, (field, _) in enumerate(self.fields) if field == name)
+        rest = [other for other in self.fields[index + 1 :] if other[0] != name]
+        self.fields[index:] = [(name, value), *rest]
 
     def append(self, name: str, value: str) -> None:
         """Join the value to the field's list, as Envoy's APPEND of `x-forwarded-for` does, or add the field."""
+        if name not in self:
+            self.fields.append((name, value))
+            return
         present = self.joined(name)
         self.set(name, value if not present else f"{present},{value}")
 
     def drop(self, *names: str) -> None:
         """No field of these names remains."""
-        self.fields = [field for field in self.fields if field[0] not in names]
+        for field in self.fields:
+            if field[0] in names:
+                self.fields = [field for field in self.fields if field[0] not in names]
+                return
 
     def copy(self) -> Headers:
         """The same fields in a list of their own."""
         return Headers(self.fields)
 
     def __contains__(self, name: str) -> bool:
-        return self.get(name) is not None
+        for field in self.fields:  # noqa: SIM110 - asked for every request: no generator
+            if field[0] == name:
+                return True
+        return False
 
     def __iter__(self) -> Iterator[Field]:
         return iter(self.fields)

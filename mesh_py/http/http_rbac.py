@@ -98,8 +98,10 @@ class HttpPolicies:
         if self._empty:
             return ALLOWED
         notes: list[str] = []
-        ask = tuple(dict.fromkeys(self._asked(facts, notes)))
+        ask = tuple(dict.fromkeys(self._asked(facts, notes))) if self._custom else ()
         verdict = self._denied(facts, notes) or self._allowed(facts, notes)
+        if not self._audit and not ask and not notes:
+            return verdict
         matches = [(policy.key, policy.match(facts)) for policy in self._audit]
         notes += [f"audit: {key} rule {rule} matches" for key, rule in matches if rule is not None]
         return replace(verdict, ask=ask, notes=tuple(notes)) if ask or notes else verdict

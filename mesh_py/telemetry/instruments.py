@@ -51,6 +51,10 @@ class Family(msgspec.Struct):
                 self.samples[labels] = [sum(pair) for pair in zip(mine, values, strict=True)]
 
 
+Cell = list[int | float]
+"""The values of one label set, to be changed in place."""
+
+
 class Instrument:
     """What counters, gauges and histograms share: a family, and a bound on its label sets."""
 
@@ -69,7 +73,11 @@ class Instrument:
         self._other = ("other",) * len(labels)
         self._width = len(bounds) + 2 if bounds else 1
 
-    def _values(self, labels: tuple[str, ...]) -> list[int | float]:
+    def cell(self, labels: tuple[str, ...]) -> Cell:
+        """The values of a label set, for who counts there again and again."""
+        return self._values(labels)
+
+    def _values(self, labels: tuple[str, ...]) -> Cell:
         values = self.family.samples.get(labels)
         if values is not None:
             return values
@@ -111,6 +119,10 @@ class Histogram(Instrument):
 
     def observe(self, value: float, labels: tuple[str, ...] = ()) -> None:
         """Count one observation; a value equal to a bound falls under it."""
-        values = self._values(labels)
-        values[bisect_left(self.family.bounds, value)] += 1
-        values[-1] += value
+        observe(self._values(labels), self.family.bounds, value)
+
+
+def observe(cell: Cell, bounds: tuple[float, ...], value: float) -> None:
+    """Count one observation in a cell of a histogram with these bounds."""
+    cell[bisect_left(bounds, value)] += 1
+    cell[-1] += value

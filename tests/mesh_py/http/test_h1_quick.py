@@ -111,7 +111,7 @@ def test_every_character_everywhere() -> None:
 NAMES = st.sampled_from(
     (
         *(b"Host", b"host", b"Content-Length", b"Transfer-Encoding", b"Connection", b"Upgrade", b"TE", b"Keep-Alive"),
-        *(b"X-A", b"accept", b"Cookie", b"x-request-id", b"Proxy-Connection", b"expect"),
+        *(b"X-A", b"accept", b"Cookie", b"x-request-id", b"Proxy-Connection", b"expect", b"X_Forwarded_Client_Cert"),
     )
 )
 VALUES = st.sampled_from(
