@@ -4,38 +4,52 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from benchmarks import once
 from benchmarks.contestants import available_peers, contestants_for
 from benchmarks.machine import machine_facts
-from benchmarks.plan import SCENARIOS, choose_scenarios
 from benchmarks.processes import BenchmarkError
-from benchmarks.report import figures_table, report, verdicts_table
-from benchmarks.run import Outcome, Settings, run
+from benchmarks.report import report
+from benchmarks.run import Outcome, Run, Settings
+from benchmarks.scenarios import SCENARIOS, choose_scenarios
 from benchmarks.summary import Summary
+from benchmarks.tables import figures_table, verdicts_table
 from benchmarks.world import Capture, Topology, can_isolate
 
 _HERE = Path(__file__).parent
-_FULL, _QUICK = (5, 3.0), (2, 1.0)  # rounds, seconds
 _RESULTS, _QUICK_RESULTS = _HERE / "results", _HERE / ".build" / "quick"
+
+
+@dataclass(frozen=True, slots=True)
+class _Length:
+    """How long a run is: rounds, seconds of a measurement, minutes at most."""
+
+    rounds: int
+    seconds: float
+    minutes: float
+
+
+_FULL, _QUICK = _Length(5, 1.3, 24), _Length(1, 0.4, 5)
 
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "terminal_width": 110}
 )
-@click.option("--quick", is_flag=True, help="2 rounds of 1 s instead of 5 of 3 s; not for quoting.")
+@click.option("--quick", is_flag=True, help="1 round of 0.4 s instead of 5 of 1.3 s; not for quoting.")
 @click.option("--scenario", metavar="NAME,...", default="", help="Only these: bulk, rr-32, connect-16-quiet, ...")
-@click.option("--peer", metavar="NAME,...", default="", help="Only these: ours, envoy, foreign, direct.")
+@click.option("--peer", metavar="NAME,...", default="", help="Only these: ours, envoy, direct, ...")
 @click.option("--rounds", type=click.IntRange(1, 100), help="Alternating rounds.")
 @click.option("--seconds", type=click.FloatRange(0.2, 600), help="Measured time of each measurement.")
+@click.option("--minutes", type=click.FloatRange(1, 600), help="At most so long: rounds beyond are left out. (24)")
 @click.option(
     "--topology",
     type=click.Choice([form.value for form in Topology]),
-    help="loopback (default), or veth between two namespaces.",
+    help="loopback (default), or veth between two namespaces, for all scenarios.",
 )
 @click.option(
     "--capture",
@@ -49,6 +63,9 @@ _RESULTS, _QUICK_RESULTS = _HERE / "results", _HERE / ".build" / "quick"
     metavar="SECONDS",
     help="Before each measurement wait up to so long for other programs to be quiet.",
 )
+@click.option(
+    "--once/--no-once", "with_once", default=None, help="Also limits, state, starts, lab, profile. (with all)"
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where JSON and plots go.")
 @click.option("--list", "only_list", is_flag=True, help="Name the scenarios and peers, and end.")
 def main(
@@ -57,103 +74,118 @@ def main(
     peer: str,
     rounds: int | None,
     seconds: float | None,
+    minutes: float | None,
     topology: str | None,
     capture: str | None,
     calm: float,
+    with_once: bool | None,
     out: Path | None,
     only_list: bool,
 ) -> None:
-    """Compare our proxy pair with others on this machine, in one run, in turn.
+    """Compare our proxies with others on this machine, in one run, in turn.
 
-    Peers: ours; envoy (with default and with large windows); direct (no proxy: what the machine can do); and
-    foreign, the proxy that BENCH_PEER_CMD starts, with the real ztunnel's environment names.
+    Peers: ours; ours compiled (where `make accelerated` has compiled it); ours 2 workers; envoy (with default and
+    with large windows); direct (no proxy: what the machine can do); and foreign, the proxy that BENCH_PEER_CMD
+    starts, with the real ztunnel's environment names.
 
-    As root, every pair lives in network namespaces of its own and traffic is captured by netfilter. Otherwise
+    As root, all proxies live in network namespaces of their own and traffic is captured by netfilter. Otherwise
     connections open with a PROXY protocol header, and bulk comes from our own generator instead of iperf3.
 
     BENCH_PYTHON names another interpreter for our proxies, of the same minor version: builds of one version differ.
 
     Ends with status 0 when all was measured, 1 when something failed, 2 for a wrong argument. Being slow is no
-    failure.
+    failure. Ctrl-C ends every process of the run and writes nothing.
     """
     if only_list:
         _list()
         return
-    default_rounds, default_seconds = _QUICK if quick else _FULL
-    chosen_topology, chosen_capture = _surroundings(
-        Topology(topology) if topology else None, Capture(capture) if capture else None, peer
-    )
+    length = _QUICK if quick else _FULL
     try:
         scenarios = choose_scenarios(_words(scenario))
         contestants = contestants_for(_words(peer) or available_peers(), scenarios)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    if not can_isolate():
+        _say(_NOT_ISOLATED)
+        scenarios = [one for one in scenarios if not one.stage.apart]
+        contestants = [one for one in contestants if not one.stage.apart]
+    chosen_topology, chosen_capture = _surroundings(
+        Topology(topology) if topology else None, Capture(capture) if capture else None, peer
+    )
     settings = Settings(
         tuple(scenarios),
         tuple(contestants),
-        rounds or default_rounds,
-        seconds or default_seconds,
+        rounds or length.rounds,
+        seconds or length.seconds,
         chosen_topology,
         chosen_capture,
         calm,
+        (minutes or length.minutes) * 60,
     )
-    _say(f"{len(settings.steps)} measurements, about {settings.expected_seconds / 60:.0f} minutes")
-    sys.exit(_run_and_write(settings, out or (_QUICK_RESULTS if quick else _RESULTS)))
+    folder = out or (_QUICK_RESULTS if quick else _RESULTS)
+    also = not scenario if with_once is None else with_once
+    sys.exit(_run_and_write(Run(settings, _say), settings, folder, quick=quick, with_once=also))
 
 
-def _run_and_write(settings: Settings, folder: Path) -> int:
+_NOT_ISOLATED = (
+    "NOTE: without the right to make namespaces, or without `ip` and `iptables`, all runs on the machine's own"
+    " loopback, captured by PROXY header, and nothing across namespaces"
+)
+
+
+def _run_and_write(run: Run, settings: Settings, folder: Path, *, quick: bool, with_once: bool) -> int:
+    _say(f"{len(settings.steps)} measurements, at most {settings.budget / 60:.0f} minutes")
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        outcome = run(settings, _say)
+        if with_once:
+            run.once(once.parts(folder, quick=quick, keep_document=folder != _RESULTS))
+        run.rounds()
     except BenchmarkError as error:
         _say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
-        _say("interrupted; every process of the run has ended, nothing is written")
+        _say("interrupted; every process of the run has ended, no report is written")
         return 130
-    _write(settings, outcome, folder)
-    return 1 if any(sample.error for sample in outcome.samples) else 0
+    _write(settings, run.outcome, folder)
+    failed = any(sample.error for sample in run.outcome.samples)
+    return 1 if failed or any("error" in found for found in run.outcome.once.values()) else 0
 
 
 def _write(settings: Settings, outcome: Outcome, folder: Path) -> None:
     from benchmarks.plots import draw
 
-    folder.mkdir(parents=True, exist_ok=True)
     document, summary = _document(settings, outcome), Summary(outcome.samples)
     (folder / "benchmark.json").write_text(json.dumps(document, indent=1) + "\n")
-    draw(summary, settings.scenarios, folder)
+    pictures = draw(summary, settings.scenarios, outcome.once.get("limits", {}), folder)
     page_folder = folder.parent if folder == _RESULTS else folder
-    picture = (folder / "overview.svg").relative_to(page_folder).as_posix()
-    (page_folder / "REPORT.md").write_text(report(document, summary, settings.scenarios, [picture]))
+    links = [path.relative_to(page_folder).as_posix() for path in pictures if path.suffix == ".svg"]
+    (page_folder / "REPORT.md").write_text(report(document, summary, settings.scenarios, links))
     click.echo(figures_table(summary, settings.scenarios))
     if summary.verdicts():
-        click.echo("\n" + verdicts_table(summary.verdicts(), settings.scenarios))
+        click.echo("\n" + verdicts_table(summary, summary.verdicts(), settings.scenarios))
     _say(f"written: {page_folder / 'REPORT.md'}; JSON and plots in {folder}")
 
 
 def _document(settings: Settings, outcome: Outcome) -> dict[str, Any]:
     return {
-        "schema": 1,
+        "schema": 2,
         "machine": machine_facts(),
         "settings": {
-            "rounds": settings.rounds,
+            "rounds": max((sample.round for sample in outcome.samples), default=0),
             "seconds": settings.seconds,
             "topology": settings.topology.value,
             "capture": settings.capture.value,
         },
         "contestants": outcome.facts,
         "scenarios": [asdict(scenario) for scenario in settings.scenarios],
+        "once": outcome.once,
         "samples": outcome.records,
     }
 
 
 def _surroundings(topology: Topology | None, capture: Capture | None, peer: str) -> tuple[Topology, Capture]:
     """A foreign proxy binds every address, so it, and with it all others of the run, lives across a veth."""
-    isolated = can_isolate()
-    if not isolated:
-        _say(
-            "NOTE: without the right to make namespaces, or without `ip` and `iptables`, all runs on the machine's own"
-            " loopback, captured by PROXY header"
-        )
+    if not can_isolate():
         if Topology.VETH is topology or Capture.REDIRECT is capture:
             raise click.UsageError("veth and redirect need the right to make namespaces (root), `ip` and `iptables`")
         return Topology.LOOPBACK, Capture.PROXY

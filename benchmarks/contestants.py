@@ -6,6 +6,8 @@ import importlib.util
 import os
 from typing import TYPE_CHECKING
 
+from benchmarks import interpreter
+from benchmarks.peers.compiled import Compiled
 from benchmarks.peers.direct import Direct
 from benchmarks.peers.envoy import DEFAULT_WINDOWS, LARGE_WINDOWS, Envoy
 from benchmarks.peers.envoy_chain import EnvoyChain
@@ -14,7 +16,8 @@ from benchmarks.peers.foreign import COMMAND_VARIABLE, Foreign
 from benchmarks.peers.our_chain import OurChain
 from benchmarks.peers.our_sidecars import OurSidecars
 from benchmarks.peers.ours import Ours
-from benchmarks.plan import Contestant, Form, Kind, Logging
+from benchmarks.plan import Contestant, Form, Kind, Logging, Pool, Stage
+from benchmarks.scenarios import TWO_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,11 +25,22 @@ if TYPE_CHECKING:
     from benchmarks.peers.base import Peer
     from benchmarks.plan import Scenario
 
+DIRECT = "direct"
+"""No proxy: what the machine can do."""
+COMPILED = "ours compiled"
+"""Ours with the hot modules compiled, where somebody has compiled them."""
 LARGE = "large windows"
 """A variant for bulk alone: a window that nobody fills makes no difference."""
 
+_OURS: dict[tuple[Form, str], Peer] = {
+    (Form.NODES, ""): Ours(),
+    (Form.SIDECARS, ""): OurSidecars(),
+    (Form.WAYPOINT, ""): OurChain(),
+}
 PEERS: dict[str, dict[tuple[Form, str], Peer]] = {
-    "ours": {(Form.NODES, ""): Ours(), (Form.SIDECARS, ""): OurSidecars(), (Form.WAYPOINT, ""): OurChain()},
+    "ours": _OURS,
+    COMPILED: {stand: Compiled(peer) for stand, peer in _OURS.items()},
+    TWO_WORKERS: {(Form.NODES, ""): Ours(workers=2)},
     "envoy": {
         (Form.NODES, ""): Envoy(DEFAULT_WINDOWS),
         (Form.NODES, LARGE): Envoy(LARGE_WINDOWS),
@@ -34,7 +48,7 @@ PEERS: dict[str, dict[tuple[Form, str], Peer]] = {
         (Form.WAYPOINT, ""): EnvoyChain(),
     },
     "foreign": {(Form.NODES, ""): Foreign()},
-    "direct": {(Form.NODES, ""): Direct()},
+    DIRECT: {(Form.NODES, ""): Direct()},
 }
 """Peers by name, then by form and variant. Of several variants the better figure counts, metric by metric."""
 
@@ -43,6 +57,7 @@ def available_peers() -> list[str]:
     """The peers that can run here, in the order of the tables."""
     missing = {
         "ours": importlib.util.find_spec("ztunnel_py.__main__") is None,
+        COMPILED: not interpreter.has_compiled(),
         "envoy": importlib.util.find_spec("envoy") is None,
         "foreign": not os.environ.get(COMMAND_VARIABLE),
     }
@@ -50,30 +65,38 @@ def available_peers() -> list[str]:
 
 
 def contestants_for(peers: Iterable[str], scenarios: Iterable[Scenario]) -> list[Contestant]:
-    """Every variant of every peer that takes part in a scenario, once for each form of logging.
+    """Every variant of every peer on every stage where it takes part in a scenario. ValueError names an unknown peer.
 
-    `direct` writes no log, so it runs once. ValueError names an unknown peer.
+    `direct` has no proxy that a stage could make a difference to, but for where the applications are.
     """
     scenarios = list(scenarios)
+    stages = list(dict.fromkeys(scenario.stage for scenario in scenarios))
     found: list[Contestant] = []
     for name in peers:
         if name not in PEERS:
             raise ValueError(f"no peer {name}; there are: {', '.join(PEERS)}")
-        loggings = [Logging.NONE] if name == "direct" else list(Logging)
-        field = [Contestant(name, variant, said, form) for said in loggings for form, variant in PEERS[name]]
+        own = [Stage(logging=Logging.NONE)] if name == DIRECT else stages
+        field = [
+            Contestant(name, variant, stage) for stage in own for form, variant in PEERS[name] if form is stage.form
+        ]
         found += [one for one in field if any(takes_part(one, scenario) for scenario in scenarios)]
     return found
 
 
 def takes_part(contestant: Contestant, scenario: Scenario) -> bool:
-    """Whether this contestant is the one to measure a scenario on."""
-    if contestant.peer == "direct":  # there is no proxy whose log, form or memory could matter
-        return scenario.kind is not Kind.IDLE
+    """Whether this contestant is one to measure a scenario on."""
+    if contestant.peer == DIRECT:  # it says what the machine can do, and that once
+        apart = scenario.stage.apart or scenario.for_workers
+        return not (apart or scenario.kind in (Kind.IDLE, Kind.BESIDE))
+    if contestant.peer not in ("ours", TWO_WORKERS) if scenario.for_workers else contestant.peer == TWO_WORKERS:
+        return False
     if contestant.variant == LARGE and scenario.kind is not Kind.BULK:
         return False
-    return contestant.logging is scenario.logging and contestant.form is scenario.form
+    if contestant.peer == "foreign" and scenario.stage.pool is Pool.COLD:
+        return False
+    return contestant.stage == scenario.stage
 
 
 def peer_of(contestant: Contestant) -> Peer:
     """The proxies of a contestant."""
-    return PEERS[contestant.peer][contestant.form, contestant.variant]
+    return PEERS[contestant.peer][contestant.stage.form, contestant.variant]

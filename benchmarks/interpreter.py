@@ -1,15 +1,17 @@
-"""The Python that runs our proxies: which one, and how fast its interpreter is.
+"""The Python that runs our proxies: which one, how fast its interpreter is, and which form of our code it runs.
 
-Builds of one version differ: with profile-guided optimisation the interpreter is a quarter to a third faster, and
-nothing in a build says reliably whether it was made so. A short measured loop does.
+Builds of one version differ: with profile-guided optimisation the interpreter is a quarter to a third faster. What a
+build says of itself is not always true, so a short measured loop stands beside it.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
 import sysconfig
+from enum import StrEnum
 from pathlib import Path
 
 VARIABLE = "BENCH_PYTHON"
@@ -19,7 +21,7 @@ _ROOT = Path(__file__).parent.parent
 
 # Method calls, attributes, a dictionary and slices of a memoryview: what a proxy's code is made of.
 _LOOP = """
-import platform, time
+import platform, sysconfig, time
 class Walker:
     __slots__ = ("at", "seen")
     def step(self, by):
@@ -35,8 +37,21 @@ def once():
     started = time.process_time()
     walk()
     return time.process_time() - started
-print(f"{platform.python_implementation()} {platform.python_version()}, {0.05 / min(once() for _ in range(15)):.1f}")
+said = sysconfig.get_config_var("CONFIG_ARGS") or ""
+build = [("PGO", "--enable-optimizations" in said), ("LTO", "--with-lto" in said)]
+words = "with " + " and ".join(name for name, has in build if has) if any(has for _, has in build) else "without PGO"
+speed = 0.05 / min(once() for _ in range(15))
+print(f"{platform.python_implementation()} {platform.python_version()}, {speed:.1f} million steps/s; built {words}")
 """
+
+
+class Form(StrEnum):
+    """Which form of our hot modules runs."""
+
+    PLAIN = "plain"
+    """The Python sources: the default, and what is judged."""
+    COMPILED = "compiled"
+    """Extension modules made from the same sources, where somebody has made them."""
 
 
 def command() -> str:
@@ -44,14 +59,24 @@ def command() -> str:
     return os.environ.get(VARIABLE) or sys.executable
 
 
-def environment() -> dict[str, str]:
-    """What a borrowed interpreter needs in order to find our packages and libraries; nothing for our own."""
+def environment(form: Form = Form.PLAIN) -> dict[str, str]:
+    """What chooses the form, and what a borrowed interpreter needs in order to find our packages and libraries."""
+    chosen = {"HBONE_FORM": form.value}
     if command() == sys.executable:
-        return {}
-    return {"PYTHONPATH": os.pathsep.join([str(_ROOT), sysconfig.get_path("platlib")])}
+        return chosen
+    return {**chosen, "PYTHONPATH": os.pathsep.join([str(_ROOT), sysconfig.get_path("platlib")])}
+
+
+@functools.cache
+def has_compiled() -> bool:
+    """Whether the compiled form can run: it is there, and made from these very sources for this interpreter."""
+    probe = "from hbone_py.aio import form; assert form.FORM == 'compiled'"
+    wanted = {**os.environ, **environment(Form.COMPILED)}
+    done = subprocess.run([command(), "-c", probe], capture_output=True, check=False, env=wanted, cwd=_ROOT)
+    return done.returncode == 0
 
 
 def describe() -> str:
-    """`CPython 3.11.7, 8.3 million steps/s`: the version, and the speed of a fixed loop."""
+    """`CPython 3.11.7, 8.3 million steps/s; built with PGO`: the version, the speed of a fixed loop, the build."""
     done = subprocess.run([command(), "-c", _LOOP], capture_output=True, text=True, check=False)
-    return f"{done.stdout.strip()} million steps/s" if done.returncode == 0 else "does not run"
+    return done.stdout.strip() if done.returncode == 0 else "does not run"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -30,8 +31,11 @@ class BenchmarkError(Exception):
     """The run, or one measurement of it, cannot go on; the text says why."""
 
 
-def _end_with_parent() -> None:
+def _prepare_child() -> None:
+    """Ends with us, and may have as many descriptors as the machine allows: ten thousand tunnels need them."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Processes:
@@ -73,7 +77,7 @@ class Processes:
                 group=group,
                 extra_groups=None if group is None else [],
                 process_group=0,  # Ctrl-C is ours alone; we end the children in order
-                preexec_fn=_end_with_parent,
+                preexec_fn=_prepare_child,
             )
         self._running.append(process)
         return process
@@ -153,6 +157,16 @@ class Usage:
         """The seconds between two readings, and the memory of this one."""
         return Usage(self.user_s - before.user_s, self.system_s - before.system_s, self.rss_mb)
 
+    def plus(self, user_s: float, system_s: float) -> Usage:
+        """With seconds that are known from elsewhere."""
+        return Usage(self.user_s + user_s, self.system_s + system_s, self.rss_mb)
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """All of them together."""
+    found = list(usages)
+    return Usage(sum(one.user_s for one in found), sum(one.system_s for one in found), sum(one.rss_mb for one in found))
+
 
 def usage_of(pid: int) -> Usage:
     """Reads a process and every descendant that is still alive; ended children count with their parent."""
@@ -164,6 +178,17 @@ def usage_of(pid: int) -> Usage:
             system += int(fields[12]) + int(fields[14])
             pages += int(fields[21])
     return Usage(user / _TICK, system / _TICK, pages * _PAGE / 1e6)
+
+
+def sockets_of_children(pid: int) -> dict[int, int]:
+    """How many sockets each descendant of a process holds."""
+    return {child: _sockets(child) for child in _descendants(pid)}
+
+
+def _sockets(pid: int) -> int:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return sum(os.readlink(entry).startswith("socket:") for entry in os.scandir(f"/proc/{pid}/fd"))
+    return 0
 
 
 def _stat_fields(pid: int) -> list[str]:

@@ -1,138 +1,192 @@
-"""The page of a run: tables in Markdown, made from the same values as the JSON. Pure."""
+"""The page of a run, in Markdown, made from the same values as the JSON: verdicts first. Pure."""
 
 from __future__ import annotations
 
 import statistics
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.floors import floors
 from benchmarks.machine import DISTURBED_CORES
-from benchmarks.metrics import HEADLINE, Metric, metric_named
-from benchmarks.plan import ROLES, Kind
-from benchmarks.summary import OURS, RIVAL, Figure, Summary, Verdict
+from benchmarks.metrics import metric_named
+from benchmarks.plan import Form, Kind
+from benchmarks.steps import profile_for, steps_table
+from benchmarks.summary import OURS, RIVAL, Summary, Verdict, Word
+from benchmarks.tables import details_table, figures_table, floors_table, table, verdicts_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from benchmarks.plan import Scenario
 
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, padded so that it reads well as plain text too."""
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
-
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([line(head), rule, *map(line, rows)])
-
-
-def figures_table(summary: Summary, scenarios: Sequence[Scenario]) -> str:
-    """One row for each scenario and metric: medians with their spread, and ours to the rival's."""
-    names = summary.contestants()
-    rows = []
-    for scenario in scenarios:
-        for metric in HEADLINE[scenario.kind]:
-            figures = [summary.figure(scenario.name, name, metric.key) for name in names]
-            cells = [_figure(figure, metric) for figure in figures]
-            rows.append([scenario.title, metric.title, *cells, _ratio(summary, scenario, metric)])
-    return table(["scenario", "figure", *names, f"{OURS} / {RIVAL}"], rows)
+GROUPS: dict[str, Callable[[Scenario], bool]] = {
+    "Two workers beside one": lambda s: s.for_workers,
+    "Across network namespaces": lambda s: s.stage.apart and s.kind is not Kind.CONNECT,
+    "Bulk": lambda s: s.kind is Kind.BULK,
+    "Round trips": lambda s: s.kind in (Kind.RR, Kind.BESIDE),
+    "New tunnels": lambda s: s.kind is Kind.CONNECT,
+    "Idle tunnels": lambda s: s.kind is Kind.IDLE,
+    "Layer 7, from sidecar to sidecar": lambda s: s.stage.form is Form.SIDECARS,
+    "Layer 7, through a waypoint": lambda s: s.stage.form is Form.WAYPOINT,
+}
+"""The figures by heading; a scenario stands under the first that takes it."""
 
 
-def _figure(figure: Figure | None, metric: Metric) -> str:
-    if figure is None:
-        return "-"
-    if figure.low == figure.high:
-        return metric.write(figure.median)
-    return f"{metric.write(figure.median)} ({metric.write(figure.low)}–{metric.write(figure.high)})"
-
-
-def _ratio(summary: Summary, scenario: Scenario, metric: Metric) -> str:
-    ratio = summary.ratio(scenario.name, metric)
-    return "-" if ratio is None else f"{ratio.value:.2f} ({ratio.low:.2f}–{ratio.high:.2f})"
-
-
-def verdicts_table(verdicts: Sequence[Verdict], scenarios: Sequence[Scenario]) -> str:
-    """The targets, and whether each was met."""
-    titles = {scenario.name: scenario.title for scenario in scenarios}
-    rows = []
-    for verdict in verdicts:
-        target = verdict.target
-        wanted = f"{'at least' if target.at_least else 'at most'} {target.ratio:g}"
-        measured = "-" if verdict.ratio is None else f"{verdict.ratio.value:.2f}"
-        word = {True: "pass", False: "MISS", None: "no figure"}[verdict.met]
-        metric = metric_named(target.metric).title
-        rows.append([titles.get(target.scenario, target.scenario), metric, wanted, measured, word])
-    return table(["scenario", "figure", f"{OURS} / {RIVAL}", "measured", ""], rows)
-
-
-def details_table(summary: Summary, scenarios: Sequence[Scenario]) -> str:
-    """CPU of each process, split by the kernel's accounting, and resident memory at the end of a measurement."""
-    rows = []
-    for scenario in scenarios:
-        if scenario.kind is Kind.IDLE:
-            continue
-        unit = "s_per_gb" if "gbit_s" in {m.key for m in HEADLINE[scenario.kind]} else "us_per_op"
-        digits = 2 if unit == "s_per_gb" else 1
-        roles = ROLES[scenario.form]
-        keys = [f"cpu_user_{unit}", f"cpu_system_{unit}", *(f"{role}_cpu_{unit}" for role in roles)]
-        for name in summary.contestants():
-            used = [summary.figure(scenario.name, name, key) for key in keys]
-            held = [summary.figure(scenario.name, name, f"{role}_rss_mb") for role in roles]
-            if any(used):
-                user, system, *each = (f"{one.median:.{digits}f}" if one else "-" for one in used)
-                memory = " + ".join(f"{one.median:.0f}" if one else "-" for one in held)
-                said = unit.replace("_per_", " per ").replace("gb", "GB")
-                rows.append([scenario.title, name, said, user, system, " + ".join(each), memory])
-    return table(["scenario", "proxies", "CPU", "user", "kernel", "each proxy", "RSS MB"], rows)
-
-
-def report(document: dict[str, Any], summary: Summary, scenarios: Sequence[Scenario], plots: Sequence[str]) -> str:
+def report(document: Mapping[str, Any], summary: Summary, scenarios: Sequence[Scenario], plots: Sequence[str]) -> str:
     """The whole page. `document` is the JSON of the run, `plots` are links to pictures."""
-    settings = document["settings"]
+    extras = document.get("once", {})
     parts = [
         "# Benchmark report",
-        "Made by `python -m benchmarks`; do not edit. Medians of alternating rounds, the spread in brackets;"
-        " the ratio is of the medians, in brackets its spread within the rounds. Of several variants of a peer the"
-        " better one counts, figure by figure. CPU is of both proxies together, without generator and application.",
+        _INTRODUCTION,
         "## Targets",
-        verdicts_table(summary.verdicts(), scenarios) if summary.verdicts() else _no_verdicts(summary),
+        *_targets(summary, scenarios),
+        *(f"![{plot.rpartition('/')[2].partition('.')[0]} of the run]({plot})" for plot in plots),
+        *_unreached(summary, scenarios, extras.get("profile", {})),
+        *_limits(summary, scenarios, extras.get("limits", {})),
         "## Figures",
-        figures_table(summary, scenarios),
-        *(f"![figures of the run]({plot})" for plot in plots),
+        _FIGURES,
+        *_groups(summary, scenarios),
+        *_once(extras),
         "## CPU and memory",
         details_table(summary, scenarios),
         "## Who ran, and how",
         _contestants(document),
-        _manner(settings),
+        _manner(document["settings"]),
         "## Machine",
         table(["", ""], [[title, value] for title, value in document["machine"].items()]),
         _disturbance(document),
-        *_failures(summary),
+        *_failures(document, summary),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _no_verdicts(summary: Summary) -> str:
-    missing = [peer for peer in (OURS, RIVAL) if not summary.contestants(peer)]
-    return f"Not judged: {' and '.join(missing)} did not take part." if missing else "No target in these scenarios."
+_INTRODUCTION = (
+    "Made by `make bench` (`python -m benchmarks`); do not edit. Our proxies and the real Envoy, in turn, in one run,"
+    " with the same certificates, the same logging and the same compiled load generator. [How it is measured]"
+    "(../docs/performance.md). All raw rounds: [benchmark.json](results/benchmark.json)."
+)
+_FIGURES = (
+    "Medians of alternating rounds, the spread in brackets; the ratio is of the medians, in brackets its spread within"
+    " the rounds. Of Envoy's variants the better one counts, figure by figure. CPU is of the proxies alone;"
+    " `direct` is the same generator and application without a proxy, and its CPU that of both."
+)
 
 
-def _contestants(document: dict[str, Any]) -> str:
+def _targets(summary: Summary, scenarios: Sequence[Scenario]) -> list[str]:
+    verdicts = summary.verdicts()
+    if not verdicts:
+        missing = [peer for peer in (OURS, RIVAL) if not summary.contestants(peer)]
+        return [f"Not judged: {' and '.join(missing)} did not take part." if missing else "No target was measured."]
+    words = [verdict.word for verdict in verdicts]
+    reached = words.count(Word.GOAL) + words.count(Word.MUST)
+    said = f"{reached} of {len(words)} reached, {words.count(Word.GOAL)} of them as far as the goal."
+    return [said, verdicts_table(summary, verdicts, scenarios)]
+
+
+def _unreached(summary: Summary, scenarios: Sequence[Scenario], profile: Mapping[str, Any]) -> list[str]:
+    """Every miss, and the profile of the traffic that it is about."""
+    by_name = {scenario.name: scenario for scenario in scenarios}
+    missed: dict[str, list[Verdict]] = {}
+    for verdict in summary.verdicts():
+        if verdict.word is Word.MISS and verdict.target.scenario in by_name:
+            missed.setdefault(profile_for(by_name[verdict.target.scenario]), []).append(verdict)
+    if not missed:
+        return []
+    parts = ["## Not reached, and where the time goes"]
+    for name, verdicts in missed.items():
+        lines = [f"- {_missed(verdict, by_name[verdict.target.scenario])}" for verdict in verdicts]
+        parts.append("\n".join(lines))
+        if name in profile:
+            flames = f"[flame graph](results/flame-{name}.svg)"
+            parts.append(f"Samples of our proxies under this traffic ({profile[name]['title']}; {flames}):")
+            parts.append(steps_table(profile[name]))
+    return parts
+
+
+def _missed(verdict: Verdict, scenario: Scenario) -> str:
+    metric = metric_named(verdict.target.metric)
+    wanted = f"{'at least' if verdict.target.at_least else 'at most'} {verdict.target.must:g}"
+    return f"{scenario.title}: {metric.title} {verdict.value:.2f}, must be {wanted}"
+
+
+def _limits(summary: Summary, scenarios: Sequence[Scenario], limits: Mapping[str, Any]) -> list[str]:
+    found = floors(summary, limits, scenarios)
+    if not found:
+        return []
+    bare = [
+        f"AES-128-GCM {limits['aes_128_gcm_gb_s']:.1f} GB/s, AES-256-GCM {limits['aes_256_gcm_gb_s']:.1f} GB/s",
+        f"TLS through memory buffers {limits['tls_encrypt_gb_s']:.1f} GB/s to encrypt,"
+        f" {limits['tls_decrypt_gb_s']:.1f} GB/s to decrypt, {limits['tls_small_us']:.1f} us for both of a short one",
+        *_bare(summary),
+    ]
+    return [
+        "## The physical limit",
+        f"By themselves, on this machine, one core: {'; '.join(bare)}.",
+        "The limit of a figure is made of these parts alone, as if a proxy's own work were free: bulk is, for each"
+        " proxy, one trip through loopback TCP, and one encryption and decryption for each leg; a round trip, a request"
+        " or a new tunnel is, for each proxy, the system calls of two applications in C that talk to each other, and a"
+        " TLS record each way for each leg. The percentage says how much of the figure is that limit.",
+        floors_table(summary, found),
+    ]
+
+
+def _bare(summary: Summary) -> list[str]:
+    said = []
+    for name, key, words in (
+        ("bulk-1-up", "gbit_s", "loopback TCP {} Gbit/s"),
+        ("rr-32", "per_second", "an epoll echo in C {} round trips/s at 32 connections"),
+    ):
+        metric = metric_named(key)
+        figure = summary.best_figure(name, "direct", metric)
+        if figure:
+            said.append(words.format(metric.write(figure.median)))
+    return said
+
+
+def _groups(summary: Summary, scenarios: Sequence[Scenario]) -> list[str]:
+    parts, left = dict.fromkeys(GROUPS, ""), list(scenarios)
+    for heading, takes in GROUPS.items():
+        group = [scenario for scenario in left if takes(scenario)]
+        left = [scenario for scenario in left if scenario not in group]
+        if group:
+            parts[heading] = f"### {heading}\n\n{figures_table(summary, group)}"
+    first = list(GROUPS)[2:]
+    return [parts[heading] for heading in (*first, *list(GROUPS)[:2])]
+
+
+def _once(extras: Mapping[str, Any]) -> list[str]:
+    parts = []
+    start, state, lab = (extras.get(name, {}) for name in ("start", "state", "lab"))
+    if start and "error" not in start:
+        peers = list(next(iter(start["ready"].values())))
+        rows = [[form, *(f"{times[peer]:.2f}" for peer in peers)] for form, times in start["ready"].items()]
+        parts += ["### Start", "Seconds from start to ready, all proxies of a form at once.", table(["", *peers], rows)]
+        imports = ", ".join(f"{role} {seconds:.2f} s" for role, seconds in start["import"].items())
+        parts.append(f"Of which a role imports its modules for: {imports}.")
+    if state and "error" not in state:
+        rows = [[name, f"{value:,.0f}" if value >= 100 else f"{value:.2f}"] for name, value in state.items()]
+        parts += ["### State", "A large mesh in one proxy's memory; CPU times.", table(["", ""], rows)]
+    if lab and "error" not in lab:
+        said = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in lab.items())
+        parts += ["### Lab", f"`lab_py run ambient-to-sidecar`: {said}."]
+    return parts
+
+
+def _contestants(document: Mapping[str, Any]) -> str:
     facts: list[dict[str, str]] = document["contestants"]
     return table(list(facts[0]), [list(fact.values()) for fact in facts]) if facts else ""
 
 
-def _manner(settings: dict[str, Any]) -> str:
+def _manner(settings: Mapping[str, Any]) -> str:
     return (
-        f"{settings['rounds']} rounds of {settings['seconds']:g} s a measurement; topology {settings['topology']},"
-        f" capture by {settings['capture']}; one worker each. Round trips and new tunnels come from the project's own"
-        " compiled generator; a new tunnel is connect, 64 bytes there and back, and a clean end of both directions."
-        " `direct` is the same generator and application without a proxy: what they can do by themselves here."
+        f"{settings['rounds']} rounds of {settings['seconds']:g} s a measurement (bulk in whole seconds); topology"
+        f" {settings['topology']} where the stage says loopback; capture by {settings['capture']}; one worker each"
+        " unless it says two. A new tunnel is connect, 100 bytes there and back, and a clean end of both directions."
+        " In a cold pool each of 4,000 pods is called in turn, unused connections end after 0.5 s, and neither side"
+        " resumes a TLS session."
     )
 
 
-def _disturbance(document: dict[str, Any]) -> str:
+def _disturbance(document: Mapping[str, Any]) -> str:
     loads = [record["other_cores"] for record in document["samples"] if "other_cores" in record]
     if not loads:
         return ""
@@ -143,6 +197,8 @@ def _disturbance(document: dict[str, Any]) -> str:
     )
 
 
-def _failures(summary: Summary) -> list[str]:
+def _failures(document: Mapping[str, Any], summary: Summary) -> list[str]:
     failures = [f"- round {s.round}, {s.scenario}, {s.contestant}: {s.error}" for s in summary.errors()]
+    once: dict[str, Any] = document.get("once", {})
+    failures += [f"- {name}: {found['error']}" for name, found in once.items() if "error" in found]
     return ["## Failed measurements", "\n".join(failures)] if failures else []

@@ -1,18 +1,20 @@
-"""The run: every contestant started once, then rounds in which all scenarios visit all contestants in turn."""
+"""The run: rounds in which all scenarios visit all contestants in turn, then what is measured once."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import tempfile
-from dataclasses import dataclass
+import time
+import traceback
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import generator
-from benchmarks.arena import Arena
+from benchmarks.arenas import Arenas
 from benchmarks.certificates import make_certificates
-from benchmarks.contestants import peer_of, takes_part
+from benchmarks.contestants import DIRECT, takes_part
 from benchmarks.figures import metrics_of
 from benchmarks.machine import Load, await_calm
 from benchmarks.metrics import HEADLINE
@@ -20,14 +22,28 @@ from benchmarks.processes import BenchmarkError
 from benchmarks.summary import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from benchmarks.arena import Arena
     from benchmarks.plan import Contestant, Scenario
     from benchmarks.tls_facts import TlsFacts
     from benchmarks.world import Capture, Topology
 
 _OVERHEAD_SECONDS = 0.6
 """What one measurement takes beside its measured time: warm-up, start and end of the generator."""
+_FRESH_SECONDS = 9.0
+"""What a measurement on proxies started for it takes in all."""
+_MOST_ROUNDS_FRESH, _MOST_ROUNDS_DIRECT = 2, 2
+"""Rounds in which these take part: they hardly differ from round to round, and cost much or say little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One measurement to come."""
+
+    round: int
+    scenario: Scenario
+    contestant: Contestant
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,119 +58,180 @@ class Settings:
     capture: Capture
     calm: float = 0
     """Seconds to wait, at most, for a quiet machine before each measurement."""
+    budget: float = float("inf")
+    """Seconds for all: a round that would not come to its end within them is left out."""
 
-    @property
-    def steps(self) -> list[tuple[int, Scenario, Contestant]]:
-        """All measurements in order. In each round another contestant is first: nobody is always after another."""
-        found: list[tuple[int, Scenario, Contestant]] = []
-        for number in range(1, self.rounds + 1):
-            for scenario in self.scenarios:
-                field = [c for c in self.contestants if takes_part(c, scenario)]
-                first = (number - 1) % len(field)
-                found += [(number, scenario, c) for c in field[first:] + field[:first]]
+    def steps_of(self, number: int) -> list[Step]:
+        """The measurements of one round, in order. Each round another contestant begins: nobody is always second."""
+        found: list[Step] = []
+        for scenario in self.scenarios:
+            if scenario.fresh and number > _MOST_ROUNDS_FRESH:
+                continue
+            field = [c for c in self.contestants if takes_part(c, scenario)]
+            if number > _MOST_ROUNDS_DIRECT:
+                field = [c for c in field if c.peer != DIRECT]
+            first = (number - 1) % len(field) if field else 0
+            found += [Step(number, scenario, c) for c in field[first:] + field[:first]]
         return found
 
     @property
-    def expected_seconds(self) -> float:
-        """About how long the run takes."""
-        return len(self.steps) * (self.seconds + _OVERHEAD_SECONDS)
+    def steps(self) -> list[Step]:
+        """All measurements in order."""
+        return [step for number in range(1, self.rounds + 1) for step in self.steps_of(number)]
+
+    def expected_seconds(self, steps: list[Step]) -> float:
+        """About how long these steps take."""
+        fresh = sum(step.scenario.fresh for step in steps)
+        return fresh * _FRESH_SECONDS + (len(steps) - fresh) * (self.seconds + _OVERHEAD_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Everything a run found: summarised samples, raw records for the JSON, and facts by contestant."""
 
-    samples: list[Sample]
-    records: list[dict[str, Any]]
-    facts: list[dict[str, str]]
+    samples: list[Sample] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    facts: list[dict[str, str]] = field(default_factory=list)
+    once: dict[str, Any] = field(default_factory=dict)
+    """What is measured once, by name; `{"error": ...}` where it failed."""
 
 
-def run(settings: Settings, say: Callable[[str], None]) -> Outcome:
-    """Makes the run; `say` takes lines of progress. Raises BenchmarkError when no contestant can be started."""
-    generator.build()
-    outcome = Outcome([], [], [])
-    with contextlib.ExitStack() as held:
-        held.enter_context(_ended_by_sigterm())
-        folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="hbone-bench-")))
-        folder.chmod(0o755)  # the captured application may run as another group
-        certificates = make_certificates(folder / "certificates")
-        arenas = {}
-        for number, contestant in enumerate(settings.contestants):
-            arena = Arena(
-                contestant,
-                peer_of(contestant),
-                certificates,
-                folder / str(number),
-                settings.topology,
-                settings.capture,
+class Run:
+    """One run; `say` takes lines of progress."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self.outcome = Outcome()
+        self._settings, self._say = settings, say
+        self._started = time.monotonic()
+        self._left = settings.steps
+
+    def rounds(self) -> None:
+        """Makes the rounds. Whatever fails is told and kept with the samples; only KeyboardInterrupt ends it.
+
+        Raises BenchmarkError without a load generator.
+        """
+        generator.build()
+        with contextlib.ExitStack() as held:
+            held.enter_context(_ended_by_sigterm())
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="hbone-bench-")))
+            folder.chmod(0o755)  # the captured application may run as another group
+            certificates = make_certificates(folder / "certificates")
+            settings = self._settings
+            arenas = held.enter_context(
+                Arenas(certificates, folder, settings.topology, settings.capture, self._note_facts)
             )
-            with _told(say, outcome, 0, "start", contestant):
-                arenas[contestant] = held.enter_context(arena)
-                outcome.facts.append(_facts(arena))
-        if not arenas:
-            raise BenchmarkError("no contestant could be started")
-        steps = settings.steps
-        for number, (round_number, scenario, contestant) in enumerate(steps, 1):
-            if contestant in arenas:
-                say(f"[{number:3}/{len(steps)}] round {round_number}  {contestant.name:18} {scenario.name}")
-                await_calm(settings.calm)
-                with _told(say, outcome, round_number, scenario.name, contestant):
-                    _measure(arenas[contestant], scenario, round_number, settings.seconds, outcome, say)
-    return outcome
+            for number in range(1, settings.rounds + 1):
+                if self._fits(number):
+                    self._round(arenas, number)
 
+    def once(self, parts: Mapping[str, Callable[[], Any]]) -> None:
+        """Measures what is measured once, by name."""
+        with _ended_by_sigterm():
+            for name, part in parts.items():
+                self._say(f"{self._clock()}  {name}")
+                try:
+                    self.outcome.once[name] = part()
+                except Exception as error:  # a part that fails must not lose the rest
+                    self.outcome.once[name] = {"error": _reason(error)}
+                    self._say(f"{'':10}FAILED: {_reason(error)}")
 
-def _measure(
-    arena: Arena, scenario: Scenario, number: int, seconds: float, outcome: Outcome, say: Callable[[str], None]
-) -> None:
-    before = Load.now()
-    measured = arena.measure(scenario, seconds)
-    others, stolen = Load.now().others_since(before)
-    metrics = metrics_of(measured, scenario.kind)
-    contestant = arena.contestant
-    outcome.samples.append(Sample(number, scenario.name, contestant.peer, contestant.name, metrics))
-    outcome.records.append(
-        {
-            "round": number,
-            "scenario": scenario.name,
-            "contestant": contestant.name,
-            "logging": contestant.logging.value,
-            "metrics": metrics,
-            "generator": measured.generator,
-            "other_cores": round(others, 3),
-            "stolen_cores": round(stolen, 3),
-        }
-    )
-    headline = HEADLINE[scenario.kind]
-    figures = [f"{m.title} {m.write(metrics[m.key])}" for m in headline if m.key in metrics]
-    say(f"{'':10}{'; '.join(figures)}; cores used by others {others:.1f}")
+    def _fits(self, number: int) -> bool:
+        """Whether a round comes to its end in time, going by those before it."""
+        elapsed, settings = time.monotonic() - self._started, self._settings
+        if number == 1:
+            return True
+        done = settings.expected_seconds([s for n in range(1, number) for s in settings.steps_of(n)])
+        needed = settings.expected_seconds(settings.steps_of(number)) * elapsed / done
+        if elapsed + needed <= settings.budget:
+            return True
+        self._say(f"{self._clock()}  round {number} is left out: it would not end in time")
+        self._left = []
+        return False
 
+    def _round(self, arenas: Arenas, number: int) -> None:
+        for step in self._settings.steps_of(number):
+            self._say(f"{self._clock()}  round {number}  {step.contestant.name:20} {step.scenario.name}")
+            self._left = self._left[1:]
+            await_calm(self._settings.calm)
+            with self._told(step):
+                if step.scenario.fresh:
+                    with arenas.fresh(step.contestant) as arena:
+                        self._measure(arena, step)
+                else:
+                    self._measure_kept(arenas, step)
 
-@contextlib.contextmanager
-def _told(
-    say: Callable[[str], None], outcome: Outcome, number: int, scenario: str, contestant: Contestant
-) -> Iterator[None]:
-    """A failure is told, kept with the samples, and the run goes on."""
-    try:
-        yield
-    except BenchmarkError as error:
-        say(f"{'':10}FAILED: {error}")
-        sample = Sample(number, scenario, contestant.peer, contestant.name, {}, str(error))
-        outcome.samples.append(sample)
-        outcome.records.append(
-            {"round": number, "scenario": scenario, "contestant": contestant.name, "error": str(error)}
+    def _measure_kept(self, arenas: Arenas, step: Step) -> None:
+        arena = arenas.of(step.contestant)
+        try:
+            self._measure(arena, step)
+        except BenchmarkError:
+            arenas.drop(step.contestant)  # what it is worth after a failure nobody knows
+            raise
+
+    def _measure(self, arena: Arena, step: Step) -> None:
+        before = Load.now()
+        measured = arena.measure(step.scenario, self._settings.seconds)
+        others, stolen = Load.now().others_since(before)
+        metrics = metrics_of(measured, step.scenario)
+        contestant = step.contestant
+        self.outcome.samples.append(Sample(step.round, step.scenario.name, contestant.peer, contestant.name, metrics))
+        self.outcome.records.append(
+            {
+                "round": step.round,
+                "scenario": step.scenario.name,
+                "contestant": contestant.name,
+                "metrics": metrics,
+                "generator": measured.generator,
+                "other_cores": round(others, 3),
+                "stolen_cores": round(stolen, 3),
+            }
         )
+        headline = HEADLINE[step.scenario.kind]
+        figures = [f"{m.title} {m.write(metrics[m.key])}" for m in headline if m.key in metrics]
+        self._say(f"{'':10}{'; '.join(figures)}; cores used by others {others:.1f}")
+
+    @contextlib.contextmanager
+    def _told(self, step: Step) -> Iterator[None]:
+        """A failure is told, kept with the samples, and the run goes on."""
+        try:
+            yield
+        except Exception as error:  # of whatever kind: one scenario must not lose the rest
+            reason, contestant = _reason(error), step.contestant
+            self._say(f"{'':10}FAILED: {reason}")
+            sample = Sample(step.round, step.scenario.name, contestant.peer, contestant.name, {}, reason)
+            self.outcome.samples.append(sample)
+            record = {"round": step.round, "scenario": step.scenario.name, "contestant": contestant.name}
+            self.outcome.records.append({**record, "error": reason})
+
+    def _note_facts(self, arena: Arena) -> None:
+        contestant, running = arena.contestant, arena.running
+        facts = {
+            "name": contestant.name,
+            "stage": str(contestant.stage) if running.proxies else "-",
+            "version": running.version,
+            "windows": running.windows,
+            "TLS on the wire": _agreed(arena.tls),
+        }
+        if facts not in self.outcome.facts:
+            self.outcome.facts.append(facts)
+
+    def _clock(self) -> str:
+        """How long the run goes on, and about how long it will."""
+        elapsed = time.monotonic() - self._started
+        left = self._settings.expected_seconds(self._left)
+        return f"[{_minutes(elapsed)}, about {_minutes(left)} left]"
 
 
-def _facts(arena: Arena) -> dict[str, str]:
-    contestant, running = arena.contestant, arena.running
-    return {
-        "name": contestant.name,
-        "form": contestant.form.value if running.proxies else "-",
-        "logging": contestant.logging.value,
-        "version": running.version,
-        "windows": running.windows,
-        "TLS on the wire": _agreed(arena.tls),
-    }
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def _reason(error: Exception) -> str:
+    """The text of an error that we foresaw; of any other also where it came from."""
+    if isinstance(error, BenchmarkError):
+        return str(error)
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
 
 
 def _agreed(tls: dict[str, TlsFacts]) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from benchmarks.metrics import Metric, metric_named
-from benchmarks.plan import TARGETS, Target
+from benchmarks.scenarios import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from benchmarks.plan import Target
 
 OURS, RIVAL = "ours", "envoy"
 """The two peers whose ratio is held to the targets."""
@@ -40,7 +43,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Ours to the rival's: of the medians, and the spread of the ratios within each round."""
+    """One contestant to another: of the medians, and the spread of the ratios within each round."""
 
     value: float
     low: float
@@ -48,22 +51,38 @@ class Ratio:
     rival: str
 
 
+class Word(StrEnum):
+    """What became of a target."""
+
+    GOAL = "goal"
+    """Better than must be: as we wish it."""
+    MUST = "must"
+    MISS = "MISS"
+    NONE = "no figure"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A target and what became of it; `ratio` is None where one of the two gave no figure."""
+    """A target and what became of it. `value` is what it judges; None where a figure is missing."""
 
     target: Target
-    ratio: Ratio | None
+    value: float | None
+    ours: float | None = None
+    theirs: float | None = None
+    """The figures themselves; theirs is None also where the target is one of ours alone."""
 
     @property
-    def met(self) -> bool | None:
-        """Whether the target is met; None without a ratio."""
-        if self.ratio is None:
-            return None
-        return self._holds(self.ratio.value)
+    def word(self) -> Word:
+        """Whether the target is met, and how well."""
+        if self.value is None:
+            return Word.NONE
+        if self._holds(self.value, self.target.goal):
+            return Word.GOAL
+        return Word.MUST if self._holds(self.value, self.target.must) else Word.MISS
 
-    def _holds(self, value: float) -> bool:
-        return value >= self.target.ratio if self.target.at_least else value <= self.target.ratio
+    def _holds(self, value: float, bound: float) -> bool:
+        """Judged as it is written, with two digits."""
+        return round(value, 2) >= bound if self.target.at_least else round(value, 2) <= bound
 
 
 class Summary:
@@ -99,28 +118,41 @@ class Summary:
             return None
         return (max if metric.higher_is_better else min)(found)[1]
 
-    def ratio(self, scenario: str, metric: Metric, rival: str = RIVAL) -> Ratio | None:
-        """Ours to the better variant of `rival`; None without figures of both."""
-        our_name, their_name = self.best(scenario, OURS, metric), self.best(scenario, rival, metric)
-        if our_name is None or their_name is None:
-            return None
-        ours = self.figure(scenario, our_name, metric.key)
-        theirs = self.figure(scenario, their_name, metric.key)
+    def best_figure(self, scenario: str, peer: str, metric: Metric) -> Figure | None:
+        """The figure of the variant that counts."""
+        name = self.best(scenario, peer, metric)
+        return None if name is None else self.figure(scenario, name, metric.key)
+
+    def ratio(self, scenario: str, metric: Metric, rival: str = RIVAL, subject: str = OURS) -> Ratio | None:
+        """The subject to the better variant of `rival`; None without figures of both."""
+        ours, theirs = self.best_figure(scenario, subject, metric), self.best_figure(scenario, rival, metric)
         if ours is None or theirs is None or not theirs.median:
             return None
-        each = [ours.rounds[r] / theirs.rounds[r] for r in ours.rounds.keys() & theirs.rounds.keys()]
+        each = [
+            ours.rounds[r] / theirs.rounds[r] for r in ours.rounds.keys() & theirs.rounds.keys() if theirs.rounds[r]
+        ]
         value = ours.median / theirs.median
-        return Ratio(value, min(each, default=value), max(each, default=value), their_name)
+        name = self.best(scenario, rival, metric) or rival
+        return Ratio(value, min(each, default=value), max(each, default=value), name)
 
     def verdicts(self) -> list[Verdict]:
-        """One for each target whose scenario ran on both."""
-        ran = {s.scenario for s in self.samples if s.peer == OURS}
-        ran &= {s.scenario for s in self.samples if s.peer == RIVAL}
-        return [
-            Verdict(target, self.ratio(target.scenario, metric_named(target.metric)))
-            for target in TARGETS
-            if target.scenario in ran
-        ]
+        """One for each target whose scenario was tried on all it is about."""
+        return [self._verdict(target) for target in TARGETS if self._tried(target)]
+
+    def _tried(self, target: Target) -> bool:
+        tried = {sample.peer for sample in self.samples if sample.scenario == target.scenario}
+        return {target.subject, target.against or target.subject} <= tried
+
+    def _verdict(self, target: Target) -> Verdict:
+        metric = metric_named(target.metric)
+        ours = self.best_figure(target.scenario, target.subject, metric)
+        if ours is None:
+            return Verdict(target, None)
+        if target.against is None:
+            return Verdict(target, ours.median, ours.median)
+        theirs = self.best_figure(target.scenario, target.against, metric)
+        ratio = self.ratio(target.scenario, metric, target.against, target.subject)
+        return Verdict(target, ratio.value if ratio else None, ours.median, theirs.median if theirs else None)
 
     def errors(self) -> list[Sample]:
         """The measurements that failed."""

@@ -7,11 +7,12 @@ import json
 import math
 import shutil
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import generator
 from benchmarks.plan import Direction, Kind
-from benchmarks.processes import BenchmarkError
+from benchmarks.processes import BenchmarkError, last_line
 from benchmarks.world import APPLICATION_GROUP, WEB_HOST, WEB_PORT, Capture, inside
 
 if TYPE_CHECKING:
@@ -22,18 +23,33 @@ if TYPE_CHECKING:
     from benchmarks.processes import Processes
     from benchmarks.world import World
 
-_ECHO_PORT, _ECHO_PORTS = 9000, 8  # several ports: each pair of addresses has only so many client ports
+_ECHO_PORTS = 8  # several ports: each pair of addresses has only so many client ports
+_ECHO_PORT = {100: 9000, 4096: 9010, 65_536: 9020}
+"""By the size of requests and answers: an answer is sent when a request is whole."""
+_SMALL = 100
 _SINK_PORT, _SOURCE_PORT, _IPERF_PORT = 9100, 9101, 5201
 _FIRST_TRIP_SECONDS = 0.3  # a first request waits for a handshake and fills caches
+_BULK_HEAD_START = 0.3  # seconds, until bulk beside which something is measured has found its speed
 
 
-def start_applications(processes: Processes, world: World, web_ip: str) -> None:
-    """Starts every application at the server's address; the web server at `web_ip`, which a sidecar may decide."""
-    ports = {"echo": (_ECHO_PORT, _ECHO_PORTS), "sink": (_SINK_PORT, 1), "source": (_SOURCE_PORT, 1)}
+def start_applications(processes: Processes, world: World, echo_ip: str, web_ip: str) -> list[int]:
+    """Starts every application in the server's namespace and returns their process ids.
+
+    The web server is at `web_ip`, which a sidecar may decide, the echoes at `echo_ip`, the rest at the server's.
+    """
+    servers: list[tuple[str, str, int, tuple[str, ...]]] = [
+        ("sink", world.server_ip, _SINK_PORT, ()),
+        ("source", world.server_ip, _SOURCE_PORT, ()),
+    ]
+    for size, port in _ECHO_PORT.items():
+        sizes = ("--request", str(size), "--response", str(size), "--ports", str(_ECHO_PORTS))
+        servers.append(("echo", echo_ip, port, sizes))
+    servers.append(("web", web_ip, WEB_PORT, ()))
     with inside(world.server_namespace):
-        for mode, (port, count) in ports.items():
-            generator.start_server(processes, mode, ["--target", f"{world.server_ip}:{port}", "--ports", str(count)])
-        generator.start_server(processes, "web", ["--target", f"{web_ip}:{WEB_PORT}"])
+        return [
+            generator.start_server(processes, mode, ["--target", f"{address}:{port}", *more]).pid
+            for mode, address, port, more in servers
+        ]
 
 
 class Traffic:
@@ -47,18 +63,22 @@ class Traffic:
         capture: Capture | None,
         proxy_protocol_port: int,
         destination: str,
+        hosts: int = 1,
     ) -> None:
-        """`capture` is how a proxy gets the connections, None if they go straight to `destination`."""
+        """`capture` is how a proxy gets the connections, None if they go straight to `destination`.
+
+        `hosts` is how many addresses from there on small traffic goes to in turn.
+        """
         self._world, self._processes, self._log = world, processes, log
         self._capture, self._proxy_protocol_port = capture, proxy_protocol_port
-        self._destination = destination
+        self._destination, self._hosts = destination, hosts
 
     def first_trip(self, *, is_layer_7: bool) -> None:
         """A little traffic, so that all connections between the proxies are there."""
         if is_layer_7:
-            self._http(1, 100, _FIRST_TRIP_SECONDS)
+            self._http(1, _SMALL, _FIRST_TRIP_SECONDS)
         else:
-            self._client("rr", _ECHO_PORT, _FIRST_TRIP_SECONDS, "--connections", "1")
+            self._client("rr", _ECHO_PORT[_SMALL], _FIRST_TRIP_SECONDS, *_sizes(_SMALL), "--connections", "1")
 
     @contextlib.contextmanager
     def of(self, scenario: Scenario, seconds: float) -> Iterator[dict[str, Any]]:
@@ -66,17 +86,19 @@ class Traffic:
         if scenario.kind is Kind.IDLE:
             with self._held(scenario) as result:
                 yield result
-            return
-        yield self._measured(scenario, seconds)
+        elif scenario.kind is Kind.BESIDE:
+            yield self._beside(scenario, seconds)
+        else:
+            yield self._measured(scenario, seconds)
 
     def _measured(self, scenario: Scenario, seconds: float) -> dict[str, Any]:
         if scenario.kind in (Kind.HTTP, Kind.DOWNLOAD):
             return self._http(scenario.connections, scenario.response, seconds, bulk=scenario.kind is Kind.DOWNLOAD)
         if scenario.kind is Kind.BULK:
             return self._bulk(scenario, seconds)
-        sizes = ("--request", str(scenario.request), "--response", str(scenario.response))
-        count = ("--connections", str(scenario.connections), "--ports", str(_ECHO_PORTS))
-        return self._client(scenario.kind.value, _ECHO_PORT, seconds, *count, *sizes)
+        count = ("--connections", str(scenario.connections), "--ports", str(_ECHO_PORTS), "--hosts", str(self._hosts))
+        port = _ECHO_PORT[scenario.request]
+        return self._client(scenario.kind.value, port, seconds, *count, *_sizes(scenario.request))
 
     def _http(self, connections: int, response: int, seconds: float, *, bulk: bool = False) -> dict[str, Any]:
         """GETs. Of bulk every byte counts, so there is no time before that which is measured."""
@@ -91,18 +113,34 @@ class Traffic:
         count = ("--connections", str(scenario.connections))
         return self._client("send" if up else "receive", _SINK_PORT if up else _SOURCE_PORT, seconds, *count)
 
+    def _beside(self, scenario: Scenario, seconds: float) -> dict[str, Any]:
+        """Round trips alone, then beside bulk; half of the time each."""
+        quiet = self._client("rr", _ECHO_PORT[_SMALL], seconds / 2, *_sizes(_SMALL))
+        lasting = ("--seconds", str(seconds / 2 + _BULK_HEAD_START * 3))
+        bulk = self._command("receive", _SOURCE_PORT, "--connections", str(scenario.connections), *lasting)
+        with inside(self._world.client_namespace):
+            busy = self._processes.start(bulk, group=self._group, log=self._log)
+        try:
+            time.sleep(_BULK_HEAD_START)
+            said = self._client("rr", _ECHO_PORT[_SMALL], seconds / 2, *_sizes(_SMALL))
+            if busy.poll() is not None:
+                raise BenchmarkError("the bulk beside which round trips were to be measured ended before them")
+        finally:
+            self._processes.end(busy)
+        return {**said, "quiet_p99_us": quiet["p99_us"], "quiet_p50_us": quiet["p50_us"]}
+
     @contextlib.contextmanager
     def _held(self, scenario: Scenario) -> Iterator[dict[str, Any]]:
         """Opens the tunnels and holds them."""
         count = ("--connections", str(scenario.connections), "--ports", str(_ECHO_PORTS))
-        command = self._command("hold", _ECHO_PORT, *count)
+        command = self._command("hold", _ECHO_PORT[_SMALL], *count, *_sizes(_SMALL))
         with inside(self._world.client_namespace):
             held = self._processes.start(command, stdout=subprocess.PIPE, group=self._group, log=self._log)
         try:
             assert held.stdout is not None
             line = held.stdout.readline()
             if not line:
-                raise BenchmarkError(f"{scenario.connections} tunnels could not be held")
+                raise BenchmarkError(f"{scenario.connections} tunnels could not be held{last_line(self._log)}")
             yield json.loads(line)
         finally:
             self._processes.end(held)
@@ -140,7 +178,8 @@ class Traffic:
             "bytes": received["bytes"],
             "seconds": received["seconds"],
             "gbit_s": received["bits_per_second"] / 1e9,
-            "cpu_percent": end["cpu_utilization_percent"]["host_total"],
+            "cpu_user_s": _iperf_seconds(end, "user"),
+            "cpu_system_s": _iperf_seconds(end, "system"),
         }
 
     def _run(self, command: list[str], seconds: float) -> dict[str, Any]:
@@ -148,3 +187,13 @@ class Traffic:
             return generator.run_client(
                 self._processes, command, seconds=seconds * 2 + 15, group=self._group, log=self._log
             )
+
+
+def _sizes(size: int) -> tuple[str, ...]:
+    return "--request", str(size), "--response", str(size)
+
+
+def _iperf_seconds(end: dict[str, Any], part: str) -> float:
+    """CPU of iperf3's client and server together."""
+    used = end["cpu_utilization_percent"]
+    return float((used[f"host_{part}"] + used[f"remote_{part}"]) / 100 * end["sum_received"]["seconds"])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import ipaddress
 import os
 import random
 import shutil
@@ -33,6 +34,8 @@ CAPTURE_PORT = 15001
 WEB_PORT, WEB_HOST = 9200, "server.default.svc.cluster.local"
 """The HTTP application: its port, which is also the pod's and the service's, and its name."""
 HBONE_PORT = 15008
+POD_COUNT = 4000
+_PODS = "10.78.0.0/16"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -66,6 +69,8 @@ class World:
     waypoint_ip: str
     service_ip: str
     """The address of the service behind the waypoint; nobody listens there."""
+    pods: str
+    """The first of `POD_COUNT` addresses that all are the server's, where the two are apart; else its own."""
     client_namespace: int | None
     server_namespace: int | None
     capture: Capture
@@ -75,6 +80,12 @@ class World:
         if account == CLIENT:
             return self.client_ip, self.client_namespace
         return self.waypoint_ip if account == WAYPOINT else self.server_ip, self.server_namespace
+
+
+def pod_addresses(world: World) -> list[str]:
+    """The addresses of `POD_COUNT` pods of one server, for a pool that never has a connection ready."""
+    first = ipaddress.IPv4Address(world.pods)
+    return [str(first + number) for number in range(POD_COUNT)]
 
 
 @contextlib.contextmanager
@@ -111,17 +122,17 @@ def open_world(topology: Topology, capture: Capture) -> Iterator[World]:
     if not can_isolate():
         a, b, c = (random.randrange(1, 255) for _ in range(3))
         one, two, three, four, five = (f"127.{a}.{b}.{(c + n) % 255}" for n in range(5))
-        yield World(one, two, three, four, five, None, None, capture)
+        yield World(one, two, three, four, five, two, None, None, capture)
         return
     with contextlib.ExitStack() as held:
         client = held.enter_context(_new_namespace())
         if topology is Topology.LOOPBACK:
             addresses = ("127.0.21.1", "127.0.22.1", "127.0.23.1", "127.0.24.1", "127.0.25.1")
-            world = World(*addresses, client, client, capture)
+            world = World(*addresses, "127.0.22.1", client, client, capture)
         else:
             server = held.enter_context(_new_namespace())
             addresses = ("10.77.0.1", "10.77.0.2", "127.0.0.1", "10.77.0.3", "10.77.0.4")
-            world = World(*addresses, client, server, capture)
+            world = World(*addresses, "10.78.0.1", client, server, capture)
             _join(world)
         if capture is Capture.REDIRECT:
             _capture(world)
@@ -171,13 +182,17 @@ def _join(world: World) -> None:
             for address in addresses:
                 _run("ip", "address", "add", f"{address}/24", "dev", device)
             _run("ip", "link", "set", device, "up")
+    with inside(world.server_namespace):
+        _run("ip", "route", "add", "local", _PODS, "dev", "lo")
+    with inside(world.client_namespace):
+        _run("ip", "route", "add", _PODS, "via", world.server_ip)
 
 
 def _capture(world: World) -> None:
     """DNAT rather than REDIRECT: the latter would bring all to 127.0.0.1, and the proxies bind their own address.
     Both leave the original destination with the kernel."""
     with inside(world.client_namespace):
-        for destination in (world.server_ip, world.service_ip):
+        for destination in (world.server_ip, world.service_ip, _PODS):
             _run(
                 *("iptables", "-w", "-t", "nat", "-A", "OUTPUT", "-p", "tcp", "-d", destination),
                 *("-m", "owner", "--gid-owner", str(APPLICATION_GROUP)),

@@ -27,6 +27,7 @@ struct options {
     struct in_addr sources[MAX_SOURCES];     /* local addresses, used in turn */
     int source_count;
     int ports;                               /* consecutive ports from the target's, used in turn */
+    int hosts;                               /* consecutive addresses from the target's, used in turn */
     int connections;
     double seconds, warmup;                  /* measured time, and the time before it that does not count */
     size_t request, response;                /* bytes; of HTTP the answer's body */

@@ -15,6 +15,7 @@ static const char usage[] =
     "  clients: rr, http, connect, send, receive, hold\n"
     "  neither: awake (no --target; keeps the cores from sleeping)\n"
     "  --ports N          consecutive ports from the target's (1)\n"
+    "  --hosts N          consecutive addresses from the target's (1)\n"
     "  --via IP:PORT      connect there instead; --proxy says how it learns the target\n"
     "  --proxy v1|v2      open every connection with a PROXY protocol header\n"
     "  --source IP        local address; may be given up to 64 times\n"
@@ -56,10 +57,10 @@ static void add_source(struct options *options, const char *text) {
         refuse("want an IPv4 address", text);
 }
 
-enum { TARGET = 1, PORTS, VIA, PROXY, SOURCE, CONNECTIONS, SECONDS, WARMUP, REQUEST, RESPONSE, CLOSE, HOST };
+enum { TARGET = 1, PORTS, HOSTS, VIA, PROXY, SOURCE, CONNECTIONS, SECONDS, WARMUP, REQUEST, RESPONSE, CLOSE, HOST };
 
 static const struct option names[] = {
-    {"target", 1, 0, TARGET},   {"ports", 1, 0, PORTS},     {"via", 1, 0, VIA},
+    {"target", 1, 0, TARGET},   {"ports", 1, 0, PORTS},     {"hosts", 1, 0, HOSTS},   {"via", 1, 0, VIA},
     {"proxy", 1, 0, PROXY},     {"source", 1, 0, SOURCE},   {"connections", 1, 0, CONNECTIONS},
     {"seconds", 1, 0, SECONDS}, {"warmup", 1, 0, WARMUP},   {"request", 1, 0, REQUEST},
     {"response", 1, 0, RESPONSE}, {"close", 1, 0, CLOSE},   {"host", 1, 0, HOST},
@@ -69,6 +70,7 @@ static void take(struct options *options, int name, const char *value) {
     switch (name) {
     case TARGET: options->target = address_of(value); break;
     case PORTS: options->ports = (int)number(value, 1, 1000); break;
+    case HOSTS: options->hosts = (int)number(value, 1, 65535); break;
     case VIA: options->via = address_of(value); break;
     case PROXY: options->proxy = strcmp(value, "v2") == 0 ? PROXY_V2 : PROXY_V1; break;
     case SOURCE: add_source(options, value); break;
@@ -93,7 +95,7 @@ static const struct {
 
 int main(int argc, char **argv) {
     struct options options = {
-        .ports = 1, .connections = 1, .seconds = 3, .warmup = 0.2, .request = 64, .response = 64};
+        .ports = 1, .hosts = 1, .connections = 1, .seconds = 3, .warmup = 0.2, .request = 64, .response = 64};
     if (argc < 2 || argv[1][0] == '-') refuse("no mode", "");
     int name;
     while ((name = getopt_long(argc - 1, argv + 1, "", names, NULL)) != -1) take(&options, name, optarg);

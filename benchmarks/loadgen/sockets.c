@@ -90,6 +90,7 @@ int open_connection(const struct options *options, struct connection *connection
     struct sockaddr_in destination = options->target;
     unsigned port = ntohs(options->target.sin_port) + turn % (unsigned)options->ports;
     destination.sin_port = htons((uint16_t)port);
+    destination.sin_addr.s_addr = htonl(ntohl(destination.sin_addr.s_addr) + turn % (unsigned)options->hosts);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);

@@ -6,6 +6,8 @@ import http.client
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from benchmarks import interpreter
+from benchmarks.plan import Logging, Pool
 from benchmarks.world import HBONE_PORT, inside
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from benchmarks.plan import Logging
+    from benchmarks.plan import Stage
     from benchmarks.processes import Processes
     from benchmarks.world import World
 
@@ -26,7 +28,19 @@ class Surroundings:
     processes: Processes
     certificates: Path
     folder: Path
-    logging: Logging
+    stage: Stage
+    form: interpreter.Form = interpreter.Form.PLAIN
+    """In which form our own code runs."""
+
+    @property
+    def has_log(self) -> bool:
+        """Whether the proxies write a line per tunnel or request."""
+        return self.stage.logging is Logging.TUNNEL
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether every tunnel must find the proxies unconnected: an unused connection ends soon."""
+        return self.stage.pool is Pool.COLD
 
 
 @dataclass(frozen=True, slots=True)

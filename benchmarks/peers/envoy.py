@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from benchmarks.certificates import CLIENT, NAMESPACE, SERVER, TRUST_DOMAIN
 from benchmarks.peers.base import Leg, Running, Surroundings, answers_ok, fetch
-from benchmarks.plan import Logging
 from benchmarks.processes import BenchmarkError, wait_until
 from benchmarks.world import CAPTURE_PORT, HBONE_PORT, inside
 
@@ -84,14 +83,19 @@ class Envoy:
     def start(self, given: Surroundings) -> Running:
         """Starts the inbound Envoy first, so that the outbound one finds a listener."""
         binary = find_envoy()
-        values = {
+        values: dict[str, object] = {
             "STREAM_WINDOW": self._windows.stream,
             "CONNECTION_WINDOW": self._windows.connection,
+            # Of a pool that is to be cold, neither a connection nor a session outlives its tunnel for long.
+            "POOL_IDLE": "0.5s" if given.is_cold else "3600s",
+            "SESSION_KEYS": 0 if given.is_cold else 1,
         }
-        inbound = launch(binary, given, "envoy-server.yaml", SERVER, TUNNEL_LINE, values)
+        place: dict[str, object] = {"BIND_IP": "0.0.0.0"} if given.is_cold else {}
+        inbound = launch(binary, given, "envoy-server.yaml", SERVER, TUNNEL_LINE, values | place)
         outbound = launch(binary, given, "envoy-client.yaml", CLIENT, TUNNEL_LINE, values)
         await_ready(given, {SERVER: inbound, CLIENT: outbound})
-        processes, legs = {"outbound": outbound, "inbound": inbound}, (Leg("tunnel", given.world.server_ip),)
+        processes = {"outbound": outbound, "inbound": inbound}
+        legs = (Leg("tunnel", given.world.pods if given.is_cold else given.world.server_ip),)
         return Running(processes, version_of(binary), str(self._windows), legs, PROXY_PROTOCOL_PORT)
 
 
@@ -115,17 +119,17 @@ def await_ready(given: Surroundings, proxies: Mapping[str, subprocess.Popen[byte
 
 
 def _render(given: Surroundings, template: str, account: str, line: str, values: Mapping[str, object]) -> str:
-    return string.Template((_HERE / template).read_text()).substitute(
-        values,
-        BIND_IP=given.world.place_of(account)[0],
-        ADMIN_PORT=_ADMIN_PORT,
-        HBONE_PORT=HBONE_PORT,
-        CAPTURE_PORT=CAPTURE_PORT,
-        PROXY_PROTOCOL_PORT=PROXY_PROTOCOL_PORT,
-        CERTIFICATES=given.certificates / NAMESPACE / account,
-        TRUST_DOMAIN=TRUST_DOMAIN,
-        ACCESS_LOG=_access_log(given.folder / f"{account}.log", line) if given.logging is Logging.TUNNEL else "[]",
-    )
+    shared = {
+        "BIND_IP": given.world.place_of(account)[0],
+        "ADMIN_PORT": _ADMIN_PORT,
+        "HBONE_PORT": HBONE_PORT,
+        "CAPTURE_PORT": CAPTURE_PORT,
+        "PROXY_PROTOCOL_PORT": PROXY_PROTOCOL_PORT,
+        "CERTIFICATES": given.certificates / NAMESPACE / account,
+        "TRUST_DOMAIN": TRUST_DOMAIN,
+        "ACCESS_LOG": _access_log(given.folder / f"{account}.log", line) if given.has_log else "[]",
+    }
+    return string.Template((_HERE / template).read_text()).substitute({**shared, **values})
 
 
 def _access_log(path: Path, line: str) -> str:

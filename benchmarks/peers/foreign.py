@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from benchmarks.certificates import CLIENT, NAMESPACE, SERVER
 from benchmarks.mesh_file import mesh_file
 from benchmarks.peers.base import Leg, Running, Surroundings, answers_ok
-from benchmarks.plan import Logging
 from benchmarks.processes import BenchmarkError, wait_until
 from benchmarks.world import Capture, inside
 
@@ -72,7 +71,7 @@ def _environment(given: Surroundings, account: str, node: str, address: str) -> 
         # Without a CNI's routes, answers to a client's own address would leave by the cable, past the proxy.
         "ENABLE_ORIG_SRC": "false",
         "ZTUNNEL_WORKER_THREADS": "1",
-        "RUST_LOG": "info" if given.logging is Logging.TUNNEL else "warn",
+        "RUST_LOG": "info" if given.has_log else "warn",
     }
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from benchmarks import interpreter
 from benchmarks.certificates import NAMESPACE
 from benchmarks.peers.base import answers_ok
-from benchmarks.plan import Logging
 from benchmarks.processes import wait_until
 from benchmarks.world import inside
 
@@ -33,10 +32,10 @@ def start_role(
     """Starts `python -m <role>` at an address; `more` is laid over the environment that all roles have."""
     command = [interpreter.command(), "-m", role, "--bind", address, *arguments]
     environment = {
-        **interpreter.environment(),
+        **interpreter.environment(given.form),
         "XDS_ADDRESS": "",
         "WORKLOAD_CERT_DIR": str(given.certificates),
-        "RUST_LOG": "info" if given.logging is Logging.TUNNEL else "warn",
+        "RUST_LOG": "info" if given.has_log else "warn",
         **more,
     }
     with inside(namespace):
@@ -44,11 +43,11 @@ def start_role(
 
 
 def start_node(
-    given: Surroundings, node: str, account: str, address: str, namespace: int | None, *, more: Mapping[str, str]
+    given: Surroundings, node: str, account: str, bind: str, namespace: int | None, *, more: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     """Starts a node proxy, which serves all workloads of `node`."""
     environment = {"PROXY_MODE": "node", **more}
-    return start_role(given, "ztunnel_py", account, address, namespace, arguments=["--node", node], more=environment)
+    return start_role(given, "ztunnel_py", account, bind, namespace, arguments=["--node", node], more=environment)
 
 
 def start_for_workload(

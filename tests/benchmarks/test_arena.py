@@ -15,8 +15,9 @@ from benchmarks.peers.envoy_sidecars import EnvoySidecars
 from benchmarks.peers.our_chain import OurChain
 from benchmarks.peers.our_sidecars import OurSidecars
 from benchmarks.peers.ours import Ours
-from benchmarks.plan import Contestant, Form, Kind, Logging, choose_scenarios
+from benchmarks.plan import Contestant, Form, Kind
 from benchmarks.processes import BenchmarkError
+from benchmarks.scenarios import choose_scenarios
 from benchmarks.world import Capture, Topology
 from tests.support.require import require_envoy, require_netns, require_tool
 
@@ -38,10 +39,10 @@ def test_envoy_is_measured(tmp_path: Path, capture: Capture) -> None:
     for tool in ("gcc", "iptables", "iperf3"):
         require_tool(tool)
     certificates = make_certificates(tmp_path / "certificates")
-    contestant = Contestant("envoy", "", Logging.TUNNEL)
+    contestant = Contestant("envoy")
     with Arena(contestant, Envoy(DEFAULT_WINDOWS), certificates, tmp_path / "run", Topology.LOOPBACK, capture) as arena:
         for scenario in choose_scenarios(["bulk-1-down", "connect-1-awake"]):
-            metrics = metrics_of(arena.measure(scenario, 0.3), scenario.kind)
+            metrics = metrics_of(arena.measure(scenario, 0.3), scenario)
             assert metrics["gbit_s" if scenario.kind is Kind.BULK else "per_second"] > 0
         assert list(ciphers(arena.world)) == [arena.tls["tunnel"].suite]
         arena.running.proxies["inbound"].kill()
@@ -57,12 +58,11 @@ def test_our_pair_is_measured(tmp_path: Path, topology: Topology, capture: Captu
     for tool in ("gcc", "iptables", "iperf3"):
         require_tool(tool)
     certificates = make_certificates(tmp_path / "certificates")
-    contestant = Contestant("ours", "", Logging.TUNNEL)
+    contestant = Contestant("ours")
     with Arena(contestant, Ours(), certificates, tmp_path / "run", topology, capture) as arena:
         assert arena.tls["tunnel"].suite.startswith("TLS_AES_")
-        for scenario in choose_scenarios(["bulk-1-up", "connect-1", "idle"]):
-            metrics = metrics_of(arena.measure(scenario, 0.3), scenario.kind)
-            assert metrics["rss_mb"] > 0
+        for scenario in choose_scenarios(["bulk-1-up", "connect-1", "beside"]):
+            metrics = metrics_of(arena.measure(scenario, 0.3), scenario)
             assert metrics.get("errors", 0) == 0
 
 
@@ -87,11 +87,11 @@ def test_layer_7_is_measured_and_all_say_the_same(
         require_tool(tool)
     certificates = make_certificates(tmp_path / "certificates")
     chosen = choose_scenarios([scenario])[0]
-    contestant = Contestant("", "", Logging.TUNNEL, chosen.form)
+    contestant = Contestant("", stage=chosen.stage)
     with Arena(contestant, peer, certificates, tmp_path / "run", *surroundings) as arena:
         assert len(arena.tls) == legs
-        metrics = metrics_of(arena.measure(chosen, 0.2), chosen.kind)
+        metrics = metrics_of(arena.measure(chosen, 0.2), chosen)
     assert metrics["per_second"] > 0
-    for account in ("client", "server") if chosen.form is Form.SIDECARS else ("client", "waypoint"):
+    for account in ("client", "server") if chosen.stage.form is Form.SIDECARS else ("client", "waypoint"):
         told = [path.read_text() for path in (tmp_path / "run").glob(f"{account}.*")]
         assert sum(text.count('"GET /items/7?bytes=100 HTTP/1.1" 200 - via_upstream') for text in told) > 3

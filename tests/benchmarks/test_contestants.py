@@ -3,29 +3,50 @@
 import pytest
 
 from benchmarks.contestants import available_peers, contestants_for, takes_part
-from benchmarks.plan import Contestant, Form, Logging, choose_scenarios
+from benchmarks.plan import Contestant, Form, Logging, Stage
+from benchmarks.scenarios import choose_scenarios
 
 
 def test_each_form_of_logging_has_its_own_contestants() -> None:
     scenarios = choose_scenarios(["connect-1"])
-    assert [(c.name, c.logging) for c in contestants_for(["envoy"], scenarios)] == [
+    assert [(c.name, c.stage.logging) for c in contestants_for(["envoy"], scenarios)] == [
         ("envoy", Logging.TUNNEL),
         ("envoy", Logging.NONE),
     ]
 
 
 def test_without_a_quiet_scenario_nobody_is_started_without_a_log() -> None:
-    assert {c.logging for c in contestants_for(["ours"], choose_scenarios(["rr"]))} == {Logging.TUNNEL}
+    assert {c.stage.logging for c in contestants_for(["ours"], choose_scenarios(["rr"]))} == {Logging.TUNNEL}
 
 
-def test_no_proxy_runs_once_and_takes_part_in_all_but_idle_tunnels() -> None:
+def test_no_proxy_runs_once_and_takes_part_where_the_machine_s_limit_matters() -> None:
     (direct,) = contestants_for(["direct"], choose_scenarios([]))
-    assert [s.name for s in choose_scenarios([]) if not takes_part(direct, s)] == ["idle-1000"]
+    left_out = {s.name.partition("-")[0] for s in choose_scenarios([]) if not takes_part(direct, s)}
+    assert left_out == {"beside", "cold", "idle", "apart", "workers"}
+
+
+def test_two_workers_stand_beside_one_and_nobody_else() -> None:
+    scenarios = choose_scenarios(["rr-32", "workers-rr-32"])
+    found = contestants_for(["ours", "ours 2 workers", "envoy"], scenarios)
+    assert [[c.name for c in found if takes_part(c, s)] for s in scenarios] == [
+        ["ours", "envoy"],
+        ["ours", "ours 2 workers"],
+    ]
+
+
+def test_a_stage_of_its_own_has_contestants_of_its_own() -> None:
+    scenarios = choose_scenarios(["connect-1", "cold-1", "apart-rr-32"])
+    assert [str(c.stage) for c in contestants_for(["ours"], scenarios)] == [
+        "node proxies, a line per tunnel, warm pool, loopback",
+        "node proxies, no log, warm pool, loopback",
+        "node proxies, a line per tunnel, cold pool, two namespaces",
+        "node proxies, a line per tunnel, warm pool, two namespaces",
+    ]
 
 
 def test_a_contestant_takes_part_where_the_logging_is_its_own() -> None:
     loud, quiet = choose_scenarios(["connect-16"])
-    ours = Contestant("ours", "", Logging.NONE)
+    ours = Contestant("ours", stage=Stage(logging=Logging.NONE))
     assert not takes_part(ours, loud)
     assert takes_part(ours, quiet)
 
@@ -41,7 +62,7 @@ def test_scenarios_meet_the_proxies_of_their_form_and_large_windows_bulk_alone()
         "chain-32": ["ours", "envoy", "direct"],
         "chain-32-quiet": ["ours", "envoy", "direct"],
     }
-    assert {c.form for c in contestants_for(["ours", "envoy"], scenarios[-1:])} == {Form.WAYPOINT}
+    assert {c.stage.form for c in contestants_for(["ours", "envoy"], scenarios[-1:])} == {Form.WAYPOINT}
 
 
 def test_an_unknown_peer_is_named() -> None:

@@ -12,8 +12,8 @@ from benchmarks import interpreter
 def test_our_own_interpreter_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(interpreter.VARIABLE, raising=False)
     assert interpreter.command() == sys.executable
-    assert interpreter.environment() == {}
-    assert re.fullmatch(r"CPython 3\.\d+\.\d+\S*, \d+\.\d million steps/s", interpreter.describe())
+    assert interpreter.environment() == {"HBONE_FORM": "plain"}
+    assert re.fullmatch(r"CPython 3\.\d+\.\d+\S*, \d+\.\d million steps/s; built with(out)? .+", interpreter.describe())
 
 
 def test_a_borrowed_one_is_told_where_our_libraries_are(monkeypatch: pytest.MonkeyPatch) -> None:

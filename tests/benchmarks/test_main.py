@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as command
-from benchmarks.plan import SCENARIOS, choose_scenarios
-from benchmarks.run import Outcome, Settings
+from benchmarks.run import Run, Settings
+from benchmarks.scenarios import SCENARIOS, choose_scenarios
 from benchmarks.summary import Sample
 from benchmarks.world import Capture, Topology
 
@@ -29,15 +29,18 @@ def test_a_wrong_argument_ends_with_status_2(arguments: list[str]) -> None:
     assert result.exit_code == 2
 
 
-def outcome(error: str = "") -> Outcome:
+def finished(error: str = "") -> Run:
+    """A run whose rounds are over."""
     metrics = {} if error else {"per_second": 1000.0, "p50_us": 90.0}
-    samples = [Sample(1, "rr-1-awake", peer, peer, metrics, error) for peer in ("ours", "envoy")]
-    facts = [{"name": "ours", "version": "1"}]
-    return Outcome(samples, [{"other_cores": 0.0}], facts)
+    run = Run(settings(), lambda line: None)
+    run.outcome.samples.extend(Sample(1, "rr-1", peer, peer, metrics, error) for peer in ("ours", "envoy"))
+    run.outcome.facts.append({"name": "ours", "version": "1"})
+    run.outcome.records.append({"other_cores": 0.0})
+    return run
 
 
 def settings() -> Settings:
-    return Settings(tuple(choose_scenarios(["rr-1-awake"])), (), 1, 1.0, Topology.LOOPBACK, Capture.PROXY)
+    return Settings(tuple(choose_scenarios(["rr-1"])), (), 1, 1.0, Topology.LOOPBACK, Capture.PROXY)
 
 
 @pytest.mark.parametrize(("error", "status"), [("", 0), ("it ended", 1)])
@@ -45,16 +48,19 @@ def test_a_run_writes_page_json_and_pictures(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: str, status: int
 ) -> None:
     pytest.importorskip("matplotlib", reason="no matplotlib (the bench extra)")
-    monkeypatch.setattr(command, "run", lambda settings, say: outcome(error))
-    assert command._run_and_write(settings(), tmp_path / "out") == status
+    monkeypatch.setattr(Run, "rounds", lambda self: None)
+    found = command._run_and_write(finished(error), settings(), tmp_path / "out", quick=True, with_once=False)
+    assert found == status
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"REPORT.md", "benchmark.json", "overview.png", "overview.svg"}
+    pictures = set() if error else {"targets.png", "targets.svg", "overview.png", "overview.svg"}
+    assert names == {"REPORT.md", "benchmark.json"} | pictures
 
 
-def test_an_interrupted_run_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def interrupted(settings: Settings, say: object) -> Outcome:
+def test_an_interrupted_run_writes_no_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(self: Run) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "run", interrupted)
-    assert command._run_and_write(settings(), tmp_path / "out") == 130
-    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(Run, "rounds", interrupted)
+    out = tmp_path / "out"
+    assert command._run_and_write(finished(), settings(), out, quick=True, with_once=False) == 130
+    assert not list(out.iterdir())

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from benchmarks.plan import choose_scenarios
-from benchmarks.report import details_table, figures_table, report, table, verdicts_table
+from benchmarks.report import report
+from benchmarks.scenarios import choose_scenarios
 from benchmarks.summary import Sample, Summary
+from benchmarks.tables import details_table, figures_table, table, verdicts_table
 
 SCENARIOS = choose_scenarios(["rr-32"])
 
 
 def sample(peer: str, number: int, rate: float) -> Sample:
     metrics = {"per_second": rate, "p50_us": 700.0, "cpu_us_per_op": 60.0, "outbound_cpu_us_per_op": 31.0}
+    metrics |= {"cpu_user_us_per_op": 20.0, "cpu_system_us_per_op": 40.0}
     return Sample(number, "rr-32", peer, peer, metrics)
 
 
@@ -46,15 +48,17 @@ def test_figures_stand_with_spread_and_ratio(summary: Summary) -> None:
     text = figures_table(summary, SCENARIOS)
     assert "| 42,000 (40,000–44,000) | 30,000 |" in text
     assert "1.40 (1.33–1.47)" in text
-    assert "| p99 us               | -  " in text  # a figure that nobody gave
+    assert "p99 us" not in text  # a figure that nobody gave
 
 
-def test_verdicts_say_pass_or_miss(summary: Summary) -> None:
-    assert "| at least 1   | 1.40     | pass |" in verdicts_table(summary.verdicts(), SCENARIOS)
+def test_verdicts_say_how_far_a_target_is_reached(summary: Summary) -> None:
+    assert "| ≥ 1.1 | ≥ 1.5 | 42,000 | 30,000        | **1.40** | must |" in verdicts_table(
+        summary, summary.verdicts(), SCENARIOS
+    )
 
 
 def test_details_split_the_cpu(summary: Summary) -> None:
-    assert "| us per op | -    | -      | 31.0 + -   |" in details_table(summary, SCENARIOS)
+    assert "| us per op | 20.0 | 40.0   | 31.0       |" in details_table(summary, SCENARIOS)
 
 
 def test_the_page_tells_failures_and_disturbance(summary: Summary, document: dict[str, Any]) -> None:
@@ -63,6 +67,24 @@ def test_the_page_tells_failures_and_disturbance(summary: Summary, document: dic
     assert "above 0.25 cores in 1 of 2 measurements" in page
     assert "](results/overview.svg)" in page
     assert "TLS_AES_128_GCM_SHA256, X25519" in page
+
+
+def test_a_miss_stands_beside_the_profile_that_says_why(document: dict[str, Any]) -> None:
+    profile = {"title": "round trips", "unit": "us per operation", "steps": {"system calls: send": 20.0}}
+    slow = Summary([sample("ours", 1, 15000), sample("envoy", 1, 30000)])
+    page = report({**document, "once": {"profile": {"round-trip": profile}}}, slow, SCENARIOS, [])
+    assert "0 of 1 reached" in page
+    assert "per second 0.50, must be at least 1.1" in page
+    assert "| system calls: send   | 20.0             | 100 % |" in page
+
+
+def test_what_is_measured_once_stands_in_the_page_or_says_why_not(summary: Summary, document: dict[str, Any]) -> None:
+    start = {"ready": {"node proxies": {"ours": 1.25, "envoy": 0.5}}, "import": {"ztunnel_py": 0.4}}
+    once = {"start": start, "state": {"load, s": 1.5}, "lab": {"error": "no right"}}
+    page = report({**document, "once": once}, summary, SCENARIOS, [])
+    assert "| node proxies | 1.25 | 0.50  |" in page
+    assert "ztunnel_py 0.40 s" in page
+    assert "- lab: no right" in page
 
 
 def test_without_our_pair_the_page_says_why_nothing_is_judged(document: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.metrics import metric_named
-from benchmarks.summary import Figure, Ratio, Sample, Summary
+from benchmarks.summary import Figure, Ratio, Sample, Summary, Word
 
 RATE, P50 = metric_named("per_second"), metric_named("p50_us")
 
@@ -60,22 +60,34 @@ def test_a_round_that_failed_takes_part_in_no_figure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "key", "ours", "met"),
+    ("scenario", "key", "ours", "word"),
     [
-        pytest.param("rr-32", "per_second", 100, True, id="at least, exactly"),
-        pytest.param("rr-32", "per_second", 99, False, id="at least, just below"),
-        pytest.param("rr-1", "p50_us", 120, True, id="at most 1.2, exactly"),
-        pytest.param("rr-1", "p50_us", 121, False, id="at most 1.2, just above"),
-        pytest.param("bulk-1-up", "cpu_s_per_gb", 99, True, id="less CPU"),
+        pytest.param("rr-32", "per_second", 150, Word.GOAL, id="at least, the goal exactly"),
+        pytest.param("rr-32", "per_second", 110, Word.MUST, id="at least, what must be exactly"),
+        pytest.param("rr-32", "per_second", 109, Word.MISS, id="at least, just below"),
+        pytest.param("rr-1", "p50_us", 80, Word.GOAL, id="at most, the goal exactly"),
+        pytest.param("rr-1", "p50_us", 100, Word.MUST, id="at most, what must be exactly"),
+        pytest.param("rr-1", "p50_us", 101, Word.MISS, id="at most, just above"),
     ],
 )
-def test_a_target_is_met_or_missed(scenario: str, key: str, ours: float, met: bool) -> None:
+def test_a_target_is_met_or_missed(scenario: str, key: str, ours: float, word: Word) -> None:
     summary = Summary([*rounds("ours", "", scenario, key, [ours]), *rounds("envoy", "", scenario, key, [100])])
-    assert [v.met for v in summary.verdicts() if v.target.metric == key] == [met]
+    assert [v.word for v in summary.verdicts() if v.target.metric == key] == [word]
+
+
+def test_a_target_of_ours_alone_needs_no_rival() -> None:
+    (verdict,) = Summary(rounds("ours", "", "beside-8", "times_quiet", [2.5])).verdicts()
+    assert (verdict.word, verdict.value) == (Word.MUST, 2.5)
+
+
+def test_two_workers_are_held_to_one_of_ours() -> None:
+    one = rounds("ours", "", "workers-rr-32", "cpu_us_per_op", [40])
+    (verdict,) = Summary([*one, *rounds("ours 2 workers", "", "workers-rr-32", "cpu_us_per_op", [44])]).verdicts()
+    assert (verdict.word, verdict.value, verdict.ours, verdict.theirs) == (Word.MUST, 1.1, 44, 40)
 
 
 def test_a_target_without_figures_of_both_is_neither_met_nor_missed() -> None:
     ran = Sample(1, "rr-32", "ours", "ours", {}, "no answer")
     summary = Summary([ran, *rounds("envoy", "", "rr-32", "per_second", [100])])
-    assert [v.met for v in summary.verdicts()] == [None]
+    assert [v.word for v in summary.verdicts()] == [Word.NONE]
     assert Summary(rounds("envoy", "", "rr-32", "per_second", [100])).verdicts() == []

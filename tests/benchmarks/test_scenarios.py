@@ -3,14 +3,15 @@
 import pytest
 
 from benchmarks.metrics import HEADLINE, metric_named
-from benchmarks.plan import SCENARIOS, TARGETS, Kind, choose_scenarios
+from benchmarks.plan import Kind
+from benchmarks.scenarios import SCENARIOS, TARGETS, choose_scenarios
 
 
 @pytest.mark.parametrize(
     ("words", "names"),
     [
         pytest.param([], [s.name for s in SCENARIOS], id="no word means all"),
-        pytest.param(["rr"], ["rr-1", "rr-1-awake", "rr-32"], id="a kind"),
+        pytest.param(["beside", "idle"], ["beside-8", "idle-10000"], id="kinds"),
         pytest.param(["bulk-8"], ["bulk-8-up", "bulk-8-down"], id="a kind and a number"),
         pytest.param(
             ["connect-1"],
