@@ -16,6 +16,7 @@ from mesh_py.exchange.pool import Pool as HttpPool
 from mesh_py.proxy.authorizers import Authorizers
 from mesh_py.proxy.clusters import Clusters
 from mesh_py.proxy.connections import Connections
+from mesh_py.proxy.farewell import let_go
 from mesh_py.proxy.istio_tls import IstioTls
 from mesh_py.proxy.key_sets import KeySets
 from mesh_py.proxy.tunnels import TunnelServer
@@ -149,6 +150,7 @@ class DataPlane:
         deadline = begun + seconds
         while self.tunnels.clients and time.monotonic() < deadline:  # noqa: ASYNC110 - farewells tell nobody
             await asyncio.sleep(0.05)
+        await let_go(self.context)
         self.close()
         return clean
 

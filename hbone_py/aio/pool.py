@@ -69,6 +69,12 @@ class Pool:
         """Connections that are up."""
         return self._count
 
+    @property
+    def tunnels(self) -> int:
+        """Tunnels that are open."""
+        peers = [peer for place in self._places.values() for peer in place.peers]
+        return sum(len(peer.engine.streams) for peer in (*peers, *self._leaving))
+
     def checkout(self, key: Hashable) -> Peer | None:
         """A peer with room for one more tunnel, now, or None."""
         place = self._places.get(key)

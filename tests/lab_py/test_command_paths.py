@@ -164,6 +164,7 @@ def test_every_line_of_a_run(tmp_path: Path) -> None:
         _check(shown, net)
         _try(to_try, net)
         assert process.end_with(signal.SIGINT) == 0
+        assert not re.search(r"\terror\t|Traceback", process.output)
         wait_for_the_end_of(children)
     finally:
         process.stop()

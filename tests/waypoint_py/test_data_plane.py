@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hbone_py
-from hbone_py.errors import TunnelRefused
+from hbone_py.errors import HboneError, TunnelRefused
 from tests.support.peers import credentials_of
-from tests.waypoint_py.waypoints import HOST, PORT, scene
+from tests.support.processes import eventually
+from tests.waypoint_py.waypoints import HOST, PORT, Addresses, client, door, scene, waypoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,3 +53,28 @@ async def test_a_tunnel_to_what_is_not_attached_is_refused(certificates: Certifi
                 credentials=credentials_of(certificates["sleep"]),
             )
         assert "is nothing this waypoint serves" in one.waypoint.lines[0]
+
+
+async def test_a_waypoint_that_ends_breaks_no_tunnel_off(certificates: Certificates) -> None:
+    """What it keeps for the next request is ended in order: at the other end that is no failure."""
+    at, ends = Addresses(), []
+
+    async def lead(tunnel: hbone_py.IncomingTunnel) -> None:
+        stream = await tunnel.accept()
+        try:
+            while await stream.receive():
+                await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            await stream.send_eof()
+            ends.append("ended")
+        except HboneError as error:
+            ends.append(str(error))
+
+    async with await hbone_py.serve(lead, at.v1, 15008, credentials=credentials_of(certificates["httpbin"])):
+        async with (
+            waypoint(at.mesh(), at.waypoint, certificates["waypoint"]),
+            door(at.waypoint, f"{at.vip}:{PORT}", certificates["sleep"]) as way_in,
+            client(way_in) as http,
+        ):
+            assert (await http.get("/")).status_code == 200
+        await eventually(lambda: bool(ends), "the tunnel is over")
+    assert ends == ["ended"]

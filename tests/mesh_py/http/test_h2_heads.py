@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_py.http.errors import UnwritableMessage
+from mesh_py.http.errors import BadMessage, UnwritableMessage
 from mesh_py.http.h2_heads import read_request, read_response, read_trailers, write_request, write_response
 from mesh_py.http.headers import Headers
 from mesh_py.http.limits import Limits
@@ -63,6 +63,13 @@ def test_a_name_that_is_no_ascii_is_not_written() -> None:
 
 def test_trailers() -> None:
     assert read_trailers([(b"grpc-status", b"0")], LIMITS) == Headers([("grpc-status", "0")])
+
+
+@pytest.mark.parametrize("method", ["get", "Get", "", "GE T", "GET\x7f"])
+def test_a_method_that_no_policy_means(method: str) -> None:
+    """Servers that make `get` GET must not get it from us: a policy against GET has let it pass."""
+    with pytest.raises(BadMessage):
+        read_request(raw(method=method, scheme="https", path="/", authority="web"), LIMITS)
 
 
 def test_who_sends_it_is_not_said_in_trailers() -> None:
