@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lab_py.errors import LabError
-from lab_py.fabric import kernel_tunnel, links, packet_tunnel, tunnel_ends, tunnel_lines
+from lab_py.fabric import PACKET_HALF, kernel_tunnel, links, packet_tunnel, tunnel_ends, tunnel_lines
 from lab_py.overlay import Overlay, PacketPort, Tap, TunnelEnd, tunnel_socket
 from lab_py.redirect.plan import AT_BIRTH, redirections
 from lab_py.topology import Design
@@ -83,11 +83,15 @@ def _user_space_end(
 ) -> TunnelEnd:
     names = [device for device, *_ in ends]
     if tunnel == "packet":
-        lines = [line for name in names for line in (packet_tunnel(name, f"{name}-g"), f"link set {name}-g up")]
+        lines = [
+            line
+            for name in names
+            for line in (packet_tunnel(name, f"{name}{PACKET_HALF}"), f"link set {name}{PACKET_HALF} up")
+        ]
         built.namespaces.ip(namespace, lines)
 
     def device(name: str) -> Device:
-        return Tap(name) if tunnel == "tap" else PacketPort(name, f"{name}-g")
+        return Tap(name) if tunnel == "tap" else PacketPort(name, f"{name}{PACKET_HALF}")
 
     def make() -> TunnelEnd:
         remote = ends[0][3]

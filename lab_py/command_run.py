@@ -17,9 +17,11 @@ from lab_py.capture_file import WARNING, capture_file
 from lab_py.control_plane import ControlPlane
 from lab_py.enter import Inside
 from lab_py.errors import Unusable
+from lab_py.evidence.capture import every_place
 from lab_py.evidence.recording import in_order
 from lab_py.facts import packet_facts, rule_facts, topology_facts
 from lab_py.hops.paths import hops_of
+from lab_py.inner.streams import inner_packets
 from lab_py.lab import bring_up
 from lab_py.observe import observe
 from lab_py.page.document import document
@@ -132,12 +134,15 @@ def inside(topology: Topology, folder: Path, wishes: Wishes, wanted: Wanted) -> 
         pcap = _open(wanted.pcap, PRIVATE, files)
         lab = bring_up(topology, folder, wishes)
         frames: dict[Place, Sequence[Frame]] = {}
-        found = observe(topology, lab.built.namespaces, lab.files, hops, frames=frames)
+        also = [] if pcap is None else every_place(lab.built.namespaces, topology.namespaces)
+        found = observe(topology, lab.built.namespaces, lab.files, hops, frames=frames, also=also)
         seconds = time.perf_counter() - begin
         sightings = in_order(frames, hops)
         data = _data(topology, lab, found, sightings, seconds)
         if pcap is not None:
-            pcap.write(capture_file(list(frames), sightings, read_secrets(lab.files), topology.title))
+            texts = read_secrets(lab.files)
+            inner = inner_packets(frames, sightings, texts)
+            pcap.write(capture_file(list(frames), sightings, texts, topology.title, inner))
             click.echo(f"warning: {pcap.path} {WARNING}", err=True)
     if wanted.output == "text":
         _tell(topology, lab, seconds)

@@ -1,7 +1,7 @@
 """Where the lab's proxies have mesh and certificates from: files, or istiod_py, which is a process of the lab.
 
 istiod_py stands on the fabric, beside the nodes, in the namespace of the bridge. Nothing captures what is between it
-and the proxies, and no hop is proved by it: `is_control` tells such packets from a request's.
+and the proxies, and no hop is proved by it (`is_labs_own`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import datetime
     from collections.abc import Iterator
 
-    from lab_py.evidence.packets import Packet
     from lab_py.topology import Topology
     from lab_py.world import WorldFiles
 
@@ -70,11 +69,6 @@ def write_tokens(topology: Topology, files: WorldFiles, now: datetime.datetime) 
     for proxy, caller in _callers(topology):
         token = key.mint(caller, now.timestamp(), TOKEN_SECONDS)
         write_file(files.token(proxy), token.encode(), PRIVATE)
-
-
-def is_control(packet: Packet) -> bool:
-    """Whether it is between a proxy and the control plane."""
-    return CONTROL_PLANE_IP in (packet.source[0], packet.destination[0])
 
 
 def _callers(topology: Topology) -> Iterator[tuple[str, Caller]]:

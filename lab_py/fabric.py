@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from lab_py.topology import Node, Topology
 
 BRIDGE = "br0"
+PACKET_HALF = "-g"
+"""Ends the name of the half of a tunnel's pair of devices that we read and write."""
 MTU = 1500
 """Of every device that is no tunnel."""
 

@@ -10,12 +10,12 @@ import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lab_py.control_plane import is_control
 from lab_py.errors import LabError
 from lab_py.evidence.capture import open_captures
 from lab_py.evidence.checks import Logs, Observed
 from lab_py.evidence.counters import counted_since, read_counters
 from lab_py.evidence.log_lines import read_log
+from lab_py.evidence.packets import is_labs_own
 from lab_py.hops.base import HopFound, judge, places_of
 from lab_py.peers.running import get_inside
 
@@ -45,18 +45,20 @@ def observe(
     hops: Sequence[Hop],
     patience: float = ANSWER_SECONDS,
     frames: dict[Place, Sequence[Frame]] | None = None,
+    also: Iterable[Place] = (),
 ) -> list[HopFound]:
     """Send the topology's request and judge every hop by what was seen.
 
     Args:
         patience: seconds the answer may take.
         frames: gets all that was captured, by place.
+        also: where packets are captured beside the places that hops name.
 
     Raises:
         LabError: nothing can be captured, or a capture lost packets.
     """
     logs = LogTails(files, (check.process for check in _log_checks(hops)), hops)
-    return judge(hops, witness(topology, namespaces, places_of(hops), logs, patience, frames))
+    return judge(hops, witness(topology, namespaces, [*places_of(hops), *also], logs, patience, frames))
 
 
 def witness(
@@ -103,8 +105,8 @@ def observe_all(lab: Lab, cells: Iterable[tuple[Request, Hop]]) -> Iterator[HopF
 
 
 def _of_requests(packets: Iterable[Packet]) -> list[Packet]:
-    """Without what the proxies and their control plane tell each other meanwhile."""
-    return [packet for packet in packets if not is_control(packet)]
+    """Without what is the lab's own business meanwhile."""
+    return [packet for packet in packets if not is_labs_own(packet)]
 
 
 def counters_of(topology: Topology, namespaces: Namespaces) -> dict[str, dict[str, int]]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ETHERNET = 1
-"""The link type of every interface, LINKTYPE_ETHERNET."""
+ETHERNET, RAW = 1, 101
+"""Link types: of devices, LINKTYPE_ETHERNET; of packets that begin with their IP header, LINKTYPE_RAW."""
 _SECTION, _INTERFACE, _PACKET, _SECRETS = 0x0A0D0D0A, 1, 6, 10
 _BYTE_ORDER = 0x1A2B3C4D
 _LENGTH_UNKNOWN = 0xFFFF_FFFF_FFFF_FFFF

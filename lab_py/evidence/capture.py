@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
+import sys
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from lab_py.errors import LabError
 from lab_py.evidence.packets import read_packet
+from lab_py.fabric import PACKET_HALF
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +26,7 @@ _BUFFER = 4 << 20
 """Bytes the kernel may hold for one capture; what does not fit is lost, and `Capture.lost` says so."""
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _SO_TIMESTAMPNS = 35
+_SIOCGIFFLAGS, _IFF_UP, _NAME_SIZE, _REQUEST_SIZE = 0x8913, 1, 16, 40
 _TIME = Struct("@qq")
 """The kernel's time of a packet: seconds since 1970, nanoseconds."""
 
@@ -82,6 +86,25 @@ def _nanoseconds(told: list[tuple[int, int, bytes]]) -> int:
         seconds, nanoseconds = _TIME.unpack_from(raw)
         return int(seconds) * 1_000_000_000 + int(nanoseconds)
     return 0
+
+
+def every_place(namespaces: Namespaces, names: Iterable[str]) -> list[Place]:
+    """Every device that is up, of these namespaces; our own halves of tunnel devices apart."""
+    found: list[Place] = []
+    for namespace in names:
+        devices = namespaces.inside(namespace, _devices)
+        found += [(namespace, device) for device in devices if not device.endswith(PACKET_HALF)]
+    return found
+
+
+def _devices() -> list[str]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        return [name for _, name in socket.if_nameindex() if _is_up(asking, name)]
+
+
+def _is_up(asking: socket.socket, device: str) -> bool:
+    answer = fcntl.ioctl(asking, _SIOCGIFFLAGS, device.encode().ljust(_REQUEST_SIZE, b"\0"))
+    return bool(int.from_bytes(answer[_NAME_SIZE : _NAME_SIZE + 2], sys.byteorder) & _IFF_UP)
 
 
 def open_captures(namespaces: Namespaces, places: Iterable[Place]) -> dict[Place, Capture]:

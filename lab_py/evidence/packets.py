@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from lab_py.geneve import GeneveError, decode
 from lab_py.redirect.names import GENEVE_PORT
+from lab_py.topology import CONTROL_PLANE_IP
 
 _IPV4, _ICMP, _TCP, _UDP = 0x0800, 1, 6, 17
 _UNREACHABLE = 3
@@ -52,6 +53,31 @@ def read_refusal(frame: bytes | memoryview) -> str | None:
         return None
     what = _REFUSALS.get(message[1], f"code {message[1]}")
     return f"ICMP from {_text(ip[12:16])} to {_text(ip[16:20])}: {_text(message[24:28])}: {what}"
+
+
+class Segment(NamedTuple):
+    """A TCP segment with what it carries."""
+
+    packet: Packet
+    sequence: int
+    payload: bytes
+
+
+def read_segment(frame: bytes | memoryview) -> Segment | None:
+    """The TCP segment of a frame, whole; None for anything else, and for what is inside Geneve."""
+    ip = _ipv4(memoryview(frame))
+    if ip is None or ip[9] != _TCP:
+        return None
+    tcp = ip[(ip[0] & 0x0F) * 4 : unpack_from("!H", ip, 2)[0]]  # a short frame is padded
+    if len(tcp) < 20:
+        return None
+    return Segment(_segment(ip, tcp), unpack_from("!I", tcp, 4)[0], bytes(tcp[(tcp[12] >> 4) * 4 :]))
+
+
+def is_labs_own(packet: Packet) -> bool:
+    """Whether it is no part of a request: between a proxy and the control plane, or asked by us at an application."""
+    ends = (packet.source[0], packet.destination[0])
+    return CONTROL_PLANE_IP in ends or ends == ("127.0.0.1", "127.0.0.1")
 
 
 def read_packet(frame: bytes | memoryview) -> Packet | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab_py.evidence.checks import Part, SeesPackets
-from lab_py.evidence.packets import read_packet
+from lab_py.evidence.packets import is_labs_own, read_packet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,9 +30,10 @@ class Sighting:
 
 
 def in_order(frames: Mapping[Place, Sequence[Frame]], hops: Sequence[Hop]) -> list[Sighting]:
-    """Every frame of every place. A tie in time goes to the place that was named first."""
+    """Every frame of every place, but for the lab's own business. A tie goes to the place that was named first."""
     found = [_sighting(place, frame, hops) for place, seen in frames.items() for frame in seen]
-    return sorted(found, key=lambda one: one.frame.nanoseconds)
+    of_requests = [one for one in found if one.packet is None or not is_labs_own(one.packet)]
+    return sorted(of_requests, key=lambda one: one.frame.nanoseconds)
 
 
 def _sighting(place: Place, frame: Frame, hops: Sequence[Hop]) -> Sighting:

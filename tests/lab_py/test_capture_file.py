@@ -52,8 +52,19 @@ def test_tshark_shows_both_tunnels_and_the_request_inside(tmp_path: Path) -> Non
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     connects = _read(file, "http2.headers.method == CONNECT", "ip.dst", "http2.headers.authority")
     assert {"10.244.3.20|10.244.4.30:5000", "10.244.4.30|10.244.4.30:5000"} <= connects
-    requests = _read(file, "http.request", "tcp.dstport", "http.request.method", "http.host")
-    assert requests == {"15001|GET|helloworld:5000", "5000|GET|helloworld:5000"}
+    inside = _read(
+        file, 'http and frame.interface_name == "inside HBONE"', "ip.src", "http.request.method", "http.host"
+    )
+    assert inside == {"10.244.1.10|GET|helloworld:5000", "10.244.3.20|GET|helloworld:5000", "10.244.4.30||"}
+    requests = _read(file, "http.request", "frame.interface_name", "http.host")
+    assert {"sleep lo|helloworld:5000", "zt-node-d eth0|helloworld:5000"} <= requests
+    assert {host for _, _, host in (one.partition("|") for one in requests)} == {"helloworld:5000"}, (
+        "no request of ours"
+    )
+    comments = _read(file, 'http.response and frame.interface_name == "inside HBONE"', "frame.comment")
+    assert any("inside hop (4): the sidecar asks the waypoint" in one for one in comments)
+    places = _read(file, "frame", "frame.interface_name")
+    assert {"node-a v-sleep", "fabric f-node-a", "helloworld eth0"} <= places, "devices that no hop names"
     tunnelled = _read(file, "geneve and tcp.flags.syn == 1", "frame.interface_name", "geneve.vni", "frame.comment")
     title = "node-d routes 10.244.4.30 by rule 103 and table 100 into istioin; only the SYN goes this way"
     assert f"node-d v-zt|0x0003e8|hop (6): {title}" in tunnelled

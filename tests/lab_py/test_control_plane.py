@@ -7,8 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from lab_py.builtin import load
-from lab_py.control_plane import ControlPlane, is_control, istiod, joining
-from lab_py.evidence.packets import Packet
+from lab_py.control_plane import ControlPlane, istiod, joining
 from lab_py.world import lay_out
 from mesh_py.identity.tokens import TokenKey
 
@@ -37,10 +36,3 @@ def test_what_proxies_join_by_is_there(tmp_path: Path) -> None:
     assert (files.authority / "root-cert.pem").exists()
     assert not files.mesh.exists()
     assert str(files.manifests.parent) in istiod(files).command
-
-
-def test_packets_to_and_from_the_control_plane_are_nobodys_evidence() -> None:
-    here, there = ("10.244.1.10", 40000), ("172.18.0.1", 15012)
-    assert is_control(Packet(here, there, "S", 60))
-    assert is_control(Packet(there, here, "S.", 60))
-    assert not is_control(Packet(here, ("172.18.0.2", 15012), "S", 60))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab_py.evidence.packets import Packet, read_packet
+from lab_py.evidence.packets import Packet, is_labs_own, read_packet, read_segment
 from lab_py.geneve import header
 
 ETHERNET = bytes.fromhex("0a0000000002 0a0000000001 0800")
@@ -61,3 +61,20 @@ def test_anything_else_is_no_evidence(frame: bytes) -> None:
 @given(st.binary(max_size=120))
 def test_any_bytes_can_be_looked_at(data: bytes) -> None:
     read_packet(ETHERNET + data)
+
+
+def test_a_segment_has_its_number_and_what_it_carries() -> None:
+    frame = ETHERNET + ip(6, tcp(0x18) + b"text") + bytes(6)  # padding
+    segment = read_segment(frame)
+    assert segment is not None
+    assert (segment.packet.flags, segment.sequence, segment.payload) == ("P.", 0, b"text")
+    assert read_segment(ETHERNET + ip(17, bytes(8))) is None
+
+
+def test_packets_that_are_nobodys_evidence() -> None:
+    here, control, own = ("10.244.1.10", 40000), ("172.18.0.1", 15012), ("127.0.0.1", 8000)
+    assert is_labs_own(Packet(here, control, "S", 60))
+    assert is_labs_own(Packet(control, here, "S.", 60))
+    assert is_labs_own(Packet(("127.0.0.1", 40000), own, "S", 60))
+    assert not is_labs_own(Packet(here, own, "S", 60)), "redirected on lo"
+    assert not is_labs_own(Packet(here, ("172.18.0.2", 15012), "S", 60))

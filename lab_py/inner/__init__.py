@@ -1,0 +1,1 @@
+"""What is inside the tunnels, from captured packets and TLS secrets: HBONE's streams as connections [pure]."""
