@@ -149,8 +149,3 @@ async def test_the_end_has_a_deadline() -> None:
     async with exporting(one.tracing, asyncio.Event(), 0.05):
         one.finish(1, 2, 3)
     assert one.counted('dropped_total{reason="deadline"}') == 3
-
-
-async def test_where_nobody_wants_them_nothing_runs() -> None:
-    async with exporting(None, asyncio.Event()):
-        assert len(asyncio.all_tasks()) == 1
