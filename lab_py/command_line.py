@@ -36,6 +36,7 @@ As root it is the faithful form (sidecars run as uid 1337); otherwise, or with -
 Examples:
   python -m lab_py paths                             three requests by processes on loopback: needs no rights
   python -m lab_py run ambient-to-sidecar            one request, every hop with what was observed of it
+  python -m lab_py run sidecar-to-ambient --step     the same, explained at each hop; Enter goes on
   python -m lab_py run sidecar-to-ambient -o json
   python -m lab_py matrix                            every kind of pod calls every other
   python -m lab_py run sidecar-to-waypoint --pcap out.pcapng --html out.html
@@ -114,10 +115,11 @@ _mesh_file = click.Path(exists=True, dir_okay=False, resolve_path=True, path_typ
 @_output
 @click.option("--pcap", type=_file, help="Write a capture with TLS secrets inside, for Wireshark and tshark.")
 @click.option("--html", type=_file, help="Write a page for a browser: the request, hop by hop, in both designs.")
+@click.option("--step", is_flag=True, help="Wait at each hop for a key, and explain it.")
 @click.option("--folder", hidden=True)
 def run(
     scenario: str, design: str | None, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str,
-    pcap: Path | None, html: Path | None, folder: str, control_plane: str, peers: tuple[str, ...],
+    pcap: Path | None, html: Path | None, step: bool, folder: str, control_plane: str, peers: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Send one real request, and show what was observed of every hop."""
     from lab_py import command_run
@@ -128,7 +130,9 @@ def run(
     topology = _load(scenario, design)
     wishes = Wishes(cast("Tunnel | None", tunnel), without, secrets=pcap is not None)
     wishes = _with_cast(topology, wishes, control_plane, peers)
-    wanted = command_run.Wanted(output, pcap, html)
+    if step and output != "text":
+        raise Unusable("--step is for people: leave -o away")
+    wanted = command_run.Wanted("step" if step else output, pcap, html)
     if folder and is_inside():
         return command_run.inside(topology, Path(folder), wishes, wanted)
     _check_names(topology, without)

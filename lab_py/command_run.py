@@ -14,6 +14,7 @@ import click
 
 from lab_py import state
 from lab_py.capture_file import WARNING, capture_file
+from lab_py.command_step import step_through
 from lab_py.control_plane import ControlPlane
 from lab_py.enter import Inside
 from lab_py.errors import Unusable
@@ -50,12 +51,14 @@ class Wanted:
     """What a run is to tell, and where."""
 
     output: str = "text"
+    """`text`, `json`, or `step`."""
     pcap: Path | None = None
     html: Path | None = None
 
     def arguments(self) -> list[str]:
         """What of it the command that runs inside must know."""
-        return ["--output", self.output, *([] if self.pcap is None else ["--pcap", str(self.pcap)])]
+        output = "json" if self.output == "step" else self.output  # whoever steps tells all of it later
+        return ["--output", output, *([] if self.pcap is None else ["--pcap", str(self.pcap)])]
 
 
 def outside(topology: Topology, again: Sequence[str], *, rootless: bool, needs_request: bool = True) -> int:
@@ -93,9 +96,23 @@ def run(
             page.write(document(sorted(runs, key=_is_todays)).encode())
     if wanted.output == "json":
         click.echo(json.dumps(data, indent=2))
-    else:
-        _tell_the_rest(data, runs[1:], wanted.html)
+        return _status(status, runs)
+    if wanted.output == "step":
+        step_through(data, topology)
+        _tell_verdict(data)
+    _tell_the_rest(data, runs[1:], wanted.html)
+    return _status(status, runs)
+
+
+def _status(status: int, runs: Sequence[Mapping[str, Any]]) -> int:
     return max(status, *(0 if one["ok"] else 1 for one in runs))
+
+
+def _tell_verdict(data: Mapping[str, Any]) -> None:
+    console = Console()
+    missing = [f"({hop['hop']})" for hop in data["hops"] if not hop["ok"]]
+    text = f"NOT observed as predicted: {', '.join(missing)}" if missing else "every hop was observed as predicted"
+    console.say(console.styled(text, "red" if missing else "green", "bold"))
 
 
 def _run_inside(again: Sequence[str], *, rootless: bool) -> tuple[int, dict[str, Any] | None]:

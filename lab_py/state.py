@@ -66,10 +66,12 @@ def claim(name: str) -> Path:
 
 
 def find(name: str) -> tuple[Path, Record]:
-    """The folder and the record of a lab that is up. Raises Unusable."""
+    """The folder and the record of a lab that is up; what a dead one has left goes away. Raises Unusable."""
     folder = base_folder() / name
     record = read_record(folder)
     if record is None or not record.is_up:
+        if record is not None:
+            shutil.rmtree(folder, ignore_errors=True)
         raise Unusable(f"no lab called {name!r} is up: `python -m lab_py up` makes one")
     return folder, record
 

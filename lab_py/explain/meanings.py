@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 MEANINGS = {
-    "P8": "replies that conntrack knows to be ztunnel's are not marked 0x40, so they go to the pod, which resets them",
+    "P8": "what conntrack knows to be ztunnel's is not marked 0x40: it goes through the tunnel again, or to the pod",
     "P9": "what is marked 0x40 goes on through the chain and is marked again",
     "P10": "what ztunnel sends with a borrowed address is not marked 0x210, so conntrack never learns that it is owed",
     "P12": "what ztunnel sends as itself is not marked, and may be captured again",
     "P15": "connections of ambient pods are not marked 0x100, so nothing captures them",
     "F1": "conntrack does not remember what is to be left alone",
-    "F2": "conntrack does not remember 0x210, so replies that are owed to ztunnel go to the pod",
+    "F2": "conntrack does not remember 0x210: what is owed to ztunnel goes through the tunnel again, or to the pod",
     "I2": "conntrack does not remember 0x210 of what is for the node itself",
     "O1": "the node's own calls are not marked 0x220, so its health probes go through ztunnel and hang",
     "N1": "kube-proxy translates the virtual address before ztunnel has seen it",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from lab_py.errors import Unusable
@@ -39,8 +40,8 @@ def find_fault(topology: Topology, name: str) -> Fault:
     pieces = pieces_of(topology)
     matching = [one for one in pieces if one == name or one.endswith(f"/{name}")]
     if not matching:
-        advice = suggest(name, [*known, *pieces])
-        raise Unusable(f"there is no {name!r}; {advice}" if advice else f"there is no {name!r}: see `break --list`")
+        close = get_close_matches(name, [*known, *pieces], n=1)
+        raise Unusable(f"there is no {name!r}; {suggest(name, close or list(known))}")
     if len(matching) > 1:
         raise Unusable(f"{name!r} is in several places: {', '.join(matching)}")
     namespace, _, rule = matching[0].partition("/")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.processes import POLL_SECONDS, PeerProcess
-from tests.support.require import require_netns, require_tool
+from tests.support.require import NOBODY, require_netns, require_nobody, require_tool
 from tests.support.source_tree import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 def require_lab() -> None:
@@ -60,7 +63,11 @@ class Machine:
 
     def lab(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the lab's command line on it."""
-        return self._run([*self._enter, *command(*arguments)])
+        return self._run(self.command(*arguments))
+
+    def command(self, *arguments: str) -> list[str]:
+        """What runs the lab's command line on it; the process that this starts is the lab's."""
+        return [*self._enter, *command(*arguments)]
 
     def network(self) -> dict[str, str]:
         """All that a lab could touch of it."""
@@ -76,6 +83,50 @@ class Machine:
         return subprocess.run(
             whole, cwd=ROOT, env=environment(self._folder), capture_output=True, text=True, timeout=55, check=False
         )
+
+
+class Nobody:
+    """A user without any right, who sees our Python, packages and source in a mount namespace of its own.
+
+    So it does not matter where those lie, and whether others may go there.
+    """
+
+    def __init__(self) -> None:
+        self._as_nobody = require_nobody()
+        self.home = Path(tempfile.mkdtemp(prefix="nobody-"))
+        os.chown(self.home, NOBODY, NOBODY)
+        self._places = {name: self.home / name for name in ("source", "packages", "python")}
+        for place in self._places.values():
+            place.mkdir(mode=0o755)
+
+    def lab(self, *arguments: str, seconds: float = 55) -> subprocess.CompletedProcess[str]:
+        """Run the lab's command line as that user."""
+        known = {"PATH": "/usr/bin:/bin", "HOME": self.home, "TMPDIR": self.home, "PYTHONDONTWRITEBYTECODE": "1"}
+        known["PYTHONPATH"] = self._places["packages"]
+        given = [f"{name}={value}" for name, value in known.items()]
+        command = [*self._as_nobody, "env", "-i", *given, os.path.realpath(sys.executable), "-m", "lab_py", *arguments]
+        enter = " && ".join([*self._mounts(), f'cd "{self._places["source"]}"', 'exec "$@"'])
+        unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-c", enter, "sh"]
+        return subprocess.run([*unshare, *command], capture_output=True, text=True, timeout=seconds, check=False)
+
+    def _mounts(self) -> Iterator[str]:
+        """Everything in the user's home; Python where it was too, by folders that others may go through."""
+        python = Path(sys.base_prefix)
+        shown = dict(zip(self._places, (ROOT, sysconfig.get_path("purelib"), python), strict=True))
+        yield from (f'mount --bind "{shown[name]}" "{place}"' for name, place in self._places.items())
+        closed = [folder for folder in reversed(python.parents) if not folder.stat().st_mode & 0o001]
+        if closed:
+            yield f'mount -t tmpfs -o mode=755 tmpfs "{closed[0]}" && mkdir -p "{python}"'
+            yield f'mount --bind "{self._places["python"]}" "{python}"'
+
+    @property
+    def left(self) -> list[str]:
+        """Labs that are still there."""
+        return [file.name for file in (self.home / f"hbone-lab-{NOBODY}").iterdir()]
+
+    def leave(self) -> None:
+        """Its home goes away."""
+        shutil.rmtree(self.home)
 
 
 _FURNISH = " && ".join(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.lab_py.labs import lab, require_lab
+from tests.lab_py.labs import Nobody, lab, require_lab
 from tests.support.require import require_envoy
 
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.lab, pytest.mark.privileged]
@@ -19,25 +21,58 @@ pytestmark = [pytest.mark.lab, pytest.mark.privileged]
 @pytest.mark.parametrize(
     ("arguments", "hops", "machine"),
     [
-        pytest.param(
-            ["sidecar-to-ambient", "--rootless", "--tunnel", "packet"], 9, "packet, sidecars known by mark 1337"
-        ),
         pytest.param(["sidecar-to-waypoint", "--peer", "waypoint=envoy"], 10, "istiod_py, the real Envoy as waypoint"),
         pytest.param(["ambient-to-sidecar", "--peer", "sidecar=envoy"], 8, "1337, told by istiod_py, the real Envoy"),
     ],
-    ids=["sidecar to ambient, rootless", "Envoy as the waypoint", "Envoy as the server's sidecar"],
+    ids=["Envoy as the waypoint", "Envoy as the server's sidecar"],
 )
 def test_every_hop_is_observed(tmp_path: Path, arguments: list[str], hops: int, machine: str) -> None:
     require_lab()
     require_envoy()
     done = lab(tmp_path, "run", *arguments, "-o", "json")
+    assert machine in whole(done, hops)["machine"]
+    assert list((tmp_path / "hbone-lab-0").iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def nobody() -> Iterator[Nobody]:
+    """A user without any right."""
+    require_lab()
+    made = Nobody()
+    yield made
+    made.leave()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hops"),
+    [
+        pytest.param(["sidecar-to-ambient", "--tunnel", "packet"], 9, id="tunnels by packet sockets"),
+        pytest.param(["ambient-to-sidecar"], 8, marks=pytest.mark.soak, id="ambient to sidecar"),
+        pytest.param(["sidecar-to-waypoint"], 10, marks=pytest.mark.soak, id="sidecar to waypoint"),
+        pytest.param(["sidecar-to-waypoint", "--design", "in-pod"], 8, marks=pytest.mark.soak, id="in-pod"),
+    ],
+)
+def test_a_user_without_rights_has_all_of_it(nobody: Nobody, arguments: list[str], hops: int) -> None:
+    machine = whole(nobody.lab("run", *arguments, "-o", "json"), hops)["machine"]
+    assert "sidecars known by mark 1337" in machine
+    assert nobody.left == []
+
+
+@pytest.mark.soak
+def test_a_user_without_rights_breaks_and_mends(nobody: Nobody) -> None:
+    done = nobody.lab("faults", "sidecar-to-ambient", "tunnel", "certificate", "mtu", "rp-filter", "ztunnel", "policy")
     assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads(done.stdout)
+    assert nobody.lab("doctor").returncode == 0
+
+
+def whole(done: subprocess.CompletedProcess[str], hops: int) -> dict[str, Any]:
+    """What a run of so many hops told, all of them observed."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
     assert [hop["hop"] for hop in found["hops"]] == [str(number) for number in range(1, hops + 1)]
     assert found["ok"]
     assert found["times"].keys() == {"built", "up", "first_request", "down"}
-    assert machine in found["machine"]
-    assert list((tmp_path / "hbone-lab-0").iterdir()) == []
+    return found
 
 
 @pytest.mark.soak
@@ -71,9 +106,11 @@ def test_a_page_has_both_designs(tmp_path: Path) -> None:
 @pytest.mark.soak
 def test_a_sidecar_that_takes_hbone(tmp_path: Path) -> None:
     require_lab()
-    done = lab(tmp_path, "run", "ambient-to-hbone")
+    done = lab(tmp_path, "run", "ambient-to-hbone", "--step")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "URI=spiffe://cluster.local/ns/default/sa/sleep" in done.stdout, "here the sidecar knows who calls"
+    assert "hop (8) of 8: observed" in done.stdout
+    assert "every hop is shown, and nothing is waited for" in done.stderr
 
 
 @pytest.mark.soak

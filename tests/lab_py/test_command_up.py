@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from lab_py import state
-from tests.lab_py.labs import Machine, children_of, command, environment, lab, poll, require_lab
+from tests.lab_py.labs import Machine, children_of, environment, lab, poll, require_lab
 from tests.support.processes import PeerProcess
 from tests.support.source_tree import ROOT
 
@@ -43,11 +43,11 @@ def said(machine: Machine, *arguments: str, status: int = 0) -> str:
 
 def test_a_lab_from_up_to_down(machine: Machine, tmp_path: Path) -> None:
     before = machine.network()
+    folder = tmp_path / "hbone-lab-0"
     try:
         assert "try:  python -m lab_py exec sleep -- curl -s http://httpbin:8000/ip" in said(machine, "up")
-        during = machine.network()
-        ask = "import urllib.request as u; print(u.urlopen('http://httpbin:8000/ip').read().decode())"
-        assert '"127.0.0.6"' in said(machine, "exec", "sleep", "--", sys.executable, "-c", ask)
+        ends_by_force_beside_it(machine, folder)
+        assert '"127.0.0.6"' in said(machine, "exec", "sleep", "--", sys.executable, "-c", ASK)
         assert "fwmark 0x100/0x100 lookup 101" in said(machine, "exec", "node-a", "ip", "rule")
         assert "it has fabric, node-a" in said(machine, "exec", "slep", "ip", "rule", status=2)
         assert "connection complete" in said(machine, "logs", "zt-node-a")
@@ -55,15 +55,31 @@ def test_a_lab_from_up_to_down(machine: Machine, tmp_path: Path) -> None:
         fares = json.loads(said(machine, "status", "-o", "json"))
         assert [one["ended"] for one in fares["processes"]] == [None] * 3
         assert "a lab called 'lab' is up" in said(machine, "up", status=2)
-        first = fares["first"]
+        assert machine.network() == before
     finally:
         down = machine.lab("down")
     assert down.returncode == 0
-    assert during == before
     assert machine.network() == before
-    assert state.started_at(first) is None
-    assert list((tmp_path / "hbone-lab-0").iterdir()) == []
+    assert state.started_at(fares["first"]) is None
+    assert list(folder.iterdir()) == [], "nor is anything left of the one that was killed"
     assert "no lab called 'lab' is up" in said(machine, "status", status=2)
+
+
+def ends_by_force_beside_it(machine: Machine, folder: Path) -> None:
+    """A second lab, of the other design: same names, same addresses. Its agent is killed, then all of it."""
+    said(machine, "up", "sidecar-to-ambient", "--design", "in-pod", "--name", "other")
+    answered = said(machine, "exec", "--name", "other", "sleep", "--", sys.executable, "-c", ASK)
+    assert '"10.244.1.10"' in answered, "not the answer of the other lab, whose httpbin has a sidecar"
+    processes = json.loads(said(machine, "status", "--name", "other", "-o", "json"))["processes"]
+    [agent] = [one["pid"] for one in processes if one["name"] == "agent-node-b"]
+    said(machine, "exec", "--name", "other", "node-b", "kill", "-KILL", str(agent))
+    ended = "agent-node-b         in node-b         ended with status -9"
+    poll(lambda: ended in machine.lab("status", "--name", "other").stdout, "told to have ended")
+    record = state.read_record(folder / "other")
+    assert record is not None
+    os.kill(record.keeper, signal.SIGKILL)
+    poll(lambda: state.started_at(record.first) is None, "gone")
+    assert "no lab called 'other' is up" in said(machine, "status", "--name", "other", status=2)
 
 
 def breaks_and_mends(machine: Machine) -> None:
@@ -80,6 +96,7 @@ def breaks_and_mends(machine: Machine) -> None:
     assert "'rule-102' is not broken: nothing is" in said(machine, "mend", "rule-102", status=2)
 
 
+ASK = "import urllib.request as u; print(u.urlopen('http://httpbin:8000/ip').read().decode())"
 CROWDED = """\
 nodes: [node-a]
 pods:
@@ -100,23 +117,23 @@ def test_a_lab_that_does_not_come_up_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "hbone-lab-0").iterdir()) == []
 
 
-def test_a_lab_ends_with_who_is_killed_while_it_builds(tmp_path: Path) -> None:
+def test_a_lab_ends_with_who_is_killed_while_it_builds(machine: Machine, tmp_path: Path) -> None:
     """SIGKILL leaves no time to clear up: the kernel does, and the leash takes the folder away."""
-    require_lab()
-    folder = tmp_path / "hbone-lab-0"
-    peer = PeerProcess(command("run"), tmp_path / "log", environment(tmp_path) | {"PYTHONPATH": str(ROOT)})
+    before, folder = machine.network(), tmp_path / "hbone-lab-0"
+    whole = environment(tmp_path) | {"PYTHONPATH": str(ROOT)}
+    peer = PeerProcess(machine.command("run"), tmp_path / "log", whole)
     peer.wait_until(lambda: any(folder.glob("run-*/logs/*.log")), "building")
     inside = children_of(peer.pid)
     assert inside
     peer.kill()
     poll(lambda: not any(folder.iterdir()) and all(state.started_at(one) is None for one in inside), "gone")
+    assert machine.network() == before
 
 
-def test_ctrl_c_ends_it(tmp_path: Path) -> None:
-    require_lab()
-    folder = tmp_path / "hbone-lab-0"
+def test_ctrl_c_ends_it(machine: Machine, tmp_path: Path) -> None:
+    before, folder = machine.network(), tmp_path / "hbone-lab-0"
     process = subprocess.Popen(
-        command("run"),
+        machine.command("run"),
         cwd=ROOT,
         env=environment(tmp_path),
         stdout=PIPE,
@@ -132,3 +149,4 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
     assert "Traceback" not in text
     assert list(folder.iterdir()) == []
     assert all(state.started_at(one) is None for one in inside)
+    assert machine.network() == before

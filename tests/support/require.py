@@ -28,6 +28,10 @@ PACKAGES = {
 }
 
 
+NOBODY = 65534
+"""The user and group that own nothing."""
+
+
 def everything_is_required() -> bool:
     """Whether a missing tool or right is a failure (REQUIRE_ALL=1)."""
     return os.environ.get("REQUIRE_ALL", "") not in ("", "0", "false")
@@ -54,6 +58,17 @@ def require_netns() -> str:
     if (problem := _netns_problem()) is not None:
         _missing(f"no network namespaces: {problem}")
     return ip
+
+
+def require_nobody() -> list[str]:
+    """Root, and a user without rights who may make user namespaces; returns what makes a command that user's."""
+    require_root()
+    nobody = [require_tool("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    unshare = [require_tool("unshare"), "--user", "--map-root-user", "--net", "true"]
+    done = subprocess.run([*nobody, *unshare], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        _missing(f"no user namespaces for users without rights: {done.stderr.strip()}")
+    return nobody
 
 
 def has_ipv6() -> bool:
