@@ -154,7 +154,15 @@ def run(
 def paths(
     once: bool, output: str, world_net: str, state_dir: Path | None, mesh: Path | None, print_mesh: bool
 ) -> int:  # fmt: skip
-    """Send the post's three requests through processes on loopback, without namespaces; 1 if one went astray."""
+    """Send the post's three requests through processes on loopback, without namespaces; 1 if one went astray.
+
+    \b
+    Examples:
+      python -m lab_py paths --once                     every hop with its log line and identities, judged
+      python -m lab_py paths --once -o json
+      python -m lab_py paths --print-mesh > mine.yaml   to edit; then see which hop notices:
+      python -m lab_py paths --once --mesh mine.yaml
+    """
     from lab_py import command_paths
 
     if print_mesh:

@@ -21,6 +21,7 @@ class Console:
         self._is_colourful = self._stream.isatty() and not os.environ.get("NO_COLOR")
         self._is_read = True
         self._name_styles = name_styles or {}
+        self._name_width = max(7, *map(len, self._name_styles), 0)
 
     def say(self, text: str = "") -> None:
         """Write a line, or several."""
@@ -46,4 +47,4 @@ class Console:
 
     def heard(self, name: str, line: str) -> None:
         """A line that a child wrote."""
-        self.say(f"{self.styled_name(name, f'{name:<7}')} {line}")
+        self.say(f"{self.styled_name(name, f'{name:<{self._name_width}}')} {line}")

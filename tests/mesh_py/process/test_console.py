@@ -37,6 +37,12 @@ def test_a_child_s_lines_carry_its_name() -> None:
     assert stream.getvalue() == "node-a  a line\n"
 
 
+def test_their_names_stand_in_a_column() -> None:
+    stream = io.StringIO()
+    Console(stream, name_styles={"sidecar-sleep": "green"}).heard("waypoint", "a line")
+    assert stream.getvalue() == "waypoint      a line\n"
+
+
 def test_children_are_told_apart_by_the_style_of_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     terminal = Terminal()
