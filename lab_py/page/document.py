@@ -59,7 +59,7 @@ def _parts(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _controls(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield '<div class="controls" role="group" aria-label="Hops">'
+    yield '<div class="bar"><div class="controls" role="group" aria-label="Hops">'
     yield '<button id="previous" type="button" aria-label="Previous hop">←</button>'
     yield '<button id="play" type="button">Play</button>'
     yield '<button id="next" type="button" aria-label="Next hop">→</button></div>'
@@ -69,3 +69,4 @@ def _controls(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             name = design_name(run)
             yield f'<button type="button" data-choose="{escape(run["topology"]["design"])}">{escape(name)}</button>'
         yield "</div>"
+    yield "</div>"

@@ -82,7 +82,16 @@ def _article(hop: Mapping[str, Any], run: Mapping[str, Any], others: Sequence[st
                 yield from _finding(finding, hop, run)
             yield "</ul>"
     yield from _identities(hop, run)
+    yield from _instead(run, others)
     yield "</article>"
+
+
+def _instead(run: Mapping[str, Any], others: Sequence[str]) -> Iterator[str]:
+    """Where only one design is to be seen, a way to the other's hops in this one's place."""
+    if others:
+        name = next(name for design, (name, _) in _NAMES.items() if design != run["topology"]["design"])
+        numbers = "".join(f'<button type="button" data-other="{escape(one)}">{escape(one)}</button>' for one in others)
+        yield f'<p class="instead"><span>{escape(name)}, in its place:</span> {numbers}</p>'
 
 
 def _finding(finding: Mapping[str, Any], hop: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str]:

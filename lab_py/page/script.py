@@ -125,6 +125,10 @@ panes.forEach((pane) => {
     const next = () => hops[(hops.indexOf(pane === chosen ? pane.numbers[at] : "") + 1) % hops.length];
     chip.onclick = () => go(pane, pane.numbers.indexOf(next()));
   });
+  [...pane.root.querySelectorAll("[data-other]")].forEach((button) => {
+    const other = panes[1 - pane.place];
+    button.onclick = () => go(other, other.numbers.indexOf(button.dataset.other));
+  });
   pane.buttons.forEach((button) => { button.onclick = () => go(pane, pane.numbers.indexOf(button.dataset.go)); });
 });
 addEventListener("hashchange", fromAddress);

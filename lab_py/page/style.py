@@ -17,8 +17,8 @@ h1 { font-size: 1.2rem; line-height: 1.25; margin: 0; flex: 1 1 20em; }
 h2 { font-size: 1.05rem; line-height: 1.3; margin: 0; } h2 small { font-weight: 400; color: var(--soft); }
 h3 { font-size: 1.05rem; line-height: 1.35; margin: 0 0 8px; }
 h4 { font-size: .78rem; color: var(--soft); margin: 14px 0 4px; text-transform: uppercase; letter-spacing: .05em; }
-header { position: sticky; top: 0; z-index: 1; background: var(--paper); padding: 8px 0; display: flex;
-  flex-wrap: wrap; align-items: center; gap: 8px 16px; border-bottom: 1px solid var(--line); }
+header, .bar { display: flex; flex-wrap: wrap; align-items: center; gap: 8px 16px; }
+header { padding: 0 0 8px; border-bottom: 1px solid var(--line); }
 .head p { margin: 0 0 6px; color: var(--soft); font-size: .875rem; }
 .good > .mark, strong.good { color: var(--good); } .bad > .mark, strong.bad { color: var(--bad); }
 main { display: grid; gap: 12px 20px; grid-template-columns: minmax(0, 1fr); padding-top: 10px; }
@@ -26,7 +26,7 @@ main { display: grid; gap: 12px 20px; grid-template-columns: minmax(0, 1fr); pad
 button { font: inherit; min-width: 34px; min-height: 34px; padding: 2px 8px; color: var(--ink); background: var(--card);
   border: 1px solid var(--line); border-radius: 8px; cursor: pointer; }
 button:disabled { color: var(--soft); cursor: default; }
-#play { min-width: 72px; }
+#play { min-width: 66px; }
 button.bad { border-color: var(--bad); color: var(--bad); }
 button.with { border-color: var(--hot); border-width: 2px; }
 button[aria-current], button[aria-pressed="true"] { background: var(--hot); border-color: var(--hot);
@@ -54,6 +54,7 @@ svg .dot text { fill: var(--paper); font-weight: 700; font-size: 10px; }
 .chip:not([data-hops="  "]) { cursor: pointer; }
 article, .none { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 12px 14px;
   margin: 0 0 10px; }
+.instead { display: flex; flex-wrap: wrap; gap: 4px 8px; align-items: center; margin: 12px 0 0; color: var(--soft); }
 [hidden] { display: none; } .none { color: var(--soft); }
 .number { display: inline-block; min-width: 1.7em; text-align: center; border-radius: 1em; background: var(--hot);
   color: var(--paper); }
@@ -67,8 +68,12 @@ pre { font: .75rem/1.5 ui-monospace, monospace; margin: 6px 0 0; padding: 8px; m
   background: var(--pod); border-radius: 8px; scrollbar-width: thin; }
 code { font: .8rem ui-monospace, monospace; }
 footer { color: var(--soft); font-size: .8rem; padding-top: 8px; }
-@media (max-width: 999px) { .pane:has(~ .chosen), .chosen ~ .pane { display: none; } }
-@media (min-width: 1000px) { .designs { display: none; }
+@media (max-width: 999px) { .pane:has(~ .chosen), .chosen ~ .pane { display: none; }
+  header { display: contents; }
+  .bar { position: sticky; top: 0; z-index: 1; gap: 8px; padding: 8px 0; background: var(--paper);
+    border-bottom: 1px solid var(--line); } }
+@media (max-width: 560px) { body { padding: 10px 12px; } h1 { font-size: 1.05rem; } }
+@media (min-width: 1000px) { .designs, .instead { display: none; }
   .two main { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); } }
 @media (min-width: 1000px) and (min-height: 560px) {
   body { height: 100vh; height: 100dvh; display: flex; flex-direction: column; }

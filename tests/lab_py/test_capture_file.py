@@ -14,7 +14,7 @@ from lab_py.evidence.capture import Frame
 from lab_py.evidence.recording import Sighting
 from lab_py.hops.base import Hop
 from tests.lab_py.labs import lab, require_lab
-from tests.support.require import require_tool
+from tests.support.require import require_envoy, require_tool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +44,11 @@ def test_without_secrets_there_is_no_warning() -> None:
 @pytest.mark.privileged
 @pytest.mark.interop
 def test_tshark_shows_both_tunnels_and_the_request_inside(tmp_path: Path) -> None:
+    """The waypoint is the real Envoy, which writes no secrets: those of the other ends do."""
     require_lab()
+    require_envoy()
     file = tmp_path / "out.pcapng"
-    done = lab(tmp_path, "run", "sidecar-to-waypoint", "--control-plane", "file", "--pcap", str(file))
+    done = lab(tmp_path, "run", "sidecar-to-waypoint", "--peer", "waypoint=envoy", "--pcap", str(file))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"warning: {file} {WARNING}" in done.stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -21,10 +21,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.privileged]
 @pytest.mark.parametrize(
     ("arguments", "hops", "machine"),
     [
-        pytest.param(["sidecar-to-waypoint", "--peer", "waypoint=envoy"], 10, "istiod_py, the real Envoy as waypoint"),
         pytest.param(["ambient-to-sidecar", "--peer", "sidecar=envoy"], 8, "1337, told by istiod_py, the real Envoy"),
     ],
-    ids=["Envoy as the waypoint", "Envoy as the server's sidecar"],
+    ids=["Envoy as the server's sidecar"],
 )
 def test_every_hop_is_observed(tmp_path: Path, arguments: list[str], hops: int, machine: str) -> None:
     require_lab()

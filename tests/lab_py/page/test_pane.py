@@ -21,4 +21,7 @@ def test_it_says_which_design_and_what_came_of_it() -> None:
 
 
 def test_a_hop_names_those_of_the_other_design() -> None:
-    assert 'data-hop="2" data-with="4 5"' in "".join(pane(run(), {"2": ["4", "5"]}))
+    text = "".join(pane(run(), {"2": ["4", "5"]}))
+    assert 'data-hop="2" data-with="4 5"' in text
+    assert text.count("Today, in its place:") == 1
+    assert 'data-other="5"' in text
