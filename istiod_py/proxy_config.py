@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from istiod_py.ambient.vocabulary import GATEWAY_NAME
+from mesh_py.http.attachments import is_gateway
 from mesh_py.manifests import core, networking
 from mesh_py.manifests.gateway import WAYPOINT_CLASS, Gateway
 from mesh_py.manifests.metadata import NO_LABELS
@@ -84,8 +85,14 @@ class ProxyConfigs:
         routes = [one for one in self._routes if _is_for_waypoint(one, own, behind)]
         policies = [one for one in self._policies if self._targets(one, own, behind)]
         named = {(ref.kind, one.metadata.namespace, ref.name) for one in policies for ref in one.target_refs}
+        shared = [one for one in routes if any(is_gateway(ref, own) for ref in one.parent_refs)]
         objects = chain(
-            (own,), policies, self._with_surroundings(routes), self._services(named), self._rules(namespace)
+            (own,),
+            policies,
+            self._with_surroundings(routes),
+            self._services(named),
+            self._rules(namespace),
+            self._permissions(own, {one.metadata.namespace for one in shared}),
         )
         return self._config(namespace, gateway, objects)
 
@@ -126,6 +133,14 @@ class ProxyConfigs:
             service = self._manifests.find(core.Service, namespace, name) if kind == core.Service.kind else None
             entry = self._manifests.find(networking.ServiceEntry, namespace, name) if kind == _SERVICES[1] else None
             yield from (one for one in (service, entry) if one is not None)
+
+    def _permissions(self, gateway: Gateway, namespaces: set[str]) -> Iterator[KubernetesObject]:
+        """What decides of routes that are attached to a Gateway: grants, and labels of their namespaces."""
+        for grant in self._manifests.reference_grants:
+            if any(one.namespace in namespaces for one in grant.from_):
+                yield grant
+        if any(one.allowed_routes.selector is not None for one in gateway.listeners):
+            yield from (one for one in self._manifests.namespaces if one.metadata.name in namespaces)
 
     # Rules of hosts
 

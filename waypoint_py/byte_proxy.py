@@ -72,9 +72,13 @@ class ByteProxy:
             raise AuthorizerDenied(f"{verdict.ask[0]} is asked about requests only, and this is no HTTP")
 
     def _routed(self, target: Target) -> Destination:
-        """Where it goes: by a TCPRoute, to the pod that the client chose, else to any of the service's."""
+        """Where it goes: by a TCPRoute of the service or of our Gateway, else to the pod that the client chose, else to
+        any of the service's."""
         context, meant = self.forwarding.context, target.meant
         routed = context.directory.by_tcp_route(context.workload, meant, context.dice.random)
+        shared = self.forwarding.gateway_routes.backend_of_bytes() if routed is meant and meant.record else None
+        if shared is not None:
+            return context.directory.by_tcp_backend(context.workload, meant, shared)
         return routed if routed is not meant else target.pod or meant
 
 

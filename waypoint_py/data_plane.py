@@ -24,6 +24,7 @@ from waypoint_py.byte_proxy import ByteProxy
 from waypoint_py.chains import Chains
 from waypoint_py.context import WaypointContext
 from waypoint_py.forward import Forwarding
+from waypoint_py.gateway_routes import GatewayRoutes
 from waypoint_py.terminate import Terminate
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class DataPlane:
     clusters: Clusters
     chains: Chains
     key_sets: KeySets
+    gateway_routes: GatewayRoutes
     tunnels: TunnelServer
     listeners: dict[str, Listener]
     _sockets: Mapping[str, socket.socket]
@@ -91,11 +93,12 @@ class DataPlane:
         clusters = Clusters(state, directory, straight, context.dice.random, idle, cluster_name)
         key_sets = KeySets(settings.key_sets, settings.socket_options, directory, context.dice.random)
         chains = Chains(context, user_filters, key_sets)
+        gateway_routes = GatewayRoutes(context)
         authorizers, mirrors = Authorizers(context, clusters), Mirrors(connections)
-        forwarding = Forwarding(context, connections, clusters, chains, authorizers, mirrors)
+        forwarding = Forwarding(context, connections, clusters, chains, authorizers, mirrors, gateway_routes)
         terminate = Terminate(context, connections, forwarding, ByteProxy(forwarding))
         tunnels = TunnelServer(context, connections, settings.max_connections, "waypoint", terminate.serve)
-        return DataPlane(context, connections, clusters, chains, key_sets, tunnels, {}, sockets)
+        return DataPlane(context, connections, clusters, chains, key_sets, gateway_routes, tunnels, {}, sockets)
 
     async def background(self) -> None:
         """Serve until cancelled: the parents of all that is under way, then the listener."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from waypoint_py.attached import Target
     from waypoint_py.chains import Chains
     from waypoint_py.context import WaypointContext
+    from waypoint_py.gateway_routes import GatewayRoutes
 
 
 log = logging.getLogger("proxy")
@@ -46,14 +47,18 @@ class Forwarding:
     chains: Chains
     authorizers: Authorizers
     mirrors: Mirrors
+    gateway_routes: GatewayRoutes
 
     def route(self, request: HttpRequest, target: Target) -> Decision | None:
-        """What the routes of the service say; None where there are none. Raises NoRoute, InvalidBackend."""
+        """What the routes of the service or of our Gateway say; None where none is for it.
+
+        Raises NoRoute, InvalidBackend.
+        """
         record, context = target.meant.record, self.context
         if record is None:
             return None
         table = context.directory.routes(context.workload, record, target.meant.port)
-        return table.route(request, context.dice.random, target.meant.port) if table else None
+        return self.gateway_routes.decide(table, request, target.meant.port)
 
     def plan(
         self,

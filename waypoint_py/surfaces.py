@@ -13,6 +13,7 @@ from mesh_py.admin.settings_dump import dump_settings
 from mesh_py.discovery.dump import dump_policies, dump_services, dump_workloads
 from mesh_py.proxy.ways import Hbone, MutualTls
 from mesh_py.telemetry.exposition import render
+from waypoint_py.route_status import route_statuses
 
 if TYPE_CHECKING:
     import socket
@@ -81,6 +82,7 @@ class Surfaces:
             "services": dump_services(context.state),
             "policies": dump_policies(context.state),
             "manifests": [f"{one.kind} {one.metadata.key}" for one in manifests.all()],
+            "routes": route_statuses(context, self._plane.gateway_routes.gateway),
             "labels": {name: dict(labels) for name, labels in context.directory.further.labels.items()},
             "problems": self._plane.chains.problems,
             "keySets": self._plane.key_sets.describe(),

@@ -70,7 +70,9 @@ class Terminate:
     def _is_about_requests(self, target: Target) -> bool:
         """Whether routes, rules or policies say that it is HTTP, where the port does not."""
         record, port, context = target.meant.record, target.meant.port, self._context
-        if record is not None and context.directory.routes(context.workload, record, port):
+        if record is not None and (
+            context.directory.routes(context.workload, record, port) or self._forwarding.gateway_routes.requests
+        ):
             return True
         if record is not None:
             by = self._forwarding.clusters.of(context.workload, record, port).traffic.hash_by

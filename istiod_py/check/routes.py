@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from istiod_py.check import codes
 from istiod_py.check.nearest import nearest
+from mesh_py.http import attachments
 from mesh_py.manifests.core import Service
 from mesh_py.manifests.gateway import Gateway
 from mesh_py.manifests.networking import ServiceEntry
@@ -87,8 +88,8 @@ def _gateway_parent(route: Route, parent: ParentReference, mesh: CheckedMesh) ->
         return
     if gateway.is_waypoint:
         what = f"{_subject(route)} is attached to waypoint {gateway.metadata.key}"
-        yield codes.WAYPOINT_PARENT.at(parent.place, what, "attach it to a Service behind the waypoint (group '')")
-        return
+        advice = "ours follows it, Istio's does not: attach it to a Service behind the waypoint (group '')"
+        yield codes.WAYPOINT_PARENT.at(parent.place, what, advice)
     names = {listener.name for listener in gateway.listeners}
     ports = {listener.port for listener in gateway.listeners}
     if parent.section_name and parent.section_name not in names:
@@ -163,17 +164,8 @@ def _backend(route: Route, backend: BackendReference, mesh: CheckedMesh) -> Iter
 
 def _is_granted(route: Route, backend: BackendReference, mesh: CheckedMesh) -> bool:
     """Routes at Gateways need a grant; as Istio has it, those inside the mesh do not."""
-    if not any(parent.kind == Gateway.kind for parent in route.parent_refs):
-        return True
-    return any(
-        grant.metadata.namespace == backend.namespace
-        and any(
-            (one.group, one.kind, one.namespace) == (GATEWAY_GROUP, route.kind, route.metadata.namespace)
-            for one in grant.from_
-        )
-        and any((one.group, one.kind) == ("", "Service") and one.name in ("", backend.name) for one in grant.to)
-        for grant in mesh.manifests.reference_grants
-    )
+    is_at_gateway = any(parent.kind == Gateway.kind for parent in route.parent_refs)
+    return not is_at_gateway or attachments.is_granted(mesh.manifests.reference_grants, route, backend)
 
 
 def _ports(service: Service) -> str:

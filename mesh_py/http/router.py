@@ -8,9 +8,10 @@ is none InvalidBackend. Chance comes in as an argument.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from mesh_py.http.cors import mark_response, preflight
 from mesh_py.http.errors import InvalidBackend, NoRoute
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from mesh_py.model.route import Random
 
 AnyRoute = HTTPRoute | GRPCRoute
-Attached = TypeVar("Attached", HTTPRoute | GRPCRoute, TCPRoute)
+MayRefer = Callable[[AnyRoute, "BackendReference"], bool]
+"""Whether a route may name a backend (ReferenceGrant)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ class RouteRule:
     timeouts: Timeouts
     retry: RetryPolicy
     session: SessionPersistence | None
+    refused: frozenset[BackendReference] = frozenset()
+    """Backends that it may not name, for want of a ReferenceGrant."""
     answers: bool = field(init=False)
     """Whether some filter may answer by itself."""
 
@@ -144,9 +148,15 @@ class RouteRule:
 class RouteTable:
     """The routes of one parent. `problems` says which matches cannot be used and never match."""
 
-    def __init__(self, routes: Iterable[AnyRoute], *, by_hostname: bool = False) -> None:
-        """Compile `routes`; `by_hostname` for a Gateway's, whose hostnames count (a Service's are ignored)."""
+    def __init__(
+        self, routes: Iterable[AnyRoute], *, by_hostname: bool = False, may_refer: MayRefer | None = None
+    ) -> None:
+        """Compile `routes`; `by_hostname` for a Gateway's, whose hostnames count (a Service's are ignored).
+
+        `may_refer`: for a Gateway's, which need grants to lead into other namespaces. None: all may.
+        """
         self.problems: list[str] = []
+        self._may_refer = may_refer
         self._empty = True
         by_host: dict[str, PathIndex[RouteRule]] = {}
         for route in sorted(routes, key=_age):
@@ -160,7 +170,7 @@ class RouteTable:
     def _add(self, route: AnyRoute, index: PathIndex[RouteRule]) -> None:
         rules: Sequence[HTTPRouteRule | GRPCRouteRule] = route.rules
         for number, rule in enumerate(rules):
-            compiled = _compile_rule(route, number, rule)
+            compiled = _compile_rule(route, number, rule, self._may_refer)
             for match in rule.matches:
                 try:
                     index.add(compile_match(match), compiled)
@@ -170,6 +180,10 @@ class RouteTable:
     def __bool__(self) -> bool:
         """Whether any route is attached: without one, requests are forwarded plainly."""
         return not self._empty
+
+    def claims(self, request: HttpRequest) -> bool:
+        """Whether any route is for the request's host, whatever else it asks for."""
+        return any(not host or is_of_host(request.authority, host) for host, _ in self._by_host)
 
     def find(self, request: HttpRequest) -> tuple[RouteRule, PathMatch] | None:
         """The rule for a request, and how it matched the path. The more specific hostname is asked first."""
@@ -200,7 +214,10 @@ class RouteTable:
         if chosen.filters:
             _refuse_unknown(rule, chosen.filters)
             filters += chosen.filters
-        mirrors = _mirrors(filters, random) if filters else ()
+        if rule.refused:
+            asked = [one.backend_ref for one in filters if isinstance(one, ExternalAuth)]
+            _refuse_ungranted(rule, [chosen.backend_ref, *asked])
+        mirrors = _mirrors(rule, filters, random) if filters else ()
         return Forward(rule, match, chosen.backend_ref, filters, mirrors)
 
 
@@ -210,7 +227,9 @@ def _age(route: AnyRoute | TCPRoute) -> tuple[object, ...]:
     return (not metadata.creation_timestamp, metadata.creation_timestamp, metadata.key)
 
 
-def _compile_rule(route: AnyRoute, number: int, rule: HTTPRouteRule | GRPCRouteRule) -> RouteRule:
+def _compile_rule(
+    route: AnyRoute, number: int, rule: HTTPRouteRule | GRPCRouteRule, may_refer: MayRefer | None
+) -> RouteRule:
     timeouts, retry = (rule.timeouts, rule.retry) if isinstance(rule, HTTPRouteRule) else (NO_TIMEOUTS, None)
     return RouteRule(
         f"{route.metadata.key}/{rule.name or number}",
@@ -220,7 +239,15 @@ def _compile_rule(route: AnyRoute, number: int, rule: HTTPRouteRule | GRPCRouteR
         timeouts,
         RetryPolicy.of(retry),
         rule.session_persistence,
+        _refused(route, rule, may_refer) if may_refer is not None else frozenset(),
     )
+
+
+def _refused(route: AnyRoute, rule: HTTPRouteRule | GRPCRouteRule, may_refer: MayRefer) -> frozenset[BackendReference]:
+    filters = [*rule.filters, *(one for backend in rule.backend_refs for one in backend.filters)]
+    named = [backend.backend_ref for backend in rule.backend_refs]
+    named += [one.backend_ref for one in filters if isinstance(one, RequestMirror | ExternalAuth)]
+    return frozenset(one for one in named if not may_refer(route, one))
 
 
 def _own_answer(rule: RouteRule, request: HttpRequest, match: PathMatch, port: int) -> HttpResponse | None:
@@ -239,36 +266,19 @@ def _refuse_unknown(rule: RouteRule, filters: Iterable[RouteFilter]) -> None:
             raise InvalidBackend(f"route {rule.name} has a filter of the unknown kind {one.group}/{one.kind}")
 
 
-def _mirrors(filters: Sequence[RouteFilter], random: Random) -> tuple[BackendReference, ...]:
-    mirrors = [one for one in filters if isinstance(one, RequestMirror)]
+def _refuse_ungranted(rule: RouteRule, named: Iterable[BackendReference]) -> None:
+    for one in named:
+        if one in rule.refused:
+            raise InvalidBackend(f"route {rule.name}: no ReferenceGrant lets it name {one.namespace}/{one.name}")
+
+
+def _mirrors(rule: RouteRule, filters: Sequence[RouteFilter], random: Random) -> tuple[BackendReference, ...]:
+    mirrors = [one for one in filters if isinstance(one, RequestMirror) and one.backend_ref not in rule.refused]
     return tuple(one.backend_ref for one in mirrors if one.fraction >= 1 or random() < one.fraction)
 
 
-# Which routes a parent has ----------------------------------------------------------
-
-
-def routes_of_service(
-    routes: Iterable[Attached], namespace: str, name: str, port: int, namespaces: frozenset[str] | None = None
-) -> list[Attached]:
-    """The routes attached to a port of a Service.
-
-    `namespaces` are those whose routes count: for a waypoint the service's and its own, for a sidecar the service's
-    and its client's. None: all.
-    """
-    return [
-        route
-        for route in routes
-        if (namespaces is None or route.metadata.namespace in namespaces)
-        and any(
-            (parent.kind, parent.group, parent.namespace, parent.name) == ("Service", "", namespace, name)
-            and parent.port in (None, port)
-            for parent in route.parent_refs
-        )
-    ]
-
-
-def tcp_backend(routes: Iterable[TCPRoute], random: Random) -> BackendReference:
-    """Where a connection goes: a backend of the oldest route's first rule, in proportion to weight.
+def tcp_backend(routes: Iterable[TCPRoute], random: Random) -> tuple[TCPRoute, BackendReference]:
+    """Where a connection goes, and by whose word: a backend of the oldest route's first rule, in proportion to weight.
 
     Raises:
         InvalidBackend: there is none, or none with any weight.
@@ -278,4 +288,7 @@ def tcp_backend(routes: Iterable[TCPRoute], random: Random) -> BackendReference:
     sums = tuple(accumulate(backend.weight for backend in backends))
     if oldest is None or not sums or not sums[-1]:
         raise InvalidBackend(f"TCP route {oldest.metadata.key if oldest else '(none)'} has no backend")
-    return backends[bisect_right(sums, int(random() * sums[-1]))].backend_ref
+    return oldest, backends[bisect_right(sums, int(random() * sums[-1]))].backend_ref
+
+
+NO_ROUTES = RouteTable(())

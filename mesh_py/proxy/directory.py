@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from mesh_py.http.attachments import SERVICE, SERVICE_ENTRY, ServicePort, routes_of_service
 from mesh_py.http.errors import InvalidBackend
-from mesh_py.http.router import AnyRoute, RouteTable, routes_of_service, tcp_backend
+from mesh_py.http.router import NO_ROUTES, AnyRoute, RouteTable, tcp_backend
+from mesh_py.manifests import core, networking
 from mesh_py.manifests.chain import Chain
 from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.proxy_file import Further
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from mesh_py.manifests.traffic import DestinationRule
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Workload
-
-NO_ROUTES = RouteTable(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ class Directory:
     def backend(self, source: Workload, reference: BackendReference) -> ServiceRecord | None:
         """The service that a route's backend names; None if there is none that the source may see.
 
-        All routes here are attached to services. As in Istio, these may lead into any namespace: a ReferenceGrant is
-        for routes of a Gateway, which open a namespace to the outside.
+        As in Istio, routes attached to services may lead into any namespace: a ReferenceGrant is for routes of a
+        Gateway, and whether they have theirs is asked elsewhere (`RouteTable`).
         """
         if reference.kind == "Hostname":
             return self._records(source).get(reference.name.lower())
@@ -141,13 +141,13 @@ class Directory:
         """The routes attached to a service's port, its own namespace's and the client's."""
         self._refresh()
         service = record.service
-        key = (service.namespace, service.name, port)
+        key = (service.namespace, service.hostname, port)
         table = self._routes.get(key)
         if table is None:
             manifests = self._further.manifests
             namespaces = frozenset((service.namespace, source.namespace))
             routes: list[AnyRoute] = [*manifests.http_routes, *manifests.grpc_routes]
-            attached = routes_of_service(routes, service.namespace, service.name, port, namespaces)
+            attached = routes_of_service(routes, self.parent_of(record, port), namespaces)
             table = self._routes[key] = RouteTable(attached) if attached else NO_ROUTES
         return table
 
@@ -161,15 +161,30 @@ class Directory:
             return meant
         service = meant.record.service
         namespaces = frozenset((service.namespace, source.namespace))
-        attached = routes_of_service(routes, service.namespace, service.name, meant.port, namespaces)
-        if not attached:
-            return meant
-        reference = tcp_backend(attached, random)
+        attached = routes_of_service(routes, self.parent_of(meant.record, meant.port), namespaces)
+        return self.by_tcp_backend(source, meant, tcp_backend(attached, random)[1]) if attached else meant
+
+    def by_tcp_backend(self, source: Workload, meant: Destination, reference: BackendReference) -> Destination:
+        """Where a TCPRoute's backend sends a connection. Raises InvalidBackend."""
         found = self.backend(source, reference)
         port = reference.port or meant.port
         if found is None or port not in found.service.ports:
             raise InvalidBackend(f"a TCPRoute names {reference.namespace}/{reference.name}:{port}, which is not there")
         return Destination((meant.address[0], port), found)
+
+    def parent_of(self, record: ServiceRecord, port: int) -> ServicePort:
+        """What routes call a service's port. Names of ports are known where the manifests have the object itself."""
+        service, manifests = record.service, self._further.manifests
+        named = service.namespace, service.name
+        if service.hostname == f"{service.name}.{service.namespace}.svc.{self._domain}":
+            its = manifests.find(core.Service, *named)
+            name = next((one.name for one in its.ports if one.port == port), "") if its is not None else ""
+            return ServicePort((SERVICE,), *named, port, name)
+        entry = manifests.find(networking.ServiceEntry, *named)
+        if entry is None:
+            return ServicePort((SERVICE, SERVICE_ENTRY), *named, port)
+        name = next((one.name for one in entry.ports if one.number == port), "")
+        return ServicePort((SERVICE_ENTRY,), *named, port, name)
 
     def _records(self, source: Workload) -> dict[str, ServiceRecord]:
         """Every visible service by each of its names."""

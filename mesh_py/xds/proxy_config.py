@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct
 
 from mesh_py.discovery.problems import ConfigError
-from mesh_py.manifests.core import Pod
+from mesh_py.manifests.core import Namespace, Pod
 from mesh_py.manifests.mesh_config import MeshConfig
 from mesh_py.manifests.metadata import Place, Written
 from mesh_py.manifests.proxy_config import ProxyConfig
@@ -67,7 +67,10 @@ def _manifest(one: KubernetesObject) -> proto.Manifest:
 
 
 def _made(one: KubernetesObject) -> Written:
-    """A pod need not have been written, a Deployment makes it; and most of a pod is nothing to its proxy."""
+    """A pod need not have been written, a Deployment makes it; most of it, and all but the labels of a namespace, is
+    nothing to a proxy."""
+    if isinstance(one, Namespace):
+        return Written("v1", {})
     if not isinstance(one, Pod):
         raise ValueError(f"{one.kind} {one.metadata.key} was made, not read: nobody knows how it is written")
     account, node = one.spec.service_account_name, one.spec.node_name

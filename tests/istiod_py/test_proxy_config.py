@@ -366,3 +366,35 @@ def test_subsets_bring_the_labels_of_who_is_in_them() -> None:
         "shop/web-1": "web"
     }
     assert keys(again, "DestinationRule") == ["shop/r"]
+
+
+# Routes of the waypoint itself.
+
+
+def test_what_decides_of_a_gateway_s_routes_is_told_with_them() -> None:
+    grant = dedent("""\
+        ---
+        apiVersion: gateway.networking.k8s.io/v1beta1
+        kind: ReferenceGrant
+        metadata: {name: g, namespace: far}
+        spec:
+          from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: shop}]
+          to: [{group: '', kind: Service}]
+        """)
+    shared = route("shared", "name: wp")
+    assert keys(waypoint(grant), "ReferenceGrant") == []
+    assert keys(waypoint(grant, shared), "HTTPRoute", "ReferenceGrant") == ["shop/shared", "far/g"]
+    assert keys(waypoint(shared), "Namespace") == []
+
+
+def test_labels_of_namespaces_are_told_where_a_listener_selects_by_them() -> None:
+    selecting = WORLD.replace(
+        "protocol: HBONE}]",
+        "protocol: HBONE, allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}}]",
+    )
+    manifests = Manifests.of(read_manifests(selecting + route("shared", "name: wp"), "f.yaml").objects)
+    found = ProxyConfigs(manifests, build(manifests), MeshConfig()).of_waypoint("shop", "wp")
+    assert found is not None
+    again = decode_proxy_config(wire(encode_proxy_config(found)), found.name)
+    [namespace] = [one for one in again.objects if one.kind == "Namespace"]
+    assert namespace.metadata.labels == {"istio.io/use-waypoint": "wp"}

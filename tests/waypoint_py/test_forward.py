@@ -56,7 +56,7 @@ def forwarding() -> Forwarding:
 
     context = SimpleNamespace(directory=SimpleNamespace(backend=backend), workload=None)
     nothing: Any = None
-    return Forwarding(cast("Any", context), nothing, nothing, nothing, nothing, nothing)
+    return Forwarding(cast("Any", context), nothing, nothing, nothing, nothing, nothing, nothing)
 
 
 DECISION = cast("Forward", SimpleNamespace(rule=SimpleNamespace(name="default/route.0")))

@@ -78,7 +78,7 @@ FAR = "[{backendRefs: [{name: far, namespace: other, port: 80}]}]"
             route("{name: waypoint}"),
             [
                 "5:16: warning HM416: HTTPRoute shop/r is attached to waypoint shop/waypoint; "
-                "attach it to a Service behind the waypoint (group '')"
+                "ours follows it, Istio's does not: attach it to a Service behind the waypoint (group '')"
             ],
             id="a waypoint",
         ),

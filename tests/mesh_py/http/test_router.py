@@ -9,7 +9,7 @@ import pytest
 from mesh_py.http.errors import HttpError, InvalidBackend, NoRoute
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest, HttpResponse
-from mesh_py.http.router import Forward, Respond, RouteTable, routes_of_service, tcp_backend
+from mesh_py.http.router import Forward, Respond, RouteTable, tcp_backend
 from mesh_py.manifests.reader import read_manifests
 from mesh_py.manifests.routes import TCPRoute
 from tests.mesh_py.http.routes import backend, request, routes, table
@@ -366,27 +366,6 @@ def test_a_preflight_is_answered_and_other_requests_are_marked() -> None:
     assert response.headers.get("access-control-allow-origin") == "https://a.b"
 
 
-@pytest.mark.parametrize(
-    ("port", "namespaces", "names"),
-    [
-        (80, None, ["a", "b", "consumer"]),
-        (81, None, ["a", "consumer"]),
-        (80, frozenset({"default"}), ["a", "b"]),
-        (80, frozenset(), []),
-    ],
-)
-def test_routes_of_a_service(port: int, namespaces: frozenset[str] | None, names: list[str]) -> None:
-    all_routes = routes(
-        manifest("x", name="a"),
-        manifest("x", name="b").replace("namespace: default}]", "namespace: default, port: 80}]"),
-        manifest("x", name="consumer", namespace="client"),
-        manifest("x", name="other").replace("name: web", "name: other"),
-        manifest("x", name="gateway").replace('kind: Service, group: ""', "kind: Gateway"),
-    )
-    found = routes_of_service(all_routes, "default", "web", port, namespaces)
-    assert [route.metadata.name for route in found] == names
-
-
 TCP = """
 apiVersion: gateway.networking.k8s.io/v1alpha2
 kind: TCPRoute
@@ -405,19 +384,64 @@ def tcp_routes(*documents: str) -> list[TCPRoute]:
 
 def test_connections_are_split_by_weight() -> None:
     split = tcp_routes(TCP.format(name="a", extra="", backends=SPLIT))
-    seen = Counter(tcp_backend(split, lambda n=n: n / 100).name for n in range(100))  # type: ignore[misc]
+    seen = Counter(tcp_backend(split, lambda n=n: n / 100)[1].name for n in range(100))  # type: ignore[misc]
     assert seen == {"v1": 75, "v2": 25}
-    assert routes_of_service(split, "default", "web", 80) == split
-    assert routes_of_service(split, "default", "web", 81) == []
 
 
 def test_the_oldest_route_takes_the_connection() -> None:
     new = TCP.format(name="a", extra=NEW, backends="{name: new, port: 80}")
     old = TCP.format(name="b", extra=OLD, backends="{name: old, port: 80}")
-    assert tcp_backend(tcp_routes(new, old), half).name == "old"
+    assert tcp_backend(tcp_routes(new, old), half)[1].name == "old"
 
 
 @pytest.mark.parametrize("backends", ["{name: a, port: 80, weight: 0}", ""])
 def test_a_connection_without_a_backend_is_refused(backends: str) -> None:
     with pytest.raises(InvalidBackend):
         tcp_backend(tcp_routes(TCP.format(name="a", extra="", backends=backends)) if backends else [], half)
+
+
+# Routes of a Gateway ------------------------------------------------------------------------------------------------
+
+
+def test_a_backend_that_may_not_be_named_is_none() -> None:
+    own, far = to("near"), "- backendRefs: [{name: far, namespace: other, port: 80}]\n"
+    mirrored = (
+        "- backendRefs: [{name: near, port: 80}]\n  filters:\n"
+        "  - {type: RequestMirror, requestMirror: {backendRef: {name: far, namespace: other, port: 80}}}\n"
+    )
+
+    def asked(rule: str) -> Forward:
+        told = RouteTable(routes(rules(rule)), may_refer=lambda route, one: one.namespace == route.metadata.namespace)
+        decision = told.route(request(), half)
+        assert isinstance(decision, Forward)
+        return decision
+
+    assert backend(asked(own)) == "near"
+    assert asked(mirrored).mirrors == ()
+    with pytest.raises(InvalidBackend, match="ReferenceGrant"):
+        asked(far)
+
+
+def test_which_hosts_it_speaks_for() -> None:
+    told = table("hostnames: [a.example, '*.b.example']\n" + rules(to("v1")), by_hostname=True)
+    hosts = ("a.example", "a.example:80", "x.b.example", "b.example", "c.example")
+    assert [told.claims(request(host=host)) for host in hosts] == [True, True, True, False, False]
+    assert table(rules(to("v1"))).claims(request(host="any"))
+
+
+def subset_filter(name: str, group: str = "hbone.mesh") -> str:
+    return f"{{type: ExtensionRef, extensionRef: {{group: {group}, kind: Subset, name: {name}}}}}"
+
+
+def test_a_filter_names_a_subset_the_backend_s_before_the_rule_s() -> None:
+    def asked(of_rule: str, of_backend: str) -> str:
+        text = f"- filters: [{of_rule}]\n  backendRefs: [{{name: v, port: 80, filters: [{of_backend}]}}]\n"
+        decision = table(rules(text)).route(request(), half)
+        assert isinstance(decision, Forward)
+        return decision.subset
+
+    assert asked("", "") == ""
+    assert asked(subset_filter("v1"), "") == "v1"
+    assert asked(subset_filter("v1"), subset_filter("v2")) == "v2"
+    with pytest.raises(InvalidBackend, match="unknown kind"):
+        asked("", subset_filter("v2", "example.com"))
