@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 if TYPE_CHECKING:
     import socket
@@ -26,6 +28,19 @@ MAX_CONNECTIONS = 256
 """Beyond this many connections, requests are answered 503 and their connection is closed."""
 
 TEXT = "text/plain; charset=utf-8"
+
+
+class _Log(logging.LoggerAdapter[logging.Logger]):
+    """What aiohttp says. Bytes that are no request are nobody's bug: a line below the usual level, no traceback."""
+
+    def exception(self, msg: object, *args: object, exc_info: Any = True, **more: Any) -> None:
+        """See `logging.LoggerAdapter`."""
+        if isinstance(exc_info, HttpProcessingError):
+            self.debug(
+                "no request, from %s: %s", args[0] if args else "somebody", " ".join(str(exc_info).split())[:200]
+            )
+        else:
+            super().exception(msg, *args, exc_info=exc_info, **more)
 
 
 class HttpServer:
@@ -73,6 +88,7 @@ async def serve_http(
         max_line_size=MAX_LINE,
         max_field_size=MAX_LINE,
         handler_cancellation=True,
+        logger=_Log(logging.getLogger("admin")),
     )
     app[_RUNNER] = runner
     await runner.setup()

@@ -135,3 +135,24 @@ async def failure(client: aiohttp.ClientSession, url: str) -> Exception | None:
     except aiohttp.ClientError as error:
         return error
     return None
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01 no hello of TLS\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nno header\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n",
+        b"POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+async def test_what_is_no_request_is_answered_and_no_bug_of_ours(
+    free_socket, caplog: pytest.LogCaptureFixture, garbage: bytes
+) -> None:
+    caplog.set_level("DEBUG", "admin")
+    async with serve_http([free_socket()], {"/hello": hello}) as server:
+        assert (await raw(server.addresses[0][1], garbage)).startswith(b"HTTP/1.")
+    assert [record.exc_info for record in caplog.records if record.levelname != "DEBUG"] == []
+    assert "127.0.0.1" in caplog.messages[-1]
