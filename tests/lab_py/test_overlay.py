@@ -11,7 +11,7 @@ import pytest
 
 from lab_py.geneve import header
 from lab_py.overlay import Overlay, TunnelEnd
-from tests.support.processes import loopback_address
+from tests.support.processes import POLL_SECONDS, loopback_address
 
 FRAME = b"\x02" * 60
 
@@ -55,7 +55,7 @@ def awaited(condition, what: str) -> None:
     deadline = time.monotonic() + 5
     while not condition():
         assert time.monotonic() < deadline, what
-        time.sleep(0.005)
+        time.sleep(POLL_SECONDS)
 
 
 @pytest.fixture

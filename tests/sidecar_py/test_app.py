@@ -67,7 +67,7 @@ def running(folder: Path, at: Addresses, **more: str) -> Iterator[ProxyProcess]:
 def get(host: str, port: int, path: str) -> str | None:
     """The body of a good answer."""
     with contextlib.suppress(httpx.HTTPError):
-        answer = httpx.get(f"http://{host}:{port}{path}", trust_env=False, timeout=10)
+        answer = httpx.get(f"http://{host}:{port}{path}", trust_env=False, verify=False, timeout=10)
         return answer.text if answer.status_code == 200 else None
     return None
 
@@ -80,14 +80,15 @@ async def ask(host: str, port: int, path: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def metrics_of_the_application(host: str, port: int) -> AsyncIterator[None]:
-    """An application that is scraped."""
+async def metrics_of_the_application(host: str, port: int) -> AsyncIterator[asyncio.Event]:
+    """An application that is scraped; who asks for `/slow` is answered once the event is set."""
+    may_answer = asyncio.Event()
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(text=THEIRS)
 
     async def slow(_: web.Request) -> web.Response:
-        await asyncio.sleep(1.5)
+        await may_answer.wait()
         return web.Response(text="in the end")
 
     app = web.Application()
@@ -97,7 +98,7 @@ async def metrics_of_the_application(host: str, port: int) -> AsyncIterator[None
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
     try:
-        yield
+        yield may_answer
     finally:
         await runner.cleanup()
 
@@ -107,7 +108,7 @@ async def test_what_its_surfaces_show(tmp_path: Path) -> None:
     with running(tmp_path, at):
         async with (
             web_application(at.httpbin, at.port),
-            httpx.AsyncClient(proxy=f"socks5h://{at.sleep}:15080", trust_env=False, timeout=10) as client,
+            httpx.AsyncClient(proxy=f"socks5h://{at.sleep}:15080", trust_env=False, verify=False, timeout=10) as client,
         ):
             assert (await client.get(f"http://{HOST}:{PORT}/get")).status_code == 200
 
@@ -145,14 +146,22 @@ async def test_it_drains_and_ends_well(tmp_path: Path) -> None:
     at = Addresses()
     with running(tmp_path, at) as process:
         async with (
-            metrics_of_the_application(at.httpbin, at.port),
-            httpx.AsyncClient(proxy=f"socks5h://{at.sleep}:15080", trust_env=False, timeout=10) as client,
+            metrics_of_the_application(at.httpbin, at.port) as may_answer,
+            httpx.AsyncClient(proxy=f"socks5h://{at.sleep}:15080", trust_env=False, verify=False, timeout=10) as client,
         ):
             async with asyncio.TaskGroup() as tasks:
                 pending = tasks.create_task(client.get(f"http://{HOST}:{PORT}/slow"))
                 await asyncio.to_thread(until_active, at)
                 ending = tasks.create_task(asyncio.to_thread(process.end_with, signal.SIGTERM))
+                await asyncio.to_thread(until_draining, at)
+                may_answer.set()
             assert (pending.result().text, ending.result()) == ("in the end", 0)
+
+
+def until_draining(at: Addresses) -> None:
+    """Wait until probes fail."""
+    while get(at.sleep, 15021, "/healthz/ready") is not None:
+        pass
 
 
 def until_active(at: Addresses) -> None:

@@ -90,7 +90,7 @@ def sidecar_process(name: str, address: str, istiod: Istiod, state: Path, **more
 
 def is_ready(address: str) -> bool:
     with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(f"http://{address}:15021/healthz/ready", trust_env=False).status_code == 200
+        return httpx.get(f"http://{address}:15021/healthz/ready", trust_env=False, verify=False).status_code == 200
     return False
 
 
@@ -111,7 +111,7 @@ async def test_sidecars_join_the_control_plane(tmp_path: Path) -> None:
                 process.wait_until(lambda where=address: is_ready(where), "ready", START_SECONDS)  # type: ignore[misc]
             async with (
                 httpbin.serve(app, 8080, "httpbin", CallerRecord()),
-                httpx.AsyncClient(proxy=f"socks5h://{sleep}:15080", trust_env=False, timeout=10) as http,
+                httpx.AsyncClient(proxy=f"socks5h://{sleep}:15080", trust_env=False, verify=False, timeout=10) as http,
             ):
                 answer = await http.get(f"http://{HOST}:8000/headers")
                 assert "URI=spiffe://cluster.local/ns/default/sa/sleep" in answer.json()["headers"][XFCC]

@@ -78,7 +78,7 @@ class Pair:
         if self.client is not None:
             return self.client.client(base_url=f"http://{HOST}:{PORT}")
         envoy = self.outbound
-        return httpx.AsyncClient(base_url=f"http://{envoy.address}:15101", timeout=10, trust_env=False)
+        return httpx.AsyncClient(base_url=f"http://{envoy.address}:15101", timeout=10, trust_env=False, verify=False)
 
     @contextlib.asynccontextmanager
     async def address(self, envoy_port: int) -> AsyncIterator[str]:

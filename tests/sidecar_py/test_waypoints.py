@@ -139,12 +139,12 @@ def node_proxy(
 
 def _is_ready(address: str) -> bool:
     with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(f"http://{address}:15021/healthz/ready", trust_env=False).status_code == 200
+        return httpx.get(f"http://{address}:15021/healthz/ready", trust_env=False, verify=False).status_code == 200
     return False
 
 
 def _metric(address: str, name: str, *labels: str) -> int:
-    text = httpx.get(f"http://{address}:15020/metrics", trust_env=False).text
+    text = httpx.get(f"http://{address}:15020/metrics", trust_env=False, verify=False).text
     lines = [line for line in text.splitlines() if line.startswith(f"{name}{{")]
     return sum(int(line.rpartition(" ")[2]) for line in lines if all(label in line for label in labels))
 
@@ -161,7 +161,7 @@ async def test_an_ambient_pod_calls_a_sidecar_by_hbone(
         sidecar(mesh, "httpbin", at.httpbin, certificates["httpbin"], **inbound) as server,
     ):
         with node_proxy(at.sleep, mesh, tmp_path, certificates):
-            async with httpx.AsyncClient(proxy=f"socks5h://{at.sleep}:15080", trust_env=False) as http:
+            async with httpx.AsyncClient(proxy=f"socks5h://{at.sleep}:15080", trust_env=False, verify=False) as http:
                 headers = (await http.get(f"http://{HOST}:{PORT}/headers")).json()["headers"]
             by, uri = (f"spiffe://cluster.local/ns/default/sa/{name}" for name in ("httpbin", "sleep"))
             assert headers["x-forwarded-client-cert"] == f"By={by};URI={uri}"

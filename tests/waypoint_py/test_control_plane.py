@@ -87,7 +87,7 @@ async def test_the_example_with_a_waypoint(tmp_path: Path) -> None:
             record = CallerRecord()
             async with (
                 httpbin.serve(pod, 8080, "httpbin", record),
-                httpx.AsyncClient(proxy=f"socks5h://{sleep}:15080", trust_env=False, timeout=10) as http,
+                httpx.AsyncClient(proxy=f"socks5h://{sleep}:15080", trust_env=False, verify=False, timeout=10) as http,
             ):
 
                 async def status(method: str, path: str) -> int:
@@ -105,7 +105,7 @@ async def test_the_example_with_a_waypoint(tmp_path: Path) -> None:
                 await became(200, ask)
                 assert await status("GET", "/ip") == 403
             assert istiod.count("pilot_total_xds_rejects") == 0
-            async with httpx.AsyncClient(trust_env=False) as http:
+            async with httpx.AsyncClient(trust_env=False, verify=False) as http:
                 metrics = (await http.get(f"http://{way}:15020/metrics")).text
             lines = [line for line in metrics.splitlines() if line.startswith("istio_requests_total")]
             told = 'reporter="waypoint"', 'source_principal="spiffe://cluster.local/ns/default/sa/sleep"'

@@ -80,7 +80,7 @@ async def test_a_sidecar_s_requests_go_by_the_waypoint_to_an_hbone_server(
     async with (
         waypoint(at.mesh(further=further), at.waypoint, certificates["waypoint"]) as one,
         web_application(at.v1, at.port) as record,
-        httpx.AsyncClient(base_url=envoys.url, headers={"host": HOST}, trust_env=False) as http,
+        httpx.AsyncClient(base_url=envoys.url, headers={"host": HOST}, trust_env=False, verify=False) as http,
     ):
         answers = [await http.get("/headers?t=token") for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200] * 3
@@ -107,7 +107,7 @@ async def test_the_application_sees_one_connection_for_a_request_and_none_for_a_
     served = envoys.server.stat("http.inbound.downstream_rq_total")
     async with (
         TcpApp(answering, at.v1, at.port) as application,
-        httpx.AsyncClient(base_url=envoys.url, headers={"host": HOST}, trust_env=False) as http,
+        httpx.AsyncClient(base_url=envoys.url, headers={"host": HOST}, trust_env=False, verify=False) as http,
     ):
         async with waypoint(at.mesh(speaks=speaks), at.waypoint, certificates["waypoint"]):
             assert (await http.get("/")).text == "ok"
@@ -122,7 +122,7 @@ async def test_a_failure_behind_is_an_answer_and_the_tunnel_stays(envoys: Envoys
     at = envoys.at
     async with (
         waypoint(at.mesh(), at.waypoint, certificates["waypoint"]) as one,
-        httpx.AsyncClient(base_url=envoys.url, headers={"host": HOST}, trust_env=False) as http,
+        httpx.AsyncClient(base_url=envoys.url, headers={"host": HOST}, trust_env=False, verify=False) as http,
     ):
         # Nobody listens behind Envoy: its server says 503 to our CONNECT.
         answers = [await http.get("/ip") for _ in range(2)]
@@ -136,7 +136,7 @@ async def test_no_route_is_404_for_a_sidecar_too(envoys: Envoys, certificates: C
     only = route({"matches": [{"path": {"value": "/only"}}], "backendRefs": [backend("httpbin")]})
     async with (
         waypoint(at.mesh(further=manifests(only)), at.waypoint, certificates["waypoint"]),
-        httpx.AsyncClient(base_url=envoys.url, headers={"host": HOST}, trust_env=False) as http,
+        httpx.AsyncClient(base_url=envoys.url, headers={"host": HOST}, trust_env=False, verify=False) as http,
     ):
         assert (await http.get("/ip")).status_code == 404
 
@@ -178,7 +178,7 @@ async def test_a_client_of_another_trust_domain_is_refused(certificates: Certifi
     with sidecar_of(certificates["alien"], at, tmp_path, certificates["sleep"].roots) as envoy:
         async with (
             waypoint(at.mesh(), at.waypoint, certificates["waypoint"]) as one,
-            httpx.AsyncClient(base_url=f"http://{envoy.address}:15101", trust_env=False) as http,
+            httpx.AsyncClient(base_url=f"http://{envoy.address}:15101", trust_env=False, verify=False) as http,
         ):
             assert (await http.get("/ip")).status_code == 503
             assert "tls handshake error" in one.lines[0]

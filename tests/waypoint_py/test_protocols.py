@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 async def test_http_2_with_prior_knowledge(certificates: Certificates) -> None:
     async with scene(certificates) as one:
         url = f"http://{one.door}"
-        async with httpx.AsyncClient(base_url=url, http1=False, http2=True, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=url, http1=False, http2=True, trust_env=False, verify=False) as http:
             answers = [await http.get("/ip?t=token", headers={"host": HOST}) for _ in range(3)]
             assert {answer.http_version for answer in answers} == {"HTTP/2"}
             assert [answer.status_code for answer in answers] == [200] * 3
@@ -62,7 +62,7 @@ async def test_a_request_joins_the_trace_of_its_tunnel(certificates: Certificate
     async with (
         scene(certificates) as one,
         door(one.at.waypoint, f"{one.at.vip}:{PORT}", certificates["sleep"], [("traceparent", trace)]) as way_in,
-        httpx.AsyncClient(base_url=f"http://{way_in}", headers={"host": HOST}, trust_env=False) as http,
+        httpx.AsyncClient(base_url=f"http://{way_in}", headers={"host": HOST}, trust_env=False, verify=False) as http,
     ):
         own = trace.replace("0af7", "ffff")
         assert (await http.get("/headers")).json()["headers"]["traceparent"] == trace

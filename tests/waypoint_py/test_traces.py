@@ -190,7 +190,7 @@ async def test_where_nobody_looks_in_the_tunnels_make_the_trace(certificates: Ce
             pod(at.v1, at.port, certificates["httpbin"]) as asked,
             waypoint(mesh, at.waypoint, certificates["waypoint"]) as middle,
             node_proxy(mesh, at.sleep, certificates["sleep"], of_source),
-            httpx.AsyncClient(proxy=f"socks5h://{at.sleep}:15080", trust_env=False) as http,
+            httpx.AsyncClient(proxy=f"socks5h://{at.sleep}:15080", trust_env=False, verify=False) as http,
         ):
             middle.plane.context.tracer = of_waypoint
             told = (await http.get(f"{URL}/headers")).json()["headers"]["traceparent"]

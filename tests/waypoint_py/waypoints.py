@@ -219,7 +219,9 @@ async def door(
 def client(address: str, **more: Any) -> httpx.AsyncClient:
     """A client of httpbin that goes through a door."""
     headers = {"host": f"{HOST}:{PORT}", **more.pop("headers", {})}
-    return httpx.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=10, trust_env=False, **more)
+    return httpx.AsyncClient(
+        base_url=f"http://{address}", headers=headers, timeout=10, trust_env=False, verify=False, **more
+    )
 
 
 @contextlib.asynccontextmanager
