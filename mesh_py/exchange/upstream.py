@@ -339,6 +339,8 @@ class Upstream:
         if isinstance(event, ev.DataReceived):
             if call := self.calls.get(event.stream):
                 call.received(event.data, event.credit)
+                if not told or told[-1] is not call:
+                    told.append(call)
             else:
                 self.codec.consumed(event.stream, event.credit)
         elif isinstance(event, ev.ResponseReceived):

@@ -363,3 +363,35 @@ async def test_a_client_that_leaves_is_let_go() -> None:
             await client.aclose()
     assert handler.ends == [200, None]
     assert " 0 DC " in taken.lines[-1]
+
+
+async def test_a_piece_of_an_answer_does_not_wait_for_the_next() -> None:
+    steps = [asyncio.Event(), asyncio.Event()]
+
+    async def step_by_step(connection: Connection) -> None:
+        await connection.receive()
+        await connection.send(ANSWERS["/ok"][0])
+        await connection.receive()
+        await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\none")
+        for step, piece in zip(steps, (b" two", b" end"), strict=True):
+            await step.wait()
+            await connection.send(piece)
+        await connection.receive()
+
+    pool, taken = Pool(Reactor.current().wheel), Taken()
+    async with TcpApp(step_by_step) as app, background(pool.serve()):
+        await asyncio.sleep(0)
+        handler = Handler(taken, pool, (app.host, app.port), Limits(DEFAULT_POLICY))
+        await _send(handler, (get("/ok"),))
+        near, far = tcp_pair()
+        downstream = Downstream(TcpStream(Reactor.current(), far), H1Server(), handler, Reactor.current().wheel)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            tasks.create_task(downstream.serve())
+            client, seen = TcpStream(Reactor.current(), near), b""
+            await client.send(get("/ok"))
+            for step, so_far in zip([*steps, None], (b"one", b"one two", b"one two end"), strict=True):
+                while not seen.endswith(b"\r\n\r\n" + so_far):
+                    seen += await client.receive()
+                if step is not None:
+                    step.set()
+            await client.aclose()
