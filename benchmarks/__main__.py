@@ -89,7 +89,7 @@ def main(
     starts, with the real ztunnel's environment names.
 
     As root, all proxies live in network namespaces of their own and traffic is captured by netfilter. Otherwise
-    connections open with a PROXY protocol header, and bulk comes from our own generator instead of iperf3.
+    connections open with a PROXY protocol header.
 
     BENCH_PYTHON names another interpreter for our proxies, of the same minor version: builds of one version differ.
 

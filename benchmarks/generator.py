@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.processes import BenchmarkError, Processes, last_line
-from benchmarks.world import inside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +47,7 @@ def start_server(processes: Processes, mode: str, arguments: Sequence[str]) -> s
 def run_client(
     processes: Processes, command: Sequence[str], *, seconds: float, group: int | None, log: Path
 ) -> dict[str, Any]:
-    """Runs a client that prints one JSON document, our generator or iperf3, for at most `seconds`."""
+    """Runs a client that prints one JSON document for at most `seconds`."""
     process = processes.start(command, stdout=subprocess.PIPE, log=log, group=group)
     try:
         output, _ = process.communicate(timeout=seconds)
@@ -65,15 +64,3 @@ def run_client(
         reason = f": {said}" if said else last_line(log)
         raise BenchmarkError(f"{Path(command[0]).name} failed with status {process.returncode}{reason}")
     return result
-
-
-def start_iperf_server(processes: Processes, namespace: int | None, address: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Starts an iperf3 server for one test and waits until it listens."""
-    with inside(namespace):
-        command = ["iperf3", "-s", "-1", "--forceflush", *address]
-        process = processes.start(command, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if b"listening" in line:
-            return process
-    raise BenchmarkError("the iperf3 server did not start")

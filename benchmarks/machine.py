@@ -32,7 +32,6 @@ def machine_facts() -> dict[str, str]:
         "Python of our proxies": interpreter.describe(),
         "OpenSSL of Python": ssl.OPENSSL_VERSION,
         "OpenSSL of cryptography": _cryptography_openssl(),
-        "bulk generator": _version("iperf3", "--version"),
         "compiler": _version("cc", "--version"),
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     }

@@ -124,7 +124,8 @@ def _limits(summary: Summary, scenarios: Sequence[Scenario], limits: Mapping[str
         "The limit of a figure is made of these parts alone, as if a proxy's own work were free: bulk is, for each"
         " proxy, one trip through loopback TCP, and one encryption and decryption for each leg; a round trip, a request"
         " or a new tunnel is, for each proxy, the system calls of two applications in C that talk to each other, and a"
-        " TLS record each way for each leg. The percentage says how much of the figure is that limit.",
+        " TLS record each way for each leg. The percentage says how much of the figure is that limit. With many"
+        " connections a pair may beat it: it joins small messages of many into one system call and one record.",
         floors_table(summary, found),
     ]
 
@@ -178,7 +179,7 @@ def _contestants(document: Mapping[str, Any]) -> str:
 
 def _manner(settings: Mapping[str, Any]) -> str:
     return (
-        f"{settings['rounds']} rounds of {settings['seconds']:g} s a measurement (bulk in whole seconds); topology"
+        f"{settings['rounds']} rounds of {settings['seconds']:g} s a measurement; topology"
         f" {settings['topology']} where the stage says loopback; capture by {settings['capture']}; one worker each"
         " unless it says two. A new tunnel is connect, 100 bytes there and back, and a clean end of both directions."
         " In a cold pool each of 4,000 pods is called in turn, unused connections end after 0.5 s, and neither side"

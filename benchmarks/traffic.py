@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
-import shutil
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
@@ -27,7 +25,7 @@ _ECHO_PORTS = 8  # several ports: each pair of addresses has only so many client
 _ECHO_PORT = {100: 9000, 4096: 9010, 65_536: 9020}
 """By the size of requests and answers: an answer is sent when a request is whole."""
 _SMALL = 100
-_SINK_PORT, _SOURCE_PORT, _IPERF_PORT = 9100, 9101, 5201
+_SINK_PORT, _SOURCE_PORT = 9100, 9101
 _FIRST_TRIP_SECONDS = 0.3  # a first request waits for a handshake and fills caches
 _BULK_HEAD_START = 0.3  # seconds, until bulk beside which something is measured has found its speed
 
@@ -101,14 +99,12 @@ class Traffic:
         return self._client(scenario.kind.value, port, seconds, *count, *_sizes(scenario.request))
 
     def _http(self, connections: int, response: int, seconds: float, *, bulk: bool = False) -> dict[str, Any]:
-        """GETs. Of bulk every byte counts, so there is no time before that which is measured."""
+        """GETs. Of bulk every byte counts: none before the measured time, and all that was asked for in it."""
         arguments = ["--connections", str(connections), "--response", str(response)]
-        arguments += ["--host", f"{WEB_HOST}:{WEB_PORT}", *(["--warmup", "0"] if bulk else [])]
+        arguments += ["--host", f"{WEB_HOST}:{WEB_PORT}", *(["--warmup", "0", "--whole"] if bulk else [])]
         return self._client("http", WEB_PORT, seconds, *arguments)
 
     def _bulk(self, scenario: Scenario, seconds: float) -> dict[str, Any]:
-        if self._capture is not Capture.PROXY and shutil.which("iperf3"):
-            return self._iperf(scenario, seconds)
         up = scenario.direction is Direction.UP
         count = ("--connections", str(scenario.connections))
         return self._client("send" if up else "receive", _SINK_PORT if up else _SOURCE_PORT, seconds, *count)
@@ -161,27 +157,6 @@ class Traffic:
         """The group id by which the capture rule knows an application; None where nothing is to be captured."""
         return APPLICATION_GROUP if self._capture is Capture.REDIRECT else None
 
-    def _iperf(self, scenario: Scenario, seconds: float) -> dict[str, Any]:
-        """A server for one test, so that a failed one leaves nothing behind; then a client, captured."""
-        address = ["-B", self._world.server_ip, "-p", str(_IPERF_PORT)]
-        server = generator.start_iperf_server(self._processes, self._world.server_namespace, address)
-        try:
-            command = ["iperf3", "-c", self._world.server_ip, "-p", str(_IPERF_PORT), "-B", self._world.client_ip]
-            command += ["-J", "-t", str(math.ceil(seconds)), "-P", str(scenario.connections)]
-            command += [] if scenario.direction is Direction.UP else ["-R"]
-            end = self._run(command, seconds)["end"]
-        finally:
-            self._processes.end(server)
-        received = end["sum_received"]
-        return {
-            "mode": "iperf3",
-            "bytes": received["bytes"],
-            "seconds": received["seconds"],
-            "gbit_s": received["bits_per_second"] / 1e9,
-            "cpu_user_s": _iperf_seconds(end, "user"),
-            "cpu_system_s": _iperf_seconds(end, "system"),
-        }
-
     def _run(self, command: list[str], seconds: float) -> dict[str, Any]:
         with inside(self._world.client_namespace):
             return generator.run_client(
@@ -191,9 +166,3 @@ class Traffic:
 
 def _sizes(size: int) -> tuple[str, ...]:
     return "--request", str(size), "--response", str(size)
-
-
-def _iperf_seconds(end: dict[str, Any], part: str) -> float:
-    """CPU of iperf3's client and server together."""
-    used = end["cpu_utilization_percent"]
-    return float((used[f"host_{part}"] + used[f"remote_{part}"]) / 100 * end["sum_received"]["seconds"])

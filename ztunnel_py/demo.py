@@ -16,7 +16,13 @@ from mesh_py.telemetry.log_lines import connection_fields
 from ztunnel_py.config import Ports
 from ztunnel_py.demo_judge import Evidence, judge
 from ztunnel_py.demo_request import config_dump, request_by_socks
-from ztunnel_py.embedded import NAME_STYLES, embedded_world, print_banner, print_what_to_try
+from ztunnel_py.embedded import (
+    NAME_STYLES,
+    embedded_world,
+    print_banner,
+    print_what_to_try,
+    serve_until_told,
+)
 from ztunnel_py.world import APPLICATION_PORT, HTTPBIN, SLEEP, World
 
 if TYPE_CHECKING:
@@ -42,7 +48,7 @@ async def _demo(world: World, state_dir: Path | None, *, once: bool) -> int:
     listener = Heard(console)
     async with embedded_world(world, state_dir, {}, listener.heard) as running:
         print_banner(console, running)
-        proved = await unless_stopped(_request(console, running, listener), running.family.stop)
+        proved = await unless_stopped(_request(console, running, listener), running.stop)
         if proved is None:
             return _INTERRUPTED
         _print_next_steps(console)
@@ -51,7 +57,7 @@ async def _demo(world: World, state_dir: Path | None, *, once: bool) -> int:
         listener.go_live()
         console.say()
         print_what_to_try(console, running)
-        return await running.family.serve_until_told(console)
+        return await serve_until_told(running, console)
 
 
 async def _request(console: Console, running: Running, listener: Heard) -> bool:

@@ -1,4 +1,7 @@
-/* Bulk, for paths that iperf3 cannot take because each connection must open with a PROXY header. */
+/*
+ * Bulk. Every byte that is sent arrives before the clock is stopped, so that bytes, seconds and the CPU of whoever is in
+ * between belong together: sent bytes are confirmed by the sink; a source is told to stop, and read to its end.
+ */
 #include "loadgen.h"
 
 #include <errno.h>
@@ -81,33 +84,46 @@ static void await_input(int epoll, int change, struct connection *connection) {
     if (epoll_ctl(epoll, change, connection->fd, &event) != 0) die("epoll_ctl");
 }
 
-static uint64_t read_once(int epoll, struct connection *connection) {
+/* One read; `*open` counts the connections whose end has not come yet. */
+static uint64_t read_once(int epoll, struct connection *connection, int *open) {
     if (connection->out_left > 0) {
         if (write_pending(connection) < 0) die("a bulk connection broke");
         await_input(epoll, EPOLL_CTL_MOD, connection);
     }
     ssize_t got = recv(connection->fd, scratch(), SCRATCH_BYTES, 0);
     if (got < 0 && (errno == EAGAIN || errno == ENOTCONN)) return 0;
-    if (got <= 0) die("a bulk connection ended early");
+    if (got < 0 || (got == 0 && !connection->ended)) die("a bulk connection ended early");
+    if (got == 0) {
+        close(connection->fd);
+        (*open)--;
+    }
     return (uint64_t)got;
 }
 
+/* The source ends when we do. */
+static void tell_all_to_stop(const struct options *options, struct connection *connections) {
+    for (int i = 0; i < options->connections; i++) {
+        shutdown(connections[i].fd, SHUT_WR);
+        connections[i].ended = true;
+    }
+}
+
 int run_receive(const struct options *options) {
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    int epoll = epoll_create1(EPOLL_CLOEXEC), open = options->connections;
     uint64_t started = now_ns(), end = started + (uint64_t)(options->seconds * 1e9);
     uint64_t bytes = 0, last_progress = started;
+    bool stopping = false;
     struct connection *connections = open_all(options);
     for (int i = 0; i < options->connections; i++) await_input(epoll, EPOLL_CTL_ADD, &connections[i]);
     struct epoll_event events[256];
-    while (now_ns() < end) {
-        int ready = epoll_wait(epoll, events, 256, 100);
-        uint64_t before = bytes;
-        for (int i = 0; i < ready; i++) bytes += read_once(epoll, events[i].data.ptr);
-        if (bytes > before) last_progress = now_ns();
+    while (open > 0) {
+        if (!stopping && now_ns() >= end) tell_all_to_stop(options, connections), stopping = true;
+        int ready = epoll_wait(epoll, events, 256, 10);
+        for (int i = 0; i < ready; i++) bytes += read_once(epoll, events[i].data.ptr, &open);
+        if (ready > 0) last_progress = now_ns();
         if ((double)(now_ns() - last_progress) > STALL_SECONDS * 1e9) die("stalled");
     }
     print_result("receive", options, NULL, (double)(now_ns() - started) / 1e9, bytes, 0);
-    for (int i = 0; i < options->connections; i++) close_with_reset(connections[i].fd);
     free(connections);
     return 0;
 }

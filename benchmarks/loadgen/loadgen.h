@@ -34,6 +34,7 @@ struct options {
     const char *host;                        /* whom an HTTP request names */
     enum proxy_header proxy;
     enum close_form close_form;
+    bool whole;                              /* of exchanges: those begun in time are ended, and count */
 };
 
 /* Latencies in nanoseconds, kept whole: percentiles are exact. */

@@ -23,7 +23,8 @@ static const char usage[] =
     "  --seconds S        measured time (3); --warmup S before it (0.2)\n"
     "  --request N, --response N   bytes (64)\n"
     "  --host NAME        whom an HTTP request names (the target)\n"
-    "  --close fin|reset  how `connect` ends a connection (fin)\n";
+    "  --close fin|reset  how `connect` ends a connection (fin)\n"
+    "  --whole            exchanges begun in time are ended, and count, however long that takes\n";
 
 static void refuse(const char *what, const char *value) {
     fprintf(stderr, "loadgen: %s: %s\n%s", what, value, usage);
@@ -57,13 +58,13 @@ static void add_source(struct options *options, const char *text) {
         refuse("want an IPv4 address", text);
 }
 
-enum { TARGET = 1, PORTS, HOSTS, VIA, PROXY, SOURCE, CONNECTIONS, SECONDS, WARMUP, REQUEST, RESPONSE, CLOSE, HOST };
+enum { TARGET = 1, PORTS, HOSTS, VIA, PROXY, SOURCE, CONNECTIONS, SECONDS, WARMUP, REQUEST, RESPONSE, CLOSE, HOST, WHOLE_ONES };
 
 static const struct option names[] = {
     {"target", 1, 0, TARGET},   {"ports", 1, 0, PORTS},     {"hosts", 1, 0, HOSTS},   {"via", 1, 0, VIA},
     {"proxy", 1, 0, PROXY},     {"source", 1, 0, SOURCE},   {"connections", 1, 0, CONNECTIONS},
     {"seconds", 1, 0, SECONDS}, {"warmup", 1, 0, WARMUP},   {"request", 1, 0, REQUEST},
-    {"response", 1, 0, RESPONSE}, {"close", 1, 0, CLOSE},   {"host", 1, 0, HOST},
+    {"response", 1, 0, RESPONSE}, {"close", 1, 0, CLOSE},   {"host", 1, 0, HOST},   {"whole", 0, 0, WHOLE_ONES},
     {0, 0, 0, 0}};
 
 static void take(struct options *options, int name, const char *value) {
@@ -80,6 +81,7 @@ static void take(struct options *options, int name, const char *value) {
     case REQUEST: options->request = (size_t)number(value, 1, SCRATCH_BYTES); break;
     case RESPONSE: options->response = (size_t)number(value, 1, 1 << 24); break;
     case CLOSE: options->close_form = strcmp(value, "reset") == 0 ? CLOSE_RESET : CLOSE_FIN; break;
+    case WHOLE_ONES: options->whole = true; break;
     case HOST: options->host = value; break;
     default: refuse("unknown option", "");
     }

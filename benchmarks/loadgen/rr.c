@@ -14,6 +14,7 @@ struct run {
     struct samples samples;
     uint64_t measure_from, end, last_progress;
     uint64_t bytes;                          /* of answers, the warm-up's included */
+    int busy;                                /* connections that go on */
 };
 
 static void next_request(struct run *run, struct connection *connection, uint64_t now) {
@@ -27,10 +28,14 @@ static void answered(struct run *run, struct connection *connection) {
     uint64_t now = now_ns();
     run->samples.with_warmup++;
     run->bytes += connection->received;
-    if (connection->started >= run->measure_from && now <= run->end)
+    if (connection->started >= run->measure_from && (now <= run->end || run->options->whole))
         samples_add(&run->samples, now - connection->started);
     run->last_progress = now;
     next_request(run, connection, now);
+    if (now > run->end && run->options->whole) {
+        connection->out_left = 0; /* no further one */
+        run->busy--;
+    }
 }
 
 static enum progress receive_bytes(const struct options *options, struct connection *connection) {
@@ -80,7 +85,8 @@ int run_exchanges(const struct options *options, const struct exchange *exchange
     run.end = run.measure_from + (uint64_t)(options->seconds * 1e9);
     struct connection *connections = open_all(&run, epoll);
     struct epoll_event events[256];
-    while (now_ns() < run.end) {
+    run.busy = options->connections;
+    while (options->whole ? run.busy > 0 : now_ns() < run.end) {
         int ready = epoll_wait(epoll, events, 256, 100);
         for (int i = 0; i < ready; i++) {
             struct connection *connection = events[i].data.ptr;
@@ -98,7 +104,8 @@ int run_exchanges(const struct options *options, const struct exchange *exchange
         }
     }
     for (int i = 0; i < options->connections; i++) run.bytes += connections[i].received;
-    print_result(exchange->mode, options, &run.samples, options->seconds, run.bytes, 0);
+    double seconds = options->whole ? (double)(now_ns() - run.measure_from) / 1e9 : options->seconds;
+    print_result(exchange->mode, options, &run.samples, seconds, run.bytes, 0);
     for (int i = 0; i < options->connections; i++) {
         close(connections[i].fd);
         free(connections[i].answer);

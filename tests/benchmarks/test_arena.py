@@ -36,7 +36,7 @@ TOGETHER, APART = (Topology.LOOPBACK, Capture.PROXY), (Topology.VETH, Capture.RE
 def test_envoy_is_measured(tmp_path: Path, capture: Capture) -> None:
     require_envoy()
     require_netns()
-    for tool in ("gcc", "iptables", "iperf3"):
+    for tool in ("gcc", "iptables"):
         require_tool(tool)
     certificates = make_certificates(tmp_path / "certificates")
     contestant = Contestant("envoy")
@@ -55,7 +55,7 @@ def test_envoy_is_measured(tmp_path: Path, capture: Capture) -> None:
 @pytest.mark.parametrize(("topology", "capture"), [TOGETHER, APART])
 def test_our_pair_is_measured(tmp_path: Path, topology: Topology, capture: Capture) -> None:
     require_netns()
-    for tool in ("gcc", "iptables", "iperf3"):
+    for tool in ("gcc", "iptables"):
         require_tool(tool)
     certificates = make_certificates(tmp_path / "certificates")
     contestant = Contestant("ours")

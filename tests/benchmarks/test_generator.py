@@ -74,6 +74,14 @@ def test_http_round_trips(processes: Processes, address: str, tmp_path: Path, si
             assert len(response.read()) == length
 
 
+def test_whole_exchanges_are_ended_and_count(processes: Processes, address: str, tmp_path: Path) -> None:
+    generator.start_server(processes, "web", ["--target", address])
+    asked = ["--connections", "3", "--seconds", "0.01", "--warmup", "0", "--whole", "--response", "3000000"]
+    said = client(processes, tmp_path, "http", "--target", address, *asked)
+    assert said["bytes"] % said["operations"] == 0
+    assert said["bytes"] // said["operations"] > 3_000_000
+
+
 @pytest.mark.parametrize(
     "answer",
     [
