@@ -111,7 +111,7 @@ async def _ask(
                 writer.close()
     except TimeoutError:
         raise AskFailed(f"http://{authority}{path}: no answer in {DEADLINE:.0f} s") from None
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
         raise AskFailed(f"http://{authority}{path}: {error}") from None
 
 
@@ -120,4 +120,4 @@ async def _answer(reader: asyncio.StreamReader) -> Answer:
     names = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
     length = names.get("content-length")
     body = await (reader.readexactly(int(length)) if length is not None else reader.read())
-    return Answer(int(head[0].split()[1]), body.decode(errors="replace"))
+    return Answer(int(head[0].partition(" ")[2][:3]), body.decode(errors="replace"))

@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.frames import PREFACE, SETTINGS, Frame, block, continuation, headers, headers_of, rst, wire
+from tests.support.frames import (
+    HEADERS,
+    PREFACE,
+    SETTINGS,
+    Frame,
+    block,
+    continuation,
+    data,
+    headers,
+    headers_of,
+    rst,
+    split,
+    wire,
+)
 from tests.support.processes import eventually
 from tests.support.tcp_apps import TcpApp, payload
 from tests.waypoint_py.manifests import backend, destination_rule, manifests, policy, route
@@ -155,6 +168,40 @@ async def test_connect_opens_no_way_around_policies(certificates: Certificates) 
     assert [data.partition(b" HTTP")[0] for data in heard] == [b"GET /x"]
 
 
+async def test_nothing_is_smuggled_where_http2_becomes_http1(certificates: Certificates) -> None:
+    """What a WebSocket says before it has been agreed to, and a body of another length than was told."""
+    heard: list[bytes] = []
+
+    async def agrees(connection: Connection) -> None:
+        while data := await connection.receive():
+            heard.append(data)
+            await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    inside = b"GET /admin HTTP/1.1\r\nHost: a\r\n\r\n"
+    upgrade = [":method CONNECT", ":protocol websocket", ":scheme http", ":path /x", ":authority a"]
+    longer = [":method POST", ":scheme http", ":path /x", ":authority a", "content-length 1"]
+    split_in_two = [":method GET", ":scheme http", ":path /x", ":authority a", f"y z\r\n\r\n{inside.decode()}"]
+    at = Addresses()
+    async with (
+        waypoint(at.mesh(further=DENY_ADMIN), at.waypoint, certificates["waypoint"]),
+        TcpApp(agrees, at.v1, at.port),
+        pod(at.v1, at.port, certificates["httpbin"]),
+        door(at.waypoint, f"{at.vip}:{PORT}", certificates["sleep"]) as way_in,
+    ):
+        host, _, port = way_in.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(PREFACE + wire(Frame(SETTINGS, 0, 0)))
+        writer.write(wire(headers(1, *upgrade), data(1, inside), headers(3, *longer), data(3, b"1" + inside, end=True)))
+        writer.write(wire(headers(5, *split_in_two, end=True), headers(7, ":method GET", *upgrade[2:], end=True)))
+        said = b""
+        async with asyncio.timeout(10):
+            while not any(one.kind == HEADERS and one.stream_id == 7 for one in whole(said)):
+                said += await reader.read(65_536)
+        writer.close()
+    assert any(piece.startswith(b"GET /x ") for piece in heard)
+    assert not [piece for piece in heard if b"/admin" in piece]
+
+
 async def test_who_calls_is_said_by_nobody_but_the_tunnel(certificates: Certificates) -> None:
     """Not in the spelling that CGI and WSGI take for the same, and not behind the body."""
     forged = b"URI=spiffe://cluster.local/ns/default/sa/admin\r\n"
@@ -172,6 +219,14 @@ async def test_a_slow_head_in_the_tunnel_has_a_deadline(certificates: Certificat
     async with scene(certificates, HTTP_HEAD_TIMEOUT="200ms") as one:
         assert await asked(one.door, b"GET / HTTP/1.1\r\nX: ") == b"HTTP/1.1 408 Request Timeout\r\n"
         assert (await one.http.get("/ip")).status_code == 200
+
+
+def whole(said: bytes) -> list[Frame]:
+    """The frames that are there in full."""
+    end = 0
+    while len(said) >= end + 9 and (after := end + 9 + int.from_bytes(said[end : end + 3], "big")) <= len(said):
+        end = after
+    return list(split(said[:end]))
 
 
 ASKS = [":method GET", ":scheme http", ":path /delay/30", ":authority a"]
