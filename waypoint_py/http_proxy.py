@@ -237,7 +237,7 @@ class _Passage:
             exchange.fail(error)
             return
         is_call = is_grpc(exchange.request)
-        response = grpc_reply(error.answer, error.text) if is_call else HttpResponse(error.answer)
+        response = grpc_reply(error.grpc_answer, error.text) if is_call else HttpResponse(error.answer)
         try:
             self._finish(response)
         except HttpError as worse:  # a filter that breaks on the way back

@@ -30,6 +30,11 @@ class HttpError(MeshError):
         return self.status
 
     @property
+    def grpc_answer(self) -> int:
+        """The status whose counterpart a gRPC call is answered with."""
+        return self.answer
+
+    @property
     def text(self) -> str:
         """The body of the answer."""
         return str(self) if self.body is None else self.body
@@ -169,11 +174,16 @@ class ConnectRefused(NoRoute):
 
 
 class InvalidBackend(HttpError):
-    """The route leads to what does not exist or may not be referred to (Gateway API: 500)."""
+    """The route leads to what does not exist or may not be referred to (Gateway API: 500, for gRPC UNAVAILABLE)."""
 
     status = 500
     flag = "NC"
     blame: ClassVar[Blame] = "policy"
+
+    @property
+    def grpc_answer(self) -> int:
+        """UNAVAILABLE is 503's."""
+        return 503
 
 
 # What upstream did ---------------------------------------------------------------

@@ -44,10 +44,13 @@ async def _echo_socket(request: web.Request) -> web.WebSocketResponse:
 class _Echo(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no types
     """`/test.Echo/Unary` says it back, `/test.Echo/Stream` each message as it comes, `/test.Echo/Fail` refuses."""
 
+    def __init__(self, name: str) -> None:
+        self._name = name
+
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         match details.method:
             case "/test.Echo/Unary":
-                return grpc.unary_unary_rpc_method_handler(_unary)
+                return grpc.unary_unary_rpc_method_handler(self._unary)
             case "/test.Echo/Stream":
                 return grpc.stream_stream_rpc_method_handler(_stream)
             case "/test.Echo/Fail":
@@ -55,10 +58,9 @@ class _Echo(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no type
             case _:
                 return None
 
-
-async def _unary(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-    context.set_trailing_metadata((("x-trailer", "behind"),))
-    return request
+    async def _unary(self, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        context.set_trailing_metadata((("x-trailer", self._name),))
+        return request
 
 
 async def _stream(requests: AsyncIterator[bytes], _: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
@@ -72,10 +74,10 @@ async def _fail(_: bytes, context: grpc.aio.ServicerContext) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def grpc_application(host: str, port: int) -> AsyncIterator[None]:
-    """grpcio's own server."""
+async def grpc_application(host: str, port: int, name: str = "behind") -> AsyncIterator[None]:
+    """grpcio's own server. It says its name in the trailer `x-trailer`."""
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((_Echo(),))
+    server.add_generic_rpc_handlers((_Echo(name),))
     server.add_insecure_port(f"{host}:{port}")
     await server.start()
     try:
