@@ -209,7 +209,8 @@ class TlsStream:
             raise StreamEnded("the stream takes no more data")
         view = memoryview(data)
         taken = 0
-        self._flush_what_goes()
+        if self._unsent:
+            self._flush_what_goes()
         while taken < len(view) and not self._unsent and self._error is None:
             piece = view[taken : taken + _PIECE]
             self.tls.write(piece)
@@ -253,11 +254,13 @@ class TlsStream:
     def _flush_what_goes(self) -> None:
         """What the kernel takes now."""
         buffer = self._reactor.ciphertext_out
-        while self._error is None:
+        is_last = False
+        while self._error is None and not is_last:
             if not self._unsent:
                 count = self.tls.take_ciphertext(buffer)
                 if not count:
                     return
+                is_last = count < buffer.size
                 view = buffer.view[:count]
             else:
                 view = memoryview(self._unsent)
@@ -268,9 +271,10 @@ class TlsStream:
             except OSError as error:
                 self._broken(error)
                 return
-            self._unsent = bytes(view[sent:])
-            if self._unsent:
+            if sent < len(view):
+                self._unsent = bytes(view[sent:])
                 return
+            self._unsent = b""
 
     # The end --------------------------------------------------------------------
 
