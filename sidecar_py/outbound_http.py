@@ -72,6 +72,7 @@ class _Passage:
     """One request on its way out."""
 
     __slots__ = (
+        "_asked_for",
         "_clusters",
         "_context",
         "_decision",
@@ -89,6 +90,7 @@ class _Passage:
         self._journal = Journal(self._context.requests, "source", exchange, handler.client, handler.local)
         self._journal.join(self._context.tracer)
         self._decision: Forward | None = None
+        self._asked_for: Service | None = None
         self._to: Cluster | None = None
         self._session: SessionPersistence | None = None
         self._wanted: str | None = None
@@ -133,8 +135,9 @@ class _Passage:
 
     def close(self) -> None:
         """See `Passage`."""
-        if self._to is not None:
-            self._journal.record.facts = self._facts(self._to.record.service, self._journal.upstream)
+        meant = self._asked_for if self._to is None else self._to.record.service
+        if meant is not None:
+            self._journal.record.facts = self._facts(meant, self._journal.upstream)
         self._journal.close()
 
     def _mirror(self, decision: Forward, port: int) -> None:
@@ -158,7 +161,7 @@ class _Passage:
         table = context.directory.routes(context.workload, record, port)
         if not table:
             return None
-        self._journal.record.facts = self._facts(record.service, None)
+        self._asked_for = record.service
         decision = table.route(self._exchange.request, context.dice.random, port)
         self._journal.record.route = decision.rule.name
         return decision

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from email.utils import formatdate
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from mesh_py.exchange.passage import Plan
@@ -217,7 +217,7 @@ class _Passage:
             response.headers.set(name, value)
         if self._chain is not None:
             self._chain.finish(response, self._info)
-        mark_response(response, date=formatdate(usegmt=True))
+        mark_response(response, date=_date(int(time.time())))
 
     def _answer(self, response: HttpResponse, body: bytes = b"") -> None:
         """One of our own."""
@@ -255,6 +255,12 @@ class _Passage:
         told = [flag for flag in record.flags.split(",") if flag != "-"]
         flags = list(dict.fromkeys([*told, *self._journal.outcome.flags, *info.flags]))
         record.flags = ",".join(flags) or "-"
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    """RFC 9110 5.6.7."""
+    return formatdate(second, usegmt=True)
 
 
 def _remote_ip(request: HttpRequest, peer: IpAddress, hops: int) -> IpAddress:

@@ -154,9 +154,8 @@ class Downstream:
         asyncio.get_running_loop().call_soon(self._read)
 
     def _resume(self) -> None:
-        if self._is_paused:
-            self._is_paused = False
-            self._read_later()
+        self._is_paused = False
+        self._read_later()
 
     def _is_full(self) -> bool:
         """Whether the reader of a body has enough."""
@@ -245,13 +244,18 @@ class Downstream:
         self._stirred = True
         self.codec.consumed(stream, count)
         self.wire.touch()
-        self._resume()
+        if self._is_paused:
+            self._resume()
 
     def look(self) -> None:
         """An answer has ended: what the codec held back may go on, and the connection may be over."""
         self._stirred = True
-        self._carry_out()
-        self._resume()
+        if self.codec.has_events:
+            self._carry_out()
+        else:
+            self._watch()
+        if self._is_paused:
+            self._resume()
         self._end_if_over()
 
     def _end_if_over(self) -> None:

@@ -219,7 +219,9 @@ class Ride(Generic[Target]):
 
     def _finish(self) -> None:
         exchange = self._exchange
-        exchange.passenger = None
+        exchange.passenger = self._call.rider = (
+            None  # they know one another: left so, only the collector would part them
+        )
         self._plan.backend.ended(self._target, self._status)
         self._passage.close()
         exchange.left_alone()

@@ -197,6 +197,7 @@ class Upstream:
         self.calls: dict[int, Call] = {}
         self.served = 0
         """Calls begun on it so far."""
+        self._is_h1 = type(codec) is H1Client  # which has nothing to say of its own
         self.is_listed = False
         """Whether its pool has it among those that are free."""
         self.idle_since = 0.0
@@ -256,10 +257,11 @@ class Upstream:
 
     def consumed(self, stream: int, count: int) -> None:
         """A reader of a body has so much."""
-        if type(self.codec) is not H1Client:
+        if not self._is_h1:
             self.codec.consumed(stream, count)
             self.wire.touch()
-        self._resume()
+        if self._is_paused:
+            self._resume()
 
     def close(self) -> None:
         """Take no more calls; close when the last one has ended."""
@@ -315,9 +317,8 @@ class Upstream:
         asyncio.get_running_loop().call_soon(self._read)
 
     def _resume(self) -> None:
-        if self._is_paused:
-            self._is_paused = False
-            self._read_later()
+        self._is_paused = False
+        self._read_later()
 
     def _is_full(self) -> bool:
         """Whether the reader of a body has enough."""
@@ -366,8 +367,10 @@ class Upstream:
 
     def _settle(self) -> None:
         """After every change: send, read on, tell the owner."""
-        self.wire.touch()
-        self._resume()
+        if not self._is_h1:
+            self.wire.touch()
+        if self._is_paused:
+            self._resume()
         if self.codec.is_closing and not self.calls:
             self.is_closed = True
             self._over.set()

@@ -41,6 +41,10 @@ class Codec(Protocol):
     def is_idle(self) -> bool:
         """Whether no request is under way."""
 
+    @property
+    def has_events(self) -> bool:
+        """Whether `events` has any."""
+
     def receive_data(self, data: bytes) -> None:
         """Bytes from the peer."""
 

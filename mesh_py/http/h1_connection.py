@@ -62,6 +62,11 @@ class H1Connection:
         """Whether no request is under way."""
         return self._request is None
 
+    @property
+    def has_events(self) -> bool:
+        """Whether something has happened since the last call of `events`."""
+        return bool(self._events)
+
     def events(self) -> list[Event]:
         """What has happened since the last call."""
         events, self._events = self._events, []

@@ -69,6 +69,11 @@ class H2Sender:
         """How many requests are under way."""
         return len(self._streams)
 
+    @property
+    def has_events(self) -> bool:
+        """Whether something has happened since the last call of `events`."""
+        return bool(self._events)
+
     def events(self) -> list[Event]:
         """What has happened since the last call."""
         events, self._events = self._events, []

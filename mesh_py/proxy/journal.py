@@ -116,14 +116,31 @@ def _ensure_id(request: HttpRequest) -> str:
     """The request's id: its own where it has a sensible one, else a new one."""
     found = request.headers.get(REQUEST_ID)
     if not found or len(found) > 256:
-        found = _new_id()
+        found = _ids.new()
         request.headers.set(REQUEST_ID, found)
     return found
 
 
-def _new_id() -> str:
-    """A random UUID (RFC 9562 5.4), without the detour over a number."""
-    digits = os.urandom(16).hex()
+class _Ids:
+    """Random UUIDs (RFC 9562 5.4), without a detour over a number, and without a system call for each."""
+
+    def __init__(self) -> None:
+        self._digits: list[str] = []
+
+    def new(self) -> str:
+        """One more."""
+        if not self._digits:
+            text = os.urandom(16 * _IDS_AT_ONCE).hex()
+            self._digits = [text[start : start + 32] for start in range(0, len(text), 32)]
+        return _uuid(self._digits.pop())
+
+
+_IDS_AT_ONCE = 128
+_ids = _Ids()
+os.register_at_fork(after_in_child=_ids.__init__)  # type: ignore[misc]  # two processes share no ids
+
+
+def _uuid(digits: str) -> str:
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 

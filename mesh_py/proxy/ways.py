@@ -43,6 +43,9 @@ class MutualTls:
     """SNI: `outbound_.PORT_._.HOST` of the service, as Istio writes it; empty for a workload called by itself."""
     expect: Expected
 
+    def __hash__(self) -> int:
+        return hash((self.address, self.server_name))  # of what differs: asked for with every request
+
 
 @dataclass(frozen=True, slots=True)
 class Hbone:
@@ -52,6 +55,9 @@ class Hbone:
     authority: str
     expect: Expected
     is_waypoint: bool = False
+
+    def __hash__(self) -> int:
+        return hash((self.next_hop, self.authority))
 
 
 Way = Plain | MutualTls | Hbone
