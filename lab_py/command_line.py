@@ -41,6 +41,7 @@ Examples:
   python -m lab_py matrix                            every kind of pod calls every other
   python -m lab_py run sidecar-to-waypoint --pcap out.pcapng --html out.html
   python -m lab_py run sidecar-to-waypoint --design in-pod    the same as Istio does it today
+  python -m lab_py run sidecar-to-waypoint --peer waypoint=envoy    the real Envoy in the place of our waypoint
   python -m lab_py diff sidecar-to-waypoint          both designs side by side
   python -m lab_py up                                a lab that stays
   python -m lab_py exec sleep -- curl -s http://httpbin:8000/ip

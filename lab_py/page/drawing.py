@@ -28,7 +28,8 @@ def _parts(layout: Layout, hops: Sequence[Mapping[str, Any]], begin: str) -> Ite
     yield from _fabric(layout)
     for hop, leg in zip(hops, legs(hops, layout.chips.keys(), begin), strict=True):
         way = line([layout.chips[key] for key in leg])
-        yield f'<path class="leg" data-hop="{escape(hop["hop"])}" d="{way}"/>'
+        state = "" if hop["ok"] else " bad"
+        yield f'<path class="leg{state}" data-hop="{escape(hop["hop"])}" d="{way}"/>'
     yield from map(_label, layout.boxes)
     for chip in layout.chips.values():
         touched = [hop["hop"] for hop in hops if _comes_by(hop, chip)]

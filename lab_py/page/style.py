@@ -48,6 +48,7 @@ svg .name { font-weight: 600; font-size: 13px; } svg .note { fill: var(--soft); 
 .chip.active rect { fill: var(--hot-soft); stroke: var(--hot); stroke-width: 2; }
 .leg { fill: none; stroke: none; stroke-width: 2.5; stroke-linecap: round; stroke-linejoin: round; }
 .leg.passed { stroke: var(--done); opacity: .55; } .leg.active { stroke: var(--hot); stroke-width: 3.5; }
+.leg.bad { stroke-dasharray: 1 7; } .leg.bad.active { stroke: var(--bad); }
 .dot circle { fill: var(--hot); stroke: var(--paper); stroke-width: 2; }
 svg .dot text { fill: var(--paper); font-weight: 700; font-size: 10px; }
 .dot.away { display: none; }

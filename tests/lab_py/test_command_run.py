@@ -107,7 +107,9 @@ def test_a_sidecar_that_takes_hbone(tmp_path: Path) -> None:
     require_lab()
     done = lab(tmp_path, "run", "ambient-to-hbone", "--step")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "URI=spiffe://cluster.local/ns/default/sa/sleep" in done.stdout, "here the sidecar knows who calls"
+    assert "it was told of spiffe://cluster.local/ns/default/sa/sleep" in done.stdout, (
+        "here the sidecar knows who calls"
+    )
     assert "hop (8) of 8: observed" in done.stdout
     assert "every hop is shown, and nothing is waited for" in done.stderr
 

@@ -11,9 +11,10 @@ PICTURE = ElementTree.fromstring(drawing(run()))
 
 
 def test_every_hop_has_a_line() -> None:
-    lines = [path for path in PICTURE.iter("path") if path.get("class") == "leg"]
+    lines = [path for path in PICTURE.iter("path") if "leg" in path.get("class", "")]
     assert [line.get("data-hop") for line in lines] == ["1", "2"]
     assert all(line.get("d", "").startswith("M") for line in lines)
+    assert [line.get("class") for line in lines] == ["leg", "leg bad"], "the second was not observed"
 
 
 def test_chips_know_the_hops_that_come_by_and_no_others() -> None:
@@ -27,4 +28,4 @@ def test_chips_know_the_hops_that_come_by_and_no_others() -> None:
 
 def test_the_fabric_joins_the_nodes() -> None:
     drawn = [path.get("class") for path in PICTURE.iter("path")]
-    assert [kind for kind in drawn if kind != "leg"] == ["fabric", "plug", "plug"]
+    assert [kind for kind in drawn if kind not in ("leg", "leg bad")] == ["fabric", "plug", "plug"]
