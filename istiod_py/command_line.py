@@ -127,6 +127,19 @@ def token(
     return print_token(layers, account, node=node or "", pod=pod or "", lifetime=ttl)
 
 
+@cli.command(
+    "new-token-key",
+    help="Sign tokens with a new key from now on. Those of the present one hold until they end, or the next change.",
+)
+@settings_options(TABLE, SETTINGS_FLAG)
+@click.pass_obj
+def new_token_key(outer: dict[str, Any], /, **parameters: Any) -> int:
+    """See command_token.change_token_key."""
+    from istiod_py.command_token import change_token_key
+
+    return change_token_key(layers_of(TABLE, merged(outer, parameters)))
+
+
 @cli.command("root-cert", help="Print the roots that proxies are to trust; makes the authority if there is none yet.")
 @settings_options(TABLE, SETTINGS_FLAG)
 @click.pass_obj

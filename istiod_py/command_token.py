@@ -1,4 +1,4 @@
-"""`token` and `root-cert`: what a proxy is given so that it can come in. They need the folders alone, no server."""
+"""`token`, `new-token-key` and `root-cert`: what proxies come in with. They need the folders alone, no server."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from istiod_py import settings_table as table
 from istiod_py.authority import FolderAuthority
 from istiod_py.config import ca_folder, state_folder
 from mesh_py.identity.signing import CaError
+from mesh_py.identity.token_keys import KEY_FILE, change_keys
 from mesh_py.identity.tokens import Caller, TokenError, TokenKey
 from mesh_py.settings.kinds import POSITIVE_TIME
 from mesh_py.settings.source import SettingsError, Values, complaint
@@ -36,6 +37,17 @@ def print_token(layers: Layers, account: str, *, node: str, pod: str, lifetime: 
     except (TokenError, OSError) as error:
         raise SettingsError(f"{error}; or name another folder with --state-dir") from error
     click.echo(key.mint(caller, time.time(), seconds))
+    return 0
+
+
+def change_token_key(layers: Layers) -> int:
+    """Sign with a new key from now on; a running server follows. Raises SettingsError."""
+    folder = state_folder(Values(layers), os.environ)
+    try:
+        change_keys(folder)
+    except (TokenError, OSError) as error:
+        raise SettingsError(f"{error}; or name another folder with --state-dir") from error
+    click.echo(f"{folder / KEY_FILE} is new: tokens of the key before it hold until they end, or until the next change")
     return 0
 
 

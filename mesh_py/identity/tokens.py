@@ -1,29 +1,34 @@
 """Bearer tokens: who may speak to the control plane, and as whom.
 
 A token is what Kubernetes projects into a pod, signed here instead of by a cluster: a JWT with the audience
-`istio-ca`, an expiry, and the `kubernetes.io` claims that name namespace, service account, pod and node. The key
-lies in the state folder (`token-key.pem`, 0600), so that the command that mints tokens and the server that checks
-them need nothing but the folder.
+`istio-ca`, an expiry, and the `kubernetes.io` claims that name namespace, service account, pod and node. The keys
+lie in the state folder (`token_keys.py`), so that the command that mints tokens and the server that checks them need
+nothing but the folder; both follow it when its keys are changed.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from mesh_py.identity.key_files import PRIVATE, is_private, locked, write_file
-from mesh_py.identity.signing import key_to_pem
+from mesh_py.identity.token_keys import KEY_FILE, Keys, TokenError, open_keys, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-KEY_FILE = "token-key.pem"
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from mesh_py.identity.token_keys import Stamp
+
+__all__ = ["AUDIENCE", "KEY_FILE", "LONGEST_TOKEN", "Caller", "TokenError", "TokenKey", "bearer"]
+
+log = logging.getLogger("security")
+
 AUDIENCE = "istio-ca"
 ISSUER = "istiod-py"
 LIFETIME = 12 * 3600.0
@@ -35,14 +40,6 @@ LONGEST_TOKEN = 8 * 1024
 _ALGORITHM = "ES256"
 _LEEWAY = 5.0
 """Seconds that clocks may differ."""
-
-
-class TokenError(Exception):
-    """A token that is refused, or a key that cannot be used. `reason` is short and fit for a metric label."""
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +62,32 @@ class TokenKey:
     """Signs tokens and checks them. All times are seconds since the epoch."""
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, audiences: tuple[str, ...] = (AUDIENCE,)) -> None:
-        self._key = key
-        self._public = key.public_key()
+        self._keys = Keys(key, (key.public_key(),))
         self._audiences = audiences
+        self._folder: Path | None = None
+        self._stamp: Stamp = ()
 
     @classmethod
     def open(cls, folder: Path, audiences: tuple[str, ...] = (AUDIENCE,)) -> TokenKey:
-        """The folder's key, made at the first opening. Raises TokenError, OSError."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / KEY_FILE
-        with locked(folder):
-            if not path.exists():
-                write_file(path, key_to_pem(ec.generate_private_key(ec.SECP256R1())), PRIVATE)
-        return cls(_read_key(path), audiences)
+        """The folder's keys, followed when they change; made at the first opening. Raises TokenError, OSError."""
+        stamp, keys = stamp_of(folder), open_keys(folder)
+        one = cls(keys.signs, audiences)
+        one._keys, one._folder, one._stamp = keys, folder, stamp
+        return one
+
+    def _look(self) -> None:
+        """The keys may have been changed. Those that cannot be read leave what was."""
+        if self._folder is None or (stamp := stamp_of(self._folder)) == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._keys = open_keys(self._folder)
+        except (TokenError, OSError) as error:
+            log.error("the keys of tokens stay as they were: %s", error)
 
     def mint(self, caller: Caller, now: float, lifetime: float = LIFETIME) -> str:
         """A token for the caller from now on."""
+        self._look()
         account = f"system:serviceaccount:{caller.namespace}:{caller.service_account}"
         claims = {
             "aud": [self._audiences[0]],
@@ -92,30 +99,37 @@ class TokenKey:
             "jti": secrets.token_hex(8),
             "kubernetes.io": _kubernetes_claims(caller),
         }
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+        return jwt.encode(claims, self._keys.signs, algorithm=_ALGORITHM)
 
     def check(self, token: str, now: float) -> Caller:
         """Who the token speaks for. Raises TokenError."""
         if len(token) > LONGEST_TOKEN:
             raise TokenError("malformed", f"a token of {len(token)} characters: at most {LONGEST_TOKEN} are read")
+        self._look()
         claims = self._verified(token)
         _check_times(claims, now)
         return _caller(claims)
 
     def _verified(self, token: str) -> Mapping[str, Any]:
-        """Claims under our signature and meant for us; times are checked by the caller's clock, not the library's."""
+        """Claims under a signature of ours, meant for us. Times are for the caller to check, by its own clock."""
+        for key in self._keys.believed:
+            try:
+                return self._decoded(token, key)
+            except jwt.InvalidSignatureError:
+                continue
+        raise TokenError("foreign", "the token was signed with another key: mint it with our state folder")
+
+    def _decoded(self, token: str, key: ec.EllipticCurvePublicKey) -> Mapping[str, Any]:
         options: Any = {"require": ["exp", "aud"], "verify_exp": False, "verify_nbf": False, "verify_iat": False}
         try:
             claims: Mapping[str, Any] = jwt.decode(
-                token, self._public, algorithms=[_ALGORITHM], audience=self._audiences, issuer=ISSUER, options=options
+                token, key, algorithms=[_ALGORITHM], audience=self._audiences, issuer=ISSUER, options=options
             )
         except jwt.InvalidAudienceError as error:
             wanted = " or ".join(self._audiences)
             raise TokenError("audience", f"the token is not meant for {wanted}") from error
-        except jwt.InvalidSignatureError as error:
-            raise TokenError(
-                "foreign", "the token was signed with another key: mint it with our state folder"
-            ) from error
+        except jwt.InvalidSignatureError:
+            raise
         except Exception as error:  # the library raises many kinds (a header nested too deeply: RecursionError)
             raise TokenError("malformed", f"the token cannot be used: {error}") from error
         return claims
@@ -127,18 +141,6 @@ def bearer(header: str | None) -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise TokenError("missing", "no bearer token in the authorization header")
     return token.strip()
-
-
-def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    if not is_private(path):
-        raise TokenError("key", f"{path} is open to others; if it has stayed secret: chmod 600 {path}")
-    try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except Exception as error:  # the library raises many kinds, and all mean: not usable
-        raise TokenError("key", f"{path} cannot be used: {error}") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise TokenError("key", f"{path} is no P-256 key: remove it, and mint all tokens anew")
-    return key
 
 
 def _kubernetes_claims(caller: Caller) -> dict[str, Any]:

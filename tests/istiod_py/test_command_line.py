@@ -31,7 +31,7 @@ def test_help_names_every_setting_and_command(capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().out
     for setting in TABLE.all:
         assert setting.option in shown
-    for command in ("token", "root-cert", "serve", "config"):
+    for command in ("token", "new-token-key", "root-cert", "serve", "config"):
         assert f"\n  {command} " in shown
     assert "Examples:" in shown
     assert "Exit status:" in shown
@@ -54,6 +54,18 @@ def test_a_token_is_one_that_the_server_believes(
     token = capsys.readouterr().out.strip()
     caller = TokenKey.open(tmp_path / "state").check(token, time.time())
     assert caller == Caller("istio-system", "ztunnel", "z-1", "", "node-a")
+
+
+def test_a_new_key_lets_former_tokens_hold(
+    state: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = TokenKey.open(tmp_path / "state")
+    former = server.mint(Caller("shop", "cart"), time.time())
+    assert run(["new-token-key", *state]) == 0
+    assert "token-key.pem is new" in capsys.readouterr().out
+    assert run(["token", "shop/cart", *state]) == 0
+    for token in (former, capsys.readouterr().out.strip()):
+        assert server.check(token, time.time()).account == "shop/cart"
 
 
 def test_a_token_holds_as_long_as_was_said(state: list[str], capsys: pytest.CaptureFixture[str]) -> None:
