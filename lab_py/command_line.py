@@ -195,12 +195,13 @@ def diff(
 @click.argument("scenario", metavar="SCENARIO")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @_wishes
+@_cast("file")
 @click.option("--list", "is_list", is_flag=True, help="What can be broken there, and what one will see.")
 @_form
 @click.option("--folder", hidden=True)
 def faults(
     scenario: str, names: tuple[str, ...], design: str | None, rootless: bool, tunnel: str | None,
-    without: tuple[str, ...], is_list: bool, output: str, folder: str,
+    without: tuple[str, ...], is_list: bool, output: str, folder: str, control_plane: str, peers: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Break, explain and mend one piece after the other, in a lab of its own; 1 if an explanation is wrong."""
     from lab_py import command_faults, command_run
@@ -209,7 +210,7 @@ def faults(
     from lab_py.lab import Wishes
 
     topology = _load(scenario, design)
-    wishes = Wishes(cast("Tunnel | None", tunnel), without)
+    wishes = _with_cast(topology, Wishes(cast("Tunnel | None", tunnel), without), control_plane, peers)
     if folder and is_inside():
         return command_faults.inside(topology, Path(folder), wishes, names, output)
     if is_list:
@@ -217,7 +218,7 @@ def faults(
     _check_names(topology, without)
     for name in names:
         find_fault(topology, name)
-    again = ["faults", scenario, *names, *_again(topology, wishes), "--output", output]
+    again = ["faults", scenario, *names, *_again(topology, wishes), *_cast_again(wishes), "--output", output]
     return command_run.outside(topology, again, rootless=rootless or is_rootless())
 
 

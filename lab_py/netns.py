@@ -91,9 +91,9 @@ class Namespaces:
         """What `iptables-save -c` says of a namespace. Raises LabError."""
         return self.run(namespace, [self._save, "-c"])
 
-    def cut_connections(self, namespace: str) -> None:
-        """Reset every TCP connection that has an end in a namespace. Raises LabError."""
-        self.run(namespace, [need_tool("ss"), "-tK", "state", "connected"])
+    def cut_connections(self, namespace: str, but_of: str) -> None:
+        """Reset every TCP connection that has an end in a namespace, but for those of one address. Raises LabError."""
+        self.run(namespace, [need_tool("ss"), "-tK", "state", "connected", f"not src {but_of} and not dst {but_of}"])
 
     def run(self, namespace: str, command: Sequence[str], text: str = "") -> str:
         """Run a command to its end in a namespace, with `text` for its input; what it writes. Raises LabError."""

@@ -69,11 +69,13 @@ def witness(
     patience: float,
     frames: dict[Place, Sequence[Frame]] | None = None,
     filler: int = 0,
+    settling: float = 0.0,
 ) -> Observed:
     """Send the topology's request, and say what was seen of it; for the other arguments and errors see `observe`.
 
     Args:
         filler: bytes of a header that makes the request larger.
+        settling: seconds that proxies have to write of a request that failed.
     """
     request = topology.request
     assert request is not None  # hops are described for requests only
@@ -86,7 +88,7 @@ def witness(
         before = counters_of(topology, namespaces)
         answer = _ask(namespaces, request.source, service, f"{request.path}?token={token}", patience, filler)
         calls = _calls(topology, namespaces, service, token)
-        logs = tails.read(LOG_SECONDS if answer.status == 200 else 0.0)
+        logs = tails.read(LOG_SECONDS if answer.status == 200 else settling)
         after = counters_of(topology, namespaces)
         packets = {place: _of_requests(capture.packets()) for place, capture in captures.items()}
         if frames is not None:

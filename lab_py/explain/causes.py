@@ -15,15 +15,17 @@ from lab_py.redirect.names import IN, OUT, POD_IN, POD_OUT, VNI_IN, VNI_OUT, ZTU
 from lab_py.topology import FABRIC, Design
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from lab_py.explain.differences import Difference
     from lab_py.explain.scene import Scene
 
 BESIDE = frozenset({"O1", "C-PROBE", "C-POSTROUTING", "C3", "C5", "F1", "I1", "I2", "Z3", "P12", "P13"})
 """Pieces that a request between pods does not need: probes, the node's own traffic, plaintext to an ambient pod."""
-_DENIED = re.compile(r"policy rejection|RBAC: access denied|rbac_access_denied", re.IGNORECASE)
-_POLICY = re.compile(r"denied by: *(\S+?/[^\s}]+)")
+_DENIED = re.compile(r"policy rejection|rbac:? access denied", re.IGNORECASE)
+_POLICY = re.compile(r"denied by: *(\S+?/[^\s}]+)|ns\[([^\]]+)\]-policy\[([^\]]+)\]")
+"""As node proxies name a policy, and as Envoy does."""
 _UNTRUSTED = re.compile(r"certificate|unknown ?ca|self.signed|verify failed|untrusted", re.IGNORECASE)
 
 
@@ -46,9 +48,14 @@ def causes(scene: Scene) -> list[Cause]:
     return list({cause.culprit: cause for cause in reversed(found)}.values())[::-1]
 
 
-def _lines(scene: Scene) -> Iterator[tuple[str, str, str]]:
+def complaints(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """What proxies have written of certificates that they do not like, or that somebody did not like of theirs."""
+    return [f"log of {process}: {text.strip()}" for process, _, text in _lines(logs) if _UNTRUSTED.search(text)]
+
+
+def _lines(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[str, str, str]]:
     """Process, namespace and text of what proxies have written: errors and details of responses."""
-    for process, lines in scene.observed.logs.items():
+    for process, lines in logs.items():
         namespace = process.partition("-")[2] if not process.startswith("zt-") else process
         for line in lines:
             told = [str(line[name]) for name in ("error", "response_code_details", "message") if name in line]
@@ -59,10 +66,10 @@ def _lines(scene: Scene) -> Iterator[tuple[str, str, str]]:
 
 
 def _denied(scene: Scene) -> Iterator[Cause]:
-    for process, namespace, text in _lines(scene):
+    for process, namespace, text in _lines(scene.observed.logs):
         if _DENIED.search(text):
             named = _POLICY.search(text)
-            policy = named[1] if named else "unnamed"
+            policy = "unnamed" if named is None else named[1] or f"{named[2]}/{named[3]}"
             yield Cause(
                 f"policy {policy}",
                 namespace,
@@ -74,9 +81,8 @@ def _denied(scene: Scene) -> Iterator[Cause]:
 
 def _untrusted(scene: Scene) -> Iterator[Cause]:
     """Who complains is whoever was shown the certificate; whose it is the certificates themselves tell."""
-    complaints = [(process, text) for process, _, text in _lines(scene) if _UNTRUSTED.search(text)]
     for pod, problem in scene.bad_certificates.items():
-        told = tuple(f"log of {process}: {text.strip()}" for process, text in complaints)
+        told = tuple(dict.fromkeys(complaints(scene.observed.logs)))
         if told:
             yield Cause(
                 f"certificate {pod}",

@@ -9,6 +9,7 @@ from lab_py.errors import Unusable
 from lab_py.evidence.checks import Finding
 from lab_py.evidence.counters import counted_since, read_counters
 from lab_py.evidence.packets import read_refusal
+from lab_py.explain.causes import complaints
 from lab_py.explain.certificates import bad_certificates
 from lab_py.explain.differences import differences
 from lab_py.explain.explanation import judge_scene
@@ -34,6 +35,8 @@ PATIENCE = 2.5
 """Seconds an answer may take: longer than a busy machine needs, and most faults are silent."""
 FILLER = 3000
 """Bytes that make the request larger than any packet: else nobody would notice a link that takes small ones only."""
+SETTLING = 0.5
+"""Seconds after a request that failed until everybody has written of it."""
 
 
 def explain(lab: Lab, source: str | None = None, service: str | None = None, patience: float = PATIENCE) -> Told:
@@ -67,7 +70,7 @@ def look(lab: Lab, topology: Topology, patience: float) -> Scene:
     before = {name: namespaces.inside(name, reverse_path_drops) for name in topology.namespaces}
     frames: dict[Place, Sequence[Frame]] = {}
     tails = LogTails(lab.files, [one.peer.name for one in lab.processes], hops)
-    observed = witness(topology, namespaces, _places(topology, namespaces), tails, patience, frames, FILLER)
+    observed = witness(topology, namespaces, _places(topology, namespaces), tails, patience, frames, FILLER, SETTLING)
     after = survey(namespaces, topology.namespaces)
     return Scene(
         topology,
@@ -76,7 +79,7 @@ def look(lab: Lab, topology: Topology, patience: float) -> Scene:
         differences(topology, after, by_uid=lab.machine.has_sidecar_uid),
         {name: ground.reverse_path_drops - before[name] for name, ground in after.items()},
         list(_ended(lab)),
-        bad_certificates(topology, lab.files),
+        bad_certificates(topology, namespaces, lab.files) if complaints(observed.logs) else {},
         [text for seen in frames.values() for frame in seen if (text := read_refusal(frame.data))],
         [_probe(lab, pod) for pod in _probed(topology)],
     )

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import signal
-import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import yaml
-
-from lab_py.errors import LabError, Unusable
-from lab_py.evidence.log_lines import read_log
+from lab_py.errors import Unusable
 from lab_py.fabric import MTU, port_of
 from lab_py.faults.base import (
     Denied,
@@ -25,26 +20,21 @@ from lab_py.faults.base import (
     SmallLink,
     TunnelsStopped,
 )
+from lab_py.faults.in_the_mesh import deny, proxy_of, with_foreign_certificate
 from lab_py.faults.redirection_rows import SMALL_MTU
-from lab_py.faults.table import POLICY
-from lab_py.mesh_file import NAMESPACE, identity_of
 from lab_py.peers.running import start, wait_until_ready
 from lab_py.redirect.base import rule_lines, rule_lines_undone
 from lab_py.redirect.plan import redirections
-from lab_py.topology import FABRIC, Kind
-from mesh_py.identity.layout import CERT_CHAIN, KEY, identity_folder
-from mesh_py.identity.local_ca import LocalCa
+from lab_py.topology import CONTROL_PLANE_IP, FABRIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lab_py.faults.base import Act, Fault
     from lab_py.lab import Lab
+    from lab_py.peers.base import Peer
     from lab_py.redirect.base import Redirection
 
-FOLLOWED_SECONDS = 10.0
-"""How long the proxies may take to read a changed mesh file."""
-_LOOK_SECONDS = 0.02
 _MANY, _ONE = 65535, 1
 """Packets that a device may be handed at once: as it comes, and where each is to be judged by its own size."""
 
@@ -87,7 +77,7 @@ class Breaking:
     def _forget_connections(self) -> None:
         """What stands or hangs must not be taken for what comes next."""
         for namespace in self._lab.built.topology.namespaces:
-            self._lab.built.namespaces.cut_connections(namespace)
+            self._lab.built.namespaces.cut_connections(namespace, CONTROL_PLANE_IP)
 
     def _do(self, act: Act) -> Callable[[], None]:
         """Do it; what undoes it."""
@@ -106,11 +96,11 @@ class Breaking:
                 return self._stop_tunnels()
             case ProcessGone(process):
                 self._kill(process)
-                return lambda: self._start(process)
+                return lambda: self._start(process, self._lab.running(process).peer)
             case ForeignCertificate(pod):
                 return self._show_foreign_certificate(pod)
             case Denied(pod):
-                return self._deny(pod)
+                return deny(self._lab, pod)
 
     def _without_pieces(self, act: Pieces) -> Callable[[], None]:
         """Rules go and come all at once, for their order matters; routes one by one."""
@@ -177,82 +167,22 @@ class Breaking:
         os.killpg(running.pid, signal.SIGKILL)  # each is a session of its own
         running.wait()
 
-    def _start(self, process: str) -> None:
+    def _start(self, process: str, peer: Peer) -> None:
         lab, old = self._lab, self._lab.running(process)
-        [new] = start(lab.built.namespaces, lab.files, [old.peer])
+        [new] = start(lab.built.namespaces, lab.files, [peer])
         lab.processes[lab.processes.index(old)] = new
         wait_until_ready(lab.built.namespaces, [new])
 
     def _show_foreign_certificate(self, name: str) -> Callable[[], None]:
-        """Whom the pod trusts stays as it was: only what it shows is another's."""
-        self._need_files()
-        pod, now = self._lab.built.topology.pod(name), datetime.datetime.now(datetime.UTC)
-        folder = identity_folder(self._lab.files.certificates, identity_of(pod))
-        files = [folder / KEY, folder / CERT_CHAIN]
-        before = [file.read_bytes() for file in files]
-        foreign = LocalCa.throw_away(now).issue(identity_of(pod), now)
-        assert foreign.key_pem is not None  # the authority made the key
-        process = pod.node.ztunnel if pod.kind is Kind.AMBIENT else f"{pod.kind.value}-{name}"
+        process = proxy_of(self._lab.built.topology.pod(name))
+        good = self._lab.running(process).peer
+        self._start_anew(process, with_foreign_certificate(self._lab, name))
+        return lambda: self._start_anew(process, good)
 
-        def show(texts: list[bytes]) -> None:
-            for file, text in zip(files, texts, strict=True):
-                file.write_bytes(text)
-            self._kill(process)
-            self._start(process)
-
-        show([foreign.key_pem, foreign.chain_pem])
-        return lambda: show(before)
-
-    def _need_files(self) -> None:
-        if self._lab.files.manifests.exists():
-            raise Unusable("certificates and policies are istiod_py's here: break them in `up --control-plane file`")
-
-    def _deny(self, pod: str) -> Callable[[], None]:
-        self._need_files()
-        policy = {
-            "name": POLICY,
-            "namespace": NAMESPACE,
-            "scope": "WorkloadSelector",
-            "action": "Deny",
-            "dryRun": False,
-            "rules": [[[{"notDestinationPorts": [1]}]]],
-        }
-
-        def with_policy(mesh: dict[str, Any]) -> None:
-            mesh["policies"] = [policy]
-            [workload] = [one for one in mesh["workloads"] if one["name"] == pod]
-            workload["authorizationPolicies"] = [f"{NAMESPACE}/{POLICY}"]
-
-        def without_policy(mesh: dict[str, Any]) -> None:
-            del mesh["policies"]
-            [workload] = [one for one in mesh["workloads"] if one["name"] == pod]
-            del workload["authorizationPolicies"]
-
-        self._edit_mesh(with_policy)
-        return lambda: self._edit_mesh(without_policy)
-
-    def _edit_mesh(self, edit: Callable[[dict[str, Any]], None]) -> None:
-        """Change the mesh file in one step, and wait until every proxy has said that it follows."""
-        file = self._lab.files.mesh
-        mesh = yaml.safe_load(file.read_text(encoding="utf-8"))
-        edit(mesh)
-        logs = [one.log for one in self._lab.processes if "LOCAL_XDS_PATH" in one.peer.environment]
-        before = [_followed(log) for log in logs]
-        new = file.with_suffix(".new")
-        new.write_text(yaml.safe_dump(mesh, sort_keys=False), encoding="utf-8")
-        new.replace(file)
-        deadline = time.monotonic() + FOLLOWED_SECONDS
-        while any(_followed(log) == count for log, count in zip(logs, before, strict=True)):
-            if time.monotonic() > deadline:
-                raise LabError(f"{file}: the proxies do not follow it; `logs` tells what they say")
-            time.sleep(_LOOK_SECONDS)
+    def _start_anew(self, process: str, peer: Peer) -> None:
+        self._kill(process)
+        self._start(process, peer)
 
 
 def _sysctl(name: str) -> Path:
     return Path("/proc/sys", *name.split("."))
-
-
-def _followed(log: Path) -> int:
-    """How often a proxy has told that it read the mesh."""
-    lines = read_log(log.read_text(encoding="utf-8", errors="replace"))
-    return sum(line.get("scope") == "state" and str(line.get("message", "")).startswith("mesh:") for line in lines)

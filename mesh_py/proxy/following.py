@@ -45,6 +45,7 @@ class Following:
     ) -> None:
         directory.expect_configuration()
         self._directory = directory
+        self._is_told = False
         self._client = DiscoveryClient(
             partial(RpcChannel, settings.endpoint, tls),
             settings.node,
@@ -61,17 +62,24 @@ class Following:
             known()
 
     async def _take(self, response: Response) -> Taken:
-        """There is one: ours. That there is none means that nothing concerns us."""
+        """There is one: ours. That there is none, at first or by name, means that nothing concerns us.
+
+        An answer without anything means after a reconnect that what we hold is what there is.
+        """
         taken = Taken()
         found: list[ProxyConfig] = []
         for resource in response.resources:
             decoded = await decode_each([resource], partial(decode_proxy_config, name=resource.name), taken.rejected)
             found += [config for _, config in decoded]
         if found:
-            self._directory.take(_further(found[-1]), "control plane")
-        elif response.removed or not response.resources:
-            self._directory.take(Further(), "control plane")
+            self._tell(_further(found[-1]))
+        elif response.removed or not (self._is_told or response.resources):
+            self._tell(Further())
         return taken
+
+    def _tell(self, further: Further) -> None:
+        self._directory.take(further, "control plane")
+        self._is_told = True
 
 
 def _further(config: ProxyConfig) -> Further:

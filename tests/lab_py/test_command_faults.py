@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab_py.labs import lab, require_lab
+from tests.support.require import require_envoy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +49,16 @@ def test_a_hop_is_missed_without_its_piece(tmp_path: Path) -> None:
     found = tried(tmp_path, "ambient-to-sidecar", *BROKEN_AT)
     assert {name: (found[name]["hop"], found[name]["culprit"]) for name in BROKEN_AT} == BROKEN_AT
     assert found["nothing"]["hop"] is None, "the whole is observed, hop by hop"
+
+
+@pytest.mark.soak
+def test_faults_of_a_control_planes_mesh_are_explained(tmp_path: Path) -> None:
+    """Certificates are by its authority there, and Envoy has words of its own."""
+    require_lab()
+    require_envoy()
+    options = ("--control-plane", "istiod")
+    tried(tmp_path, "sidecar-to-ambient", "policy", "certificate", "O1", *options)
+    tried(tmp_path, "ambient-to-sidecar", "policy", "sidecar", *options, "--peer", "sidecar=envoy")
 
 
 @pytest.mark.soak

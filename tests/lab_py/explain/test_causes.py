@@ -36,6 +36,10 @@ def logged(**line: object) -> Observed:
             {}, "policy default/no", "explicitly denied by", id="ztunnel's policy",
         ),
         pytest.param(
+            logged(response_code_details="rbac_access_denied_matched_policy[ns[shop]-policy[no]-rule[0]]"),
+            {}, "policy shop/no", "matched policy", id="Envoy's form",
+        ),
+        pytest.param(
             logged(error="tls error: certificate verify failed"),
             {"bad_certificates": {"httpbin": "not signed by the authority that sleep trusts"}},
             "certificate httpbin", "certificate of httpbin: not signed", id="certificate",
