@@ -73,6 +73,7 @@ class ProxyConfigs:
             (one for one in self._policies if self._selects(one, namespace, labels)),
             self._with_surroundings(routes),
             self._rules(namespace),
+            self._filter_configs(),
         )
         return self._config(namespace, name, objects)
 
@@ -93,6 +94,7 @@ class ProxyConfigs:
             self._services(named),
             self._rules(namespace),
             self._permissions(own, {one.metadata.namespace for one in shared}),
+            self._filter_configs(*(its for _, its, _ in behind)),
         )
         return self._config(namespace, gateway, objects)
 
@@ -141,6 +143,12 @@ class ProxyConfigs:
                 yield grant
         if any(one.allowed_routes.selector is not None for one in gateway.listeners):
             yield from (one for one in self._manifests.namespaces if one.metadata.name in namespaces)
+
+    def _filter_configs(self, *namespaces: str) -> Iterator[KubernetesObject]:
+        """Those of the root namespace, which has the authorizers, and those of services behind a waypoint."""
+        for one in self._manifests.filter_configs:
+            if one.metadata.namespace in (self._names.root_namespace, *namespaces):
+                yield one
 
     # Rules of hosts
 

@@ -157,6 +157,7 @@ RIVAL = _warning("HM417", "A match that an older route of the same parent has, t
 NO_HOST = _warning("HM418", "A DestinationRule for a host that is not there.")
 EMPTY_SUBSET = _warning("HM419", "A subset of a DestinationRule that no workload of its host is of: requests get 503.")
 NO_SUBSET = _error("HM420", "A route names a subset that no DestinationRule has: requests get 500.")
+FILTERS_OF_NOBODY = _warning("HM421", "A FilterConfig for a service that is not there, or has no waypoint.")
 
 NO_WAYPOINT = _error("HM501", "A waypoint is asked for that is not there: traffic goes without it.")
 WAYPOINT_SHUT = _error("HM502", "A waypoint is asked for that does not take traffic of this namespace.")
@@ -191,6 +192,7 @@ ABSENCES = frozenset(
         NO_HOST,
         EMPTY_SUBSET,
         NO_SUBSET,
+        FILTERS_OF_NOBODY,
         NO_WAYPOINT,
         WAYPOINT_WITHOUT_PODS,
         WAYPOINT_UNUSED,

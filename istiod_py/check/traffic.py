@@ -1,4 +1,5 @@
-"""DestinationRules: whether their hosts and subsets are there, and the subsets that routes name [pure]."""
+"""DestinationRules and FilterConfigs: whether their hosts, subsets and services are there, and the subsets that routes
+name [pure]."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from istiod_py.check.checked_mesh import CheckedMesh
     from istiod_py.check.codes import Finding
+    from mesh_py.manifests.chain import FilterConfig
     from mesh_py.manifests.references import BackendReference
     from mesh_py.manifests.routes import Route
     from mesh_py.manifests.traffic import DestinationRule
@@ -23,11 +25,26 @@ if TYPE_CHECKING:
 
 
 def check(mesh: CheckedMesh) -> Iterator[Finding]:
-    """Everything about DestinationRules."""
+    """Everything about them."""
     for rule in mesh.manifests.destination_rules:
         yield from _rule(rule, mesh)
     for route in mesh.routes:
         yield from _subsets_named(route, mesh)
+    for config in mesh.manifests.filter_configs:
+        yield from _filters(config, mesh)
+
+
+def _filters(config: FilterConfig, mesh: CheckedMesh) -> Iterator[Finding]:
+    for named in sorted(config.chain.services):
+        namespace, _, name = named.partition("/")
+        found = [one for one in mesh.mesh.services.values() if (one.namespace, one.name) == (namespace, name)]
+        subject = f"FilterConfig {config.metadata.key}: service {named}"
+        if not found:
+            names = [one.name for one in mesh.mesh.services.values() if one.namespace == namespace]
+            yield codes.FILTERS_OF_NOBODY.at(config.metadata.place, f"{subject} is not there", nearest(name, names))
+        elif not any(one.waypoint for one in found):
+            advice = "label the service with istio.io/use-waypoint"
+            yield codes.FILTERS_OF_NOBODY.at(config.metadata.place, f"{subject} has no waypoint", advice)
 
 
 def _rule(rule: DestinationRule, mesh: CheckedMesh) -> Iterator[Finding]:

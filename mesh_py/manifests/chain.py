@@ -1,15 +1,18 @@
-"""What a file adds to the chains of filters: authorizers, the user's own filters, faults, rate limits [pure].
+"""What a file, or a FilterConfig, adds to the chains of filters: authorizers, own filters, faults, rate limits [pure].
 
 extensionProviders:   external authorizers, by the names that CUSTOM policies use, as in Istio's mesh configuration
 filters:              the user's own: file, class, settings (docs/filters.md)
 faults, rateLimits:   by service, `namespace/name`
 keySets:              files with the keys of issuers of tokens, where a RequestAuthentication has none inline
+
+A FilterConfig is an object of our own with authorizers, faults and rate limits, so that a control plane can tell them.
+The others name files, and those are the business of whoever starts the proxy.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from mesh_py.discovery.yaml_reader import (
     Fault,
@@ -23,13 +26,17 @@ from mesh_py.discovery.yaml_reader import (
     value_of,
 )
 from mesh_py.manifests.decoders import duration, texts
+from mesh_py.manifests.kinds import STATUS, Kind, KindName, required_part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import yaml
 
     from mesh_py.manifests.decoders import ManifestReader
+    from mesh_py.manifests.metadata import Metadata
+
+KINDS: Mapping[str, KindName] = {"FilterConfig": KindName("hbone.mesh", ("v1",))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,11 @@ class Chain(NamedTuple):
     key_sets: tuple[tuple[str, str], ...] = ()
     """Issuer and file."""
 
+    @property
+    def services(self) -> frozenset[str]:
+        """Those with faults or limits."""
+        return frozenset(one.service for one in self.faults) | {one.service for one in self.rate_limits}
+
     def joined(self, other: Chain) -> Chain:
         """This and then the other."""
         return Chain(
@@ -101,6 +113,43 @@ class Chain(NamedTuple):
             self.rate_limits + other.rate_limits,
             self.key_sets + other.key_sets,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FilterConfig:
+    """Faults and rate limits for services of its namespace, and authorizers for the mesh if that is the root's."""
+
+    kind: ClassVar[str] = "FilterConfig"
+    metadata: Metadata
+    chain: Chain
+
+
+def filter_config(reader: ManifestReader) -> Kind:
+    """The decoder of a FilterConfig."""
+    keys = chain_keys(reader)
+    spec = {key: Field(keys[key], argument) for key, argument in _TOLD.items()}
+    return Kind(_filter_config, {"spec": required_part(reader, "the spec of a FilterConfig", spec), **STATUS})
+
+
+_TOLD = {"extensionProviders": "providers", "faults": "faults", "rateLimits": "rate_limits"}
+
+
+def _filter_config(metadata: Metadata, **told: Any) -> FilterConfig:
+    chain = Chain(**told)
+    for service in sorted(chain.services):
+        if service.partition("/")[0] != metadata.namespace:
+            what = f"service {service} is not of the FilterConfig's namespace {metadata.namespace}"
+            raise ValueError(what, "write one in the namespace of the service")
+    return FilterConfig(metadata, chain)
+
+
+def told_by(configs: Iterable[FilterConfig], root_namespace: str = "") -> Chain:
+    """What FilterConfigs say together. `root_namespace`: whose authorizers alone count; empty: everybody's do."""
+    found = Chain()
+    for one in configs:
+        is_root = root_namespace in ("", one.metadata.namespace)
+        found = found.joined(one.chain if is_root else one.chain._replace(providers=()))
+    return found
 
 
 def provider_keys(reader: ManifestReader) -> Mapping[str, Callable[[yaml.Node], Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from mesh_py.manifests.chain import FilterConfig
 from mesh_py.manifests.core import Deployment, EndpointSlice, Namespace, Node, Pod, Service, ServiceAccount
 from mesh_py.manifests.gateway import Gateway, ReferenceGrant
 from mesh_py.manifests.metadata import NO_LABELS
@@ -27,6 +28,7 @@ KubernetesObject = (
     | Deployment
     | DestinationRule
     | EndpointSlice
+    | FilterConfig
     | Gateway
     | GRPCRoute
     | HTTPRoute
@@ -73,6 +75,7 @@ class Manifests:
     grpc_routes: tuple[GRPCRoute, ...] = ()
     tcp_routes: tuple[TCPRoute, ...] = ()
     destination_rules: tuple[DestinationRule, ...] = ()
+    filter_configs: tuple[FilterConfig, ...] = ()
     local_configs: tuple[LocalConfig, ...] = ()
     """What files in ztunnel's own format add."""
 
@@ -171,6 +174,7 @@ _FIELD_OF_KIND = {
         (GRPCRoute, "grpc_routes"),
         (TCPRoute, "tcp_routes"),
         (DestinationRule, "destination_rules"),
+        (FilterConfig, "filter_configs"),
     )
 }
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mesh_py.discovery.local_file import LocalConfig, read_local_config
 from mesh_py.discovery.yaml_reader import Fault, map_of, scalar, sequence
-from mesh_py.manifests.chain import Chain, chain_keys, chain_of, provider_keys
+from mesh_py.manifests.chain import Chain, chain_keys, chain_of, provider_keys, told_by
 from mesh_py.manifests.decoders import ManifestReader
 from mesh_py.manifests.metadata import NO_LABELS, Labels
 from mesh_py.manifests.objects import Manifests
@@ -44,7 +44,8 @@ class Further(NamedTuple):
 def further_of(config: LocalConfig) -> Further:
     """What a file that `read_proxy_file` has read says beside the mesh."""
     manifests = Manifests.of(config.further.get("manifests", ()))
-    return Further(manifests, config.further.get("labels", {}), chain_of(config.further))
+    chain = chain_of(config.further).joined(told_by(manifests.filter_configs))
+    return Further(manifests, config.further.get("labels", {}), chain)
 
 
 def read_waypoint_file(text: str, file: str, *, trust_domain: str = "") -> LocalConfig:

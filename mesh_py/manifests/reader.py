@@ -27,7 +27,7 @@ from mesh_py.discovery.yaml_reader import (
     value_of,
     without_collection,
 )
-from mesh_py.manifests import read_core, read_gateway, read_networking, read_routes, read_security, read_traffic
+from mesh_py.manifests import chain, read_core, read_gateway, read_networking, read_routes, read_security, read_traffic
 from mesh_py.manifests.decoders import ManifestReader, MetadataDecoder, entry, near
 from mesh_py.manifests.expansion import refuse_expansion
 from mesh_py.manifests.merge_keys import MERGE, merge_keys
@@ -53,11 +53,13 @@ KINDS: Mapping[str, KindName] = {
     **read_gateway.KINDS,
     **read_routes.KINDS,
     **read_traffic.KINDS,
+    **chain.KINDS,
 }
 """Every kind that is read, by its name."""
 
 PASSED_ON = frozenset(
-    {"AuthorizationPolicy", "DestinationRule", "Gateway", "GRPCRoute", "HTTPRoute", "PeerAuthentication"}
+    {"AuthorizationPolicy", "DestinationRule", "FilterConfig", "Gateway", "GRPCRoute", "HTTPRoute"}
+    | {"PeerAuthentication"}
     | {"ReferenceGrant", "RequestAuthentication", "Service", "ServiceEntry", "TCPRoute", "WorkloadEntry"}
 )
 """Kinds that a control plane passes on to proxies: their objects know what was written."""
@@ -315,4 +317,5 @@ _READ: Mapping[str, Callable[[ManifestReader], Kind]] = {
     "GRPCRoute": lambda reader: RouteKinds(reader).grpc_route(),
     "TCPRoute": lambda reader: RouteKinds(reader).tcp_route(),
     "DestinationRule": lambda reader: TrafficKinds(reader).destination_rule(),
+    "FilterConfig": chain.filter_config,
 }

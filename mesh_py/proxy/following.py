@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mesh_py.manifests.chain import told_by
 from mesh_py.manifests.core import Pod
 from mesh_py.manifests.networking import WorkloadEntry
 from mesh_py.manifests.objects import Manifests, labels_of
@@ -86,4 +87,5 @@ def _further(config: ProxyConfig) -> Further:
     """Our own pod is among the objects, for its labels."""
     own = (one for one in config.objects if isinstance(one, Pod | WorkloadEntry))
     labels = {one.metadata.key: labels_of(one) for one in own}
-    return Further(Manifests.of(config.objects), labels, root_namespace=config.mesh.root_namespace)
+    manifests, root = Manifests.of(config.objects), config.mesh.root_namespace
+    return Further(manifests, labels, told_by(manifests.filter_configs, root), root)

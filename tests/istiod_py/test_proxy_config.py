@@ -10,6 +10,7 @@ import pytest
 from istiod_py.ambient.build import build
 from istiod_py.proxy_config import ProxyConfigs
 from mesh_py.discovery.local_file import LocalConfig
+from mesh_py.manifests.chain import told_by
 from mesh_py.manifests.mesh_config import MeshConfig
 from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.reader import read_manifests
@@ -398,3 +399,36 @@ def test_labels_of_namespaces_are_told_where_a_listener_selects_by_them() -> Non
     again = decode_proxy_config(wire(encode_proxy_config(found)), found.name)
     [namespace] = [one for one in again.objects if one.kind == "Namespace"]
     assert namespace.metadata.labels == {"istio.io/use-waypoint": "wp"}
+
+
+# Filters.
+
+
+def filters(namespace: str, spec: str) -> str:
+    return dedent(f"""\
+        ---
+        apiVersion: hbone.mesh/v1
+        kind: FilterConfig
+        metadata: {{name: f, namespace: {namespace}}}
+        spec: {{{spec}}}
+        """)
+
+
+OPA = "extensionProviders: [{name: opa, envoyExtAuthzHttp: {service: opa.shop.svc.cluster.local, port: 9191}}]"
+
+
+def test_whose_filters_are_told() -> None:
+    own = filters("shop", "faults: [{service: shop/web, abort: {httpStatus: 503}}]")
+    text = own, filters("istio-system", OPA), filters("front", "")
+    assert sorted(keys(waypoint(*text), "FilterConfig")) == ["istio-system/f", "shop/f"]
+    assert keys(sidecar(*text), "FilterConfig") == ["istio-system/f"]
+    found = waypoint(*text)
+    again = decode_proxy_config(wire(encode_proxy_config(found)), found.name)
+    chain = told_by(Manifests.of(again.objects).filter_configs, "istio-system")
+    assert [one.name for one in chain.providers] == ["opa"]
+    assert [one.service for one in chain.faults] == ["shop/web"]
+
+
+def test_authorizers_are_the_root_s_alone() -> None:
+    chain = told_by(Manifests.of(read_manifests(filters("shop", OPA), "f.yaml").objects).filter_configs, "istio-system")
+    assert chain.providers == ()

@@ -229,6 +229,21 @@ async def test_faults_hold_up_and_refuse(certificates: Certificates) -> None:
     assert " 418 FI,DI fault_filter_abort " in one.waypoint.lines[0] or " 418 DI,FI " in one.waypoint.lines[0]
 
 
+async def test_limits_and_faults_of_an_object_of_the_mesh(certificates: Certificates) -> None:
+    config = {
+        "apiVersion": "hbone.mesh/v1",
+        "kind": "FilterConfig",
+        "metadata": {"name": "filters", "namespace": "default"},
+        "spec": {
+            "rateLimits": [{"service": "default/httpbin", "maxTokens": 1, "fillInterval": "1h"}],
+            "faults": [{"service": "default/v2", "abort": {"httpStatus": 418}}],
+        },
+    }
+    async with scene(certificates, manifests(config)) as one:
+        assert [(await one.http.get("/ip")).status_code for _ in range(2)] == [200, 429]
+        assert len(one.v1.calls()) == 1
+
+
 async def test_the_user_s_own_filter_stands_in_the_chain(certificates: Certificates, tmp_path: Path) -> None:
     (file := tmp_path / "own.py").write_text(
         "from mesh_py.http.filters.base import CONTINUE, Respond\n"

@@ -54,3 +54,42 @@ V1 = "host: cart, subsets: [{name: v1, labels: {app: web}}]"
 )
 def test_findings(text: str, expected: list[str]) -> None:
     assert findings(text, waypoint=True) == expected
+
+
+def limit(service: str, namespace: str = "shop") -> str:
+    entry = f"{{service: {service}, maxTokens: 1, fillInterval: 1s}}"
+    return (
+        "apiVersion: hbone.mesh/v1\nkind: FilterConfig\n"
+        f"metadata: {{name: f, namespace: {namespace}}}\nspec: {{rateLimits: [{entry}]}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(limit("shop/cart"), [], id="a service with a waypoint"),
+        pytest.param(
+            limit("shop/web"),
+            [
+                "1:1: warning HM421: FilterConfig shop/f: service shop/web has no waypoint; "
+                "label the service with istio.io/use-waypoint"
+            ],
+            id="one without",
+        ),
+        pytest.param(
+            limit("shop/carte"),
+            ["1:1: warning HM421: FilterConfig shop/f: service shop/carte is not there; did you mean 'cart'?"],
+            id="none",
+        ),
+        pytest.param(
+            limit("far/web"),
+            [
+                "4:7: error HM005: service far/web is not of the FilterConfig's namespace shop; "
+                "write one in the namespace of the service"
+            ],
+            id="another namespace's",
+        ),
+    ],
+)
+def test_filter_configs(text: str, expected: list[str]) -> None:
+    assert findings(text, waypoint=True) == expected
