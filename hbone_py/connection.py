@@ -53,6 +53,11 @@ class HboneConnection(Incoming):
         return self._credit.unread
 
     @property
+    def is_crowded(self) -> bool:
+        """Streams that nobody reads hold three quarters of the window that all share: new tunnels belong elsewhere."""
+        return self._credit.is_crowded
+
+    @property
     def ledger(self) -> UnreadLedger:
         """Unread bytes of the whole process; near its limit we return no credit."""
         return self._credit.ledger

@@ -79,7 +79,7 @@ class ReceiveWindow:
 class ReceiveCredit:
     """The unread bytes of one connection, and the credit it owes its peer for what was read."""
 
-    __slots__ = ("_connection", "_out", "ledger", "unread", "window")
+    __slots__ = ("_connection", "_crowd", "_out", "ledger", "unread", "window")
 
     def __init__(self, connection: Incoming, size: int, ledger: UnreadLedger, out: list[bytes]) -> None:
         self.window = ReceiveWindow(size)
@@ -87,7 +87,13 @@ class ReceiveCredit:
         self.unread = 0
         """Bytes received and not taken by any sink, over all streams."""
         self._connection = connection
+        self._crowd = size * 3 // 4
         self._out = out
+
+    @property
+    def is_crowded(self) -> bool:
+        """Streams that nobody reads hold most of the connection's window: what comes next to them may starve."""
+        return self.unread > self._crowd
 
     def read(self, stream: Stream, count: int) -> None:
         """A reader took `count` payload bytes: both windows may have them back."""

@@ -114,7 +114,7 @@ class Pool:
 
     def _has_room(self, peer: Peer) -> bool:
         engine = peer.engine
-        return engine.room > 0 and len(engine.streams) < self._max_streams
+        return engine.room > 0 and len(engine.streams) < self._max_streams and not engine.is_crowded
 
     def _serve(self, key: Hashable, place: _Place, make: PeerMaker) -> None:
         """Give peers with room to those who wait; connect once more while somebody still does."""

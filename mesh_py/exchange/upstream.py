@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Protocol
 
+from hbone_py.aio.stream import TunnelStream
 from hbone_py.errors import ErrorCode, HboneError
 from mesh_py.exchange.body import NO_BODY, Body
 from mesh_py.exchange.wire import Wire
@@ -203,13 +204,16 @@ class Upstream:
         self.idle_since = 0.0
         """By its pool's clock."""
         self._stream, self._changed = stream, changed
+        self._tunnel = stream if isinstance(stream, TunnelStream) else None
         self._over = asyncio.Event()
         self._is_reading = self._is_paused = False
         self.wire.touch()
 
     @property
     def can_open(self) -> bool:
-        """Whether it takes one more call now."""
+        """Whether it takes one more call now. A tunnel beside others that nobody reads may never get its answer."""
+        if self._tunnel is not None and self._tunnel.peer.engine.is_crowded:
+            return False
         return not self.is_closed and not self.wire.is_broken and self.codec.can_open
 
     @property

@@ -184,3 +184,17 @@ def test_one_unread_stream_never_stops_its_neighbours() -> None:
             int.from_bytes(frame[9:13]) for frame in engine.data_to_send() if frame[:9] == bytes(window(0, 0))[:9]
         )
     assert end_code(engine) is None
+
+
+def test_a_connection_is_crowded_when_a_fourth_stream_is_left_unread() -> None:
+    config = Http2Config(stream_window=16_384, connection_window=65_536, max_frame_size=16_384)
+    engine = server(config)
+    numbers = (1, 3, 5, 7)
+    play(engine, hears(*map(connect, numbers)), reports(*map(requested, numbers)))
+    for number in numbers[:3]:
+        engine.receive_data(wire(data(number, bytes(16_384))))
+    told = [engine.is_crowded]
+    engine.receive_data(wire(data(7, b"x")))
+    told.append(engine.is_crowded)
+    engine.consumed(engine.streams[7], 1)
+    assert [*told, engine.is_crowded] == [False, True, False]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+import hbone_py
+from hbone_py import Http2Config
 from tests.support.frames import (
     HEADERS,
     PREFACE,
@@ -23,6 +25,7 @@ from tests.support.frames import (
     split,
     wire,
 )
+from tests.support.peers import credentials_of
 from tests.support.processes import eventually
 from tests.support.tcp_apps import TcpApp, payload
 from tests.waypoint_py.manifests import backend, destination_rule, manifests, policy, route
@@ -273,6 +276,26 @@ async def test_a_flood_in_the_tunnel_is_over_soon(certificates: Certificates, fl
                     pass
         writer.close()
         await eventually(lambda: one.plane.connections.busy == 0, "nothing is left of it")
+
+
+async def test_clients_that_do_not_read_stop_nobody_else(certificates: Certificates) -> None:
+    """Their answers fill the window of the connection to the pod, which the tunnels to it share."""
+    small = Http2Config(stream_window=65_536, connection_window=262_144)
+    windows = {"HTTP2_STREAM_WINDOW_SIZE": "256KiB", "HTTP2_CONNECTION_WINDOW_SIZE": "1MiB"}
+    async with scene(certificates, **windows) as one, contextlib.AsyncExitStack() as stack:
+        assert (await one.http.get("/ip")).status_code == 200  # its tunnel is kept, and stands beside theirs
+        mine = credentials_of(certificates["sleep"])
+        for number in range(6):
+            lazy = await hbone_py.connect(
+                one.at.waypoint, authority=f"{one.at.vip}:{PORT}", credentials=mine, config=small
+            )
+            stack.callback(lazy.abort)
+            await lazy.send(f"GET /bytes/50000000?t={number} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            await lazy.receive()
+        ledger = lazy.peer.engine.ledger
+        await eventually(lambda: ledger.used > 1_200_000, "their windows and the shared one are full")
+        for _ in range(5):
+            assert (await one.http.get("/ip")).status_code == 200
 
 
 async def test_a_regex_cannot_hang_anybody(certificates: Certificates) -> None:

@@ -12,6 +12,7 @@ from hbone_py.aio.peer import Peer
 from hbone_py.aio.pool import Pool
 from hbone_py.aio.tcp import Listener, SocketOptions, listening_socket, outgoing_socket
 from hbone_py.config import Deadlines, Http2Config, Keepalive
+from hbone_py.connection import HboneConnection
 from hbone_py.errors import (
     ConnectionClosing,
     ConnectionFailed,
@@ -187,6 +188,20 @@ async def test_the_peers_own_limit_counts_once_it_is_known(place: Place, theirs:
     assert connections(callers) == expected
     await turns()
     assert [caller.driver.told for caller in callers if caller.driver] == [["accepted"]] * 4
+
+
+async def test_nobody_is_put_beside_streams_that_are_not_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they hold of the shared window would keep the newcomer from its own bytes."""
+    [first] = await place.calls(1)
+    assert first.peer is not None
+    crowded = [first.peer.engine]
+    monkeypatch.setattr(HboneConnection, "is_crowded", property(lambda engine: engine in crowded))
+    assert place.pool.checkout("here") is None
+    [second] = await place.calls(1)
+    assert second.peer is not first.peer
+    crowded.clear()
+    assert place.pool.checkout("here") is first.peer
+    assert place.dials == 2
 
 
 async def test_a_stream_that_ends_makes_room(place: Place) -> None:
