@@ -147,7 +147,8 @@ def test_cores_are_kept_awake_until_the_keeper_ends(processes: Processes) -> Non
 
 
 def _await_end(pid: int) -> None:
-    wait_until(lambda: not Path(f"/proc/{pid}").exists() or b"Z" in _state(pid), f"the end of {pid}", 10)
+    # Of the lowest priority also in dying: on a busy machine that takes a while.
+    wait_until(lambda: not Path(f"/proc/{pid}").exists() or b"Z" in _state(pid), f"the end of {pid}", 20)
 
 
 def _state(pid: int) -> bytes:
