@@ -38,7 +38,7 @@ Examples:
   python -m lab_py run ambient-to-sidecar            one request, every hop with what was observed of it
   python -m lab_py run sidecar-to-ambient --step     the same, explained at each hop; Enter goes on
   python -m lab_py run sidecar-to-ambient -o json
-  python -m lab_py matrix                            every kind of pod calls every other
+  python -m lab_py matrix                            every kind of pod calls every other; --strict refuses some
   python -m lab_py run sidecar-to-waypoint --pcap out.pcapng --html out.html
   python -m lab_py run sidecar-to-waypoint --design in-pod    the same as Istio does it today
   python -m lab_py run sidecar-to-waypoint --peer waypoint=envoy    the real Envoy in the place of our waypoint
@@ -227,22 +227,29 @@ def faults(
 @_wishes
 @_cast("istiod")
 @_output
+@click.option(
+    "--strict", "is_strict", is_flag=True, help="With PeerAuthentication STRICT: who proves nothing is refused."
+)
 @click.option("--folder", hidden=True)
 def matrix(
     scenario: str, design: str | None, rootless: bool, tunnel: str | None, without: tuple[str, ...], output: str,
-    folder: str, control_plane: str, peers: tuple[str, ...],
+    is_strict: bool, folder: str, control_plane: str, peers: tuple[str, ...],
 ) -> int:  # fmt: skip
-    """Let every kind of pod call every other: who gets through, as whom, and known by what."""
+    """Let every kind of pod call every other: who gets through, in what, as whom, and known by what."""
     from lab_py import command_matrix, command_run
     from lab_py.enter import is_inside, is_rootless
     from lab_py.lab import Wishes
 
     topology = _load(scenario, design)
     wishes = _with_cast(topology, Wishes(cast("Tunnel | None", tunnel), without), control_plane, peers)
+    if is_strict and control_plane == "file":
+        raise Unusable("--strict: PeerAuthentication is the control plane's: leave --control-plane away")
+    wishes = replace(wishes, is_strict=is_strict)
     if folder and is_inside():
         return command_matrix.inside(topology, Path(folder), wishes, output)
     _check_names(topology, without)
-    again = ["matrix", scenario, *_again(topology, wishes), *_cast_again(wishes), "--output", output]
+    strict = ["--strict"] if is_strict else []
+    again = ["matrix", scenario, *strict, *_again(topology, wishes), *_cast_again(wishes), "--output", output]
     return command_run.outside(topology, again, rootless=rootless or is_rootless(), needs_request=False)
 
 

@@ -12,6 +12,7 @@ from lab_py.control_plane import ControlPlane
 from lab_py.enter import settle_in
 from lab_py.errors import Missing
 from lab_py.machine import Machine, look_at
+from lab_py.manifests import STRICT
 from lab_py.netns import Namespaces
 from lab_py.peers.envoy import write_bootstraps
 from lab_py.peers.python import Cast, peers
@@ -44,6 +45,8 @@ class Wishes:
     """Where the proxies have mesh and certificates from."""
     envoys: Collection[Kind] = ()
     """The kinds of pods whose proxy is the real Envoy."""
+    is_strict: bool = False
+    """PeerAuthentication says STRICT; it takes a control plane."""
 
 
 @dataclass(slots=True)
@@ -79,6 +82,8 @@ def bring_up(topology: Topology, folder: Path, wishes: Wishes) -> Lab:
     """Build it and start everything. Raises LabError; what is there then ends with this process."""
     begin = time.perf_counter()
     files = lay_out(topology, folder, datetime.datetime.now(datetime.UTC), wishes.control_plane)
+    if wishes.is_strict:
+        files.manifests.with_name("strict.yaml").write_text(STRICT, encoding="utf-8")
     settle_in(folder, files.hosts)
     machine = look_at(wishes.tunnel)
     if Kind.SIDECAR in wishes.envoys and not machine.has_sidecar_uid:

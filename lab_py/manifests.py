@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from lab_py.topology import Pod, Service, Topology
 
 AMBIENT_LABEL = "istio.io/dataplane-mode"
+STRICT = f"""\
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {{name: default, namespace: {NAMESPACE}}}
+spec: {{mtls: {{mode: STRICT}}}}
+"""
+"""Who has a proxy takes nothing that proves nobody."""
 LABELS = {
     Kind.PLAIN: {AMBIENT_LABEL: "none", "sidecar.istio.io/inject": "false"},
     Kind.AMBIENT: {AMBIENT_LABEL: "ambient"},

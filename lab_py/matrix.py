@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab_py.evidence.checks import Answered, CallerProved, CountsRule, Logs
+from lab_py.evidence.travel import Carriage, Refused, Travelled
 from lab_py.hops.base import Hop
 from lab_py.mesh_file import identity_of
-from lab_py.topology import Kind, Request
+from lab_py.topology import Design, Kind, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
 SIDECAR_SOURCE = "127.0.0.6"
 
 
-def cells(topology: Topology) -> Iterator[tuple[Request, Hop]]:
+def cells(topology: Topology, *, is_strict: bool = False) -> Iterator[tuple[Request, Hop]]:
     """A request of each kind of pod to each kind, on one node and on two, with what must be seen of it.
 
     Of several pairs the first is taken; services count that one other pod serves.
+
+    Args:
+        is_strict: PeerAuthentication says STRICT: who has a proxy takes nothing that proves nobody.
     """
     done: set[str] = set()
     for source in topology.pods:
@@ -34,24 +38,43 @@ def cells(topology: Topology) -> Iterator[tuple[Request, Hop]]:
                 title = f"{source.kind.value} to {destination.kind.value}, {_where(source, destination)}"
                 if title not in done:
                     done.add(title)
-                    hop = Hop(f"{source.name} > {service.name}", title, tuple(_checks(source, service, destination)))
-                    yield Request(source.name, service.name), hop
+                    checks = _checks(topology, source, service, destination, is_strict=is_strict)
+                    yield (
+                        Request(source.name, service.name),
+                        Hop(f"{source.name} > {service.name}", title, tuple(checks)),
+                    )
+
+
+def carriage(topology: Topology, source: Pod, destination: Pod) -> Carriage:
+    """How a request of one pod travels to another: as well as both ends can (redirection a.7, b, c)."""
+    if Kind.PLAIN in (source.kind, destination.kind):
+        return Carriage.PLAIN
+    if destination.kind is Kind.SIDECAR and not destination.takes_hbone:
+        return Carriage.MTLS if source.kind is Kind.SIDECAR else Carriage.PLAIN
+    is_inside = topology.design is Design.TUNNELS and source.node == destination.node
+    return Carriage.INSIDE if is_inside and source.kind is destination.kind is Kind.AMBIENT else Carriage.HBONE
 
 
 def _where(source: Pod, destination: Pod) -> str:
     return "same node" if source.node == destination.node else "other node"
 
 
-def _checks(source: Pod, service: Service, destination: Pod) -> Iterator[Check]:
+def _checks(topology: Topology, source: Pod, service: Service, destination: Pod, *, is_strict: bool) -> Iterator[Check]:
     """Behind a sidecar the application sees the sidecar; else whoever called, whatever carried the call."""
+    application, carried = f"app-{destination.name}", carriage(topology, source, destination)
+    if is_strict and carried is Carriage.PLAIN and destination.kind is not Kind.PLAIN:
+        yield Refused(application)
+        yield Travelled(source, destination, None)
+        return
     seen = SIDECAR_SOURCE if destination.kind is Kind.SIDECAR else source.ip
-    yield Answered(f"app-{destination.name}", {"peer": f"{seen}:*", "local": f"{destination.ip}:{destination.port}"})
+    yield Answered(application, {"peer": f"{seen}:*", "local": f"{destination.ip}:{destination.port}"})
+    yield Travelled(source, destination, carried)
     yield _translated(source, service, destination)
     if destination.kind is Kind.AMBIENT:
         yield _heard_by_ztunnel(source, destination)
     if destination.kind is Kind.SIDECAR:
         proved = str(identity_of(source)) if source.kind is Kind.SIDECAR else None
-        yield CallerProved(f"app-{destination.name}", proved)
+        yield CallerProved(application, proved)
 
 
 def _translated(source: Pod, service: Service, destination: Pod) -> CountsRule:

@@ -129,7 +129,7 @@ def _ask(namespaces: Namespaces, source: str, service: Service, path: str, patie
             answer = connection.getresponse()
             return _Answer(answer.status, answer.read(_MOST_ANSWER).decode(errors="replace"))
         except (OSError, http.client.HTTPException) as error:
-            return _Answer(0, str(error) or type(error).__name__)
+            return _Answer(0, getattr(error, "strerror", None) or str(error) or type(error).__name__)
         finally:
             connection.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from struct import Struct, unpack_from
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ _REFUSALS = {
     0: "network unreachable", 1: "host unreachable", 3: "port unreachable", 4: "larger than the way takes",
     13: "forbidden",
 }  # fmt: skip
+HTTP, ISTIO_TLS = "HTTP", "TLS with Istio's names of protocols"
+_CLIENT_HELLO = b"\x16\x03"
+_REQUEST_LINE = re.compile(rb"[A-Z]{3,7} \S+ HTTP/1\.[01]\r\n")
 _ETHERNET_SIZE = 14
 _PORTS = Struct("!HH")
 _FLAGS = (("F", 0x01), ("S", 0x02), ("R", 0x04), ("P", 0x08), (".", 0x10))
@@ -31,6 +35,8 @@ class Packet(NamedTuple):
     """Bytes of the IP packet."""
     vni: int | None = None
     """The tunnel it was seen in."""
+    carries: str = ""
+    """What it opens, if it opens something we know: `HTTP`, `ISTIO_TLS`."""
 
     @property
     def is_syn(self) -> bool:
@@ -105,7 +111,16 @@ def _ipv4(frame: memoryview) -> memoryview | None:
 def _segment(ip: memoryview, tcp: memoryview) -> Packet:
     source, destination = _PORTS.unpack_from(tcp)
     flags = "".join(letter for letter, bit in _FLAGS if tcp[13] & bit)
-    return Packet((_text(ip[12:16]), source), (_text(ip[16:20]), destination), flags, unpack_from("!H", ip, 2)[0])
+    size: int = unpack_from("!H", ip, 2)[0]
+    carries = _opened(bytes(tcp[(tcp[12] >> 4) * 4 :]))
+    return Packet((_text(ip[12:16]), source), (_text(ip[16:20]), destination), flags, size, carries=carries)
+
+
+def _opened(payload: bytes) -> str:
+    """Of TLS only a ClientHello can be read; it names its protocols in the clear."""
+    if payload.startswith(_CLIENT_HELLO) and b"istio" in payload:
+        return ISTIO_TLS
+    return HTTP if _REQUEST_LINE.match(payload) else ""
 
 
 def _inside(payload: memoryview) -> Packet | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab_py.evidence.checks import SeesPackets
+from lab_py.evidence.travel import Travelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,3 +50,5 @@ def places_of(hops: Sequence[Hop]) -> Iterator[Place]:
         for check in hop.checks:
             if isinstance(check, SeesPackets):
                 yield check.namespace, check.device
+            if isinstance(check, Travelled):
+                yield from check.places

@@ -16,6 +16,7 @@ from lab_py.command_line import run_lab
         (["faults", "ambient-to-sidecar", "node-a/P99"], "there is no 'node-a/P99'"),
         (["explain", "--name", "none-of-that-name"], "no lab called 'none-of-that-name' is up"),
         (["run", "--step", "-o", "json"], "--step is for people: leave -o away"),
+        (["matrix", "--strict", "--control-plane", "file"], "--strict: PeerAuthentication is the control plane's"),
         (["probe"], "for the doctor alone"),
         (["status", "--name", "none-of-that-name"], "no lab called 'none-of-that-name' is up"),
         (["fly"], "No such command 'fly'"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab_py.evidence.packets import Packet, is_labs_own, read_packet, read_segment
+from lab_py.evidence.packets import HTTP, ISTIO_TLS, Packet, is_labs_own, read_packet, read_refusal, read_segment
 from lab_py.geneve import header
 
 ETHERNET = bytes.fromhex("0a0000000002 0a0000000001 0800")
@@ -69,6 +69,35 @@ def test_a_segment_has_its_number_and_what_it_carries() -> None:
     assert segment is not None
     assert (segment.packet.flags, segment.sequence, segment.payload) == ("P.", 0, b"text")
     assert read_segment(ETHERNET + ip(17, bytes(8))) is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "carries"),
+    [
+        (b"GET /ip HTTP/1.1\r\nhost: x\r\n\r\n", HTTP),
+        (b"POST / HTTP/1.0\r\n", HTTP),
+        (b"HTTP/1.1 200 OK\r\n", ""),
+        (b"\x16\x03\x01\x02\x00\x01 ... \x05istio\x02h2", ISTIO_TLS),
+        (b"\x16\x03\x01\x02\x00\x01 ... \x02h2", ""),
+        (b"\x17\x03\x03 istio", ""),
+        (b"", ""),
+    ],
+)
+def test_what_a_segment_opens(payload: bytes, carries: str) -> None:
+    packet = read_packet(ETHERNET + ip(6, tcp(0x18) + payload))
+    assert packet is not None
+    assert packet.carries == carries
+
+
+@pytest.mark.parametrize(
+    ("code", "text"), [(0, "network unreachable"), (4, "larger than the way takes"), (9, "code 9")]
+)
+def test_who_is_told_that_something_cannot_be_reached(code: int, text: str) -> None:
+    about = ip(6, tcp(0x02))
+    frame = ETHERNET + ip(1, bytes((3, code)) + bytes(6) + about, "0af40101", "0af4010a")
+    assert read_refusal(frame) == f"ICMP from 10.244.1.1 to 10.244.1.10: 10.96.0.10: {text}"
+    assert read_refusal(ETHERNET + ip(1, bytes((8, 0)) + bytes(6) + about)) is None, "a ping"
+    assert read_refusal(SYN) is None
 
 
 def test_packets_that_are_nobodys_evidence() -> None:
