@@ -6,14 +6,15 @@ the start; docs/filters.md shows one.
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
     from mesh_py.http.filters.base import HttpFilter
 
@@ -52,15 +53,25 @@ def load_filter(entry: FilterFile) -> HttpFilter:
     return made
 
 
+class _AsWritten(SourceFileLoader):
+    """Compiles the file each time. Kept bytecode is told from new by second and length: an edit could go unseen, and
+    beside somebody's configuration we write nothing."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """See `SourceFileLoader`."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _module(file: Path) -> ModuleType:
     if not file.is_file():
         raise FilterFileError(f"{file}: no such file")
-    spec = importlib.util.spec_from_file_location(f"hbone_filter_{file.stem}", file)
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise FilterFileError(f"{file}: not a Python file (its name has to end in .py)")
-    module = importlib.util.module_from_spec(spec)
+    name = f"hbone_filter_{file.stem}"
+    loader = _AsWritten(name, str(file))
+    module = module_from_spec(ModuleSpec(name, loader, origin=str(file)))
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except Exception as error:
         raise FilterFileError(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
     return module

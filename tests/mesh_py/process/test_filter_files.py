@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,20 @@ def test_what_cannot_be_used_says_why(
     file.write_text(code)
     with pytest.raises(FilterFileError, match=words):
         load_filter(FilterFile(file, name, settings))
+
+
+def test_an_edit_is_seen_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Of the same length, and of the same second by the file's own time."""
+    file = tmp_path / "own.py"
+    told = []
+    for word in ("this", "that"):
+        file.write_text(
+            f"class A:\n said = {word!r}\n def on_request(self, r, i): ...\n def on_response(self, r, i): ..."
+        )
+        os.utime(file, (1_800_000_000, 1_800_000_000))
+        told.append(load_filter(FilterFile(file, "A")).said)  # type: ignore[attr-defined]
+    assert told == ["this", "that"]
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
