@@ -9,6 +9,17 @@ from tests.waypoint_py.waypoints import PORT
 
 SLEEP = "cluster.local/ns/default/sa/sleep"
 
+WAY = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "waypoint"}
+GATEWAY = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "Gateway",
+    "metadata": {"name": "waypoint", "namespace": "default"},
+    "spec": {
+        "gatewayClassName": "istio-waypoint",
+        "listeners": [{"name": "mesh", "port": 15008, "protocol": "HBONE"}],
+    },
+}
+
 
 def manifests(*objects: dict[str, Any], **keys: Any) -> str:
     """The file's further keys; JSON is YAML."""
@@ -29,6 +40,15 @@ def route(*rules: dict[str, Any], name: str = "route", kind: str = "HTTPRoute", 
         "metadata": {"name": name, "namespace": "default"},
         "spec": {"parentRefs": [{"kind": "Service", "group": "", "name": to, "port": PORT}], "rules": list(rules)},
     }
+
+
+def attached(
+    parent: dict[str, Any], *rules: dict[str, Any], hosts: tuple[str, ...] = (), **more: Any
+) -> dict[str, Any]:
+    """A route of that parent."""
+    found = route(*rules, **more)
+    found["spec"] |= {"parentRefs": [parent], **({"hostnames": list(hosts)} if hosts else {})}
+    return found
 
 
 def policy(

@@ -12,8 +12,8 @@ from hbone_py.identity import SpiffeId
 from mesh_py.http.errors import AuthorizerDenied
 from mesh_py.model.errors import PolicyDenied
 from tests.support import world
-from tests.waypoint_py.manifests import manifests, methods, policy, principals, route
-from tests.waypoint_py.waypoints import PORT, V2_HOST, Addresses, waypoint
+from tests.waypoint_py.manifests import GATEWAY, WAY, attached, manifests, methods, policy, principals, route
+from tests.waypoint_py.waypoints import HOST, PORT, V2_HOST, Addresses, waypoint
 from waypoint_py.attached import find_target
 from waypoint_py.byte_proxy import ByteProxy
 from waypoint_py.callers import Caller
@@ -48,7 +48,9 @@ async def scene(certificates: Certificates, further: str = "") -> AsyncIterator[
     mesh = at.mesh(speaks="TCP", further=further)
     async with waypoint(mesh, at.waypoint, certificates["waypoint"]) as one:
         plane = one.plane
-        parts: Any = SimpleNamespace(context=plane.context, chains=plane.chains, clusters=plane.clusters)
+        parts: Any = SimpleNamespace(
+            context=plane.context, chains=plane.chains, clusters=plane.clusters, gateway_routes=plane.gateway_routes
+        )
         yield Scene(ByteProxy(cast("Any", parts)), at)
 
 
@@ -85,3 +87,15 @@ async def test_a_route_leads_elsewhere(certificates: Certificates) -> None:
             found = one.proxy._routed(one.target(authority))
             assert found.record is not None
             assert (found.record.service.hostname, found.port) == (V2_HOST, PORT)
+
+
+async def test_a_route_of_the_gateway_leads_where_the_service_has_none(
+    certificates: Certificates,
+) -> None:
+    shared = attached(WAY, TO_V2, kind="TCPRoute")
+    own = route({"backendRefs": [{"name": "httpbin", "port": PORT}]}, kind="TCPRoute", name="own")
+    for routes, expected in (((shared,), V2_HOST), ((shared, own), HOST)):
+        async with scene(certificates, manifests(GATEWAY, *routes)) as one:
+            found = one.proxy._routed(one.target())
+            assert found.record is not None
+            assert found.record.service.hostname == expected

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.waypoint_py.manifests import backend, manifests, route
+from tests.waypoint_py.manifests import GATEWAY, WAY, attached, backend, manifests, route
 from tests.waypoint_py.waypoints import HOST, PORT, scene
 from waypoint_py.route_status import route_statuses
 
@@ -17,23 +17,6 @@ if TYPE_CHECKING:
     from tests.waypoint_py.waypoints import Scene
 
     Certificates = Mapping[str, CertificateFiles]
-
-WAY = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "waypoint"}
-GATEWAY = {
-    "apiVersion": "gateway.networking.k8s.io/v1",
-    "kind": "Gateway",
-    "metadata": {"name": "waypoint", "namespace": "default"},
-    "spec": {
-        "gatewayClassName": "istio-waypoint",
-        "listeners": [{"name": "mesh", "port": 15008, "protocol": "HBONE"}],
-    },
-}
-
-
-def at(parent: dict[str, Any], *rules: dict[str, Any], hosts: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
-    found = route(*rules, **more)
-    found["spec"] |= {"parentRefs": [parent], **({"hostnames": list(hosts)} if hosts else {})}
-    return found
 
 
 def to(name: str, path: str = "/", **more: Any) -> dict[str, Any]:
@@ -52,26 +35,30 @@ async def served(one: Scene, path: str = "/anything") -> str:
 @pytest.mark.parametrize(
     ("routes", "expected"),
     [
-        pytest.param([at(WAY, to("v2"))], "v2", id="the Gateway's"),
-        pytest.param([at(WAY, to("v2"), hosts=(HOST,))], "v2", id="for the host"),
-        pytest.param([at(WAY, to("v2"), hosts=("*.svc.cluster.local",))], "v2", id="for hosts like it"),
-        pytest.param([at(WAY, to("v2"), hosts=("other.example",))], "v1", id="for another: plainly on"),
-        pytest.param([at(WAY, to("v2", "/other"))], "404", id="for the host, and nothing matches"),
+        pytest.param([attached(WAY, to("v2"))], "v2", id="the Gateway's"),
+        pytest.param([attached(WAY, to("v2"), hosts=(HOST,))], "v2", id="for the host"),
+        pytest.param([attached(WAY, to("v2"), hosts=("*.svc.cluster.local",))], "v2", id="for hosts like it"),
+        pytest.param([attached(WAY, to("v2"), hosts=("other.example",))], "v1", id="for another: plainly on"),
+        pytest.param([attached(WAY, to("v2", "/other"))], "404", id="for the host, and nothing matches"),
         pytest.param(
-            [at(WAY, to("httpbin")), at(WAY, to("v2"), hosts=(HOST,), name="b")], "v2", id="the narrower host first"
+            [attached(WAY, to("httpbin")), attached(WAY, to("v2"), hosts=(HOST,), name="b")],
+            "v2",
+            id="the narrower host first",
         ),
         pytest.param(
-            [at(WAY, to("httpbin", "/any")), at(WAY, to("v2", "/anything"), name="b")], "v2", id="the longer path first"
+            [attached(WAY, to("httpbin", "/any")), attached(WAY, to("v2", "/anything"), name="b")],
+            "v2",
+            id="the longer path first",
         ),
-        pytest.param([at(WAY, to("v2")), route(to("httpbin"))], "v1", id="the service's before the Gateway's"),
+        pytest.param([attached(WAY, to("v2")), route(to("httpbin"))], "v1", id="the service's before the Gateway's"),
         pytest.param(
-            [at(WAY, to("v2")), route(to("httpbin", "/other"))],
+            [attached(WAY, to("v2")), route(to("httpbin", "/other"))],
             "v2",
             id="the Gateway's where the service's fail",
         ),
-        pytest.param([at(WAY | {"name": "other"}, to("v2"))], "v1", id="another Gateway's"),
-        pytest.param([at(WAY | {"sectionName": "none"}, to("v2"))], "v1", id="a listener that is not there"),
-        pytest.param([at(WAY, to("none"))], "500", id="no backend"),
+        pytest.param([attached(WAY | {"name": "other"}, to("v2"))], "v1", id="another Gateway's"),
+        pytest.param([attached(WAY | {"sectionName": "none"}, to("v2"))], "v1", id="a listener that is not there"),
+        pytest.param([attached(WAY, to("none"))], "500", id="no backend"),
     ],
 )
 async def test_who_gets_the_request(certificates: Certificates, routes: list[dict[str, Any]], expected: str) -> None:
@@ -94,7 +81,7 @@ GRANT = {
 async def test_a_backend_of_another_namespace_needs_a_grant(
     certificates: Certificates, grants: list[dict[str, Any]], expected: str
 ) -> None:
-    further = manifests(GATEWAY, at(WAY, to("v2", namespace="far")), *grants)
+    further = manifests(GATEWAY, attached(WAY, to("v2", namespace="far")), *grants)
     async with scene(certificates, further) as one:
         moved = one.at.mesh(further=further).replace("{name: v2, namespace: default,", "{name: v2, namespace: far,")
         one.waypoint.take(moved.replace("v2.default.svc", "v2.far.svc").replace('"default/v2.far', '"far/v2.far'))
@@ -110,7 +97,7 @@ async def test_an_entry_s_own(certificates: Certificates) -> None:
     }
     parent = {"group": "networking.istio.io", "kind": "ServiceEntry", "name": "httpbin"}
     for named, expected in (({}, "v2"), ({"sectionName": "http"}, "v2"), ({"sectionName": "tls"}, "v1")):
-        further = manifests(entry, at(parent | named, to("v2")))
+        further = manifests(entry, attached(parent | named, to("v2")))
         async with scene(certificates, further) as one:
             one.waypoint.take(one.at.mesh(further=further).replace(HOST, "api.example"))
             assert await served(one) == expected
@@ -118,11 +105,11 @@ async def test_an_entry_s_own(certificates: Certificates) -> None:
 
 async def test_what_is_told_of_each(certificates: Certificates) -> None:
     routes = [
-        at(WAY, to("v2"), name="taken"),
-        at(WAY | {"port": 80}, to("v2"), name="port"),
-        at(WAY, to("none"), to("v2", namespace="far"), name="nowhere"),
+        attached(WAY, to("v2"), name="taken"),
+        attached(WAY | {"port": 80}, to("v2"), name="port"),
+        attached(WAY, to("none"), to("v2", namespace="far"), name="nowhere"),
         route(to("v2"), name="own"),
-        at(WAY | {"name": "other"}, to("v2"), name="elsewhere"),
+        attached(WAY | {"name": "other"}, to("v2"), name="elsewhere"),
     ]
     async with scene(certificates, manifests(GATEWAY, *routes)) as one:
         plane = one.waypoint.plane
