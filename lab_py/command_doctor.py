@@ -16,6 +16,8 @@ from lab_py.errors import Missing
 from mesh_py.process.console import Console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from lab_py.doctor import Fact
 
 
@@ -30,8 +32,7 @@ def show(output: str, *, rootless: bool) -> int:
         click.echo(json.dumps([asdict(fact) for fact in facts], indent=2))
     else:
         _tell(facts)
-    is_missing = any(fact.weight == NEEDED and not fact.is_so for fact in facts)
-    return Missing.status if is_missing else 0
+    return Missing.status if any(fact.is_lacking for fact in facts) else 0
 
 
 def _tell(facts: list[Fact]) -> None:
@@ -42,4 +43,20 @@ def _tell(facts: list[Fact]) -> None:
         else:
             mark = console.styled("NO", "red", "bold") if fact.weight == NEEDED else console.styled("--", "yellow")
         advice = "" if fact.is_so else f"; {fact.advice}"
-        console.say(f"{mark} {fact.what:<24} {fact.detail}{advice}")
+        console.say(f"{mark} {fact.what:<29} {fact.detail}{advice}")
+    console.say()
+    for line in verdict(facts):
+        console.say(line)
+
+
+def verdict(facts: Sequence[Fact]) -> Iterator[str]:
+    """What this machine cannot do, and one command that installs all that can be installed."""
+    lacking = [fact.what for fact in facts if fact.is_lacking]
+    worse = [fact.what for fact in facts if not fact.is_so and not fact.is_lacking]
+    if lacking:
+        yield f"no lab can be had here: it lacks {', '.join(lacking)}"
+    else:
+        yield "labs can be had here" + (f"; not at its best without {', '.join(worse)}" if worse else ", all of it")
+    packages = list(dict.fromkeys(fact.package for fact in facts if not fact.is_so and fact.package))
+    if packages:
+        yield f"to install: apt-get install {' '.join(packages)}"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab_py.labs import lab, require_lab
+from lab_py.command_doctor import verdict
+from lab_py.doctor import BETTER, NEEDED, Fact
+from tests.lab_py.labs import command, environment, lab, require_lab
+from tests.support.source_tree import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,5 +46,34 @@ def test_a_tool_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     done = lab(tmp_path, "doctor")
     assert done.returncode == 8
     assert "NO ipset" in done.stdout
-    assert "apt-get install ipset" in done.stdout
+    assert "no lab can be had here: it lacks ip, iptables-restore, iptables-save, ipset" in done.stdout
+    assert "to install: apt-get install iproute2 iptables ipset util-linux" in done.stdout
     assert lab(tmp_path, "run").returncode == 8
+
+
+def test_user_namespaces_that_are_not_allowed(tmp_path: Path) -> None:
+    require_lab()
+    forbid = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    inside = ["unshare", "--user", "--map-root-user", "sh", "-c", forbid, "sh"]
+    for arguments in (["doctor", "--rootless"], ["run", "--rootless"]):
+        whole = [*inside, *command(*arguments)]
+        done = subprocess.run(
+            whole, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 8, done.stdout + done.stderr
+        assert "no user namespaces here" in done.stdout + done.stderr
+        if arguments[0] == "doctor":
+            assert "sysctl -w user.max_user_namespaces" in done.stdout
+
+
+def test_the_last_lines_say_what_to_do() -> None:
+    here = Fact("ip", True, NEEDED, "/usr/sbin/ip", "apt-get install iproute2", "iproute2")
+    there = Fact("tshark", False, BETTER, "for reading captures", "apt-get install tshark", "tshark")
+    worse = Fact("uid 1337", False, BETTER, "known by a mark", "run it as root")
+    assert list(verdict([here])) == ["labs can be had here, all of it"]
+    assert list(verdict([here, there, worse])) == [
+        "labs can be had here; not at its best without tshark, uid 1337", "to install: apt-get install tshark",
+    ]  # fmt: skip
+    assert list(verdict([replace(here, is_so=False), there])) == [
+        "no lab can be had here: it lacks ip", "to install: apt-get install iproute2 tshark",
+    ]  # fmt: skip
