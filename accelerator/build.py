@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
+_FLAGS = ["-fvisibility=hidden", "-fno-semantic-interposition"]
+"""Nobody else calls into the library, so that the compiler may put one function into another."""
 
 
 class CannotCompile(Exception):
@@ -69,6 +71,8 @@ def _compiled(scratch: Path) -> dict[str, Path]:
         )
     except SystemExit:
         raise CannotCompile("mypyc refuses the sources; what it says is above") from None
+    for extension in extensions:
+        extension.extra_compile_args += _FLAGS
     command = Distribution({"name": GROUP, "ext_modules": extensions}).get_command_obj("build_ext")
     command.build_lib, command.build_temp = str(scratch / "lib"), str(scratch / "objects")
     command.parallel = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
