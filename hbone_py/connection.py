@@ -54,8 +54,9 @@ class HboneConnection(Incoming):
 
     @property
     def is_crowded(self) -> bool:
-        """Streams that nobody reads hold three quarters of the window that all share: new tunnels belong elsewhere."""
-        return self._credit.is_crowded
+        """Streams that nobody reads hold what all share, three quarters of our window or all of the peer's: new tunnels
+        belong elsewhere."""
+        return self.send_window <= 0 or self._credit.is_crowded
 
     @property
     def ledger(self) -> UnreadLedger:

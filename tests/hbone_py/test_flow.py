@@ -198,3 +198,14 @@ def test_a_connection_is_crowded_when_a_fourth_stream_is_left_unread() -> None:
     told.append(engine.is_crowded)
     engine.consumed(engine.streams[7], 1)
     assert [*told, engine.is_crowded] == [False, True, False]
+
+
+def test_a_peer_whose_window_is_used_up_is_crowded_until_it_gives_more() -> None:
+    engine = server()
+    play(engine, hears(connect(1)), reports(requested(1)))
+    stream = engine.streams[1]
+    engine.accept_tunnel(stream)
+    assert engine.send(stream, bytes(100_000)) == 65_535
+    told = [engine.is_crowded]
+    engine.receive_data(wire(window(0, 1)))
+    assert [*told, engine.is_crowded] == [True, False]

@@ -11,6 +11,7 @@ import pytest
 
 import hbone_py
 from hbone_py import Http2Config
+from hbone_py.aio.reactor import Reactor
 from tests.support.frames import (
     HEADERS,
     PREFACE,
@@ -27,7 +28,7 @@ from tests.support.frames import (
 )
 from tests.support.peers import credentials_of
 from tests.support.processes import eventually
-from tests.support.tcp_apps import TcpApp, payload
+from tests.support.tcp_apps import TcpApp, drop, payload
 from tests.waypoint_py.manifests import backend, destination_rule, manifests, policy, route
 from tests.waypoint_py.waypoints import HOST, PORT, Addresses, client, door, pod, scene, waypoint
 
@@ -296,6 +297,39 @@ async def test_clients_that_do_not_read_stop_nobody_else(certificates: Certifica
         await eventually(lambda: ledger.used > 1_200_000, "their windows and the shared one are full")
         for _ in range(5):
             assert (await one.http.get("/ip")).status_code == 200
+
+
+async def test_bodies_that_nobody_takes_stop_no_others(certificates: Certificates) -> None:
+    """The same the other way round: they fill the window that the pod's side has given us."""
+    small = Http2Config(stream_window=65_536, connection_window=262_144)
+    body, stuck = b"x" * 20_000, asyncio.Event()
+
+    async def lead(tunnel: hbone_py.IncomingTunnel) -> None:
+        stream = await tunnel.accept()
+        said = await stream.receive()
+        if said.startswith(b"POST /stuck"):
+            await stuck.wait()
+        while not said.endswith(body):
+            said += await stream.receive()
+        await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await stuck.wait()
+
+    at, pods = Addresses(), credentials_of(certificates["httpbin"])
+    async with (
+        waypoint(at.mesh(), at.waypoint, certificates["waypoint"]),
+        await hbone_py.serve(lead, at.v1, 15008, credentials=pods, config=small),
+        door(at.waypoint, f"{at.vip}:{PORT}", certificates["sleep"]) as way_in,
+        client(way_in) as http,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        host, _, port = way_in.rpartition(":")
+        for _ in range(6):
+            _, writer = await asyncio.open_connection(host, int(port))
+            stack.callback(drop, writer)
+            writer.write(b"POST /stuck HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n" + bytes(500_000))
+        ledger = Reactor.current().ledger
+        await eventually(lambda: ledger.used > 500_000, "bodies wait in the waypoint, for the pod takes no more")
+        assert (await http.post("/anything", content=body)).status_code == 200
 
 
 async def test_a_regex_cannot_hang_anybody(certificates: Certificates) -> None:
