@@ -51,15 +51,24 @@ def flame_graph(title: str, stacks: Mapping[Stack, int], source: Callable[[str, 
 
 
 def _tree(stacks: Mapping[Stack, int], source: Callable[[str, int], str]) -> _Node:
+    """Functions by file; a system call, which the text of the innermost line tells, stands on top by itself."""
     root = _Node("all", "")
     for stack, count in stacks.items():
         node = root
         node.count += count
-        for frame in _worth_showing(stack):
-            step = step_of(frame, source(frame.file, frame.line))
-            node = node.callees.setdefault(f"{frame.function} ({frame.file})", _Node(frame.function, step))
-            node.count += count
+        shown = _worth_showing(stack)
+        for frame in shown:
+            node = _called(node, f"{frame.function} ({frame.file})", frame.function, step_of(frame, ""), count)
+        step = step_of(shown[-1], source(shown[-1].file, shown[-1].line))
+        if step != node.step:
+            _called(node, step, step.rpartition(": ")[2], step, count)
     return root
+
+
+def _called(caller: _Node, key: str, name: str, step: str, count: int) -> _Node:
+    node = caller.callees.setdefault(key, _Node(name, step))
+    node.count += count
+    return node
 
 
 def _worth_showing(stack: Stack) -> Stack:

@@ -168,7 +168,7 @@ def _once(extras: Mapping[str, Any]) -> list[str]:
         parts += ["### State", "A large mesh in one proxy's memory; CPU times.", table(["", ""], rows)]
     if lab and "error" not in lab:
         said = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in lab.items())
-        parts += ["### Lab", f"`lab_py run ambient-to-sidecar`: {said}."]
+        parts += ["### Lab", f"`lab_py run ambient-to-sidecar`, from the start: {said} (the way down by itself)."]
     return parts
 
 

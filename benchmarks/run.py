@@ -102,7 +102,7 @@ class Run:
     def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
         self.outcome = Outcome()
         self._settings, self._say = settings, say
-        self._started = time.monotonic()
+        self._started = self._rounds_began = time.monotonic()
         self._left = settings.steps
 
     def rounds(self) -> None:
@@ -120,6 +120,7 @@ class Run:
             arenas = held.enter_context(
                 Arenas(certificates, folder, settings.topology, settings.capture, self._note_facts)
             )
+            self._rounds_began = time.monotonic()
             for number in range(1, settings.rounds + 1):
                 if self._fits(number):
                     self._round(arenas, number)
@@ -137,12 +138,12 @@ class Run:
 
     def _fits(self, number: int) -> bool:
         """Whether a round comes to its end in time, going by those before it."""
-        elapsed, settings = time.monotonic() - self._started, self._settings
+        now, settings = time.monotonic(), self._settings
         if number == 1:
             return True
         done = settings.expected_seconds([s for n in range(1, number) for s in settings.steps_of(n)])
-        needed = settings.expected_seconds(settings.steps_of(number)) * elapsed / done
-        if elapsed + needed <= settings.budget:
+        needed = settings.expected_seconds(settings.steps_of(number)) * (now - self._rounds_began) / done
+        if now - self._started + needed <= settings.budget:
             return True
         self._say(f"{self._clock()}  round {number} is left out: it would not end in time")
         self._left = []

@@ -110,15 +110,15 @@ class Traffic:
         return self._client("send" if up else "receive", _SINK_PORT if up else _SOURCE_PORT, seconds, *count)
 
     def _beside(self, scenario: Scenario, seconds: float) -> dict[str, Any]:
-        """Round trips alone, then beside bulk; half of the time each."""
-        quiet = self._client("rr", _ECHO_PORT[_SMALL], seconds / 2, *_sizes(_SMALL))
-        lasting = ("--seconds", str(seconds / 2 + _BULK_HEAD_START * 3))
+        """Round trips alone, then beside bulk, as long."""
+        quiet = self._client("rr", _ECHO_PORT[_SMALL], seconds, *_sizes(_SMALL))
+        lasting = ("--seconds", str(seconds + _BULK_HEAD_START * 3))
         bulk = self._command("receive", _SOURCE_PORT, "--connections", str(scenario.connections), *lasting)
         with inside(self._world.client_namespace):
             busy = self._processes.start(bulk, group=self._group, log=self._log)
         try:
             time.sleep(_BULK_HEAD_START)
-            said = self._client("rr", _ECHO_PORT[_SMALL], seconds / 2, *_sizes(_SMALL))
+            said = self._client("rr", _ECHO_PORT[_SMALL], seconds, *_sizes(_SMALL))
             if busy.poll() is not None:
                 raise BenchmarkError("the bulk beside which round trips were to be measured ended before them")
         finally:
