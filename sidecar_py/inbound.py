@@ -218,7 +218,7 @@ class Inbound:
     def begin_bytes(self, caller: Caller) -> TcpConnection:
         """Count and log a connection of bytes."""
         context = self.context
-        connection = TcpConnection(context, "destination", caller.client)
+        connection = TcpConnection(context, "destination", caller.client, caller.traceparent)
         connection.opened(
             context.parties.of_known(context.state.workloads.at(context.state.network, caller.client[0])),
             context.parties.of(context.workload),

@@ -130,7 +130,7 @@ class Outbound:
                 there=endpoint.address,
                 authority=getattr(endpoint.way, "authority", None),
             )
-            upstream = await connect(context, endpoint.way, FOR_TCP)
+            upstream = await connect(context, endpoint.way, FOR_TCP, connection.traceparent)
         except (HboneError, HttpError) as error:
             stream.abort()
             connection.failed(meant.address, error)

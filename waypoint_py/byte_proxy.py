@@ -142,7 +142,7 @@ class ByteConnection:
 
     def _opened(self) -> TcpConnection:
         context, caller, record = self._proxy.forwarding.context, self.caller, self.target.meant.record
-        connection = TcpConnection(context, "waypoint", caller.client)
+        connection = TcpConnection(context, "waypoint", caller.client, caller.traceparent)
         connection.opened(
             caller.party,
             context.parties.of_known(self._pick.endpoint.workload),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_py.tracing.attributes import of_address, of_facts
+from mesh_py.tracing.attributes import of_bytes
 from mesh_py.tracing.trace_context import parse_traceparent
 
 if TYPE_CHECKING:
@@ -38,13 +38,7 @@ def begin_inbound(tracer: Tracer, request: ConnectRequest) -> Span | None:
 
 def finish(tracer: Tracer, span: Span, connection: Connection, flag: str, received: int, sent: int) -> None:
     """The tunnel is over. `received` are the bytes from client to server, `sent` those that went back."""
-    if connection.facts is not None:
-        span.attributes |= of_facts(connection.facts)
-    span.attributes |= of_address(connection.dst)
-    host, port = connection.src
-    span.attributes |= {"client.address": host, "client.port": port}
-    span.attributes |= {"hbone.bytes_received": received, "hbone.bytes_sent": sent, "response_flags": flag}
-    if connection.hbone_addr:
-        span.attributes["hbone.authority"] = connection.hbone_addr
+    one = connection
+    span.attributes |= of_bytes(one.facts, one.src, one.dst, one.hbone_addr, received, sent, flag)
     span.error = "" if flag == "-" else flag
     tracer.finish(span)

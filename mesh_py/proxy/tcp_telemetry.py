@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from hbone_py.aio.tcp import show
 from mesh_py.telemetry.connection_log import Ended
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
+from mesh_py.tracing.attributes import of_bytes
+from mesh_py.tracing.trace_context import parse_traceparent
 
 if TYPE_CHECKING:
     from hbone_py.aio.tcp import SocketAddress
@@ -18,18 +20,31 @@ if TYPE_CHECKING:
     from mesh_py.proxy.opaque import Carried
     from mesh_py.telemetry.facts import Party, Reporter
     from mesh_py.telemetry.traffic import TrafficSeries
+    from mesh_py.tracing.span import Kind, Span
+    from mesh_py.tracing.tracer import Tracer
 
 
 class TcpConnection:
     """One of them, from when both ends are known."""
 
-    def __init__(self, context: AnyContext, reporter: Reporter, client: SocketAddress) -> None:
+    def __init__(self, context: AnyContext, reporter: Reporter, client: SocketAddress, tunnel: str = "") -> None:
+        """`tunnel`: the `traceparent` of the CONNECT that brought it."""
         self._context, self._reporter, self._client = context, reporter, client
+        self.traceparent = tunnel
+        """What a tunnel tells that is opened for it."""
+        self._span = None if context.tracer is None else self._begin(context.tracer, tunnel)
         self._begun = time.monotonic()
         self._facts: ConnectionFacts | None = None
         self._series: TrafficSeries | None = None
         self._there: SocketAddress = ("", 0)
         self._authority: str | None = None
+
+    def _begin(self, tracer: Tracer, tunnel: str) -> Span | None:
+        context, parent = tracer.enter(None, parse_traceparent(tunnel))
+        if context.sampled or parent is None:
+            self.traceparent = context.header
+        kind: Kind = "client" if self._reporter == "source" else "server"
+        return tracer.begin("TCP", kind, context, parent) if context.sampled else None
 
     def opened(
         self,
@@ -67,7 +82,13 @@ class TcpConnection:
 
     def _end(self, received: int, sent: int, error: HboneError | None) -> None:
         assert self._facts is not None and self._series is not None  # noqa: PT018
-        self._series.close("-" if error is None else error.flag)
+        flag = "-" if error is None else error.flag
+        self._series.close(flag)
+        if self._context.tracer is not None and self._span is not None:
+            span, there = self._span, self._there
+            span.attributes |= of_bytes(self._facts, self._client, there, self._authority, received, sent, flag)
+            span.error = "" if flag == "-" else flag
+            self._context.tracer.finish(span)
         milliseconds = round((time.monotonic() - self._begun) * 1000)
         ended = Ended(received, sent, milliseconds, None if error is None else str(error))
         self._context.access.complete(self._facts, show(self._client), show(self._there), ended, self._authority)

@@ -63,6 +63,23 @@ def of_method(method: str) -> Attributes:
     return found if method in _METHODS else found | {"http.request.method_original": method[:LONGEST]}
 
 
+def of_bytes(
+    facts: ConnectionFacts | None,
+    client: tuple[str, int],
+    there: tuple[str, int],
+    authority: str | None,
+    received: int,
+    sent: int,
+    flag: str,
+) -> Attributes:
+    """A connection whose bytes nobody looks into, and that is over: `received` from client to server, `sent` back."""
+    found = {} if facts is None else of_facts(facts)
+    found |= of_address(there)
+    found |= {"client.address": client[0], "client.port": client[1], "response_flags": flag}
+    found |= {"hbone.bytes_received": received, "hbone.bytes_sent": sent}
+    return found | ({"hbone.authority": authority} if authority else {})
+
+
 def of_facts(facts: ConnectionFacts) -> Attributes:
     """The two ends of a connection, as the proxy knows them."""
     service = facts.service

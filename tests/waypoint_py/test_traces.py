@@ -178,6 +178,28 @@ async def test_a_request_that_fails(certificates: Certificates) -> None:
         assert "UF" in str(attempts[-1].attributes["error.type"])
 
 
+async def test_bytes_have_a_span_for_their_connection(certificates: Certificates) -> None:
+    """By plain HBONE to the pod; the bytes happen to be HTTP."""
+    at = Addresses()
+    mesh = at.mesh(speaks="TCP")
+    async with collector() as there:
+        async with (
+            tracing(there, of_proxy(_info("sleep"), None), ALWAYS) as of_client,
+            tracing(there, of_node("node-b", "c1"), ALWAYS) as of_pod,
+            web_application(at.v1, at.port),
+            node_proxy(mesh, at.v1, certificates["httpbin"], of_pod),
+            sidecar(mesh, "sleep", at.sleep, certificates["sleep"], INBOUND_PORT="0", WAYPOINT_FORM="today") as one,
+        ):
+            one.plane.context.tracer = of_client
+            async with one.client() as http:
+                assert (await http.get(f"{URL}/ip")).status_code == 200
+            spans = await there.received(2)
+        assert there.tree() == ["sleep.default client", "  ztunnel server"]
+        [asked] = [span for span in spans if span.kind == "client"]
+        assert (asked.name, asked.attributes["istio.destination_workload"]) == ("TCP", "httpbin-v1")
+        assert asked.attributes["hbone.authority"] == f"{at.v1}:{at.port}"
+
+
 async def test_where_nobody_looks_in_the_tunnels_make_the_trace(certificates: Certificates) -> None:
     """sleep is ambient: its node proxy begins the trace, the waypoint's requests join the tunnel's."""
     at = Addresses()
