@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab_py.labs import lab, require_lab
+from tests.support.require import require_envoy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,9 +17,14 @@ if TYPE_CHECKING:
 @pytest.mark.soak
 @pytest.mark.lab
 @pytest.mark.privileged
-@pytest.mark.parametrize("how", [[], ["--rootless", "--tunnel", "packet"]], ids=["as root", "rootless"])
+@pytest.mark.parametrize(
+    "how",
+    [[], ["--rootless", "--tunnel", "packet"], ["--peer", "sidecar=envoy"]],
+    ids=["as root", "rootless", "the real Envoy as every sidecar"],
+)
 def test_everybody_reaches_everybody(tmp_path: Path, how: list[str]) -> None:
     require_lab()
+    require_envoy()
     done = lab(tmp_path, "matrix", *how, "-o", "json")
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
