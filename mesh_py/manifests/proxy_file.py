@@ -9,6 +9,7 @@ A waypoint knows more (`mesh_py.manifests.chain`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from mesh_py.discovery.local_file import LocalConfig, read_local_config
@@ -17,7 +18,7 @@ from mesh_py.manifests.chain import Chain, chain_keys, chain_of, provider_keys, 
 from mesh_py.manifests.decoders import ManifestReader
 from mesh_py.manifests.metadata import NO_LABELS, Labels
 from mesh_py.manifests.objects import Manifests
-from mesh_py.manifests.reader import read_nodes
+from mesh_py.manifests.reader import in_order, read_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +64,7 @@ def read_proxy_file(text: str, file: str, *, trust_domain: str = "", with_chain:
     def manifests(node: yaml.Node) -> tuple[KubernetesObject, ...]:
         return read_nodes(reader, sequence(node))
 
-    return read_local_config(
+    config = read_local_config(
         text,
         file,
         trust_domain=trust_domain,
@@ -74,6 +75,8 @@ def read_proxy_file(text: str, file: str, *, trust_domain: str = "", with_chain:
             **(chain_keys(reader) if with_chain else provider_keys(reader)),
         },
     )
+    # What a manifest says without effect, and kinds that are passed over.
+    return replace(config, warnings=(*config.warnings, *map(str, in_order(reader.warnings))))
 
 
 def _workload_name(node: yaml.Node) -> str:

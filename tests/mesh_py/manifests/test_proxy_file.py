@@ -51,6 +51,21 @@ def test_what_is_wrong_is_told_with_its_place(text: str, complaint: str) -> None
     assert complaint in str(caught.value)
 
 
+def test_what_has_no_effect_is_told_with_its_place() -> None:
+    text = """\
+manifests:
+- {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: a}, spec: {}}
+- apiVersion: networking.istio.io/v1
+  kind: DestinationRule
+  metadata: {name: b}
+  spec: {host: b, trafficPolicy: {tunnel: {}}}
+"""
+    told = read_proxy_file(text, "mesh.yaml").warnings
+    assert [one.partition(": ")[0] for one in told] == ["mesh.yaml:2:46", "mesh.yaml:6:43"]
+    assert "VirtualService is not supported" in told[0]
+    assert "'tunnel' has no effect" in told[1]
+
+
 def test_the_node_proxy_knows_neither() -> None:
     with pytest.raises(ConfigError, match="unknown key 'labels'"):
         read_local_config(FILE, "mesh.yaml")
