@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mesh_py.model.address import IpAddress
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFacts:
+@dataclass(slots=True)
+class RequestFacts:  # not frozen: made for every request, and freezing doubles what that costs
     """One request, and the connection it came by. Its path is normalised already (`paths`)."""
 
     request: HttpRequest

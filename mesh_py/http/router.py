@@ -158,6 +158,8 @@ class RouteTable:
         self.problems: list[str] = []
         self._may_refer = may_refer
         self._empty = True
+        self._plain: dict[tuple[int, int], Forward] = {}
+        """Decisions without filters, which are the same each time."""
         by_host: dict[str, PathIndex[RouteRule]] = {}
         for route in sorted(routes, key=_age):
             self._empty = False
@@ -217,8 +219,13 @@ class RouteTable:
         if rule.refused:
             asked = [one.backend_ref for one in filters if isinstance(one, ExternalAuth)]
             _refuse_ungranted(rule, [chosen.backend_ref, *asked])
-        mirrors = _mirrors(rule, filters, random) if filters else ()
-        return Forward(rule, match, chosen.backend_ref, filters, mirrors)
+        if filters:
+            return Forward(rule, match, chosen.backend_ref, filters, _mirrors(rule, filters, random))
+        key = (id(match), id(chosen))  # both are ours, and live as long as we do
+        plain = self._plain.get(key)
+        if plain is None or plain.rule is not rule:
+            plain = self._plain[key] = Forward(rule, match, chosen.backend_ref, (), ())
+        return plain
 
 
 def _age(route: AnyRoute | TCPRoute) -> tuple[object, ...]:

@@ -10,12 +10,13 @@ import pytest
 
 import hbone_py
 from hbone_py.aio.copy import relay
-from hbone_py.aio.stream import TcpStream
+from hbone_py.aio.stream import TcpStream, TunnelStream
 from hbone_py.config import KIB, Http2Config
 from hbone_py.errors import HboneError
 from tests.support.peers import credentials_of
 from tests.support.sockets import Buffers, dialled, tcp_pair, until
 from tests.support.streams import HALF_CLOSEABLE, waiting
+from tests.support.tcp_apps import payload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -108,6 +109,49 @@ async def test_contract(
         await (question(right, left) if turned else question(left, right))
     await until(lambda: not reactor.open_sockets, "every socket closed")
     assert reactor.ledger.used == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_who_is_called_back_gets_all_without_waiting(
+    reactor: Reactor, certificates: MeshCertificates, kind: str
+) -> None:
+    async with asyncio.timeout(20), KINDS[kind](reactor, certificates) as (left, right):
+        seen: list[bytes] = []
+        assert isinstance(right, TcpStream | TunnelStream)
+
+        def read() -> None:
+            while (data := right.receive_now(1000)) is not None:
+                seen.append(data)
+                if not data:
+                    right.on_data = None
+                    return
+
+        right.on_data = read
+        assert right.receive_now() is None
+        await left.send(payload(300 * KIB))
+        await left.send_eof()
+        await until(lambda: b"" in seen, "the end")
+        assert b"".join(seen) == payload(300 * KIB)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_who_is_called_back_learns_of_a_reset(
+    reactor: Reactor, certificates: MeshCertificates, kind: str
+) -> None:
+    async with asyncio.timeout(20), KINDS[kind](reactor, certificates) as (left, right):
+        errors: list[HboneError] = []
+        assert isinstance(right, TcpStream | TunnelStream)
+
+        def read() -> None:
+            try:
+                right.receive_now()
+            except HboneError as error:
+                errors.append(error)
+
+        right.on_data = read
+        left.abort()
+        await until(lambda: bool(errors), "the reset")
+        right.on_data = None
 
 
 # A TCP stream before anybody knows what is spoken on it
