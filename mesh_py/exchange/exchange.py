@@ -152,7 +152,7 @@ class Exchange:
         self.error = self.error or error
         if self.is_over:
             return
-        if not self.is_answered:
+        if not self.is_answered and error.answer:  # some have no status: nobody is there to read it
             with contextlib.suppress(UnwritableMessage):
                 self.answer(error.answer, error.text)
                 return
