@@ -101,6 +101,7 @@ def _to_sidecar(path: Path, server: Pod) -> list[Hop]:
     client = path.client
     principals = _principals(client, server)
     outbound = {
+        "message": "connection complete",  # the client closes it; the others are kept for more requests
         "direction": "outbound",
         "src.identity": str(client.identity),
         "dst.identity": str(server.identity),
