@@ -7,8 +7,10 @@ expect requests, else the pod and then the 200 (decision 0018); the first reques
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from hbone_py.errors import HboneError
 from mesh_py.exchange.downstream import Downstream
 from mesh_py.http.codec_h1 import H1Server
 from mesh_py.http.codec_h2 import H2Server
@@ -89,7 +91,9 @@ class Terminate:
             return False
         first = None
         if reached is not None:
-            first = await reached.hand_over(http2=found.protocol is Protocol.HTTP2)
+            # A pod with a sidecar may still refuse to shake hands: the requests find out, and are answered.
+            with contextlib.suppress(HboneError):
+                first = await reached.hand_over(http2=found.protocol is Protocol.HTTP2)
         await self._serve_http(tunnel, caller, target, found.protocol, first)
         return True
 

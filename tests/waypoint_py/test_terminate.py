@@ -28,11 +28,19 @@ KINDS = {"HBONE": "protocol: HBONE", "mutual TLS": "mutualTls: true", "plain TCP
 
 @contextlib.asynccontextmanager
 async def application(
-    certificates: Certificates, kind: str = "HBONE", speaks: str = "", further: str = ""
+    certificates: Certificates,
+    kind: str = "HBONE",
+    speaks: str = "",
+    further: str = "",
+    identity: str = "httpbin",
 ) -> AsyncIterator[tuple[httpx.AsyncClient, TcpApp, WaypointUnderTest]]:
-    """A client, the application whose connections are counted, and the waypoint between."""
+    """A client, the application whose connections are counted, and the waypoint between.
+
+    `identity`: whom the waypoint expects in the pod, which is httpbin.
+    """
     at = Addresses()
     mesh = at.mesh(kind=KINDS[kind], speaks=speaks, further=further)
+    expected = mesh.replace("serviceAccount: httpbin", f"serviceAccount: {identity}")
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         host = at.v1
@@ -51,7 +59,7 @@ async def application(
         app = await enter(TcpApp(answering, host, at.port))
         if kind == "HBONE":
             await enter(pod(at.v1, at.port, certificates["httpbin"]))
-        one = await enter(waypoint(mesh, at.waypoint, certificates["waypoint"]))
+        one = await enter(waypoint(expected, at.waypoint, certificates["waypoint"]))
         way_in = await enter(door(at.waypoint, f"{at.vip}:{PORT}", certificates["sleep"]))
         yield await enter(client(way_in)), app, one
 
@@ -72,6 +80,13 @@ async def test_every_tunnel_is_shown_to_reach_the_pod_by_a_connection_that_it_us
             assert (await http.get("/", headers={"connection": "close"})).text == "ok"
             assert len(app.connections) == number
         assert len(one.plane.context.http) == 1  # what stood unused has made room
+
+
+@pytest.mark.parametrize("speaks", ["HTTP11", ""])
+async def test_a_pod_that_is_somebody_else_is_an_answer(certificates: Certificates, speaks: str) -> None:
+    async with application(certificates, "mutual TLS", speaks, identity="other") as (http, app, _):
+        assert (await http.get("/")).status_code == 503
+        assert app.connections == []
 
 
 @pytest.mark.parametrize("speaks", ["HTTP11", ""])
