@@ -203,7 +203,14 @@ def faults(
     scenario: str, names: tuple[str, ...], design: str | None, rootless: bool, tunnel: str | None,
     without: tuple[str, ...], is_list: bool, output: str, folder: str, control_plane: str, peers: tuple[str, ...],
 ) -> int:  # fmt: skip
-    """Break, explain and mend one piece after the other, in a lab of its own; 1 if an explanation is wrong."""
+    """Break, explain and mend one piece after the other, in a lab of its own; 1 if an explanation is wrong.
+
+    \b
+    Examples:
+      python -m lab_py faults ambient-to-sidecar            every row of the table
+      python -m lab_py faults ambient-to-sidecar --list
+      python -m lab_py faults sidecar-to-ambient certificate node-b/F2 --design in-pod
+    """
     from lab_py import command_faults, command_run
     from lab_py.enter import is_inside, is_rootless
     from lab_py.faults.table import find_fault
@@ -337,7 +344,15 @@ def unenroll(name: str, pod: str) -> int:
 @click.option("--list", "is_list", is_flag=True, help="What can be broken, what one will see, what is broken now.")
 @_form
 def break_(name: str, faults: tuple[str, ...], is_list: bool, output: str) -> int:
-    """Take a piece of a lab away while it runs: a tunnel, a rule, a certificate ...; --list has them all."""
+    """Take a piece of a lab away while it runs: a tunnel, a rule, a certificate ...; --list has them all.
+
+    \b
+    Examples:
+      python -m lab_py break --list
+      python -m lab_py break tunnel                 a row of the list
+      python -m lab_py break node-a/F2 httpbin/B2   any rule or route, by its namespace and name
+      python -m lab_py mend                         all of it is back; mend NAME, that alone
+    """
     from lab_py import command_break
 
     if is_list or not faults:
@@ -361,7 +376,16 @@ def mend(name: str, faults: tuple[str, ...]) -> int:
 @click.argument("service", required=False, metavar="SERVICE]")
 @_form
 def explain(name: str, source: str | None, service: str | None, output: str) -> int:
-    """Send a request through a lab, and say which hop is broken, why, by what evidence, what to do; 1 if one is."""
+    """Send a request through a lab, and say which hop is broken, why, by what evidence, what to do; 1 if one is.
+
+    It does not know what `break` has taken away: captures, counters, logs, ICMP and the state of things tell it.
+
+    \b
+    Examples:
+      python -m lab_py explain                      the request of the lab's scenario
+      python -m lab_py explain ambient-a sidecar-b  another one
+      python -m lab_py explain -o json
+    """
     from lab_py import command_explain
 
     return command_explain.run(name, source, service, output)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lab_py.evidence.checks import Flow, SeesPackets
 from lab_py.redirect.names import IN, OUT, POD_IN, POD_OUT, VNI_IN, VNI_OUT, ZTUNNEL_DEVICE
-from lab_py.topology import FABRIC, Design
+from lab_py.topology import Design
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -134,8 +134,8 @@ def _different(scene: Scene) -> Iterator[Cause]:
     order = _in_order(scene)
     found = [one for one in scene.differences if _matters(scene, one)]
     for one in sorted(found, key=lambda one: (one.piece in BESIDE, order.get(one.namespace, len(order)))):
-        where = "" if one.namespace == FABRIC else f"exec {one.namespace} "
-        yield Cause(one.culprit, one.namespace, one.why, (one.found, *_symptoms(scene, one)), f"{where}{one.remedy}")
+        remedy = f"in {one.namespace}: {one.remedy}"
+        yield Cause(one.culprit, one.namespace, one.why, (one.found, *_symptoms(scene, one)), remedy)
 
 
 def _matters(scene: Scene, difference: Difference) -> bool:

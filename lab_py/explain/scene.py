@@ -9,9 +9,9 @@ from lab_py.evidence.checks import CountsRule, Logs, Part, SeesPackets
 from lab_py.hops.base import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from lab_py.evidence.checks import Finding, Observed
+    from lab_py.evidence.checks import Check, Finding, Observed
     from lab_py.evidence.packets import Packet
     from lab_py.explain.differences import Difference
     from lab_py.hops.base import Hop, HopFound
@@ -65,12 +65,26 @@ def broken_hop(found: Sequence[HopFound]) -> int | None:
     """The index of the first hop that the request has not reached; else of the first that is not as predicted.
 
     A hop was reached when its SYN was seen, its rules have counted, and its proxy has written of the connection: what
-    fails later shows there too, in connections that end early and in logs that tell of an error.
+    fails later shows there too, in connections that end early and in logs that tell of an error. A proxy that says
+    nothing may still be waiting: what comes out of it speaks for it.
     """
     for index, one in enumerate(found):
-        if not all(map(_is_reached, one.hop.checks, one.findings)):
+        missed = [check for check, finding in _pairs(one) if not _is_reached(check, finding)]
+        if missed and not (all(isinstance(check, Logs) for check in missed) and _is_seen(found[index + 1 :])):
             return index
     return next((index for index, one in enumerate(found) if not one.is_so), None)
+
+
+def _pairs(found: HopFound) -> Iterator[tuple[Check, Finding]]:
+    return zip(found.hop.checks, found.findings, strict=False)  # a probe has findings alone
+
+
+def _is_seen(rest: Sequence[HopFound]) -> bool:
+    """Whether the first of the hops that are left has packets."""
+    return bool(rest) and any(
+        isinstance(check, SeesPackets) and check.part is not Part.NOTHING and finding.observed != "nothing"
+        for check, finding in _pairs(rest[0])
+    )
 
 
 def _is_reached(check: object, finding: Finding) -> bool:

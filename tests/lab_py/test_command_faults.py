@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.lab, pytest.mark.privileged]
 
 BROKEN_AT = {
     "N1": ("2", "node-a/N1"),  # kube-proxy's DNAT comes first, and all seems well
-    "rule-102": ("5", "node-a/rule-102"),
     "tunnel": ("3", "tunnel"),
     "rp-filter": ("5", "node-a/v-zt.rp_filter"),
     "httpbin/B-IN-REDIRECT": ("7", "httpbin/B-IN-REDIRECT"),

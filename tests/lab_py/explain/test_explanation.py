@@ -45,7 +45,7 @@ def test_a_broken_hop_has_its_cause_its_evidence_and_advice() -> None:
     assert refusal == "ICMP from 10.244.1.1", "each once"
     assert packet.startswith("packet node-a istioout: nothing; expected")
     assert found == "ip rule in node-a"
-    assert told["remedy"] == "exec node-a ip rule add"
+    assert told["remedy"] == "in node-a: ip rule add"
     assert [one["what"] for one in told["beside"]] == ["node-a/O1"]
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab_py.evidence.checks import Observed
+from lab_py.evidence.checks import Logs, Observed, Part, SeesPackets
 from lab_py.explain.scene import broken_hop, without_repeats
-from tests.lab_py.explain.scenes import ACK, HOPS, SYN, WHOLE, scene, seen
+from lab_py.hops.base import Hop, judge
+from tests.lab_py.explain.scenes import ACK, FLOW, HOPS, SYN, WHOLE, scene, seen
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,15 @@ from tests.lab_py.explain.scenes import ACK, HOPS, SYN, WHOLE, scene, seen
 )  # fmt: skip
 def test_the_first_hop_that_is_missed(observed: Observed, broken: int | None) -> None:
     assert broken_hop(scene(observed).found) == broken
+
+
+def test_a_proxy_that_says_nothing_is_known_by_what_comes_out_of_it() -> None:
+    quiet = Hop("2", "through a proxy that writes when it is done", (Logs("waypoint", {"status": "200"}),))
+    beyond = Hop("3", "out of it", (SeesPackets("node-a", "istioout", FLOW, Part.ONLY_SYN),))
+    for packets, broken in (([], 0), ([SYN, ACK], 1)):
+        observed = seen(node_a__istioout=packets)
+        assert broken_hop(judge([quiet, beyond], observed)) == broken
+    assert broken_hop(judge([beyond, quiet], seen())) == 1, "nothing is behind it"
 
 
 def test_a_syn_sent_again_is_the_same_request() -> None:
