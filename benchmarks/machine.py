@@ -21,6 +21,12 @@ _CALM_LOOK_SECONDS = 0.3
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
+_HOT_MODULES = {
+    True: "plain Python, which is judged; compiled (`ours compiled`) beside it",
+    False: "plain Python; nothing compiled from these sources is here (`make accelerated` compiles it)",
+}
+
+
 def machine_facts() -> dict[str, str]:
     """What a reader needs in order to judge or repeat the run; titles to values."""
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())
@@ -30,6 +36,7 @@ def machine_facts() -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
         "TCP congestion control": _first_line("/proc/sys/net/ipv4/tcp_congestion_control"),
         "Python of our proxies": interpreter.describe(),
+        "hot modules of ours": _HOT_MODULES[interpreter.has_compiled()],
         "OpenSSL of Python": ssl.OPENSSL_VERSION,
         "OpenSSL of cryptography": _cryptography_openssl(),
         "compiler": _version("cc", "--version"),

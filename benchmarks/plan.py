@@ -75,7 +75,9 @@ class Stage:
 
     def __str__(self) -> str:
         place = "two namespaces" if self.apart else "loopback"
-        return f"{self.form}, {self.logging}, {self.pool}, {place}"
+        is_per_request = self.logging is Logging.TUNNEL and self.form is not Form.NODES
+        said = "a line per request" if is_per_request else self.logging.value
+        return f"{self.form}, {said}, {self.pool}, {place}"
 
 
 @dataclass(frozen=True, slots=True)
