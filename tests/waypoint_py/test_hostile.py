@@ -303,6 +303,7 @@ async def test_bodies_that_nobody_takes_stop_no_others(certificates: Certificate
     """The same the other way round: they fill the window that the pod's side has given us."""
     small = Http2Config(stream_window=65_536, connection_window=262_144)
     body, stuck = b"x" * 20_000, asyncio.Event()
+    # Of each body some 450 kB find room on the way to the pod; the rest has to wait in its tunnel.
 
     async def lead(tunnel: hbone_py.IncomingTunnel) -> None:
         stream = await tunnel.accept()
@@ -326,7 +327,7 @@ async def test_bodies_that_nobody_takes_stop_no_others(certificates: Certificate
         for _ in range(6):
             _, writer = await asyncio.open_connection(host, int(port))
             stack.callback(drop, writer)
-            writer.write(b"POST /stuck HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n" + bytes(500_000))
+            writer.write(b"POST /stuck HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n" + bytes(1_500_000))
         ledger = Reactor.current().ledger
         await eventually(lambda: ledger.used > 500_000, "bodies wait in the waypoint, for the pod takes no more")
         assert (await http.post("/anything", content=body)).status_code == 200
