@@ -7,13 +7,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
-SOURCES = $(wildcard *_py certs tests benchmarks)
+SOURCES = $(wildcard *_py accelerator certs tests benchmarks)
 
 # The first of these that is new enough; `make PYTHON=/path/to/python3.12 ...` decides otherwise.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 
-.PHONY: help run paths lab dev lint format test soak bench certs proto system-deps clean
+.PHONY: help run paths lab dev lint format test soak bench profile accelerated wheel certs proto system-deps clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -48,6 +48,17 @@ soak: $(STAMPS)/dev ## the long tests
 bench: $(STAMPS)/bench ## measure beside the real Envoy: table, JSON and plots (ARGS='--quick', ...)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+profile: $(STAMPS)/bench ## where our proxies spend their time: flame graphs, and the steps in docs/performance.md
+	$(BIN)/python -m benchmarks.profile --docs $(ARGS)
+
+accelerated: $(STAMPS)/dev ## compile the hottest modules with mypyc; `--remove` in ARGS takes them away (docs/performance.md)
+	@$(BIN)/python -m accelerator.build $(ARGS)
+
+wheel: $(STAMPS)/dev ## wheels in dist/: for every machine, and for this interpreter with the compiled form inside
+	@$(PIP) wheel --no-deps --wheel-dir dist .
+	@HBONE_ACCELERATED=1 $(PIP) wheel --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
 certs: $(STAMPS)/runtime ## a root and SPIFFE certificates in certs/out (ARGS='shop/cart', ...)
 	@$(BIN)/python certs/make_certs.py $(ARGS)
 
@@ -58,7 +69,7 @@ system-deps: ## system packages that tests, lab and benchmarks use (apt as root;
 	@.ci/system-deps
 
 clean: ## remove the environment, caches and generated certificates
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov certs/out benchmarks/.build
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov certs/out benchmarks/.build hbone_py/_compiled
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

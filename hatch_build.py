@@ -26,7 +26,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         sys.path.insert(0, self.root)
         from accelerator.build import compile_into
 
-        folder = Path(self.root, "hbone_py", "_compiled")
+        folder = Path(self.root, "build", "compiled")  # not where this tree itself would run it from
         files = [*compile_into(folder), folder / "manifest.json"]
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
