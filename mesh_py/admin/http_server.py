@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -46,8 +46,8 @@ class _Log(logging.LoggerAdapter[logging.Logger]):
 class HttpServer:
     """A running server."""
 
-    def __init__(self, runner: web.AppRunner) -> None:
-        self._runner = runner
+    def __init__(self, runner: web.AppRunner, busy: Set[web.RequestHandler]) -> None:
+        self._runner, self._busy = runner, busy
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -59,7 +59,9 @@ class HttpServer:
         for site in self._runner.sites:
             await site.stop()
         if (server := self._runner.server) is not None:
-            server.pre_shutdown()
+            server.pre_shutdown()  # keeps idle connections open, and deaf
+            for connection in set(server.connections) - self._busy:
+                connection.force_close()
 
 
 @asynccontextmanager
@@ -90,12 +92,13 @@ async def serve_http(
         handler_cancellation=True,
         logger=_Log(logging.getLogger("admin")),
     )
-    app[_RUNNER] = runner
+    busy: set[web.RequestHandler] = set()
+    app[_RUNNER], app[_BUSY] = runner, busy
     await runner.setup()
     try:
         for sock in sockets:
             await web.SockSite(runner, sock).start()
-        yield HttpServer(runner)
+        yield HttpServer(runner, busy)
     finally:
         await runner.cleanup()
         for sock in sockets:
@@ -115,6 +118,8 @@ def wrong_method(allowed: str, help: str = "") -> web.Response:
 
 
 _RUNNER: web.AppKey[web.AppRunner] = web.AppKey("runner", web.AppRunner)
+_BUSY: web.AppKey[set[web.RequestHandler]] = web.AppKey("busy", set)
+"""Connections with a request under way."""
 
 
 @web.middleware
@@ -124,7 +129,12 @@ async def _bounded(request: web.Request, handler: Handler) -> web.StreamResponse
         response = text(503, "too many connections\n")
         response.force_close()
         return response
-    return await handler(request)
+    busy = request.app[_BUSY]
+    busy.add(request.protocol)
+    try:
+        return await handler(request)
+    finally:
+        busy.discard(request.protocol)
 
 
 async def _not_found(_: web.Request) -> web.Response:

@@ -82,6 +82,17 @@ async def test_too_many_connections_are_told_so(client, free_socket, monkeypatch
             await writer.wait_closed()
 
 
+async def test_draining_ends_connections_that_have_asked_nothing(free_socket):
+    async with serve_http([free_socket()], {"/hello": hello}) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.addresses[0][1])
+        writer.write(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"hello\n")).startswith(b"HTTP/1.1 200")
+        await server.drain()
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
+
+
 async def test_draining_refuses_newcomers_and_lets_open_requests_end(client, free_socket):
     entered, go_on = asyncio.Event(), asyncio.Event()
 
