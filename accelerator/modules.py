@@ -1,7 +1,8 @@
-"""Which modules are compiled: those that every byte or every tunnel passes through. Pure values.
+"""Which modules are compiled: those that every byte, every tunnel or every head of HTTP/1 passes through. Pure values.
 
 Left out are the events, which are dataclasses: mypyc evaluates the types of their fields, whose names are imported for
-type checkers only; and the pool, which is asked once per tunnel and whose owners are told of a peer that never was.
+type checkers only; the pool, which is asked once per tunnel and whose owners are told of a peer that never was; and
+`mesh_py.exchange`, whose coroutines, compiled, lose their way when they are cancelled.
 """
 
 from __future__ import annotations
@@ -31,4 +32,12 @@ MODULES = (
     "hbone_py.tls.public",
     "hbone_py.tls.records",
     "hbone_py.tls.session",
+    "mesh_py.http.codec_h1",
+    "mesh_py.http.h1_body",
+    "mesh_py.http.h1_connection",
+    "mesh_py.http.h1_quick",
+    "mesh_py.http.h1_write",
+    "mesh_py.http.headers",
+    "mesh_py.http.route_index",
+    "mesh_py.http.route_match",
 )

@@ -17,7 +17,10 @@ from tests.support.source_tree import ROOT, packages
 if TYPE_CHECKING:
     from pathlib import Path
 
-SAME_TESTS = ("tests/hbone_py", "tests/fuzz/test_differential.py", "tests/conformance", "tests/interop")
+SAME_TESTS = (
+    *("tests/hbone_py", "tests/mesh_py/http", "tests/sidecar_py", "tests/waypoint_py"),
+    *("tests/fuzz/test_differential.py", "tests/conformance", "tests/interop"),
+)
 NOT_COPIED = shutil.ignore_patterns("_compiled", "__pycache__")
 FORMS = "import hbone_py.aio.form as f, hbone_py.connection as c; print(f.FORM, c.__file__.endswith('.so'))"
 
