@@ -51,6 +51,7 @@ def test_a_hop_is_missed_without_its_piece(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(450)
 def test_faults_of_a_control_planes_mesh_are_explained(tmp_path: Path) -> None:
     """Certificates are by its authority there, and Envoy has words of its own."""
     require_lab()
@@ -61,6 +62,7 @@ def test_faults_of_a_control_planes_mesh_are_explained(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(250)
 @pytest.mark.parametrize(("scenario", "design", "count"), EVERYTHING)
 def test_every_fault_is_explained(tmp_path: Path, scenario: str, design: str, count: int) -> None:
     require_lab()
