@@ -44,7 +44,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sources, compiled."""
     require_tool("cc")
     copy = tmp_path_factory.mktemp("tree")
-    for folder in (*packages(), ROOT / "accelerator", ROOT / "certs", ROOT / "tests"):
+    for folder in (*packages(), *(ROOT / name for name in ("accelerator", "certs", "docs", "tests"))):
         shutil.copytree(folder, copy / folder.name, ignore=NOT_COPIED)
     shutil.copy(ROOT / "pyproject.toml", copy)
     done = run(copy, "plain", "-m", "accelerator.build")
