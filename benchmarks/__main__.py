@@ -16,7 +16,7 @@ from benchmarks.machine import machine_facts
 from benchmarks.processes import BenchmarkError
 from benchmarks.report import report
 from benchmarks.run import Outcome, Run, Settings
-from benchmarks.scenarios import SCENARIOS, choose_scenarios
+from benchmarks.scenarios import COMPILED, SCENARIOS, choose_scenarios
 from benchmarks.summary import Summary
 from benchmarks.tables import figures_table, verdicts_table
 from benchmarks.world import Capture, Topology, can_isolate
@@ -84,9 +84,9 @@ def main(
 ) -> None:
     """Compare our proxies with others on this machine, in one run, in turn.
 
-    Peers: ours; ours compiled (where `make accelerated` has compiled it); ours 2 workers; envoy (with default and
-    with large windows); direct (no proxy: what the machine can do); and foreign, the proxy that BENCH_PEER_CMD
-    starts, with the real ztunnel's environment names.
+    Peers: ours, and ours 2 workers; both compiled too, where `make accelerated` has compiled them, and then both
+    forms are judged; envoy (with default and with large windows); direct (no proxy: what the machine can do); and
+    foreign, the proxy that BENCH_PEER_CMD starts, with the real ztunnel's environment names.
 
     As root, all proxies live in network namespaces of their own and traffic is captured by netfilter. Otherwise
     connections open with a PROXY protocol header.
@@ -100,6 +100,8 @@ def main(
         _list()
         return
     length = _QUICK if quick else _FULL
+    if not peer and COMPILED not in available_peers():
+        _say(_NOT_COMPILED)
     try:
         scenarios = choose_scenarios(_words(scenario))
         contestants = contestants_for(_words(peer) or available_peers(), scenarios)
@@ -132,6 +134,11 @@ _NOT_ISOLATED = (
     " loopback, captured by PROXY header, and nothing across namespaces"
 )
 
+_NOT_COMPILED = (
+    "NOTE: the compiled form is not built, or of other sources or another interpreter, so the plain one alone is"
+    " judged: `make accelerated` builds it"
+)
+
 
 def _run_and_write(run: Run, settings: Settings, folder: Path, *, quick: bool, with_once: bool) -> int:
     _say(f"{len(settings.steps)} measurements, at most {settings.budget / 60:.0f} minutes")
@@ -154,21 +161,22 @@ def _run_and_write(run: Run, settings: Settings, folder: Path, *, quick: bool, w
 def _write(settings: Settings, outcome: Outcome, folder: Path) -> None:
     from benchmarks.plots import draw
 
-    document, summary = _document(settings, outcome), Summary(outcome.samples)
+    summary = Summary(outcome.samples)
+    document = _document(settings, outcome, summary)
     (folder / "benchmark.json").write_text(json.dumps(document, indent=1) + "\n")
     pictures = draw(summary, settings.scenarios, outcome.once.get("limits", {}), folder)
     page_folder = folder.parent if folder == _RESULTS else folder
     links = [path.relative_to(page_folder).as_posix() for path in pictures if path.suffix == ".svg"]
     (page_folder / "REPORT.md").write_text(report(document, summary, settings.scenarios, links))
     click.echo(figures_table(summary, settings.scenarios))
-    if summary.verdicts():
-        click.echo("\n" + verdicts_table(summary, summary.verdicts(), settings.scenarios))
+    if summary.judged():
+        click.echo("\n" + verdicts_table(summary.judged(), settings.scenarios))
     _say(f"written: {page_folder / 'REPORT.md'}; JSON and plots in {folder}")
 
 
-def _document(settings: Settings, outcome: Outcome) -> dict[str, Any]:
+def _document(settings: Settings, outcome: Outcome, summary: Summary) -> dict[str, Any]:
     return {
-        "schema": 2,
+        "schema": 3,
         "machine": machine_facts(),
         "settings": {
             "rounds": max((sample.round for sample in outcome.samples), default=0),
@@ -178,6 +186,7 @@ def _document(settings: Settings, outcome: Outcome) -> dict[str, Any]:
         },
         "contestants": outcome.facts,
         "scenarios": [asdict(scenario) for scenario in settings.scenarios],
+        "verdicts": [verdict.as_json() for row in summary.judged() for verdict in row.values()],
         "once": outcome.once,
         "samples": outcome.records,
     }

@@ -17,7 +17,7 @@ from benchmarks.peers.our_chain import OurChain
 from benchmarks.peers.our_sidecars import OurSidecars
 from benchmarks.peers.ours import Ours
 from benchmarks.plan import Contestant, Form, Kind, Logging, Pool, Stage
-from benchmarks.scenarios import TWO_WORKERS
+from benchmarks.scenarios import COMPILED, COMPILED_TWO_WORKERS, TWO_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 DIRECT = "direct"
 """No proxy: what the machine can do."""
-COMPILED = "ours compiled"
-"""Ours with the hot modules compiled, where somebody has compiled them."""
 LARGE = "large windows"
 """A variant for bulk alone: a window that nobody fills makes no difference."""
 
@@ -41,6 +39,7 @@ PEERS: dict[str, dict[tuple[Form, str], Peer]] = {
     "ours": _OURS,
     COMPILED: {stand: Compiled(peer) for stand, peer in _OURS.items()},
     TWO_WORKERS: {(Form.NODES, ""): Ours(workers=2)},
+    COMPILED_TWO_WORKERS: {(Form.NODES, ""): Compiled(Ours(workers=2))},
     "envoy": {
         (Form.NODES, ""): Envoy(DEFAULT_WINDOWS),
         (Form.NODES, LARGE): Envoy(LARGE_WINDOWS),
@@ -51,6 +50,7 @@ PEERS: dict[str, dict[tuple[Form, str], Peer]] = {
     DIRECT: {(Form.NODES, ""): Direct()},
 }
 """Peers by name, then by form and variant. Of several variants the better figure counts, metric by metric."""
+_WITH_TWO_WORKERS = (TWO_WORKERS, COMPILED_TWO_WORKERS)
 
 
 def available_peers() -> list[str]:
@@ -58,6 +58,7 @@ def available_peers() -> list[str]:
     missing = {
         "ours": importlib.util.find_spec("ztunnel_py.__main__") is None,
         COMPILED: not interpreter.has_compiled(),
+        COMPILED_TWO_WORKERS: not interpreter.has_compiled(),
         "envoy": importlib.util.find_spec("envoy") is None,
         "foreign": not os.environ.get(COMMAND_VARIABLE),
     }
@@ -87,8 +88,10 @@ def takes_part(contestant: Contestant, scenario: Scenario) -> bool:
     """Whether this contestant is one to measure a scenario on."""
     if contestant.peer == DIRECT:  # it says what the machine can do, and that once
         apart = scenario.stage.apart or scenario.for_workers
-        return not (apart or scenario.kind in (Kind.IDLE, Kind.BESIDE))
-    if contestant.peer not in ("ours", TWO_WORKERS) if scenario.for_workers else contestant.peer == TWO_WORKERS:
+        return not (apart or scenario.kind is Kind.IDLE)
+    if contestant.peer in _WITH_TWO_WORKERS and not scenario.for_workers:
+        return False
+    if scenario.for_workers and contestant.peer not in ("ours", COMPILED, *_WITH_TWO_WORKERS):
         return False
     if contestant.variant == LARGE and scenario.kind is not Kind.BULK:
         return False

@@ -8,6 +8,7 @@ its applications straight to each other (`direct`, compiled C), cryptography fro
 - A round trip: every proxy does for it, in system calls, what the two applications do together; each HBONE leg has a
   record each way.
 - A new tunnel: as a round trip, with accept, connect and close at both ends.
+- A small stream beside bulk: its time under the same load with nothing between the applications.
 - The lone round trip's time: a leg more of loopback for every proxy on the way.
 """
 
@@ -52,7 +53,10 @@ def floors(summary: Summary, limits: Mapping[str, float], scenarios: Iterable[Sc
             continue
         if scenario.kind is Kind.RR and scenario.connections == 1:
             found.append(_lone(summary, scenario))
-        found.append(_cost(summary, limits, scenario, metric))
+        if scenario.kind is Kind.BESIDE:
+            found.append(_straight(summary, scenario, metric))
+        else:
+            found.append(_cost(summary, limits, scenario, metric))
     return [floor for floor in found if floor is not None]
 
 
@@ -60,6 +64,7 @@ _METRIC = {
     Kind.BULK: "cpu_s_per_gb",
     Kind.DOWNLOAD: "cpu_s_per_gb",
     Kind.RR: "cpu_us_per_op",
+    Kind.BESIDE: "p99_us",
     Kind.CONNECT: "cpu_us_per_op",
     Kind.HTTP: "cpu_us_per_op",
 }
@@ -85,7 +90,10 @@ def _records(size: int, limits: Mapping[str, float]) -> float:
 
 
 def _lone(summary: Summary, scenario: Scenario) -> Floor | None:
-    direct = summary.best_figure(scenario.name, DIRECT, metric_named("p50_us"))
-    if direct is None:
-        return None
-    return Floor(scenario, "p50_us", direct.median * (len(ROLES[scenario.stage.form]) + 1))
+    return _straight(summary, scenario, "p50_us", times=len(ROLES[scenario.stage.form]) + 1)
+
+
+def _straight(summary: Summary, scenario: Scenario, metric: str, times: int = 1) -> Floor | None:
+    """So many times what the applications reach without any proxy."""
+    direct = summary.best_figure(scenario.name, DIRECT, metric_named(metric))
+    return None if direct is None else Floor(scenario, metric, direct.median * times)

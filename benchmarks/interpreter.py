@@ -11,8 +11,9 @@ import os
 import subprocess
 import sys
 import sysconfig
-from enum import StrEnum
 from pathlib import Path
+
+from benchmarks.plan import Code
 
 VARIABLE = "BENCH_PYTHON"
 """Names another interpreter for our proxies; it must be of our own minor version, whose libraries it borrows."""
@@ -45,23 +46,14 @@ print(f"{platform.python_implementation()} {platform.python_version()}, {speed:.
 """
 
 
-class Form(StrEnum):
-    """Which form of our hot modules runs."""
-
-    PLAIN = "plain"
-    """The Python sources: the default, and what is judged."""
-    COMPILED = "compiled"
-    """Extension modules made from the same sources, where somebody has made them."""
-
-
 def command() -> str:
     """The interpreter to start our proxies with."""
     return os.environ.get(VARIABLE) or sys.executable
 
 
-def environment(form: Form = Form.PLAIN) -> dict[str, str]:
+def environment(code: Code = Code.PLAIN) -> dict[str, str]:
     """What chooses the form, and what a borrowed interpreter needs in order to find our packages and libraries."""
-    chosen = {"HBONE_FORM": form.value}
+    chosen = {"HBONE_FORM": code.value}
     if command() == sys.executable:
         return chosen
     return {**chosen, "PYTHONPATH": os.pathsep.join([str(_ROOT), sysconfig.get_path("platlib")])}
@@ -71,7 +63,7 @@ def environment(form: Form = Form.PLAIN) -> dict[str, str]:
 def has_compiled() -> bool:
     """Whether the compiled form can run: it is there, and made from these very sources for this interpreter."""
     probe = "from hbone_py.aio import form; assert form.FORM == 'compiled'"
-    wanted = {**os.environ, **environment(Form.COMPILED)}
+    wanted = {**os.environ, **environment(Code.COMPILED)}
     done = subprocess.run([command(), "-c", probe], capture_output=True, check=False, env=wanted, cwd=_ROOT)
     return done.returncode == 0
 

@@ -22,7 +22,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 _HOT_MODULES = {
-    True: "plain Python, which is judged; compiled (`ours compiled`) beside it",
+    True: "plain Python, and compiled (`ours compiled`); both are judged",
     False: "plain Python; nothing compiled from these sources is here (`make accelerated` compiles it)",
 }
 

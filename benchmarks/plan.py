@@ -32,6 +32,15 @@ class Form(StrEnum):
     """A sidecar, a waypoint and the node proxy that ends the tunnel; HBONE on both legs: layer 7."""
 
 
+class Code(StrEnum):
+    """Which form of our own hot modules runs."""
+
+    PLAIN = "plain"
+    """The Python sources: the specification, and the default."""
+    COMPILED = "compiled"
+    """Extension modules made from the same sources, where somebody has made them."""
+
+
 ROLES = {
     Form.NODES: ("outbound", "inbound"),
     Form.SIDECARS: ("outbound", "inbound"),

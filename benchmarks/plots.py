@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contestants import COMPILED, DIRECT
+from benchmarks.contestants import DIRECT
 from benchmarks.floors import floors
 from benchmarks.metrics import metric_named
-from benchmarks.plan import Form, Kind
-from benchmarks.scenarios import TWO_WORKERS
+from benchmarks.plan import Code, Form, Kind
+from benchmarks.scenarios import COMPILED, COMPILED_TWO_WORKERS, TWO_WORKERS
 from benchmarks.summary import OURS, RIVAL, Verdict, Word
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _COLOURS = {
     OURS: ["#1f5fa8"],
     COMPILED: ["#5aa2d8"],
     TWO_WORKERS: ["#9fc5e8"],
+    COMPILED_TWO_WORKERS: ["#c9dff2"],
     RIVAL: ["#e08a2e", "#f2c188"],
     "foreign": ["#3f8f5b"],
 }
@@ -74,31 +75,63 @@ def _save(figure: Any, folder: Path, name: str) -> list[Path]:
 
 
 def _targets(summary: Summary) -> Any:
-    """A row for each target: how many times as good as it must be, and where the goal is."""
+    """A row for each target: how many times as good as it must be, each form of ours, and where the goal is."""
     from matplotlib import pyplot
 
-    verdicts = [verdict for verdict in summary.verdicts() if verdict.value]
-    if not verdicts:
+    rows = [[verdict for verdict in row.values() if verdict.value] for row in summary.judged()]
+    rows = [row for row in rows if row]
+    if not rows:
         return None
-    figure, axis = pyplot.subplots(figsize=(11, 1.6 + 0.24 * len(verdicts)), layout="constrained")
-    for row, verdict in enumerate(verdicts):
-        standing = _standing(verdict)
-        axis.plot([1, standing], [row, row], color=_WORDS[verdict.word], linewidth=5, solid_capstyle="butt")
-        axis.plot(standing, row, "o", color=_WORDS[verdict.word], markersize=6)
-        axis.plot(_goal(verdict), row, "|", color="#333333", markersize=9)
-        axis.annotate(f"{standing:.2f}", (standing, row), (7, -3.5), textcoords="offset points", fontsize=7.5)
+    figure, axis = pyplot.subplots(figsize=(11, 1.8 + 0.36 * len(rows)), layout="constrained")
+    for number, row in enumerate(rows):
+        for verdict in row:
+            _mark(axis, verdict, number + (len(row) > 1) * _PLACES[verdict.code])
+        axis.plot([_goal(row[0])] * 2, [number - 0.35, number + 0.35], color="#333333", linewidth=1)
     axis.axvline(1, color="#333333", linewidth=1)
-    labels = [f"{one.target.scenario}: {metric_named(one.target.metric).title}" for one in verdicts]
-    axis.set_yticks(range(len(verdicts)), labels, fontsize=8)
-    axis.set_ylim(len(verdicts) - 0.4, -0.6)
+    labels = [f"{row[0].target.scenario}: {metric_named(row[0].target.metric).title}" for row in rows]
+    axis.set_yticks(range(len(rows)), labels, fontsize=8)
+    axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.set_xscale("log")
-    ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10) if _within(tick, verdicts)]
+    axis.set_xlim(0.8 / _EDGE, 1.25 * _EDGE)
+    ticks = (0.25, 0.5, 0.7, 1, 1.4, 2, 4)
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.minorticks_off()
-    axis.set_xlabel("times as good as it must be (line at 1); the short mark is the goal", fontsize=9)
+    axis.set_xlabel(
+        f"times as good as it must be (line at 1), {_EDGE} at most shown; the short line is the goal", fontsize=9
+    )
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_title("Targets: ours beside Envoy in the same run", fontsize=11)
+    _explain(axis, {verdict.code for row in rows for verdict in row})
     return figure
+
+
+_MARKERS = {Code.PLAIN: "o", Code.COMPILED: "D"}
+_PLACES = {Code.PLAIN: -0.18, Code.COMPILED: 0.18}
+"""Above and below the middle of the row, where both forms have a mark in it."""
+_EDGE = 4
+"""How many times as good or as bad the picture shows; what lies beyond has its mark at the edge."""
+
+
+def _mark(axis: Any, verdict: Verdict, at: float) -> None:
+    from matplotlib.patheffects import withStroke
+
+    standing, colour = _standing(verdict), _WORDS[verdict.word]
+    shown = min(max(standing, 1 / _EDGE), _EDGE)
+    axis.plot([1, shown], [at, at], color=colour, linewidth=3, solid_capstyle="butt")
+    axis.plot(shown, at, _MARKERS[verdict.code], color=colour, markersize=5)
+    beside, side = ((7, -2.8), "left") if verdict.word is not Word.MISS else ((-7, -2.8), "right")
+    number = axis.annotate(f"{standing:.2f}", (shown, at), beside, textcoords="offset points", fontsize=7, ha=side)
+    number.set_path_effects([withStroke(linewidth=2, foreground="white")])
+
+
+def _explain(axis: Any, codes: set[Code]) -> None:
+    """What marks and colours mean, above the picture."""
+    grey = {"color": "#666666", "linestyle": "none"}
+    shown = [axis.plot([], [], _MARKERS[code], **grey)[0] for code in Code if code in codes]
+    words = (Word.GOAL, Word.MUST, Word.MISS)
+    shown += [axis.plot([], [], color=_WORDS[word], linewidth=3)[0] for word in words]
+    labels = [*(code.value for code in Code if code in codes), *(word.value for word in words)]
+    axis.figure.legend(shown, labels, loc="outside lower center", ncols=len(shown), fontsize=8, frameon=False)
 
 
 def _standing(verdict: Verdict) -> float:
@@ -109,11 +142,6 @@ def _standing(verdict: Verdict) -> float:
 def _goal(verdict: Verdict) -> float:
     must, goal = verdict.target.must, verdict.target.goal
     return goal / must if verdict.target.at_least else must / goal
-
-
-def _within(tick: float, verdicts: Sequence[Verdict]) -> bool:
-    values = [_standing(verdict) for verdict in verdicts] + [_goal(verdict) for verdict in verdicts] + [1]
-    return min(values) / 2 <= tick <= max(values) * 2
 
 
 def _overview(summary: Summary, scenarios: Sequence[Scenario], limits: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.floors import floors
 from benchmarks.machine import DISTURBED_CORES
 from benchmarks.metrics import metric_named
-from benchmarks.plan import Form, Kind
+from benchmarks.plan import Code, Form, Kind
 from benchmarks.steps import profile_for, steps_table
 from benchmarks.summary import OURS, RIVAL, Summary, Verdict, Word
 from benchmarks.tables import details_table, figures_table, floors_table, table, verdicts_table
@@ -72,40 +72,52 @@ _FIGURES = (
 
 
 def _targets(summary: Summary, scenarios: Sequence[Scenario]) -> list[str]:
-    verdicts = summary.verdicts()
-    if not verdicts:
+    judged = summary.judged()
+    if not judged:
         missing = [peer for peer in (OURS, RIVAL) if not summary.contestants(peer)]
         return [f"Not judged: {' and '.join(missing)} did not take part." if missing else "No target was measured."]
+    said = "; ".join(f"{code}: {_reached(summary.verdicts(code))}" for code in Code if summary.verdicts(code))
+    return [f"{said}. {_FORMS[bool(summary.verdicts(Code.COMPILED))]}", verdicts_table(judged, scenarios)]
+
+
+_FORMS = {
+    True: "The two forms of our hot modules run the same sources ([how](../docs/performance.md#the-compiled-form)).",
+    False: "The compiled form was not measured, so the plain one alone is judged; `make accelerated` builds the other.",
+}
+
+
+def _reached(verdicts: Sequence[Verdict]) -> str:
     words = [verdict.word for verdict in verdicts]
-    reached = words.count(Word.GOAL) + words.count(Word.MUST)
-    said = f"{reached} of {len(words)} reached, {words.count(Word.GOAL)} of them as far as the goal."
-    return [said, verdicts_table(summary, verdicts, scenarios)]
+    goals = words.count(Word.GOAL)
+    return f"{goals + words.count(Word.MUST)} of {len(words)} reached, {goals} of them as far as the goal"
 
 
 def _unreached(summary: Summary, scenarios: Sequence[Scenario], profile: Mapping[str, Any]) -> list[str]:
-    """Every miss, and the profile of the traffic that it is about."""
+    """Every target that a form of ours missed, and the profile of the traffic that it is about."""
     by_name = {scenario.name: scenario for scenario in scenarios}
-    missed: dict[str, list[Verdict]] = {}
-    for verdict in summary.verdicts():
-        if verdict.word is Word.MISS and verdict.target.scenario in by_name:
-            missed.setdefault(profile_for(by_name[verdict.target.scenario]), []).append(verdict)
+    missed: dict[str, list[list[Verdict]]] = {}
+    for row in summary.judged():
+        misses = [verdict for verdict in row.values() if verdict.word is Word.MISS]
+        if misses and misses[0].target.scenario in by_name:
+            missed.setdefault(profile_for(by_name[misses[0].target.scenario]), []).append(misses)
     if not missed:
         return []
     parts = ["## Not reached, and where the time goes"]
-    for name, verdicts in missed.items():
-        lines = [f"- {_missed(verdict, by_name[verdict.target.scenario])}" for verdict in verdicts]
+    for name, targets in missed.items():
+        lines = [f"- {_missed(misses, by_name[misses[0].target.scenario])}" for misses in targets]
         parts.append("\n".join(lines))
         if name in profile:
             flames = f"[flame graph](results/flame-{name}.svg)"
-            parts.append(f"Samples of our proxies under this traffic ({profile[name]['title']}; {flames}):")
+            parts.append(f"Samples of our proxies, plain, under this traffic ({profile[name]['title']}; {flames}):")
             parts.append(steps_table(profile[name]))
     return parts
 
 
-def _missed(verdict: Verdict, scenario: Scenario) -> str:
-    metric = metric_named(verdict.target.metric)
-    wanted = f"{'at least' if verdict.target.at_least else 'at most'} {verdict.target.must:g}"
-    return f"{scenario.title}: {metric.title} {verdict.value:.2f}, must be {wanted}"
+def _missed(misses: Sequence[Verdict], scenario: Scenario) -> str:
+    target = misses[0].target
+    wanted = f"{'at least' if target.at_least else 'at most'} {target.must:g}"
+    found = ", ".join(f"{verdict.code} {verdict.value:.2f}" for verdict in misses)
+    return f"{scenario.title}: {metric_named(target.metric).title}: {found}, must be {wanted}"
 
 
 def _limits(summary: Summary, scenarios: Sequence[Scenario], limits: Mapping[str, Any]) -> list[str]:
@@ -125,7 +137,8 @@ def _limits(summary: Summary, scenarios: Sequence[Scenario], limits: Mapping[str
         " proxy, one trip through loopback TCP, and one encryption and decryption for each leg; a round trip, a request"
         " or a new tunnel is, for each proxy, the system calls of two applications in C that talk to each other, and a"
         " TLS record each way for each leg. The percentage says how much of the figure is that limit. With many"
-        " connections a pair may beat it: it joins small messages of many into one system call and one record.",
+        " connections a pair may beat it: it joins small messages of many into one system call and one record. A small"
+        " stream beside bulk waits for it even without proxies, in the kernel and for a core: that is its limit.",
         floors_table(summary, found),
     ]
 

@@ -19,6 +19,7 @@ from benchmarks.figures import metrics_of
 from benchmarks.machine import Load, await_calm
 from benchmarks.metrics import HEADLINE
 from benchmarks.processes import BenchmarkError
+from benchmarks.scenarios import TARGETS
 from benchmarks.summary import Sample
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ _FRESH_SECONDS = 9.0
 """What a measurement on proxies started for it takes in all."""
 _MOST_ROUNDS_FRESH, _MOST_ROUNDS_DIRECT = 2, 2
 """Rounds in which these take part: they hardly differ from round to round, and cost much or say little."""
+_MOST_ROUNDS_UNJUDGED = 3
+"""Rounds of scenarios that no target is about, so that those that are judged have more."""
+_JUDGED = frozenset(target.scenario for target in TARGETS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class Settings:
         """The measurements of one round, in order. Each round another contestant begins: nobody is always second."""
         found: list[Step] = []
         for scenario in self.scenarios:
-            if scenario.fresh and number > _MOST_ROUNDS_FRESH:
+            if number > _most_rounds(scenario):
                 continue
             field = [c for c in self.contestants if takes_part(c, scenario)]
             if number > _MOST_ROUNDS_DIRECT:
@@ -221,6 +225,12 @@ class Run:
         elapsed = time.monotonic() - self._started
         left = self._settings.expected_seconds(self._left)
         return f"[{_minutes(elapsed)}, about {_minutes(left)} left]"
+
+
+def _most_rounds(scenario: Scenario) -> float:
+    if scenario.fresh:
+        return _MOST_ROUNDS_FRESH
+    return float("inf") if scenario.name in _JUDGED else _MOST_ROUNDS_UNJUDGED
 
 
 def _minutes(seconds: float) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.plan import Direction, Form, Kind, Logging, Pool, Scenario, Stage, Target
+from benchmarks.plan import Code, Direction, Form, Kind, Logging, Pool, Scenario, Stage, Target
 
 DOWNLOAD_BYTES = 16_000_000
 """What one answer of a download carries."""
 TWO_WORKERS = "ours 2 workers"
 """The peer that is compared with one worker of ours."""
+COMPILED, COMPILED_TWO_WORKERS = "ours compiled", "ours compiled 2 workers"
+"""The same two with the hot modules compiled, where somebody has compiled them."""
+_COMPILED_OF = {"ours": COMPILED, TWO_WORKERS: COMPILED_TWO_WORKERS}
 _SIZES = {"": (100, "100 bytes"), "-4k": (4096, "4 KiB"), "-64k": (65_536, "64 KiB")}
 _AWAKE = {False: "", True: ", cores kept awake"}
 _L7_NAMES = {Form.SIDECARS: "http", Form.WAYPOINT: "chain"}
@@ -111,6 +114,16 @@ TARGETS = (
     ),
     Target(_SPLIT.name, "smaller_share", 35, 45, True, against=None, subject=TWO_WORKERS),
 )
+
+
+def targets_of(code: Code) -> list[Target]:
+    """The targets as they are for one form of our code, in one order: what is ours in them is of that form."""
+    if code is Code.PLAIN:
+        return list(TARGETS)
+    return [
+        replace(t, subject=_COMPILED_OF[t.subject], against=_COMPILED_OF.get(t.against or "", t.against))
+        for t in TARGETS
+    ]
 
 
 def choose_scenarios(words: list[str]) -> list[Scenario]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from benchmarks.metrics import Metric, metric_named
-from benchmarks.scenarios import TARGETS
+from benchmarks.plan import Code
+from benchmarks.scenarios import targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,9 +64,10 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A target and what became of it. `value` is what it judges; None where a figure is missing."""
+    """A target of one form of ours and what became of it. `value` is what it judges; None where a figure is missing."""
 
     target: Target
+    code: Code
     value: float | None
     ours: float | None = None
     theirs: float | None = None
@@ -79,6 +81,11 @@ class Verdict:
         if self._holds(self.value, self.target.goal):
             return Word.GOAL
         return Word.MUST if self._holds(self.value, self.target.must) else Word.MISS
+
+    def as_json(self) -> dict[str, str | float | None]:
+        """The whole of it, flat."""
+        figures = {"value": self.value, "ours": self.ours, "theirs": self.theirs}
+        return {**asdict(self.target), "code": self.code, **figures, "word": self.word}
 
     def _holds(self, value: float, bound: float) -> bool:
         """Judged as it is written, with two digits."""
@@ -135,24 +142,31 @@ class Summary:
         name = self.best(scenario, rival, metric) or rival
         return Ratio(value, min(each, default=value), max(each, default=value), name)
 
-    def verdicts(self) -> list[Verdict]:
-        """One for each target whose scenario was tried on all it is about."""
-        return [self._verdict(target) for target in TARGETS if self._tried(target)]
+    def judged(self) -> list[dict[Code, Verdict]]:
+        """The verdicts, target by target, of each form whose scenario was tried on all that the target is about."""
+        forms = [[(code, target) for target in targets_of(code)] for code in Code]
+        rows = [[pair for pair in row if self._tried(pair[1])] for row in zip(*forms, strict=True)]
+        return [{code: self._verdict(target, code) for code, target in row} for row in rows if row]
+
+    def verdicts(self, code: Code = Code.PLAIN) -> list[Verdict]:
+        """Those of one form."""
+        return [row[code] for row in self.judged() if code in row]
 
     def _tried(self, target: Target) -> bool:
         tried = {sample.peer for sample in self.samples if sample.scenario == target.scenario}
         return {target.subject, target.against or target.subject} <= tried
 
-    def _verdict(self, target: Target) -> Verdict:
+    def _verdict(self, target: Target, code: Code) -> Verdict:
         metric = metric_named(target.metric)
         ours = self.best_figure(target.scenario, target.subject, metric)
         if ours is None:
-            return Verdict(target, None)
+            return Verdict(target, code, None)
         if target.against is None:
-            return Verdict(target, ours.median, ours.median)
+            return Verdict(target, code, ours.median, ours.median)
         theirs = self.best_figure(target.scenario, target.against, metric)
         ratio = self.ratio(target.scenario, metric, target.against, target.subject)
-        return Verdict(target, ratio.value if ratio else None, ours.median, theirs.median if theirs else None)
+        value = ratio.value if ratio else None
+        return Verdict(target, code, value, ours.median, theirs.median if theirs else None)
 
     def errors(self) -> list[Sample]:
         """The measurements that failed."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.contestants import COMPILED
 from benchmarks.metrics import HEADLINE, Metric, metric_named
-from benchmarks.plan import ROLES, Kind
+from benchmarks.plan import ROLES, Code, Kind
+from benchmarks.scenarios import COMPILED
 from benchmarks.summary import OURS, RIVAL, Figure, Summary, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from benchmarks.floors import Floor
-    from benchmarks.plan import Scenario, Target
+    from benchmarks.plan import Scenario
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -57,41 +57,37 @@ def _ratio(summary: Summary, scenario: Scenario, metric: Metric) -> str:
     return "-" if ratio is None else f"{ratio.value:.2f} ({ratio.low:.2f}–{ratio.high:.2f})"
 
 
-def verdicts_table(summary: Summary, verdicts: Sequence[Verdict], scenarios: Sequence[Scenario]) -> str:
-    """The targets, and what became of each; with a column of the compiled form where that took part."""
+def verdicts_table(judged: Sequence[Mapping[Code, Verdict]], scenarios: Sequence[Scenario]) -> str:
+    """The targets, and what became of each in every form that was measured."""
     titles = {scenario.name: scenario.title for scenario in scenarios}
-    compiled = COMPILED in summary.contestants()
+    codes = [code for code in Code if any(code in row for row in judged)]
     rows = []
-    for verdict in verdicts:
-        target, metric = verdict.target, metric_named(verdict.target.metric)
-        bound = "≥" if target.at_least else "≤"
-        row = [
-            titles.get(target.scenario, target.scenario),
-            metric.title,
-            f"{bound} {target.must:g}",
-            f"{bound} {target.goal:g}",
-            "-" if verdict.ours is None else metric.write(verdict.ours),
-            _other(verdict, metric),
-            "-" if verdict.value is None else f"**{verdict.value:.2f}**",
-            verdict.word,
-        ]
-        rows.append(row + ([_of_compiled(summary, target, metric)] if compiled else []))
-    head = ["scenario", "figure", "must", "goal", OURS, f"against {RIVAL}", "ratio", ""]
-    return table(head + ([f"{COMPILED} / {RIVAL}"] if compiled else []), rows)
+    for row in judged:
+        target = next(iter(row.values())).target
+        metric, bound = metric_named(target.metric), "≥" if target.at_least else "≤"
+        bounds = [f"{bound} {target.must:g}", f"{bound} {target.goal:g}"]
+        cells = [cell for code in codes for cell in _judged(row.get(code), metric)]
+        title = titles.get(target.scenario, target.scenario)
+        rows.append([title, metric.title, *bounds, _others(list(row.values()), metric), *cells])
+    forms = [cell for code in codes for cell in (f"{OURS}, {code}", "ratio", "verdict")]
+    return table(["scenario", "figure", "must", "goal", f"against {RIVAL}", *forms], rows)
 
 
-def _other(verdict: Verdict, metric: Metric) -> str:
-    if verdict.target.against is None:
+def _judged(verdict: Verdict | None, metric: Metric) -> tuple[str, str, str]:
+    """The cells of one form: its figure, what is judged, and the word."""
+    if verdict is None:
+        return "-", "-", "-"
+    ours = "-" if verdict.ours is None else metric.write(verdict.ours)
+    return ours, "-" if verdict.value is None else f"**{verdict.value:.2f}**", verdict.word
+
+
+def _others(verdicts: Sequence[Verdict], metric: Metric) -> str:
+    """What the target compares with: the rival's figure, or for each form that of its own single worker."""
+    against = verdicts[0].target.against
+    if against is None:
         return "by itself"
-    if verdict.theirs is None:
-        return "-"
-    whose = "" if verdict.target.against == RIVAL else f" ({verdict.target.against}, 1 worker)"
-    return metric.write(verdict.theirs) + whose
-
-
-def _of_compiled(summary: Summary, target: Target, metric: Metric) -> str:
-    ratio = summary.ratio(target.scenario, metric, RIVAL, COMPILED) if target.against == RIVAL else None
-    return "-" if ratio is None else f"{ratio.value:.2f}"
+    said = ["-" if verdict.theirs is None else metric.write(verdict.theirs) for verdict in verdicts]
+    return said[0] if against == RIVAL else f"{' / '.join(said)} (1 worker)"
 
 
 def details_table(summary: Summary, scenarios: Sequence[Scenario]) -> str:

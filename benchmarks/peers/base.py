@@ -6,8 +6,7 @@ import http.client
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from benchmarks import interpreter
-from benchmarks.plan import Logging, Pool
+from benchmarks.plan import Code, Logging, Pool
 from benchmarks.world import HBONE_PORT, inside
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class Surroundings:
     certificates: Path
     folder: Path
     stage: Stage
-    form: interpreter.Form = interpreter.Form.PLAIN
+    code: Code = Code.PLAIN
     """In which form our own code runs."""
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmarks.interpreter import Form
+from benchmarks.plan import Code
 
 if TYPE_CHECKING:
     from benchmarks.peers.base import Peer, Running, Surroundings
@@ -19,5 +19,5 @@ class Compiled:
 
     def start(self, given: Surroundings) -> Running:
         """Starts it as ever."""
-        running = self._peer.start(replace(given, form=Form.COMPILED))
+        running = self._peer.start(replace(given, code=Code.COMPILED))
         return replace(running, version=f"{running.version}, compiled")

@@ -32,7 +32,7 @@ def start_role(
     """Starts `python -m <role>` at an address; `more` is laid over the environment that all roles have."""
     command = [interpreter.command(), "-m", role, "--bind", address, *arguments]
     environment = {
-        **interpreter.environment(given.form),
+        **interpreter.environment(given.code),
         "XDS_ADDRESS": "",
         "WORKLOAD_CERT_DIR": str(given.certificates),
         "RUST_LOG": "info" if given.has_log else "warn",

@@ -22,15 +22,16 @@ def test_without_a_quiet_scenario_nobody_is_started_without_a_log() -> None:
 def test_no_proxy_runs_once_and_takes_part_where_the_machine_s_limit_matters() -> None:
     (direct,) = contestants_for(["direct"], choose_scenarios([]))
     left_out = {s.name.partition("-")[0] for s in choose_scenarios([]) if not takes_part(direct, s)}
-    assert left_out == {"beside", "cold", "idle", "apart", "workers"}
+    assert left_out == {"cold", "idle", "apart", "workers"}
 
 
 def test_two_workers_stand_beside_one_and_nobody_else() -> None:
     scenarios = choose_scenarios(["rr-32", "workers-rr-32"])
-    found = contestants_for(["ours", "ours 2 workers", "envoy"], scenarios)
+    peers = ["ours", "ours compiled", "ours 2 workers", "ours compiled 2 workers", "envoy"]
+    found = contestants_for(peers, scenarios)
     assert [[c.name for c in found if takes_part(c, s)] for s in scenarios] == [
-        ["ours", "envoy"],
-        ["ours", "ours 2 workers"],
+        ["ours", "ours compiled", "envoy"],
+        ["ours", "ours compiled", "ours 2 workers", "ours compiled 2 workers"],
     ]
 
 

@@ -41,5 +41,11 @@ def test_a_lone_round_trip_is_limited_in_time_too() -> None:
     assert "| 80: 75 %" in floors_table(summary, floors(summary, LIMITS, scenarios))
 
 
+def test_a_small_stream_beside_bulk_is_limited_by_the_same_load_without_proxies() -> None:
+    summary = Summary([direct("beside-8", p99_us=300.0, times_quiet=2.0, quiet_p99_us=150.0)])
+    found = {one.metric: one.value for one in floors(summary, LIMITS, choose_scenarios(["beside-8"]))}
+    assert found == {"p99_us": 300}
+
+
 def test_without_cryptography_s_figures_there_is_no_limit() -> None:
     assert floors(Summary([direct("rr-32", cpu_us_per_op=1.0)]), {"error": "it failed"}, choose_scenarios([])) == []  # type: ignore[dict-item]

@@ -56,6 +56,15 @@ def test_a_run_writes_page_json_and_pictures(
     assert names == {"REPORT.md", "benchmark.json"} | pictures
 
 
+@pytest.mark.parametrize(("peers", "said"), [(["ours", "envoy"], True), (["ours", "ours compiled"], False)])
+def test_a_run_without_the_compiled_form_says_how_to_build_it(
+    monkeypatch: pytest.MonkeyPatch, peers: list[str], said: bool
+) -> None:
+    monkeypatch.setattr(command, "available_peers", lambda: peers)
+    result = CliRunner().invoke(command.main, ["--scenario", "nothing"])
+    assert ("`make accelerated` builds it" in result.output) is said
+
+
 def test_an_interrupted_run_writes_no_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def interrupted(self: Run) -> None:
         raise KeyboardInterrupt

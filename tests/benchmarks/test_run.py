@@ -45,6 +45,12 @@ def test_what_hardly_differs_is_measured_in_two_rounds_only() -> None:
     assert [step.round for step in rounds if step.contestant.peer == "direct"] == [1, 2]
 
 
+def test_what_no_target_is_about_is_measured_in_three_rounds_only() -> None:
+    steps = settings(5, ["rr-1", "rr-1-awake"], ["ours"]).steps
+    rounds = {name: max(step.round for step in steps if step.scenario.name == name) for name in ("rr-1", "rr-1-awake")}
+    assert rounds == {"rr-1": 5, "rr-1-awake": 3}
+
+
 class Failing:
     """In place of all arenas: whoever asks for one gets an error of a kind that nobody foresaw."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.metrics import metric_named
+from benchmarks.plan import Code
 from benchmarks.summary import Figure, Ratio, Sample, Summary, Word
 
 RATE, P50 = metric_named("per_second"), metric_named("p50_us")
@@ -84,6 +85,39 @@ def test_two_workers_are_held_to_one_of_ours() -> None:
     one = rounds("ours", "", "workers-rr-32", "cpu_us_per_op", [40])
     (verdict,) = Summary([*one, *rounds("ours 2 workers", "", "workers-rr-32", "cpu_us_per_op", [44])]).verdicts()
     assert (verdict.word, verdict.value, verdict.ours, verdict.theirs) == (Word.MUST, 1.1, 44, 40)
+
+
+def test_each_form_of_ours_is_judged_by_itself() -> None:
+    plain, envoy = rounds("ours", "", "rr-32", "per_second", [100]), rounds("envoy", "", "rr-32", "per_second", [100])
+    compiled = rounds("ours compiled", "", "rr-32", "per_second", [150])
+    (row,) = Summary([*plain, *compiled, *envoy]).judged()
+    assert {code: verdict.word for code, verdict in row.items()} == {Code.PLAIN: Word.MISS, Code.COMPILED: Word.GOAL}
+    assert Summary([*plain, *envoy]).verdicts(Code.COMPILED) == []
+
+
+def test_two_compiled_workers_are_held_to_one_compiled() -> None:
+    one = rounds("ours compiled", "", "workers-rr-32", "cpu_us_per_op", [20])
+    both = [*one, *rounds("ours compiled 2 workers", "", "workers-rr-32", "cpu_us_per_op", [30])]
+    (verdict,) = Summary(both).verdicts(Code.COMPILED)
+    assert (verdict.word, verdict.value, verdict.code) == (Word.MISS, 1.5, Code.COMPILED)
+
+
+def test_a_verdict_in_the_json_is_flat_and_whole() -> None:
+    (verdict,) = Summary(rounds("ours", "", "beside-8", "times_quiet", [2.5])).verdicts()
+    assert verdict.as_json() == {
+        "scenario": "beside-8",
+        "metric": "times_quiet",
+        "subject": "ours",
+        "against": None,
+        "code": "plain",
+        "must": 3,
+        "goal": 2,
+        "at_least": False,
+        "value": 2.5,
+        "ours": 2.5,
+        "theirs": None,
+        "word": "must",
+    }
 
 
 def test_a_target_without_figures_of_both_is_neither_met_nor_missed() -> None:
