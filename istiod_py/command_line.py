@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from istiod_py.settings_table import TABLE
-from mesh_py.settings.command import add_completion, run_command
+from mesh_py.settings.command import add_completion, run_command, version_option
 from mesh_py.settings.options import HELP_STYLE, SettingsGroup, layers_of, settings_options
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ Exit status: 0 ok, also after SIGTERM; 1 `check` found errors; 2 usage or config
 )
 @settings_options(TABLE, SETTINGS_FLAG)
 @click.option("--loop", type=click.Choice(["uvloop", "asyncio"]), help="Event loop. (default: uvloop if it is there)")
-@click.version_option(package_name="hbone-mesh", prog_name=COMMAND)
+@version_option(COMMAND)
 @click.pass_context
 def cli(ctx: click.Context, /, **parameters: Any) -> int:
     """Serve, unless a command is named."""

@@ -14,7 +14,7 @@ from lab_py.errors import LabError, Unusable
 from lab_py.topology import Design
 from mesh_py.discovery.problems import ConfigError, suggest
 from mesh_py.process.complaints import complain
-from mesh_py.settings.command import add_completion, run_command
+from mesh_py.settings.command import add_completion, run_command, version_option
 from mesh_py.settings.options import HELP_STYLE
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ right or kernel feature; 130 Ctrl-C.
 
 
 @click.group(help=HELP, context_settings=HELP_STYLE)
-@click.version_option(package_name="hbone-mesh", prog_name=COMMAND)
+@version_option(COMMAND)
 def group() -> None:
     """The lab."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mesh_py.settings.command import add_completion, run_command
+from mesh_py.settings.command import add_completion, run_command, version_option
 from mesh_py.settings.options import HELP_STYLE, SettingsGroup, flags_of, layers_of, settings_options
 from sidecar_py.settings_table import PROXY_CONFIG_KEYS, TABLE
 
@@ -65,7 +65,7 @@ Exit status: 0 ok, also after SIGTERM; 1 an expectation failed; 2 usage or confi
 @settings_options(TABLE)
 @click.option("--loop", type=click.Choice(["uvloop", "asyncio"]), help="Event loop. (default: uvloop if it is there)")
 @world_options
-@click.version_option(package_name="hbone-mesh", prog_name=COMMAND)
+@version_option(COMMAND)
 @click.pass_context
 def cli(ctx: click.Context, /, **parameters: Any) -> int:
     """Serve, unless a command is named."""

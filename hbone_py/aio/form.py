@@ -71,17 +71,17 @@ def check(folder: Path) -> None:
 def choose(wanted: str, folder: Path = FOLDER) -> str:
     """Make the compiled form importable if it is wanted and usable; returns the form that runs, in words.
 
-    Raises ImportError when it was asked for by name and is not usable, ValueError for an unknown form.
+    Raises ImportError, whose `name` is the variable's, when it was asked for by name and is not usable or unknown.
     """
     if wanted not in ("", "plain", "compiled"):
-        raise ValueError(f"{VARIABLE}={wanted}: `plain` or `compiled`, please")
+        raise ImportError(f"{VARIABLE}={wanted}: `plain` or `compiled`, please", name=VARIABLE)
     if wanted == "plain":
         return "plain"
     try:
         check(folder)
     except Unusable as reason:
         if wanted:
-            raise ImportError(f"{VARIABLE}=compiled: {reason}") from None
+            raise ImportError(f"{VARIABLE}=compiled: {reason}", name=VARIABLE) from None
         return "plain" if str(reason) == "nothing is compiled" else f"plain, {reason}"
     sys.meta_path.insert(0, CompiledFinder(folder))
     return "compiled"

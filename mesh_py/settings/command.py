@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,10 +12,14 @@ from mesh_py.process.complaints import complain
 from mesh_py.settings.source import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    Command = TypeVar("Command", bound=Callable[..., Any])
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
+_FORM_VARIABLE = "HBONE_FORM"
+"""What `hbone_py.aio.form` names where it cannot give the form that this variable asks for."""
 
 
 def run_command(command: click.Command, arguments: Sequence[str], *, script: str, module: str) -> int:
@@ -34,9 +38,33 @@ def run_command(command: click.Command, arguments: Sequence[str], *, script: str
         return complain(error.format_message())
     except SettingsError as error:
         return complain(str(error))
+    except ImportError as error:
+        if error.name != _FORM_VARIABLE:
+            raise
+        return complain(str(error))
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     return status if isinstance(status, int) else 0
+
+
+def version_option(script: str) -> Callable[[Command], Command]:
+    """`--version`: the release, and in which form its hot modules run, as the start-up log says it.
+
+    The form is known only where the modules are, so they are loaded if it is asked for, and not before.
+    """
+
+    def show(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+        if not asked:
+            return
+        from importlib.metadata import version
+
+        from hbone_py.aio.form import FORM
+
+        click.echo(f"{script}, version {version('hbone-mesh')}, hot modules {FORM}")
+        context.exit()
+
+    words = "Show the version and exit."
+    return click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show, help=words)
 
 
 def add_completion(group: click.Group, script: str) -> None:

@@ -86,7 +86,7 @@ def test_who_insists_is_told_why_not(compiled: Path, reason: str):
 
 
 def test_another_word(compiled: Path):
-    with pytest.raises(ValueError, match="HBONE_FORM=fast: `plain` or `compiled`, please"):
+    with pytest.raises(ImportError, match="HBONE_FORM=fast: `plain` or `compiled`, please"):
         form.choose("fast", compiled)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from mesh_py.settings.command import add_completion
+from hbone_py.aio.form import choose
+from mesh_py.settings.command import add_completion, version_option
 from mesh_py.settings.kinds import BOOLEAN, NAME, PORT, SIZE, TEXT, WHOLE_SECONDS, WORKER_COUNT, WorkerCount
 from mesh_py.settings.options import HELP_STYLE, SettingsGroup, layers_of, settings_options
 from mesh_py.settings.setting import SettingsTable, setting, unset
@@ -35,6 +36,7 @@ PROXY_CONFIG_KEYS = {"proxyAdminPort": ADMIN_PORT, "statsPort": STATS_PORT, "con
 @click.group(cls=SettingsGroup, table=TABLE, invoke_without_command=True, context_settings=HELP_STYLE)
 @settings_options(TABLE)
 @click.option("--output", default="json")
+@version_option("example-role")
 @click.pass_context
 def cli(ctx: click.Context, /, output: str, **parameters: Any) -> int:
     """Show the settings, unless a command is named."""
@@ -50,6 +52,13 @@ add_completion(cli, "example-role")
 def interrupted() -> int:
     """As if somebody had pressed Ctrl-C."""
     raise KeyboardInterrupt
+
+
+@cli.command()
+def formless() -> int:
+    """As if a form of the hot modules had been asked for that is not there."""
+    choose("fast")
+    return 0
 
 
 @cli.command()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hbone_py.aio import form
 from mesh_py.settings.command import run_command
 from tests.mesh_py.settings.example import cli
 
@@ -32,6 +34,7 @@ def test_the_status(arguments: list[str], status: int) -> None:
     [
         pytest.param(["--nod", "a"], "error: No such option '--nod'", id="mistyped flag"),
         pytest.param(["--admin-port", "x"], "error: --admin-port: 'x' is not a whole number from", id="value"),
+        pytest.param(["formless"], "error: HBONE_FORM=fast: `plain` or `compiled`, please", id="no such form"),
         pytest.param(["--config", "s.yaml"], "error: s.yaml: no such file or directory: check the path", id="no file"),
     ],
 )
@@ -60,6 +63,11 @@ def test_help_is_offered_by_the_name_it_was_started_with(
     monkeypatch.setattr(sys, "argv", [started_as])
     run("unknown")
     assert capsys.readouterr().err.endswith(f": {name} --help lists what there is\n")
+
+
+def test_the_version_tells_the_form_of_the_hot_modules(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"example-role, version {version('hbone-mesh')}, hot modules {form.FORM}\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
