@@ -12,6 +12,7 @@ from hbone_py.errors import HboneError
 from mesh_py.exchange import lane
 from mesh_py.exchange.exchange import Exchange
 from mesh_py.exchange.patience import USUAL, Patience
+from mesh_py.exchange.reading import HELD, Reading
 from mesh_py.exchange.wire import Wire
 from mesh_py.http import events as ev
 from mesh_py.http.codec_h1 import H1Server
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("http")
 
 _PERIOD = 60.0
-HELD = 128 * 1024
-"""Bytes of one HTTP/1 body that wait for their reader before the connection is read no further."""
-_READS = 16
-"""Pieces that one turn of a connection takes: then others have theirs."""
 _AT_ONCE = 32
 """Requests of one piece that are begun in one turn; those behind them get a task each, and so a turn of their own."""
 
@@ -58,7 +55,7 @@ class Downstream:
         """When patience ends, and when the timer looks whether it has; by the wheel's clock."""
         self._period: Timer | None = None
         self._closing = asyncio.Event()
-        self._is_reading = self._is_paused = self._is_read_out = False
+        self._reading = Reading(stream, codec, self)
         self._is_carrying_out = False
         self._is_reading_head = False
         self._stirred = False  # something has moved since the timer last looked
@@ -74,15 +71,14 @@ class Downstream:
             async with asyncio.TaskGroup() as self._tasks:
                 self._count_anew()
                 self._watch()
-                self._stream.on_data = self._read
-                self._read()
+                self._reading.begin()
                 await self._closing.wait()
-                self._stream.on_data = None
+                self._reading.end()
                 for exchange in list(self._exchanges.values()):
                     exchange.lost(DownstreamGone("the connection is over"))
             await self._farewell()
         finally:
-            self._stream.on_data = None
+            self._reading.end()
             self._interrupt()
             for timer in (self._timer, self._period):
                 if timer is not None:
@@ -111,58 +107,33 @@ class Downstream:
         """End it now."""
         self._closing.set()
 
-    # Reading -------------------------------------------------------------------
+    # What the reading asks and tells ---------------------------------------------
 
-    def _read(self) -> None:
-        """Take what is there; `on_data` calls again when there is more."""
-        if self._is_reading or self._is_read_out:
-            return
-        self._is_reading = True
-        try:
-            self._read_some()
-        except HboneError as error:
-            self._is_read_out = True
-            self.wire.is_broken = True
-            self._gone(DownstreamGone(str(error)))
-        finally:
-            self._is_reading = False
-        self._end_if_over()
-
-    def _read_some(self) -> None:
-        codec, stream = self.codec, self._stream
-        for _ in range(_READS):
-            if codec.is_closing:
-                return
-            if not codec.wants_data or self._is_full():
-                self._is_paused = True  # until a body is read, or an answer is complete
-                return
-            data = stream.receive_now()
-            if data is None:
-                return
-            self._stirred = True
-            if data:
-                codec.receive_data(data)
-            else:
-                codec.receive_eof()
-                self._is_read_out = True
-            self._carry_out()
-            if not data:
-                return
-        self._read_later()
-
-    def _read_later(self) -> None:
-        asyncio.get_running_loop().call_soon(self._read)
-
-    def _resume(self) -> None:
-        self._is_paused = False
-        self._read_later()
-
-    def _is_full(self) -> bool:
-        """Whether the reader of a body has enough."""
+    def has_enough(self) -> bool:
+        """See `Reader`: until a body is read, or an answer is complete."""
+        if not self.codec.wants_data:
+            return True
         if len(self._exchanges) != 1:
             return False
         [exchange] = self._exchanges.values()
         return exchange.body.held >= HELD
+
+    def came(self) -> None:
+        """See `Reader`."""
+        self._stirred = True
+        self._carry_out()
+
+    def broke(self, error: HboneError) -> None:
+        """See `Reader`."""
+        self.wire.is_broken = True
+        self._gone(DownstreamGone(str(error)))
+
+    def turned(self) -> None:
+        """See `Reader`."""
+        if not self._exchanges and (self.codec.is_closing or self._reading.is_over):
+            self._closing.set()  # what is under way ends by itself, or by its deadline
+
+    # What the codec reports ------------------------------------------------------
 
     def _carry_out(self) -> None:
         """What the codec reports, until it reports nothing more: an answer may set free the next request."""
@@ -244,8 +215,8 @@ class Downstream:
         self._stirred = True
         self.codec.consumed(stream, count)
         self.wire.touch()
-        if self._is_paused:
-            self._resume()
+        if self._reading.is_paused:
+            self._reading.resume()
 
     def look(self) -> None:
         """An answer has ended: what the codec held back may go on, and the connection may be over."""
@@ -254,13 +225,9 @@ class Downstream:
             self._carry_out()
         else:
             self._watch()
-        if self._is_paused:
-            self._resume()
-        self._end_if_over()
-
-    def _end_if_over(self) -> None:
-        if not self._exchanges and (self.codec.is_closing or self._is_read_out):
-            self._closing.set()  # what is under way ends by itself, or by its deadline
+        if self._reading.is_paused:
+            self._reading.resume()
+        self.turned()
 
     def stir(self) -> None:
         """Something moves: silence begins anew."""

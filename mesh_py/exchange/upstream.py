@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from hbone_py.aio.stream import TunnelStream
 from hbone_py.errors import ErrorCode, HboneError
 from mesh_py.exchange.body import NO_BODY, Body
+from mesh_py.exchange.reading import HELD, Reading
 from mesh_py.exchange.wire import Wire
 from mesh_py.http import events as ev
 from mesh_py.http.codec_h1 import H1Client
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from mesh_py.http.codec import ClientCodec
     from mesh_py.http.headers import Headers
     from mesh_py.http.messages import HttpRequest, HttpResponse
-
-HELD = 128 * 1024
-"""Bytes of one HTTP/1 body that wait for their reader before the connection is read no further."""
-_READS = 16
-"""Pieces that one turn of a connection takes: then others have theirs."""
 
 
 class Rider(Protocol):
@@ -206,7 +202,7 @@ class Upstream:
         self._stream, self._changed = stream, changed
         self._tunnel = stream if isinstance(stream, TunnelStream) else None
         self._over = asyncio.Event()
-        self._is_reading = self._is_paused = False
+        self._reading = Reading(stream, codec, self)
         self.wire.touch()
 
     @property
@@ -264,8 +260,8 @@ class Upstream:
         if not self._is_h1:
             self.codec.consumed(stream, count)
             self.wire.touch()
-        if self._is_paused:
-            self._resume()
+        if self._reading.is_paused:
+            self._reading.resume()
 
     def close(self) -> None:
         """Take no more calls; close when the last one has ended."""
@@ -275,61 +271,35 @@ class Upstream:
     async def run(self) -> None:
         """Read until the connection is over. Its owner runs this as a task."""
         try:
-            self._stream.on_data = self._read
-            self._read()
+            self._reading.begin()
             await self._over.wait()
         finally:
-            self._stream.on_data = None
+            self._reading.end()
             await self._end()
 
-    def _read(self) -> None:
-        """Take what is there; `on_data` calls again when there is more."""
-        if self._is_reading or self._over.is_set():
-            return
-        self._is_reading = True
-        try:
-            self._read_some()
-        except HboneError as error:
-            self._lost(UpstreamReset(f"upstream connection broke: {error}"))
-            self._over.set()
-        finally:
-            self._is_reading = False
+    # What the reading asks and tells -------------------------------------------
 
-    def _read_some(self) -> None:
-        codec, stream = self.codec, self._stream
-        for _ in range(_READS):
-            if codec.is_closing:
-                self._over.set()
-                return
-            if self._is_full():
-                self._is_paused = True
-                return
-            data = stream.receive_now()
-            if data is None:
-                return
-            if data:
-                codec.receive_data(data)
-            else:
-                codec.receive_eof()
-            self._carry_out()
-            if not data:
-                self._over.set()
-                return
-        self._read_later()
-
-    def _read_later(self) -> None:
-        asyncio.get_running_loop().call_soon(self._read)
-
-    def _resume(self) -> None:
-        self._is_paused = False
-        self._read_later()
-
-    def _is_full(self) -> bool:
-        """Whether the reader of a body has enough."""
+    def has_enough(self) -> bool:
+        """See `Reader`."""
         if len(self.calls) != 1:
             return False
         [call] = self.calls.values()
         return call.body.held >= HELD
+
+    def came(self) -> None:
+        """See `Reader`."""
+        self._carry_out()
+
+    def broke(self, error: HboneError) -> None:
+        """See `Reader`."""
+        self._lost(UpstreamReset(f"upstream connection broke: {error}"))
+
+    def turned(self) -> None:
+        """See `Reader`."""
+        if self.codec.is_closing or self._reading.is_over:
+            self._over.set()
+
+    # What the codec reports ----------------------------------------------------
 
     def _carry_out(self) -> None:
         told: list[Call] = []
@@ -373,8 +343,8 @@ class Upstream:
         """After every change: send, read on, tell the owner."""
         if not self._is_h1:
             self.wire.touch()
-        if self._is_paused:
-            self._resume()
+        if self._reading.is_paused:
+            self._reading.resume()
         if self.codec.is_closing and not self.calls:
             self.is_closed = True
             self._over.set()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mesh_py.exchange.upstream import HELD
+from mesh_py.exchange.reading import HELD
 from mesh_py.http.errors import UpstreamBadMessage, UpstreamReset
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest, HttpResponse
