@@ -63,7 +63,12 @@ Exit status: 0 ok, also after SIGTERM; 1 an expectation failed; 2 usage or confi
     context_settings=HELP_STYLE,
 )
 @settings_options(TABLE)
-@click.option("--loop", type=click.Choice(["uvloop", "asyncio"]), help="Event loop. (default: uvloop if it is there)")
+@click.option(
+    "--loop",
+    type=click.Choice(["reactor", "uvloop", "asyncio"]),
+    default="reactor",
+    help="Event loop. (default: reactor)",
+)
 @world_options
 @version_option(COMMAND)
 @click.pass_context

@@ -1,8 +1,9 @@
 """The heart of the data path: edge-triggered sockets under the event loop (hot-path 1 to 4).
 
-Every data socket is registered once, for both directions, and never modified. The loop watches one descriptor, ours;
-when it wakes us we take a whole batch, run each socket's handler directly, then let every connection that collected
-output write it once. What stopped for fairness comes back through the ready list.
+Every data socket is registered once, for both directions, and never modified. We take a whole batch, run each socket's
+handler directly, then let every connection that collected output write it once. What stopped for fairness comes back
+through the ready list. Under a loop of ours (`loop.ReactorLoop`) we wait in the loop's place; any other loop watches
+our epoll's descriptor and wakes us.
 
 Edge-triggered means: a handler reads until a short read or a refusal, or it remembers that it stopped early and asks
 for `again`. Nobody else will tell it.
@@ -13,10 +14,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import select
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
+from hbone_py.aio.loop import ReactorLoop
 from hbone_py.aio.wheel import TimerWheel
 from hbone_py.errors import ErrorCode
 from hbone_py.events import TunnelReset
@@ -77,7 +81,6 @@ class Reactor:
             self.plaintext_out.view[start * step + HEADER_SIZE : (start + 1) * step] for start in range(SCATTER)
         ]
         """Where the payload of each of them lies in `plaintext_out`, behind room for its header."""
-        self._epoll = select.epoll()
         self._sockets: dict[int, Pollable] = {}
         self._fresh: set[int] = set()  # registered since the batch began: what it reports is of an older socket
         self._handed_on: dict[int, tuple[socket.socket, int]] = {}
@@ -88,9 +91,15 @@ class Reactor:
         """How many streams were reset because the process had no memory left for their unread bytes."""
         self.is_expecting = False
         """Something was begun whose answer is a matter of microseconds: a connection on loopback."""
+        self.is_called = False
+        """The loop has something to do, so that we may not wait in its place; the loop's to set."""
         self._running = False
         self._scheduled = False
-        loop.add_reader(self._epoll.fileno(), self._wake)
+        shared = loop.join(self) if isinstance(loop, ReactorLoop) else None
+        self._is_waiting = shared is not None  # in the loop's place
+        self._epoll = select.epoll() if shared is None else select.epoll.fromfd(os.dup(shared))
+        if shared is None:
+            loop.add_reader(self._epoll.fileno(), self._wake)
 
     @staticmethod
     def current() -> Reactor:
@@ -107,8 +116,11 @@ class Reactor:
         """Let go of the loop; sockets are their owners' business."""
         _reactors.pop(self.loop, None)
         self.wheel.close()
+        self.is_called = True
+        if isinstance(self.loop, ReactorLoop):
+            self.loop.part(self)
         if not self._epoll.closed:
-            if not self.loop.is_closed():
+            if not self.loop.is_closed() and not self._is_waiting:
                 self.loop.remove_reader(self._epoll.fileno())
             self._epoll.close()
 
@@ -171,7 +183,7 @@ class Reactor:
                 self._schedule()
 
     def _schedule(self) -> None:
-        if not self._scheduled:
+        if not self._scheduled and not self._is_waiting:
             self._scheduled = True
             self.loop.call_soon(self._go_on)
 
@@ -180,51 +192,86 @@ class Reactor:
         self._wake()
 
     def _wake(self) -> None:
+        """Another loop than ours has found our epoll ready, or it is time for what was put off."""
         if self._epoll.closed:
             return
-        self._running = True
-        self._turn()
+        self._turn(0)
         if self.is_expecting:  # worth a look now: it saves a way through the loop
             self.is_expecting = False
-            self._turn()
-        if self.ledger.used or self.ledger.withheld:
-            self._watch_memory()
-        self._running = False
+            self._turn(0)
         if self._ready:
             self._schedule()
 
-    def _turn(self) -> None:
-        """One batch: what the kernel reports, what asked for another turn, then everybody's output."""
+    def wait(self, timeout: float) -> list[tuple[int, int]]:
+        """Wait in the loop's place: see `loop.DataPath`.
+
+        A turn follows the other as long as there is nothing for the loop. Time is looked at after each, or steady
+        traffic would keep timers from being called.
+        """
+        self.is_called = False
+        if self._dirty:
+            self._flush_all()
+        until = monotonic() + timeout
+        left = timeout
+        while True:
+            others = self._turn(0 if self._ready or self.is_called else left)
+            if others or self.is_called or not timeout:
+                return others
+            if timeout > 0:
+                left = until - monotonic()
+                if left <= 0:
+                    return others
+
+    def _turn(self, timeout: float) -> list[tuple[int, int]]:
+        """One batch: what the kernel reports, what asked for another turn, then everybody's output.
+
+        Returns what the kernel reports of descriptors that are not registered here.
+        """
         sockets, fresh = self._sockets, self._fresh
         fresh.clear()
-        for fd, mask in self._epoll.poll(0, _BATCH):
+        others: list[tuple[int, int]] = []
+        events = self._epoll.poll(timeout, _BATCH)
+        self._running = True
+        for fd, mask in events:
             pollable = sockets.get(fd)
-            if pollable is not None and fd not in fresh:
+            if pollable is None:
+                others.append((fd, mask))
+            elif fd not in fresh:
                 try:
                     pollable.on_ready(mask)
                 except Exception as error:
                     self._broken(pollable, error)
         if self._ready:
-            ready, self._ready = self._ready, {}
-            for pollable, edges in ready.items():
-                try:
-                    if edges:
-                        pollable.on_ready(edges)
-                    else:
-                        pollable.on_again()
-                except Exception as error:
-                    self._broken(pollable, error)
-        while self._dirty:
-            self._flush()
+            self._give_turns()
+        if self._dirty:
+            self._flush_all()
+        if self.ledger.withheld or self.ledger.used > self.ledger.limit:
+            self._watch_memory()
+        self._running = False
+        return others
 
-    def _flush(self) -> None:
-        dirty, self._dirty = self._dirty, []
-        for peer in dirty:
-            peer.is_dirty = False
+    def _give_turns(self) -> None:
+        """To those who asked for another."""
+        ready, self._ready = self._ready, {}
+        for pollable, edges in ready.items():
             try:
-                peer.flush()
+                if edges:
+                    pollable.on_ready(edges)
+                else:
+                    pollable.on_again()
             except Exception as error:
-                self._broken(peer, error)
+                self._broken(pollable, error)
+
+    def _flush_all(self) -> None:
+        """Until nobody has output left: a flush may end a connection, and its streams may have something to say."""
+        while self._dirty:
+            dirty, self._dirty = self._dirty, []
+            for peer in dirty:
+                peer.is_dirty = False
+                try:
+                    peer.flush()
+                except Exception as error:
+                    self._broken(peer, error)
 
     def report(self, where: object, error: Exception) -> None:
         """A handler of ours has failed, which is a fault of ours: say so where the loop's faults are told."""
@@ -247,8 +294,7 @@ class Reactor:
             for peer in self.peers:
                 if peer.engine is engine:
                     self.touch(peer)
-        while self._dirty:
-            self._flush()
+        self._flush_all()
 
     def _shed(self) -> None:
         ledger = self.ledger

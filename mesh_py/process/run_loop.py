@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from hbone_py.aio.loop import ReactorLoop
 from hbone_py.errors import TlsConfigError
 from mesh_py.admin.worker_link import WorkerLinkError
 from mesh_py.discovery.problems import ConfigError
@@ -27,7 +28,9 @@ def started(main: Coroutine[Any, Any, int], loop: str | None) -> int:
 
 
 def loop_factory(name: str | None) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """What makes the event loop: uvloop where it can be imported, unless the plain one was asked for."""
+    """What makes the event loop: `reactor` (decision 0006), `asyncio`, or `uvloop`, as for None where it is there."""
+    if name == "reactor":
+        return ReactorLoop
     if name == "asyncio":
         return None
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
 
+from hbone_py.aio.loop import ReactorLoop
 from tests.interop.node_proxies import NodePair, NodeProxies
 from tests.interop.pairs import (
     PAIRS_WITH_OURS,
@@ -24,6 +24,7 @@ from tests.support.envoy import Envoy, start_envoy
 from tests.support.processes import loopback_address
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Every conversation is held twice, on the plain loop and on uvloop."""
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    """Every conversation is held twice, on our loop and on uvloop."""
+    return {"reactor": ReactorLoop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from hbone_py.aio.loop import ReactorLoop
 from tests.interop.pairs import ZtunnelClient
 from tests.support.processes import loopback_address
 from tests.support.ztunnel import Pod, Ztunnel, lay_out_certificates, mesh_yaml, start_ztunnel
@@ -50,7 +51,7 @@ class NodeProxies:
         return self.pair(loop_kind())
 
     def pair(self, loop: str) -> NodePair:
-        """The pair whose processes run on this event loop (`asyncio` or `uvloop`)."""
+        """The pair whose processes run on this event loop (`reactor` or `uvloop`)."""
         if loop not in self._started:
             self._started[loop] = self._start(loop)
         return self._started[loop]
@@ -92,5 +93,5 @@ class NodeProxies:
 
 
 def loop_kind() -> str:
-    """`asyncio` or `uvloop`: what the caller runs on."""
-    return type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    """`reactor` or `uvloop`: what the caller runs on."""
+    return "reactor" if isinstance(asyncio.get_running_loop(), ReactorLoop) else "uvloop"

@@ -70,7 +70,7 @@ def test_help_does_not_wait_for_what_only_a_proxy_needs() -> None:
         pytest.param(["--nod", "a"], "No such option '--nod'", id="mistyped flag"),
         pytest.param(["serve"], "No such command 'serve'", id="no such command"),
         pytest.param(["--node"], "Option '--node' requires an argument", id="flag without its value"),
-        pytest.param(["--loop", "trio"], "'trio' is not one of 'uvloop', 'asyncio'", id="no such loop"),
+        pytest.param(["--loop", "trio"], "'trio' is not one of 'reactor', 'uvloop', 'asyncio'", id="no such loop"),
         pytest.param(["completion", "tcsh"], "'tcsh' is not one of", id="no such shell"),
         pytest.param(["demo", "--world-net", "10.0"], "--world-net: '10.0' is not 127.N", id="a net that is not ours"),
         pytest.param(

@@ -56,7 +56,7 @@ def reaches(world: World) -> bool:
 
 
 @pytest.mark.interop
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("loop", ["reactor", "asyncio"])
 def test_two_proxies_of_one_user_trust_each_other(tmp_path: Path, loop: str) -> None:
     world, state = World(world_net()), {"XDG_STATE_HOME": str(tmp_path / "state")}
     (tmp_path / "mesh.yaml").write_text(world.mesh_file())

@@ -1,4 +1,4 @@
-"""Every test of the shell runs on both event loops, and must leave nothing behind."""
+"""Every test of the shell runs on our event loop and on another, and must leave nothing behind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvloop
 
+from hbone_py.aio.loop import ReactorLoop
 from hbone_py.aio.reactor import Reactor
 from tests.support.certificates import MeshCertificates, make_mesh_certificates
 from tests.support.peers import PeerMaker, check_nothing_left, client_tls, own_reactor, server_tls
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"reactor": ReactorLoop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hbone_py.aio.copy import relay
+from hbone_py.aio.loop import ReactorLoop
 from hbone_py.aio.stream import TcpStream, TunnelStream
 from hbone_py.config import KIB, MIB, Http2Config
 from hbone_py.errors import ErrorCode, HboneError
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["machine", "coroutines"]
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "asyncio": asyncio.new_event_loop,
+    "reactor": ReactorLoop,
     "uvloop": uvloop.new_event_loop,
 }
 POOL = random.Random(1).randbytes(4 * MIB)

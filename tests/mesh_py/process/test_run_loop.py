@@ -8,6 +8,7 @@ import sys
 import pytest
 import uvloop
 
+from hbone_py.aio.loop import ReactorLoop
 from hbone_py.errors import TlsConfigError
 from mesh_py.admin.worker_link import WorkerLinkError
 from mesh_py.process.listening import StartError
@@ -16,10 +17,11 @@ from mesh_py.settings.source import SettingsError
 
 
 async def name_of_the_loop() -> int:
-    return 10 if isinstance(asyncio.get_running_loop(), uvloop.Loop) else 20
+    kinds = (uvloop.Loop, ReactorLoop, asyncio.SelectorEventLoop)
+    return 10 + next(number for number, kind in enumerate(kinds) if isinstance(asyncio.get_running_loop(), kind))
 
 
-@pytest.mark.parametrize(("wanted", "status"), [(None, 10), ("uvloop", 10), ("asyncio", 20)])
+@pytest.mark.parametrize(("wanted", "status"), [(None, 10), ("uvloop", 10), ("reactor", 11), ("asyncio", 12)])
 def test_the_loop_is_the_one_asked_for(wanted: str | None, status: int) -> None:
     assert started(name_of_the_loop(), wanted) == status
 
