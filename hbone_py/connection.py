@@ -218,12 +218,23 @@ class HboneConnection(Incoming):
             self._out.append(frames.goaway(self._table.last_peer_id, code))
             self._end(code, reason, by_peer=False)
 
-    def discard(self) -> None:
-        """Nobody will read or write here any more: let go of everything held."""
-        for stream in self.streams.values():
-            self._credit.drop(stream)
-        self.ledger.withheld.discard(self)
-        self._out.clear()
+    def abandon(self, code: ErrorCode | None = None) -> list[Stream]:
+        """The connection is over: forget its open streams and return them.
+
+        With `code` the peer is told by a reset of each; without it nothing will be written any more. What a stream
+        holds can still be read where it has a reader (a sink), who drops the rest (`reset`); else it goes too.
+        """
+        streams = list(self.streams.values())
+        self.streams.clear()
+        self._credit.stop(streams)
+        for stream in streams:
+            if code is not None:
+                self._table.reset(stream.stream_id, code)
+            if stream.sink is None:
+                self._credit.drop(stream)
+        if code is None:
+            self._out.clear()
+        return streams
 
 
 __all__ = ["DRAIN_PING", "HboneConnection"]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_WINDOW: Final = 65_535
 """Every window's size until somebody says otherwise (RFC 9113 section 6.9.2)."""
 MAX_WINDOW: Final = 2**31 - 1
+_NEVER: Final = 1 << 62
 
 
 class UnreadLedger:
@@ -140,6 +141,13 @@ class ReceiveCredit:
             self.ledger.used -= count
             self.ledger.holding.pop(stream, None)
             self.skip(count)
+
+    def stop(self, streams: Iterable[Stream]) -> None:
+        """Nothing more can come, so no credit is announced any more, whatever is read."""
+        self.ledger.withheld.discard(self._connection)
+        self.window.left = _NEVER
+        for stream in streams:
+            stream.receive_window.step = _NEVER
 
     def return_withheld(self, streams: Iterable[Stream]) -> None:
         """Memory is free again: announce what is due."""

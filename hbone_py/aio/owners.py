@@ -35,7 +35,8 @@ class TunnelDriver(Protocol):
         """Window or socket room is back: try again."""
 
     def tunnel_lost(self, error: HboneError) -> None:
-        """The whole connection is gone, and the stream with it."""
+        """The whole connection is gone, and the stream with it. Held bytes may still be read by who has set a sink, and
+        must be dropped in the end."""
 
 
 class PeerOwner(Protocol):

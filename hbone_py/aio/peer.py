@@ -261,6 +261,11 @@ class Peer:
         if owner is not None:
             self._tell_lost(owner, HboneError(f"unexpected error: {error!r}"))
 
+    def _tell_all_lost(self, streams: list[Stream], error: HboneError) -> None:
+        for stream in streams:
+            if stream.owner is not None:
+                self._tell_lost(stream.owner, error)
+
     def _tell_lost(self, driver: TunnelDriver, error: HboneError) -> None:
         try:
             driver.tunnel_lost(error)
@@ -396,11 +401,9 @@ class Peer:
             self.close()
         elif not self._is_leaving:
             self._is_leaving = True
-            for stream in list(self.engine.streams.values()):
-                self.engine.reset(stream, ErrorCode.CANCEL)
-                if stream.owner is not None:
-                    self._tell_lost(stream.owner, ConnectionLost("connection closed"))
+            streams = self.engine.abandon(ErrorCode.CANCEL)
             self.engine.close()
+            self._tell_all_lost(streams, ConnectionLost("connection closed"))
             self._set_timer(_FAREWELL, lambda: self._lose(None))
             if not self.is_stalled:
                 self._take_leave()
@@ -456,12 +459,7 @@ class Peer:
         self._waiting.clear()
         self._without_turn.clear()
         self.engine.close()  # nobody opens a tunnel here any more
-        self.engine.discard()
-        streams: list[Stream] = list(self.engine.streams.values())
-        self.engine.streams.clear()
-        for stream in streams:
-            if stream.owner is not None:
-                self._tell_lost(stream.owner, error or ConnectionLost("connection closed"))
+        self._tell_all_lost(self.engine.abandon(), error or ConnectionLost("connection closed"))
         self.owner.peer_closed(self, error)
 
     def __str__(self) -> str:

@@ -6,7 +6,8 @@ window is the back-pressure; a shut window or a full tunnel socket stops the rea
 `copy.relay` is the same in plain coroutines: the specification.
 
 Resets travel (hbone-dataplane 1.6, mended): a TCP RST becomes a stream reset and back again, so that nobody takes a
-cut for an end; `lenient` gives the real ztunnel's form, where both become clean ends.
+cut for an end; `lenient` gives the real ztunnel's form, where both become clean ends. A connection that is lost
+resets its applications too, once they have what arrived before.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.reactor import BROKEN, CLOSING, READ_SIZE, READABLE, SCATTER, SCATTERED_FRAME, WRITABLE
-from hbone_py.aio.tcp import reset
+from hbone_py.aio.tcp import reset, unacknowledged
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
 from hbone_py.frames import HEADER, HEADER_SIZE
 
@@ -36,6 +37,8 @@ JOIN_BELOW = 16 * 1024
 _STEP = SCATTERED_FRAME + HEADER_SIZE
 _READS_PER_TURN = 4
 _GRACE = 5.0
+_DELIVERY, _LOOK = 30.0, 0.5
+"""Seconds that an application has for what a lost tunnel brought, and from one look at that to the next."""
 _CLEAN_RESETS = (ErrorCode.NO_ERROR, ErrorCode.CANCEL)
 
 
@@ -340,7 +343,19 @@ class Relay:
         self._discard()
 
     def tunnel_lost(self, error: HboneError) -> None:
-        """The connection is gone: bytes may be missing, so the application must see a reset."""
+        """The connection is gone. What had arrived is the application's; then it sees a reset: more may be missing."""
+        has_begun, self._is_reading = self._is_reading, False
+        self._await_delivery(error, self._reactor.wheel.now + _DELIVERY if has_begun else 0.0)
+
+    def _await_delivery(self, error: HboneError, deadline: float) -> None:
+        """The reset drops what the application's kernel does not have yet, and so it waits, but not forever."""
+        if self.is_over:
+            return
+        wheel = self._reactor.wheel
+        if wheel.now < deadline and (self.stream.unread or unacknowledged(self.sock)):
+            self._grace = wheel.after(_LOOK, lambda: self._await_delivery(error, deadline))
+            return
+        self.peer.engine.reset(self.stream, ErrorCode.CANCEL)  # drops what is still held
         self._finish(error)
 
     def tunnel_writable(self) -> None:

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from hbone_py import events as ev
     from hbone_py.aio.client import Connection
     from hbone_py.aio.peer import Peer
+    from hbone_py.aio.wheel import Timer
     from hbone_py.header_blocks import HeaderList
     from hbone_py.streams import Stream
 
 RECEIVE_SIZE = 64 * 1024
+LEFTOVER_SECONDS = 30.0
+"""How long what arrived on a connection that is lost waits for its reader."""
 
 
 class ByteStream(Protocol):
@@ -235,6 +238,7 @@ class TunnelStream:
         """Called when `receive_now` may have something, in place of waking whoever waits in `receive`."""
         self._stream = stream
         self._error: HboneError | None = None
+        self._leftover: Timer | None = None
         self._readable = Waiter()
         self._writable = Waiter()
         stream.owner = self
@@ -347,6 +351,8 @@ class TunnelStream:
     def _let_go(self, code: ErrorCode, error: HboneError) -> None:
         self.peer.engine.reset(self._stream, code)  # drops what is held, also when the stream is over
         self.peer.reactor.touch(self.peer)
+        if self._leftover is not None:
+            self._leftover.cancel()
         if self._error is None:
             self._fail(error)
             if self._stream.owner is not self:  # a connection runs inside (`connect_over`)
@@ -400,8 +406,14 @@ class TunnelStream:
             self._fail(StreamReset(event.code, by_peer=event.by_peer))
 
     def tunnel_lost(self, error: HboneError) -> None:
-        """The connection is gone."""
+        """The connection is gone. What had arrived can still be read, for a while; then comes the error."""
+        if self._stream.unread:
+            self._leftover = self.peer.reactor.wheel.after(LEFTOVER_SECONDS, self._drop)
         self._fail(error)
+
+    def _drop(self) -> None:
+        """Nobody came for it."""
+        self.peer.engine.reset(self._stream, ErrorCode.CANCEL)
 
     def tunnel_writable(self) -> None:
         """Room again."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hbone_py
+from hbone_py.aio import stream as stream_module
 from hbone_py.aio.copy import relay
 from hbone_py.aio.stream import TcpStream, TunnelStream
 from hbone_py.config import KIB, Http2Config
-from hbone_py.errors import HboneError
+from hbone_py.errors import ConnectionLost, HboneError
 from tests.support.peers import credentials_of
 from tests.support.sockets import Buffers, dialled, tcp_pair, until
 from tests.support.streams import HALF_CLOSEABLE, waiting
@@ -152,6 +153,27 @@ async def test_who_is_called_back_learns_of_a_reset(
         left.abort()
         await until(lambda: bool(errors), "the reset")
         right.on_data = None
+
+
+@pytest.mark.parametrize("is_read", [True, False], ids=["read late", "never read"])
+async def test_what_arrived_can_still_be_read_when_the_connection_is_lost(
+    reactor: Reactor, certificates: MeshCertificates, monkeypatch: pytest.MonkeyPatch, is_read: bool
+) -> None:
+    monkeypatch.setattr(stream_module, "LEFTOVER_SECONDS", 0)
+    said = payload(20_000)
+    async with asyncio.timeout(20), tunnels(reactor, certificates) as (left, right):
+        assert isinstance(right, TunnelStream)
+        await left.send(said)
+        await until(lambda: right._stream.unread == len(said), "all of it arrived")
+        right.peer.close()
+        if is_read:
+            read = bytearray()
+            while len(read) < len(said):
+                read += await right.receive()
+            assert read == said
+        await until(lambda: not reactor.ledger.used, "nothing held")
+        with pytest.raises(ConnectionLost):
+            await right.receive()
 
 
 # A TCP stream before anybody knows what is spoken on it
