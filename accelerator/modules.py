@@ -25,6 +25,7 @@ MODULES = (
     "hbone_py.header_lane",
     "hbone_py.header_reader",
     "hbone_py.incoming",
+    "hbone_py.openings",
     "hbone_py.stream_table",
     "hbone_py.streams",
     "hbone_py.tls.buffers",

@@ -7,7 +7,7 @@ its own stream (`MalformedRequest`); a well-formed one that is no tunnel is answ
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
@@ -47,6 +47,8 @@ class ConnectRequest:
     authority: str
     headers: HeaderList
     content_length: int | None = None
+    opening: bytes = field(default=b"", compare=False)
+    """How its block begins, up to `forwarded`, where only that and a `traceparent` follow; else empty."""
 
     def get(self, name: bytes) -> bytes | None:
         """The first value of a header, or None."""
@@ -113,6 +115,20 @@ def read_request(headers: HeaderList) -> ConnectRequest:
     if pseudo.get(b":method") != b"CONNECT":
         _check_other_method(pseudo, unusual)
     return _connect(pseudo, regular, unusual)
+
+
+def continue_request(begun: ConnectRequest, own: HeaderList) -> ConnectRequest | None:
+    """The request that begins as `begun` and ends with `own`, where that is the `forwarded` and the `traceparent` of an
+    ordinary tunnel; None where the whole must be looked at."""
+    if len(own) != 2 or own[0][0] != b"forwarded" or own[1][0] != b"traceparent":
+        return None
+    client, trace = own[0][1], own[1][1]
+    text = client + trace
+    if b"\n" in text or b"\r" in text or b"\0" in text:
+        return None
+    if client != client.strip(b" \t") or trace != trace.strip(b" \t"):
+        return None
+    return ConnectRequest(begun.authority, begun.headers + own, begun.content_length, begun.opening)
 
 
 def _check_values(headers: HeaderList) -> None:

@@ -63,6 +63,11 @@ def connect_block(authority: bytes, prepared: bytes = b"") -> bytes:
     return CONNECT_METHOD + b"\x01" + text(authority) + prepared
 
 
+def list_size(headers: HeaderList) -> int:
+    """As RFC 9113 section 6.5.2 counts: 32 bytes more for each header."""
+    return sum([len(name) + len(value) + 32 for name, value in headers])
+
+
 def read_plain(block: bytes) -> HeaderList | None:
     """The headers of a block that leaves the dynamic table alone; None when the full decoder must read it."""
     headers: HeaderList = []

@@ -11,7 +11,7 @@ from hpack.exceptions import HPACKError, OversizedHeaderListError
 
 from hbone_py import frames
 from hbone_py.errors import ErrorCode, RemoteProtocolError
-from hbone_py.header_blocks import HeaderList, read_plain
+from hbone_py.header_blocks import HeaderList, list_size, read_plain
 
 _MAX_CONTINUATIONS = 32
 _MOST_PER_BYTE = 64
@@ -28,6 +28,8 @@ class HeaderReader:
         self._pieces = 0
         self.stream_id = 0
         """The stream whose block is still coming; 0 between blocks."""
+        self.was_plain = False
+        """The block decoded last means the same in every decoder's state."""
         self._ends = False
 
     def begin(self, flags: int, stream_id: int, payload: bytes) -> tuple[bytes, bool] | None:
@@ -63,8 +65,9 @@ class HeaderReader:
         large that decoding it to the end would be a danger.
         """
         headers = read_plain(block)
+        self.was_plain = headers is not None
         if headers is not None:
-            return headers, len(block) * _MOST_PER_BYTE > self._limit and _size(headers) > self._limit
+            return headers, len(block) * _MOST_PER_BYTE > self._limit and list_size(headers) > self._limit
         try:
             decoded = self._decoder.decode(block, raw=True)
         except OversizedHeaderListError as error:
@@ -72,9 +75,4 @@ class HeaderReader:
         except HPACKError as error:
             raise RemoteProtocolError(f"header block: {error}", ErrorCode.COMPRESSION_ERROR) from error
         headers = [(bytes(name), bytes(value)) for name, value in decoded]
-        return headers, _size(headers) > self._limit
-
-
-def _size(headers: HeaderList) -> int:
-    """As RFC 9113 section 6.5.2 counts: 32 bytes more for each header."""
-    return sum([len(name) + len(value) + 32 for name, value in headers])
+        return headers, list_size(headers) > self._limit

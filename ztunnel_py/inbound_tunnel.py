@@ -283,6 +283,10 @@ def _key_of(request: ConnectRequest) -> Hashable | None:
 
     The client's own address in `forwarded` differs each time and decides nothing.
     """
+    if request.opening:
+        forwarded = request.headers[-2][1]
+        if forwarded.startswith(b"for=") and len(request.opening) + len(forwarded) <= _LONGEST_KEPT:
+            return request.opening, forwarded.partition(b";")[2]
     headers = dict(request.headers)
     forwarded, baggage = headers.get(b"forwarded", b""), headers.get(b"baggage", b"")
     if len(headers) != len(request.headers) or len(forwarded) + len(baggage) > _LONGEST_KEPT:

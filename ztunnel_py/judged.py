@@ -10,7 +10,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hbone_py.aio.tcp import Connecting, SocketAddress, outgoing_socket, reset, show
+from hbone_py.aio.tcp import Connecting, SocketAddress, connect_soon, outgoing_socket, reset, show
 from hbone_py.errors import ConnectionFailed, HboneError
 from mesh_py.discovery.missing import missing_caller
 from mesh_py.model.address import parse_ip
@@ -168,8 +168,7 @@ class JudgedConnection(Connection):
         except OSError as error:
             self.turned_away(ConnectionFailed(f"connection failed: {error.strerror}"))
             return
-        self._connecting = Connecting(context.reactor, sock, address, self)
-        self._connecting.start(context.settings.deadlines.connect)
+        self._connecting = connect_soon(context.reactor, sock, address, self, context.settings.deadlines.connect)
 
     def connected(self, sock: socket.socket) -> None:
         """The application answered."""

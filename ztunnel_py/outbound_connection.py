@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.splice import Splice
-from hbone_py.aio.tcp import Connecting, SocketAddress, outgoing_socket, reset, show
+from hbone_py.aio.tcp import Connecting, SocketAddress, connect_soon, outgoing_socket, reset, show
 from hbone_py.errors import ConnectionFailed, HboneError
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from ztunnel_py.connections import Connection, Unexpected, log
@@ -90,8 +90,7 @@ class DirectConnection(OutboundConnection):
         self.opened(self._facts(), next_hop, None)
         own_address = context.own_address(source, self.src[0], next_hop[0])
         sock = outgoing_socket(next_hop, context.socket_options, own_address)
-        self._connecting = Connecting(context.reactor, sock, next_hop, self)
-        self._connecting.start(context.settings.deadlines.connect)
+        self._connecting = connect_soon(context.reactor, sock, next_hop, self, context.settings.deadlines.connect)
 
     def _facts(self) -> ConnectionFacts:
         parties, workload, service = self.context.parties, self._route.workload, self._route.service

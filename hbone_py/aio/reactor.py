@@ -89,8 +89,6 @@ class Reactor:
         self._dirty: list[Peer] = []
         self.streams_shed = 0
         """How many streams were reset because the process had no memory left for their unread bytes."""
-        self.is_expecting = False
-        """Something was begun whose answer is a matter of microseconds: a connection on loopback."""
         self.is_called = False
         """The loop has something to do, so that we may not wait in its place; the loop's to set."""
         self._running = False
@@ -196,9 +194,6 @@ class Reactor:
         if self._epoll.closed:
             return
         self._turn(0)
-        if self.is_expecting:  # worth a look now: it saves a way through the loop
-            self.is_expecting = False
-            self._turn(0)
         if self._ready:
             self._schedule()
 

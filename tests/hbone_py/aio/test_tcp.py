@@ -16,6 +16,7 @@ from hbone_py.aio.tcp import (
     SocketOptions,
     canonical,
     connect_error,
+    connect_soon,
     family_of,
     listening_socket,
     outgoing_socket,
@@ -381,6 +382,36 @@ async def test_there_is_no_way(near: Reactor) -> None:
     dialler = Dialler(near)
     dialler.dial(("255.255.255.255", 1))
     assert isinstance(dialler.error, ConnectionFailed)
+
+
+async def test_a_neighbour_is_connected_to_at_once(near: Reactor, listening: socket.socket) -> None:
+    dialler = Dialler(near)
+    sock = outgoing_socket(listening.getsockname(), SocketOptions())
+    assert connect_soon(near, sock, listening.getsockname(), dialler, 10) is None
+    assert (dialler.sock, near.open_sockets, near.wheel.pending) == (sock, 0, 0)
+    listening.accept()[0].close()
+    sock.close()
+
+
+async def test_a_neighbour_who_does_not_listen_is_told_at_once(near: Reactor) -> None:
+    dialler = Dialler(near)
+    host = loopback_address()
+    address = host, free_port(host)
+    assert connect_soon(near, outgoing_socket(address, SocketOptions()), address, dialler, 10) is None
+    assert str(dialler.error) == f"io error: Connection refused (os error 111): {show(address)}"
+
+
+async def test_whoever_does_not_answer_at_once_is_waited_for(near: Reactor, listening: socket.socket) -> None:
+    fillers = busy(listening)
+    dialler = Dialler(near)
+    address = listening.getsockname()
+    assert connect_soon(near, outgoing_socket(address, SocketOptions()), address, dialler, 3) is not None
+    await turns()
+    assert not dialler.is_told
+    clock_of(near).advance(3.6)
+    assert isinstance(dialler.error, ConnectTimeout)
+    for sock in fillers:
+        sock.close()
 
 
 def busy(listening: socket.socket) -> list[socket.socket]:
