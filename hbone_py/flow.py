@@ -87,7 +87,7 @@ class ReceiveCredit:
         self.ledger = ledger
         self.unread = 0
         """Bytes received and not taken by any sink, over all streams."""
-        self._connection = connection
+        self._connection: Incoming | None = connection
         self._crowd = size * 3 // 4
         self._out = out
 
@@ -102,7 +102,7 @@ class ReceiveCredit:
         mine.owed += count
         self.window.owed += count
         if self.ledger.used >= self.ledger.near:
-            if not self._connection.ended:
+            if self._connection is not None and not self._connection.ended:
                 self.ledger.withheld.add(self._connection)
             return
         if mine.owed >= mine.step and stream.remote_open:
@@ -121,7 +121,8 @@ class ReceiveCredit:
         held = stream.hold(pieces, skip)
         self.unread += held
         self.ledger.used += held
-        self.ledger.holding[stream] = self._connection  # type: ignore[assignment]  # it is the whole, not its half
+        if self._connection is not None:
+            self.ledger.holding[stream] = self._connection  # type: ignore[assignment]  # it is the whole, not its half
 
     def release(self, stream: Stream, count: int) -> None:
         """The reader has `count` of the held bytes."""
@@ -143,8 +144,13 @@ class ReceiveCredit:
             self.skip(count)
 
     def stop(self, streams: Iterable[Stream]) -> None:
-        """Nothing more can come, so no credit is announced any more, whatever is read."""
-        self.ledger.withheld.discard(self._connection)
+        """Nothing more can come, so no credit is announced any more, whatever is read.
+
+        The connection is let go of: we are a part of it, and each would keep the other alive.
+        """
+        if self._connection is not None:
+            self.ledger.withheld.discard(self._connection)
+            self._connection = None
         self.window.left = _NEVER
         for stream in streams:
             stream.receive_window.step = _NEVER

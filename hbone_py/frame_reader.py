@@ -33,6 +33,10 @@ FrameHandler = Callable[[int, int, int, bytes], None]
 """Takes every other frame, an unknown one too, whole: kind, flags, stream id, payload."""
 
 
+def _unheard(_kind: int, _flags: int, _stream_id: int, _payload: bytes) -> None:
+    """Takes the frames of a reader that was stopped."""
+
+
 class FrameReader:
     """Splits one direction of a connection into frames.
 
@@ -61,6 +65,7 @@ class FrameReader:
     def stop(self) -> None:
         """Hear no more frames: the rest of what is being fed is skipped, even if a handler calls this."""
         self._largest = -1
+        self._frame = _unheard  # it is whoever feeds us, most likely: nobody shall be kept alive by a ring
 
     def feed(self, data: memoryview) -> None:
         """Take more bytes. Raises RemoteProtocolError when they cannot be frames; what came before was delivered."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from hbone_py import events as ev
 from hbone_py import frames
 from hbone_py.config import Http2Config
-from hbone_py.control import ControlLane
+from hbone_py.control import judge, opening_bytes
 from hbone_py.data_lane import DataLane
 from hbone_py.errors import ErrorCode, RemoteProtocolError
 from hbone_py.flow import DEFAULT_WINDOW, MAX_WINDOW, ReceiveCredit, UnreadLedger
@@ -21,6 +21,8 @@ from hbone_py.header_reader import HeaderReader
 from hbone_py.stream_table import StreamTable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hbone_py.streams import Stream
 
 DRAIN_PING: Final = bytes.fromhex("0b7ba2f08b9bfe54")
@@ -47,8 +49,7 @@ class Incoming:
         self.is_draining = False
 
         # Everybody below writes to these two lists; only `data_to_send` and `events` empty them.
-        self._control = ControlLane(client=client, config=config)
-        self._out: list[bytes] = [self._control.opening]
+        self._out: list[bytes] = [opening_bytes(client=client, config=config)]
         self._events: list[ev.Event] = []
         window = max(config.connection_window, DEFAULT_WINDOW + 1)
         self._credit = ReceiveCredit(self, window, ledger or UnreadLedger(), self._out)
@@ -161,7 +162,7 @@ class Incoming:
 
     def _control_frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         """SETTINGS and PING: h2's verdict and h2's answer."""
-        answer, changed, acknowledged = self._control.receive(kind, flags, stream_id, payload)
+        answer, changed, acknowledged = judge(self.is_client, kind, flags, stream_id, payload)
         if kind == frames.SETTINGS and not flags & frames.ACK:
             self._apply_settings(changed)
             self._events.append(ev.SettingsReceived())
@@ -172,7 +173,7 @@ class Incoming:
         elif acknowledged:
             self._events.append(ev.PingAcknowledged(acknowledged))
 
-    def _apply_settings(self, changed: dict[int, int]) -> None:
+    def _apply_settings(self, changed: Mapping[int, int]) -> None:
         if not self.has_settings:
             self.has_settings = True
             self.peer_max_streams = _NO_LIMIT  # unless it says so: RFC 9113 section 6.5.2

@@ -77,6 +77,7 @@ class Dial:
 
     def connected(self, sock: socket.socket) -> None:
         """TCP is up."""
+        self._connecting = None
         try:
             self._peer = self._make(TcpTransport(self._reactor, sock, self._address))
         except Exception as error:
@@ -90,6 +91,7 @@ class Dial:
 
     def connect_failed(self, error: HboneError) -> None:
         """TCP is not."""
+        self._connecting = None
         self._failed(error)
 
 

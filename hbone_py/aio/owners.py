@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,3 +56,25 @@ class PeerOwner(Protocol):
 
     def request_refused(self, peer: Peer, event: ev.RequestRefused) -> None:
         """Server: the engine has refused a request by itself, with a status or a reset; for the log."""
+
+
+class Nobody:
+    """The owner of a peer that is over: each would keep the other alive otherwise."""
+
+    def peer_up(self, peer: Peer) -> None:
+        """See `PeerOwner`."""
+
+    def peer_closed(self, peer: Peer, error: HboneError | None) -> None:
+        """See `PeerOwner`."""
+
+    def peer_draining(self, peer: Peer) -> None:
+        """See `PeerOwner`."""
+
+    def tunnel_requested(self, peer: Peer, event: ev.TunnelRequested) -> None:
+        """See `PeerOwner`."""
+
+    def request_refused(self, peer: Peer, event: ev.RequestRefused) -> None:
+        """See `PeerOwner`."""
+
+
+NOBODY: Final = Nobody()

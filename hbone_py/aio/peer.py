@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hbone_py import events as ev
+from hbone_py.aio.owners import NOBODY
 from hbone_py.aio.reactor import CLOSING, READ_SIZE, READABLE, WRITABLE
 from hbone_py.config import Deadlines, Http2Config, Keepalive
 from hbone_py.connection import HboneConnection
@@ -17,6 +18,7 @@ from hbone_py.errors import (
     ConnectionLost,
     ErrorCode,
     HboneError,
+    PeerIdentityError,
     RemoteProtocolError,
     SettingsTimeout,
     TlsError,
@@ -62,7 +64,7 @@ class Peer:
         config = config or Http2Config()
         self.reactor = reactor
         self.transport = transport
-        self.owner = owner
+        self.owner: PeerOwner = owner
         self.is_client = not context.is_server
         self.tls = TlsEngine(context)
         self.engine = HboneConnection(
@@ -168,7 +170,8 @@ class Peer:
             done = self.tls.handshake()
             if done:
                 self.identities = identities_of_der(self.tls.peer_leaf_der)
-                self._check(self.identities)
+                check, self._check = self._check, _let_nobody_in
+                check(self.identities)
         except TlsError as error:
             self._send_ciphertext()  # the alert that tells the peer why
             self._lose(error)
@@ -460,10 +463,18 @@ class Peer:
         self._without_turn.clear()
         self.engine.close()  # nobody opens a tunnel here any more
         self._tell_all_lost(self.engine.abandon(), error or ConnectionLost("connection closed"))
-        self.owner.peer_closed(self, error)
+        self._check = _let_nobody_in
+        owner, self.owner = self.owner, NOBODY
+        owner.peer_closed(self, error)
 
     def __str__(self) -> str:
         return f"peer {self.identity or '(unknown)'} over {self.transport}"
+
+
+def _let_nobody_in(_found: tuple[SpiffeId, ...]) -> None:
+    """In the place of a check that was made, or is not wanted any more: it may know the peer, and each would keep the
+    other alive."""
+    raise PeerIdentityError("identity verification error: the peer was judged already")
 
 
 def _as_error(event: ev.ConnectionEnded) -> HboneError:

@@ -184,6 +184,11 @@ class Pool:
                 self._reactor.report(self, another)
 
 
+def _made(owner: PeerOwner) -> Attempt:
+    """In the place of what has made a peer, or tried to."""
+    raise AssertionError("a slot makes one peer")
+
+
 class _PeerSlot:
     """One connection of a place, from its first SYN to its end; owns the peer (PeerOwner)."""
 
@@ -211,6 +216,7 @@ class _PeerSlot:
         """Ready for tunnels."""
         self._is_settled = True
         self._pool._came_up(self, peer)
+        self._let_go()
         self._watch_idle(peer)
 
     def peer_closed(self, peer: Peer, error: HboneError | None) -> None:
@@ -226,6 +232,7 @@ class _PeerSlot:
         """TCP never came up."""
         self._is_settled = True
         self._pool._failed(self, error)
+        self._let_go()
 
     def peer_draining(self, peer: Peer) -> None:
         """GOAWAY: `engine.room` is 0 from now on; it closes when its last tunnel ends."""
@@ -236,6 +243,11 @@ class _PeerSlot:
 
     def request_refused(self, peer: Peer, event: ev.RequestRefused) -> None:
         """Clients are asked for nothing."""
+
+    def _let_go(self) -> None:
+        """What made the peer may know us, or whoever asked first: none of them shall live as long as the peer."""
+        self._attempt = None
+        self.make = _made
 
     def _watch_idle(self, peer: Peer, *, soon: bool = False) -> None:
         """Look again after the idle time; a connection without tunnels since the last look closes."""

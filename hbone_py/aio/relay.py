@@ -42,6 +42,10 @@ _DELIVERY, _LOOK = 30.0, 0.5
 _CLEAN_RESETS = (ErrorCode.NO_ERROR, ErrorCode.CANCEL)
 
 
+def _told(_relay: Relay, _error: HboneError | None) -> None:
+    """In the place of `Relay.done` once that was called."""
+
+
 class Relay:
     """Carries one connection. `done(relay, error)` is called once, when both directions are over or it broke.
 
@@ -386,7 +390,7 @@ class Relay:
         if self.is_over:
             return
         self.is_over = True
-        self.stream.sink = None
+        self.stream.sink = self.stream.owner = None
         if self._grace is not None:
             self._grace.cancel()
         self._reactor.forget(self.sock.fileno())
@@ -394,4 +398,5 @@ class Relay:
             self.sock.close()
         else:
             reset(self.sock)
-        self.done(self, error)
+        done, self.done = self.done, _told  # else the connection and its relay would keep each other alive
+        done(self, error)

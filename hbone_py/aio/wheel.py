@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 TICK = 0.25
 """Seconds between looks at the wheel: a deadline is kept within this much, always late and never early."""
+_CALLS_A_TURN = 16
+"""So many calls, then whoever else waits for the loop: hundreds of idle connections may fall due in one tick."""
 
 
 class Cancellable(Protocol):
@@ -31,6 +33,10 @@ class Clock(Protocol):
         """Report what nobody else can."""
 
 
+def _nothing() -> None:
+    """What is left to call once a timer has fired or was cancelled: it must not keep its owner alive."""
+
+
 class Timer:
     """One pending call; `cancel` is cheap and may be repeated."""
 
@@ -44,6 +50,7 @@ class Timer:
     def cancel(self) -> None:
         """Forget the call."""
         self._bucket.pop(self, None)
+        self.callback = _nothing
 
 
 class TimerWheel:
@@ -86,21 +93,31 @@ class TimerWheel:
     def _tick(self) -> None:
         self._tick_to_come = None
         now = int(self._clock.time() / TICK)
+        left = _CALLS_A_TURN
         for slot in sorted(slot for slot in self._buckets if slot <= now):
-            self._call_all(self._buckets.pop(slot, {}))
-        self._go_on()
+            left = self._call_some(self._buckets.get(slot, {}), left)
+            if not left:
+                break
+            self._buckets.pop(slot, None)
+        self._go_on(TICK if left else 0.0)
 
-    def _go_on(self) -> None:
-        """Tick again if there is something to wait for; a call may have seen to that already."""
+    def _go_on(self, delay: float) -> None:
+        """Tick again if there is something to wait for; a call may have seen to that, but not to what is due now."""
+        if self._buckets and self._tick_to_come is not None and not delay:
+            self._tick_to_come.cancel()
+            self._tick_to_come = None
         if self._buckets and self._tick_to_come is None:
-            self._tick_to_come = self._clock.call_later(TICK, self._tick)
+            self._tick_to_come = self._clock.call_later(delay, self._tick)
 
-    def _call_all(self, bucket: dict[Timer, None]) -> None:
-        """One by one, since each call may cancel those behind it."""
-        while bucket:
+    def _call_some(self, bucket: dict[Timer, None], left: int) -> int:
+        """One by one, since each call may cancel those behind it; how many of `left` calls were not needed."""
+        while bucket and left:
+            left -= 1
             timer = next(iter(bucket))
             del bucket[timer]
+            callback, timer.callback = timer.callback, _nothing
             try:
-                timer.callback()
+                callback()
             except Exception as error:  # one bad call must not stop the others
                 self._clock.call_exception_handler({"message": "a deadline's call failed", "exception": error})
+        return left

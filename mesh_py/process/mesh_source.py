@@ -11,6 +11,7 @@ from mesh_py.discovery.local_file import LocalConfig, read_local_config
 from mesh_py.discovery.problems import ConfigError
 from mesh_py.discovery.state import Told
 from mesh_py.process.listening import StartError
+from mesh_py.xds.pauses import without_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +91,8 @@ class MeshSource:
         What others have brought there, such as a control plane, stays; of one name the last word counts.
         """
         config = self.config
-        changed = state.replace(config.workloads, config.services, config.policies, before=self._told)
+        with without_collection(len(config.workloads) + len(config.services) + len(config.policies)):
+            changed = state.replace(config.workloads, config.services, config.policies, before=self._told)
         self._told = Told(
             frozenset(workload.uid for workload in config.workloads),
             frozenset(service.key for service in config.services),

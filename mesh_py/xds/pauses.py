@@ -14,8 +14,8 @@ ItemT = TypeVar("ItemT")
 
 SLICE_SECONDS = 0.002
 """How long items are handed out before others get their turn."""
-MANY = 5_000
-"""Resources from which on the garbage collector is held back."""
+MANY = 1_000
+"""Things from which on the garbage collector is held back."""
 
 
 async def in_slices(items: Iterable[ItemT]) -> AsyncIterator[ItemT]:

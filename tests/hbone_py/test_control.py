@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hbone_py import control
 from hbone_py.config import Http2Config
 from hbone_py.connection import HboneConnection
 from hbone_py.errors import ErrorCode
@@ -126,3 +127,28 @@ def test_a_fault_is_told_to_the_peer_with_a_reason() -> None:
         reports(over(ErrorCode.FRAME_SIZE_ERROR)),
         hears(ping()),
     )
+
+
+def test_a_judge_that_has_ended_a_connection_judges_the_others_as_before() -> None:
+    """One h2 connection stands behind all of ours, and hears nothing more once it was to end."""
+    server().receive_data(bytes(ping(b"short")))
+    play(server(), hears(ping(b"abcdefgh")), says(ping(b"abcdefgh", ack=True)))
+
+
+def test_settings_of_any_length_are_understood_and_long_ones_not_remembered() -> None:
+    """A peer chooses how long its frames are, and not how much memory they take."""
+    kept = control._remembered.cache_info().currsize
+    many = settings({0x1000 + number: number for number in range(1000)} | {4: 1000})
+    play(client(), hears(many), says(SETTINGS_ACK), reports(SETTINGS_CAME))
+    assert control._remembered.cache_info().currsize == kept
+    for number in range(1000):
+        assert control.judge(True, PING, 0, 0, b"%08d" % number).answer == bytes(ping(b"%08d" % number, ack=True))
+    assert control._remembered.cache_info().currsize == 256
+
+
+def test_what_one_connection_was_told_is_no_other_ones_matter() -> None:
+    one, another = client(), client()
+    play(one, hears(settings({3: 1, 4: 1000})), says(SETTINGS_ACK), reports(SETTINGS_CAME))
+    play(another, hears(settings({})), says(SETTINGS_ACK), reports(SETTINGS_CAME))
+    play(one, hears(settings({4: 2000})), says(SETTINGS_ACK), reports(SETTINGS_CAME))
+    assert (one.peer_max_streams, another.peer_max_streams) == (1, 2**31 - 1)

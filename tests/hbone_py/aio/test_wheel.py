@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import functools
+import weakref
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hbone_py.aio.wheel import TICK, Timer, TimerWheel
-from tests.support.clock import VirtualClock
+from tests.support.clock import PendingCall, VirtualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -97,6 +102,52 @@ def test_a_failing_call_is_reported_and_stops_no_other(clock: VirtualClock, whee
     clock.advance(10)
     assert called == ["same tick", "later tick"]
     assert [str(problem["exception"]) for problem in clock.problems] == ["a bad call"]
+
+
+def test_many_calls_of_one_tick_leave_others_their_turns(clock: VirtualClock, wheel: TimerWheel) -> None:
+    """As when hundreds of connections were left unused at the same moment. None is forgotten, none comes twice."""
+    turns: list[int] = []
+    called: list[int] = []
+
+    def work(number: int) -> None:
+        called.append(number)
+        turns[-1] += 1
+
+    class Turns(VirtualClock):
+        def call_later(self, delay: float, callback: Callable[..., object], *arguments: object) -> PendingCall:
+            def turn() -> None:
+                turns.append(0)
+                callback(*arguments)
+
+            return super().call_later(delay, turn)
+
+    busy = Turns()
+    crowded = TimerWheel(busy)
+    for number in range(100):
+        crowded.after(1, functools.partial(work, number))
+    crowded.after(2, functools.partial(work, 100))
+    busy.advance(1 + 2 * TICK)
+    assert called == list(range(100))
+    assert max(turns) <= 16
+    busy.advance(2)
+    assert called[-1] == 100
+    assert (busy.pending, crowded.pending) == (0, 0)
+
+
+def test_neither_a_call_that_came_nor_one_cancelled_keeps_its_owner_alive(
+    clock: VirtualClock, wheel: TimerWheel
+) -> None:
+    class Owner:
+        def call(self) -> None:
+            """What the timer is for."""
+
+    fired, cancelled = Owner(), Owner()
+    kept = [wheel.after(1, fired.call), wheel.after(1, cancelled.call)]
+    seen = [weakref.ref(fired), weakref.ref(cancelled)]
+    kept[1].cancel()
+    clock.advance(2)
+    del fired, cancelled
+    assert [ref() for ref in seen] == [None, None]
 
 
 def test_it_ticks_only_while_something_is_pending(clock: VirtualClock, wheel: TimerWheel) -> None:

@@ -6,13 +6,22 @@ The witness is the other side: how many HBONE connections the destination's prox
 from __future__ import annotations
 
 import contextlib
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hbone_py.aio.client import Dial
+from hbone_py.aio.peer import Peer
+from hbone_py.aio.relay import Relay
+from hbone_py.connection import HboneConnection
+from hbone_py.streams import Stream
 from tests.interop.callers import TcpCaller, talk
-from tests.support.processes import eventually, loopback_address
+from tests.support.processes import eventually, free_port, loopback_address
 from tests.support.tcp_apps import echo
+from ztunnel_py.inbound import InboundPeer
+from ztunnel_py.inbound_tunnel import InboundTunnel
+from ztunnel_py.outbound_tunnel import TunnelConnection
 
 if TYPE_CHECKING:
     from tests.support.pods import Pod, Pods
@@ -104,3 +113,35 @@ async def test_an_unused_connection_goes_and_a_used_one_stays(pods: Pods) -> Non
             await eventually(lambda: connections_to(server) == 1, "the second connection goes by itself")
             await talk(kept, b"still here")
         await eventually(lambda: connections_to(server) == 0, "the first goes when its call is over")
+
+
+PARTS = (Dial, HboneConnection, InboundPeer, InboundTunnel, Peer, Relay, Stream, TunnelConnection)
+"""What is made for a connection or for a tunnel."""
+
+
+@pytest.mark.parametrize("end", ["cleanly", "cut", "refused"])
+async def test_what_is_over_leaves_nothing_to_the_garbage_collector(pods: Pods, end: str) -> None:
+    """Rings of objects go with a full collection only, and each of those is a stall for everybody."""
+    sleep, server = two(pods, POOL_UNUSED_RELEASE_TIMEOUT="10ms")
+    gc.collect()
+    older = parts()  # of other tests, which may hold on to them
+    gc.disable()
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            app = await stack.enter_async_context(server.app(echo))
+            if end == "refused":
+                await stack.enter_async_context(sleep.call(f"{server.ip}:{free_port(server.ip)}"))
+                await sleep.its_proxy.line()
+            else:
+                [caller] = await calls(stack, sleep, app, 1)
+                if end == "cut":
+                    caller.abort()
+        await eventually(lambda: connections_to(server) == 0, "the connection goes")
+        await eventually(lambda: all(part in older for part in parts()), "nothing is left")
+    finally:
+        gc.enable()
+
+
+def parts() -> list[object]:
+    """Those that are not freed."""
+    return [one for one in gc.get_objects() if isinstance(one, PARTS)]
