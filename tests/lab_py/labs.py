@@ -8,16 +8,15 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.processes import POLL_SECONDS, PeerProcess
+from tests.support.processes import PeerProcess
 from tests.support.require import NOBODY, require_netns, require_nobody, require_tool
 from tests.support.source_tree import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 def require_lab() -> None:
@@ -170,11 +169,3 @@ def _children(process: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
     except OSError:
         return []
-
-
-def poll(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
-    """Return once it holds; AssertionError naming `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not {what} after {seconds} s"
-        time.sleep(POLL_SECONDS)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab_py.evidence.log_lines import read_log
-from tests.lab_py.labs import command, environment, lab, poll, require_lab
+from tests.lab_py.labs import command, environment, lab, require_lab
+from tests.support.processes import poll
 from tests.support.source_tree import ROOT
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from lab_py import state
-from tests.lab_py.labs import Machine, children_of, environment, lab, poll, require_lab
-from tests.support.processes import PeerProcess
+from tests.lab_py.labs import Machine, children_of, environment, lab, require_lab
+from tests.support.processes import PeerProcess, poll
 from tests.support.source_tree import ROOT
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections import deque
 from contextlib import closing
 
@@ -11,7 +10,7 @@ import pytest
 
 from lab_py.geneve import header
 from lab_py.overlay import Overlay, TunnelEnd
-from tests.support.processes import POLL_SECONDS, loopback_address
+from tests.support.processes import loopback_address, poll
 
 FRAME = b"\x02" * 60
 
@@ -51,13 +50,6 @@ def end(local: str, remote: str, *vnis: int) -> tuple[TunnelEnd, dict[int, Wire]
     return TunnelEnd(local, sock, remote, dict(wires)), wires
 
 
-def awaited(condition, what: str) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(POLL_SECONDS)
-
-
 @pytest.fixture
 def pair():
     """Two ends with two tunnels each, served."""
@@ -75,7 +67,7 @@ def test_a_frame_comes_out_at_the_same_vni(pair) -> None:
     _, one, ones, other, others = pair
     ones[1001].leave(FRAME)
     others[1000].leave(FRAME[::-1])
-    awaited(lambda: others[1001].arrived and ones[1000].arrived, "both arrive")
+    poll(lambda: others[1001].arrived and ones[1000].arrived, "both arrived")
     assert (others[1001].arrived, others[1000].arrived) == ([FRAME], [])
     assert (ones[1000].arrived, ones[1001].arrived) == ([FRAME[::-1]], [])
     assert (one.carried[1001].sent, other.carried[1001].received) == (1, 1)
@@ -89,7 +81,7 @@ def test_what_is_not_for_us_is_dropped(pair) -> None:
     their_socket = pair[3].sock
     for payload in (header(999) + FRAME, b"\x40" + header(1000)[1:] + FRAME, b"", header(1000) + b"last"):
         their_socket.sendto(payload, (one.namespace, 6081))
-    awaited(lambda: ones[1000].arrived, "the last one arrives")
+    poll(lambda: ones[1000].arrived, "the last one arrived")
     assert ones[1000].arrived == [b"last"]
 
 
@@ -97,9 +89,9 @@ def test_a_stopped_overlay_loses_packets(pair) -> None:
     overlay, one, ones, _, others = pair
     overlay.is_stopped = True
     ones[1000].leave(FRAME)
-    awaited(lambda: not ones[1000].leaving, "taken from the device")
+    poll(lambda: not ones[1000].leaving, "taken from the device")
     overlay.is_stopped = False
     ones[1000].leave(b"after")
-    awaited(lambda: others[1000].arrived, "arrives")
+    poll(lambda: others[1000].arrived, "arrived")
     assert others[1000].arrived == [b"after"]
     assert one.carried[1000].sent == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
 import time
@@ -15,11 +14,11 @@ from lab_py.apps import httpbin
 from lab_py.apps.caller_record import CallerRecord
 from mesh_py.identity.tokens import Caller, TokenKey
 from tests.support.istiod import Istiod, start_istiod
-from tests.support.processes import POLL_SECONDS, PeerProcess, loopback_address
+from tests.support.processes import PeerProcess, answers, loopback_address
 from tests.ztunnel_py.worlds import CLEAN, START_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.interop
@@ -123,16 +122,8 @@ async def test_sidecars_join_the_control_plane(tmp_path: Path) -> None:
                 async def status(path: str) -> int:
                     return (await http.get(f"http://{HOST}:8000{path}")).status_code
 
-                await became(404, lambda: status("/ip"))
+                await answers(lambda: status("/ip"), lambda code: code == 404, "routed")
                 (folder / "route.yaml").unlink()
-                await became(403, lambda: status("/ip"))
+                await answers(lambda: status("/ip"), lambda code: code == 403, "denied")
                 assert await status("/headers") == 200
                 assert istiod.count("pilot_total_xds_rejects") == 0
-
-
-async def became(wanted: int, ask: Callable[[], Awaitable[int]]) -> None:
-    """Ask until the answer is the one that is wanted."""
-    deadline = time.monotonic() + 10
-    while (answer := await ask()) != wanted:
-        assert time.monotonic() < deadline, answer
-        await asyncio.sleep(POLL_SECONDS)

@@ -106,7 +106,7 @@ async def test_two_minutes_of_rotation_and_no_call_fails(nodes: Nodes) -> None:
         while loop.time() < end:
             for node in (nodes.sleep, nodes.server):
                 seen[node.name].add(await asyncio.to_thread(serial_of, node))
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # each certificate is seen several times in its life
 
     async with TcpApp(echo, nodes.server.address) as app, nodes.call(app.authority) as long_call:
         await talk(long_call, b"at first")

@@ -36,7 +36,7 @@ ISSUED = "citadel_server_success_cert_issuance_count"
 
 
 async def in_turn(mesh: JoinedMesh, app: TcpApp, until: float) -> int:
-    """New connections, one after the other; how many."""
+    """New connections, one after the other, with a pause between them that leaves the rest some time; how many."""
     count = 0
     while time.monotonic() < until:
         async with mesh.call(app.authority) as caller:

@@ -11,15 +11,17 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 POLL_SECONDS = 0.01
 """How often a condition of another process is looked at; never how long a test takes to be right."""
 
 SETTLED_LOOKS = 25
+
+Answer = TypeVar("Answer")
 
 
 class PeerFailed(AssertionError):
@@ -91,11 +93,29 @@ class PeerProcess:
         self._process.wait(timeout=5)
 
 
+def poll(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+    """`eventually` for tests without an event loop."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not {what} after {seconds} s"
+        time.sleep(POLL_SECONDS)
+
+
 async def eventually(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
     """Let the event loop run until `condition` holds; AssertionError naming `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not {what} after {seconds} s"
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def answers(
+    ask: Callable[[], Awaitable[Answer]], holds: Callable[[Answer], bool], what: str, seconds: float = 20.0
+) -> None:
+    """Ask until the answer is one for which `holds` does: what another process comes to, it tells nobody."""
+    deadline = time.monotonic() + seconds
+    while not holds(answer := await ask()):
+        assert time.monotonic() < deadline, f"not {what} after {seconds} s, but {answer!r}"
         await asyncio.sleep(POLL_SECONDS)
 
 

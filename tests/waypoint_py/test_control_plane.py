@@ -16,9 +16,9 @@ import istiod_py
 from lab_py.apps import httpbin
 from lab_py.apps.caller_record import CallerRecord
 from mesh_py.identity.tokens import Caller, TokenKey
-from tests.sidecar_py.test_control_plane import became, is_ready
+from tests.sidecar_py.test_control_plane import is_ready
 from tests.support.istiod import start_istiod
-from tests.support.processes import PeerProcess, loopback_address
+from tests.support.processes import PeerProcess, answers, loopback_address
 from tests.ztunnel_py.worlds import CLEAN, START_SECONDS
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ async def test_the_example_with_a_waypoint(tmp_path: Path) -> None:
                 async def ask() -> int:
                     return await status("POST", "/anything")
 
-                await became(200, ask)
+                await answers(ask, lambda code: code == 200, "allowed")
                 assert await status("GET", "/ip") == 403
             assert istiod.count("pilot_total_xds_rejects") == 0
             async with httpx.AsyncClient(trust_env=False, verify=False) as http:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.interop.callers import talk
 from tests.support.certificates import TestRoot
 from tests.support.grpcio_ca import Authority, GrpcioCa, serving_ca
-from tests.support.processes import POLL_SECONDS, eventually, loopback_address, run_tool
+from tests.support.processes import answers, eventually, loopback_address, run_tool
 from tests.support.tcp_apps import TcpApp, echo
 from tests.ztunnel_py.nodes import nodes_started
 
@@ -97,10 +97,7 @@ def certificate(node: Node, account: str) -> dict[str, Any]:
 async def until(world: World, what: str, condition: Callable[[dict[str, Any]], bool]) -> None:
     """Wait until the certificates of both nodes are like that."""
     for node in (world.nodes.sleep, world.nodes.server):
-        async with asyncio.timeout(20):
-            # Another process tells nobody: it is asked.
-            while not condition(await asyncio.to_thread(certificate, node, node.name)):  # noqa: ASYNC110
-                await asyncio.sleep(POLL_SECONDS)
+        await answers(partial(asyncio.to_thread, certificate, node, node.name), condition, what)
 
 
 def has_root(authority: Authority) -> Callable[[dict[str, Any]], bool]:

@@ -8,11 +8,10 @@ import random
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.processes import POLL_SECONDS, PeerProcess
+from tests.support.processes import PeerProcess, poll
 from tests.support.require import require_tool
 from tests.support.source_tree import ROOT
 
@@ -72,10 +71,8 @@ def is_alive(pid: int) -> bool:
 
 def wait_for_the_end_of(pids: Iterable[int]) -> None:
     """Return once none of the processes runs; AssertionError if that takes too long."""
-    deadline = time.monotonic() + END_SECONDS
-    while any(is_alive(pid) for pid in pids):
-        assert time.monotonic() < deadline, f"still there: {[pid for pid in pids if is_alive(pid)]}"
-        time.sleep(POLL_SECONDS)
+    for pid in pids:
+        poll(lambda: not is_alive(pid), f"without process {pid}", END_SECONDS)  # noqa: B023
 
 
 def world_net() -> str:

@@ -26,7 +26,7 @@ from mesh_py.zds.messages import SnapshotSent
 from tests.interop.callers import read_to_end
 from tests.support.name_server import NameServer, addresses
 from tests.support.pod_networks import MARK, PodNetwork, two_pods
-from tests.support.processes import PeerProcess, eventually, loopback_address
+from tests.support.processes import PeerProcess, answers, eventually, loopback_address
 from tests.support.require import require_ipv6, require_root, require_tool
 from tests.support.ztunnel import Pod, lay_out_certificates, mesh_yaml
 from tests.ztunnel_py.worlds import CLEAN, COMMAND, START_SECONDS, ProxyProcess
@@ -104,10 +104,11 @@ class SharedNode:
         return ""
 
     async def until_ready(self, answer: str = "ready\n") -> None:
-        async with asyncio.timeout(START_SECONDS):
-            while await self.is_ready() != answer:
-                assert self.proxy.is_running, self.proxy.output
-                await asyncio.sleep(0.02)
+        def holds(said: str) -> bool:
+            assert self.proxy.is_running, self.proxy.output
+            return said == answer
+
+        await answers(self.is_ready, holds, "ready", START_SECONDS)
 
     async def curl(self, url: str = "/ip", *more: str) -> tuple[int, str]:
         """What `a` gets from the application in `b`: curl's status and the body."""
