@@ -113,7 +113,7 @@ class InboundHttp:
 
     def __init__(self, inbound: Inbound, caller: Caller) -> None:
         self.inbound, self.caller = inbound, caller
-        self.local = show(caller.local)
+        self.client, self.local = show(caller.client), show(caller.local)
         self.cluster = f"inbound|{caller.local[1]}||"
         self._backends: dict[bool, ApplicationBackend] = {}
         self._version = -1
@@ -178,7 +178,7 @@ class _Passage:
     def __init__(self, handler: InboundHttp, exchange: Exchange) -> None:
         inbound, caller = handler.inbound, handler.caller
         self._handler, self._inbound, self._caller, self._exchange = handler, inbound, caller, exchange
-        journal = Journal(inbound.context.requests, "destination", exchange, caller.client, handler.local)
+        journal = Journal(inbound.context.requests, "destination", exchange, handler.client, handler.local)
         self._journal = journal
         journal.record.cluster = handler.cluster
         journal.record.server_name = caller.server_name

@@ -17,6 +17,7 @@ from mesh_py.http.errors import HttpError
 from mesh_py.model.address import parse_ip
 from mesh_py.model.errors import SelfCall
 from mesh_py.model.workload import AppProtocol
+from mesh_py.proxy.courses import Courses
 from mesh_py.proxy.detection import detect_protocol
 from mesh_py.proxy.dial import FOR_TCP, connect
 from mesh_py.proxy.mirrors import Mirrors
@@ -49,7 +50,7 @@ class Outbound:
 
     def __init__(self, context: SidecarContext, connections: Connections, clusters: Clusters) -> None:
         self._context, self._connections, self._clusters = context, connections, clusters
-        self._mirrors = Mirrors(connections)
+        self._courses, self._mirrors = Courses(context, clusters), Mirrors(connections)
 
     def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
         """A connection that redirection brought, or that was dialled here by mistake."""
@@ -101,7 +102,7 @@ class Outbound:
         self, stream: TcpStream, client: SocketAddress, meant: Destination, protocol: Protocol
     ) -> None:
         context = self._context
-        handler = OutboundHttp(context, self._clusters, self._mirrors, client, meant)
+        handler = OutboundHttp(context, self._clusters, self._courses, self._mirrors, client, meant)
         codec = H2Server() if protocol is Protocol.HTTP2 else H1Server()
         downstream = Downstream(stream, codec, handler, context.reactor.wheel, context.settings.patience)
         with self._connections.draining(downstream):

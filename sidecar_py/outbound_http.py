@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hbone_py.aio.tcp import show
 from mesh_py.exchange.passage import Limits, Plan
@@ -13,24 +13,24 @@ from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_re
 from mesh_py.http.hash_key import hash_key
 from mesh_py.http.paths import normalize
 from mesh_py.http.retry import DEFAULT_POLICY, NO_RETRIES
-from mesh_py.http.router import Decision, Forward, Respond
+from mesh_py.http.router import NO_ROUTES, Decision, Forward, Respond, RouteTable
 from mesh_py.http.session import remember_endpoint, wanted_endpoint
 from mesh_py.model.workload import AppProtocol
-from mesh_py.proxy.backends import OneEndpoint, ServiceBackend, limits_of
+from mesh_py.proxy.backends import OneEndpoint, ServiceBackend
 from mesh_py.proxy.journal import Journal, as_http_error
+from mesh_py.proxy.remembered import Remembered
 from mesh_py.proxy.ways import Endpoint, Plain
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 
 if TYPE_CHECKING:
     from hbone_py.aio.tcp import SocketAddress
     from hbone_py.errors import HboneError
-    from mesh_py.discovery.record import ServiceRecord
     from mesh_py.exchange.exchange import Exchange
     from mesh_py.http.messages import HttpRequest, HttpResponse
-    from mesh_py.manifests.references import BackendReference
     from mesh_py.manifests.routes import SessionPersistence
     from mesh_py.model.workload import Service
     from mesh_py.proxy.clusters import Cluster, Clusters, Pick
+    from mesh_py.proxy.courses import Course, Courses
     from mesh_py.proxy.directory import Destination
     from mesh_py.proxy.mirrors import Mirrors
     from sidecar_py.context import SidecarContext
@@ -47,6 +47,17 @@ class BlackHole(HttpError):
     body = ""
 
 
+class _Meant(NamedTuple):
+    """Whom a host means, and the routes that are asked here."""
+
+    to: Destination
+    routes: RouteTable
+
+
+_HOSTS_KEPT = 16
+_PICKS_KEPT = 64
+
+
 class OutboundHttp:
     """Handles the requests of one connection."""
 
@@ -54,18 +65,46 @@ class OutboundHttp:
         self,
         context: SidecarContext,
         clusters: Clusters,
+        courses: Courses,
         mirrors: Mirrors,
         client: SocketAddress,
         meant: Destination,
     ) -> None:
-        self.context, self.clusters, self.mirrors = context, clusters, mirrors
-        self.client, self.meant = client, meant
-        self.local = show(meant.address)
-        """Where the client meant to go, for the log."""
+        self.context, self.clusters, self.courses, self.mirrors = context, clusters, courses, mirrors
+        self.client_ip = client[0]
+        self.client, self.local = show(client), show(meant.address)
+        """Who calls, and where it meant to go, for the log."""
+        self._meant = meant
+        self._hosts: Remembered[str, _Meant] = Remembered(context, _HOSTS_KEPT)
+        self._facts: Remembered[Pick, ConnectionFacts] = Remembered(context, _PICKS_KEPT)
 
     def passage(self, exchange: Exchange) -> _Passage:
         """One request."""
         return _Passage(self, exchange)
+
+    def meant_by(self, authority: str) -> _Meant:
+        """Whom a request means by its host. Raises NoWorkload."""
+        return self._hosts.get(authority) or self._hosts.keep(authority, self._find(authority))
+
+    def _find(self, authority: str) -> _Meant:
+        context = self.context
+        to = context.directory.by_host(context.workload, authority, self._meant)
+        if to.record is None or self.clusters.rules.leaves_routes_to_waypoint(to.record.service):
+            return _Meant(to, NO_ROUTES)
+        return _Meant(to, context.directory.routes(context.workload, to.record, to.port))
+
+    def facts(self, service: Service, pick: Pick) -> ConnectionFacts:
+        """Who talks to whom, where a request for a service went to an endpoint."""
+        return self._facts.get(pick) or self._facts.keep(pick, self.facts_of(service, pick.endpoint))
+
+    def facts_of(self, service: Service | None, target: Endpoint | None) -> ConnectionFacts:
+        """The same, of anybody."""
+        context = self.context
+        there = None if target is None or target.workload is None else context.parties.of(target.workload)
+        meant = None if service is None else ServiceFacts.of_service(service)
+        is_mutual = target is not None and target.is_mutual_tls
+        principal = str(context.workload.identity) if is_mutual else ""
+        return ConnectionFacts("source", context.parties.of(context.workload), there, meant, is_mutual, principal)
 
 
 class _Passage:
@@ -98,26 +137,23 @@ class _Passage:
     def decide(self) -> Plan[Pick] | None:
         """See `Passage`."""
         context, request = self._context, self._exchange.request
-        source = context.workload
-        meant = context.directory.by_host(source, request.authority, self._handler.meant)
+        meant, routes = self._handler.meant_by(request.authority)
         request.path = normalize(request.path, context.settings.path_normalization)
         mark_request(request, "")
         forward_client_cert(request, ClientCertRule.SANITIZE, "")  # who we are is proved, not said
         if meant.record is None:
             return self._plan_to_one(meant)
-        decision = self._route(meant.record, meant.port)
+        decision = self._route(routes, meant) if routes else None
         if isinstance(decision, Respond):
             self._exchange.send_response(decision.response, ended=True)
             return None
-        record, port = meant.record, meant.port
-        if decision is not None:
-            if decision.authorizer is not None:
-                raise AuthorizerDenied(f"route {decision.rule.name} wants an authorizer asked, which nobody here does")
-            record, port = self._backend(decision, decision.backend, port)
+        if decision is not None and decision.authorizer is not None:
+            raise AuthorizerDenied(f"route {decision.rule.name} wants an authorizer asked, which nobody here does")
+        course = self._handler.courses.of(meant.record, meant.port, decision)
+        if decision is not None and decision.filters:
             decision.prepare(request)
             self._mirror(decision, meant.port)
-        subset = "" if decision is None else decision.subset
-        return self._plan_to_cluster(self._clusters.of(source, record, port, subset), decision)
+        return self._plan_to_cluster(course)
 
     def seen(self, response: HttpResponse, target: Pick) -> None:
         """See `Passage`."""
@@ -135,17 +171,19 @@ class _Passage:
 
     def close(self) -> None:
         """See `Passage`."""
+        journal, handler = self._journal, self._handler
         meant = self._asked_for if self._to is None else self._to.record.service
         if meant is not None:
-            self._journal.record.facts = self._facts(meant, self._journal.upstream)
-        self._journal.close()
+            pick = journal.outcome.target
+            journal.record.facts = handler.facts_of(meant, None) if pick is None else handler.facts(meant, pick)
+        journal.close()
 
     def _mirror(self, decision: Forward, port: int) -> None:
         """A mirror that is no backend is passed over: the request itself has done nothing wrong."""
         context = self._context
         for reference in decision.mirrors:
             try:
-                record, there = self._backend(decision, reference, port)
+                record, there = self._handler.courses.backend(decision, reference, port)
             except InvalidBackend as error:
                 log.warning("mirror: %s", error)
                 continue
@@ -153,30 +191,17 @@ class _Passage:
             backend = ServiceBackend(context, cluster, NO_WISH, http2=is_http2(self._exchange.request, cluster))
             self._handler.mirrors.send(self._exchange, backend, cluster.name)
 
-    def _route(self, record: ServiceRecord, port: int) -> Decision | None:
-        """What the routes of a service say; None where there are none, or its waypoint has them."""
-        context = self._context
-        if self._clusters.rules.leaves_routes_to_waypoint(record.service):
-            return None
-        table = context.directory.routes(context.workload, record, port)
-        if not table:
-            return None
-        self._asked_for = record.service
-        decision = table.route(self._exchange.request, context.dice.random, port)
+    def _route(self, routes: RouteTable, meant: Destination) -> Decision:
+        """What the routes of a service say."""
+        assert meant.record is not None, "only services have routes"
+        self._asked_for = meant.record.service
+        decision = routes.route(self._exchange.request, self._context.dice.random, meant.port)
         self._journal.record.route = decision.rule.name
         return decision
 
-    def _backend(self, decision: Forward, reference: BackendReference, port: int) -> tuple[ServiceRecord, int]:
-        """The service that a route's reference means. Raises InvalidBackend."""
-        found = self._context.directory.backend(self._context.workload, reference)
-        port = reference.port or port
-        if found is None or port not in found.service.ports:
-            where = f"{reference.namespace}/{reference.name}:{port}"
-            raise InvalidBackend(f"route {decision.rule.name}: there is no backend {where}")
-        return found, port
-
-    def _plan_to_cluster(self, cluster: Cluster, decision: Forward | None) -> Plan[Pick]:
+    def _plan_to_cluster(self, course: Course) -> Plan[Pick]:
         context, request = self._context, self._exchange.request
+        _, decision, cluster, limits = course
         self._journal.record.cluster = cluster.name
         self._to, self._decision = cluster, decision
         self._session = None if decision is None else decision.session
@@ -184,11 +209,11 @@ class _Passage:
         by = cluster.traffic.hash_by
         wish = NO_WISH
         if by is not None or self._wanted is not None:
-            wish = Wish(None if by is None else hash_key(request, by, self._handler.client[0]), self._wanted)
+            wish = Wish(None if by is None else hash_key(request, by, self._handler.client_ip), self._wanted)
         backend = self._journal.traced(
             ServiceBackend(context, cluster, wish, http2=is_http2(request, cluster), request=request)
         )
-        return Plan(request, backend, limits_of(decision), self._journal.outcome, context.dice.random)
+        return Plan(request, backend, limits, self._journal.outcome, context.dice.random)
 
     def _plan_to_one(self, meant: Destination) -> Plan[Pick]:
         """A workload by its own address, or somebody outside."""
@@ -198,21 +223,12 @@ class _Passage:
             raise BlackHole(f"{show(meant.address)} is nobody the mesh knows (REGISTRY_ONLY)")
         pick = self._clusters.pick(context.workload, meant, context.now())
         record.cluster = "PassthroughCluster"
-        record.facts = self._facts(None, pick.endpoint)
+        record.facts = self._handler.facts_of(None, pick.endpoint)
         backend = self._journal.traced(OneEndpoint(context, pick, http2=request.version == "HTTP/2", request=request))
         limits = Limits(NO_RETRIES if isinstance(pick.endpoint.way, Plain) else DEFAULT_POLICY)
         return Plan(request, backend, limits, self._journal.outcome, context.dice.random)
 
-    def _facts(self, service: Service | None, target: Endpoint | None) -> ConnectionFacts:
-        context = self._context
-        there = None if target is None or target.workload is None else context.parties.of(target.workload)
-        meant = None if service is None else ServiceFacts.of_service(service)
-        is_mutual = target is not None and target.is_mutual_tls
-        principal = str(context.workload.identity) if is_mutual else ""
-        return ConnectionFacts("source", context.parties.of(context.workload), there, meant, is_mutual, principal)
-
 
 def is_http2(request: HttpRequest, cluster: Cluster) -> bool:
     """What a server is spoken to in: as the client spoke, or as its service says."""
-    spoken = cluster.record.service.app_protocols.get(cluster.port)
-    return request.version == "HTTP/2" or spoken in (AppProtocol.HTTP2, AppProtocol.GRPC)
+    return request.version == "HTTP/2" or cluster.app_protocol in (AppProtocol.HTTP2, AppProtocol.GRPC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mesh_py.exchange.passage import Limits, Plan
@@ -14,18 +14,18 @@ from mesh_py.http.hash_key import hash_key
 from mesh_py.http.retry import DEFAULT_POLICY
 from mesh_py.http.session import wanted_endpoint
 from mesh_py.model.workload import AppProtocol
-from mesh_py.proxy.backends import OneEndpoint, ServiceBackend, limits_of
+from mesh_py.proxy.backends import OneEndpoint, ServiceBackend
+from mesh_py.proxy.courses import Courses
 
 if TYPE_CHECKING:
-    from mesh_py.discovery.record import ServiceRecord
     from mesh_py.exchange.exchange import Exchange
     from mesh_py.http.messages import HttpRequest
     from mesh_py.http.router import Decision, Forward
-    from mesh_py.manifests.references import BackendReference
     from mesh_py.manifests.route_filters import ExternalAuth
     from mesh_py.proxy.authorizers import Authorizers
     from mesh_py.proxy.clusters import Cluster, Clusters, Pick
     from mesh_py.proxy.connections import Connections
+    from mesh_py.proxy.courses import Course
     from mesh_py.proxy.journal import Journal
     from mesh_py.proxy.mirrors import Mirrors
     from waypoint_py.attached import Target
@@ -48,17 +48,21 @@ class Forwarding:
     authorizers: Authorizers
     mirrors: Mirrors
     gateway_routes: GatewayRoutes
+    courses: Courses = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.courses = Courses(self.context, self.clusters)
 
     def route(self, request: HttpRequest, target: Target) -> Decision | None:
         """What the routes of the service or of our Gateway say; None where none is for it.
 
         Raises NoRoute, InvalidBackend.
         """
-        record, context = target.meant.record, self.context
+        record, context, port = target.meant.record, self.context, target.address[1]
         if record is None:
             return None
-        table = context.directory.routes(context.workload, record, target.meant.port)
-        return self.gateway_routes.decide(table, request, target.meant.port)
+        table = context.directory.routes(context.workload, record, port)
+        return self.gateway_routes.decide(table, request, port)
 
     def plan(
         self,
@@ -66,6 +70,7 @@ class Forwarding:
         journal: Journal,
         target: Target,
         decision: Forward | None,
+        client_ip: str,
         reached: Pick | None = None,
     ) -> Plan[Pick]:
         """Where the request goes, which is `reached` if that will do, and how. Raises HttpError."""
@@ -73,36 +78,23 @@ class Forwarding:
         if decision is None and (meant.record is None or target.pod is not None):
             return self._plan_to_pod(exchange, journal, target)
         assert meant.record is not None, "only services have routes"
-        record, port = meant.record, meant.port
-        if decision is not None:
-            record, port = self.backend(decision, decision.backend, port)
+        course = self.courses.of(meant.record, meant.address[1], decision)
+        if decision is not None and decision.filters:
             decision.prepare(exchange.request)
             self._mirror(exchange, decision, meant.port)
-        subset = "" if decision is None else decision.subset
-        cluster = self.clusters.of(self.context.workload, record, port, subset)
-        return self._plan_to_cluster(exchange, journal, cluster, decision, reached)
+        return self._plan_to_cluster(exchange, journal, course, client_ip, reached)
 
     def _mirror(self, exchange: Exchange, decision: Forward, port: int) -> None:
         """A mirror that is no backend is passed over: the request itself has done nothing wrong."""
         for reference in decision.mirrors:
             try:
-                record, its_port = self.backend(decision, reference, port)
+                record, its_port = self.courses.backend(decision, reference, port)
             except InvalidBackend as error:
                 log.warning("mirror: %s", error)
                 continue
             cluster = self.clusters.of(self.context.workload, record, its_port)
             http2 = speaks_http2(exchange.request, cluster)
             self.mirrors.send(exchange, ServiceBackend(self.context, cluster, NO_WISH, http2=http2), cluster.name)
-
-    def backend(self, decision: Forward, reference: BackendReference, port: int) -> tuple[ServiceRecord, int]:
-        """The service that a route names, and its port. Raises InvalidBackend."""
-        context = self.context
-        found = context.directory.backend(context.workload, reference)
-        port = reference.port or port
-        if found is None or port not in found.service.ports:
-            where = f"{reference.namespace}/{reference.name}:{port}"
-            raise InvalidBackend(f"route {decision.rule.name}: there is no backend {where}")
-        return found, port
 
     def provider_of(self, asked: ExternalAuth, route: str) -> Provider:
         """The authorizer that a route names. Raises AuthorizerDenied where it cannot be asked."""
@@ -124,22 +116,23 @@ class Forwarding:
         self,
         exchange: Exchange,
         journal: Journal,
-        cluster: Cluster,
-        decision: Forward | None,
+        course: Course,
+        client_ip: str,
         reached: Pick | None,
     ) -> Plan[Pick]:
         context, request = self.context, exchange.request
+        _, decision, cluster, limits = course
         journal.record.cluster = cluster.name
         by, wanted = cluster.traffic.hash_by, session_endpoint(request, decision)
         if not wanted and reached is not None:
             wanted = reached.name
         wish = NO_WISH
         if by is not None or wanted is not None:
-            wish = Wish(None if by is None else hash_key(request, by, journal.client[0]), wanted)
+            wish = Wish(None if by is None else hash_key(request, by, client_ip), wanted)
         backend = journal.traced(
             ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster), request=request)
         )
-        return Plan(request, backend, limits_of(decision), journal.outcome, context.dice.random)
+        return Plan(request, backend, limits, journal.outcome, context.dice.random)
 
     def _plan_to_pod(self, exchange: Exchange, journal: Journal, target: Target) -> Plan[Pick]:
         context, request = self.context, exchange.request
@@ -158,7 +151,7 @@ def session_endpoint(request: HttpRequest, decision: Forward | None) -> str | No
 
 def speaks_http2(request: HttpRequest, cluster: Cluster) -> bool:
     """What the service port says it speaks; where it says nothing, what the client speaks. gRPC is HTTP/2 always."""
-    spoken = cluster.record.service.app_protocols.get(cluster.port, AppProtocol.UNKNOWN)
+    spoken = cluster.app_protocol
     if spoken is AppProtocol.HTTP11:
         return (request.headers.get("content-type") or "").startswith("application/grpc")
     return spoken in (AppProtocol.HTTP2, AppProtocol.GRPC) or request.version == "HTTP/2"

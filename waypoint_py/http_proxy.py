@@ -9,6 +9,7 @@ from email.utils import formatdate
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
+from hbone_py.aio.tcp import show
 from mesh_py.exchange.passage import Plan
 from mesh_py.http.authorizer import Allowed, refusal
 from mesh_py.http.errors import AuthorizerDenied, HttpError
@@ -29,6 +30,7 @@ from mesh_py.http.router import Respond as RouteAnswer
 from mesh_py.http.session import remember_endpoint
 from mesh_py.model.address import parse_ip
 from mesh_py.proxy.journal import Journal, as_http_error
+from mesh_py.proxy.remembered import Remembered
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from mesh_py.tracing.trace_context import TRACEPARENT
 from waypoint_py.attached import describe
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("policy")
 
+_PICKS_KEPT = 64
+
 
 class HttpProxy:
     """Handles the requests of one tunnel. `first`: the pod that was reached for it already gets the first of them."""
@@ -61,12 +65,32 @@ class HttpProxy:
     def __init__(self, forwarding: Forwarding, caller: Caller, target: Target, first: Pick | None = None) -> None:
         self._forwarding, self._caller, self._target = forwarding, caller, target
         self._first = first
-        self._address = describe(target)
+        self.client, self.address = show(caller.client), describe(target)
+        """Who calls, and what it asks for, for the log."""
+        self._facts: Remembered[Pick, ConnectionFacts] = Remembered(forwarding.context, _PICKS_KEPT)
 
     def passage(self, exchange: Exchange) -> _Passage:
         """One request."""
         first, self._first = self._first, None
-        return _Passage(self._forwarding, self._caller, self._target, self._address, exchange, first)
+        return _Passage(self, self._forwarding, self._caller, self._target, exchange, first)
+
+    def facts(self, pick: Pick | None) -> ConnectionFacts:
+        """Who talks to whom, where a request went to an endpoint, or to none."""
+        if pick is None or pick.host is None:
+            return self._facts_of(pick)
+        return self._facts.get(pick) or self._facts.keep(pick, self._facts_of(pick))
+
+    def _facts_of(self, pick: Pick | None) -> ConnectionFacts:
+        parties, meant = self._forwarding.context.parties, self._target.meant
+        served = None if pick is None else pick.endpoint.workload
+        return ConnectionFacts(
+            "waypoint",
+            self._caller.party,
+            parties.of_known(served or meant.workload),
+            None if meant.record is None else ServiceFacts.of_service(meant.record.service),
+            True,
+            self._caller.principal,
+        )
 
 
 class _Passage:
@@ -74,17 +98,18 @@ class _Passage:
 
     def __init__(
         self,
+        handler: HttpProxy,
         forwarding: Forwarding,
         caller: Caller,
         target: Target,
-        address: str,
         exchange: Exchange,
         reached: Pick | None,
     ) -> None:
+        self._handler = handler
         self._forwarding, self._caller, self._target, self._reached = forwarding, caller, target, reached
         self._exchange = exchange
         context = forwarding.context
-        self._journal = Journal(context.requests, "waypoint", exchange, caller.client, address)
+        self._journal = Journal(context.requests, "waypoint", exchange, handler.client, handler.address)
         self._journal.record.route = "default"
         self._journal.join(context.tracer, caller.traceparent)
         self._decision: Forward | None = None
@@ -147,25 +172,15 @@ class _Passage:
 
     def _plan(self) -> Plan[Pick]:
         self._wanted = session_endpoint(self._exchange.request, self._decision)
-        return self._forwarding.plan(self._exchange, self._journal, self._target, self._decision, self._reached)
+        return self._forwarding.plan(
+            self._exchange, self._journal, self._target, self._decision, self._caller.client[0], self._reached
+        )
 
     def close(self) -> None:
         """See `Passage`."""
         self._note()
-        self._journal.record.facts = self._facts()
+        self._journal.record.facts = self._handler.facts(self._journal.outcome.target)
         self._journal.close()
-
-    def _facts(self) -> ConnectionFacts:
-        context, record, reached = self._forwarding.context, self._target.meant.record, self._journal.upstream
-        served = None if reached is None else reached.workload
-        return ConnectionFacts(
-            "waypoint",
-            self._caller.party,
-            context.parties.of_known(served or self._target.meant.workload),
-            None if record is None else ServiceFacts.of_service(record.service),
-            True,
-            self._caller.principal,
-        )
 
     def _say_who_calls(self, request: HttpRequest) -> None:
         """Policies judge by the tunnel's proof; what a header says of it would be anybody's word (9.6)."""
@@ -247,13 +262,15 @@ class _Passage:
 
     def _note(self) -> None:
         """What the filters have said goes into the log's line."""
-        record, info = self._journal.record, self._info
+        record, info, outcome = self._journal.record, self._info, self._journal.outcome
+        if not (info.notes or info.details or info.flags or outcome.flags):
+            return
         for note in info.notes:
             log.info("%s %s: %s", record.method, record.path, note)
         if info.details:
             record.details = info.details
         told = [flag for flag in record.flags.split(",") if flag != "-"]
-        flags = list(dict.fromkeys([*told, *self._journal.outcome.flags, *info.flags]))
+        flags = list(dict.fromkeys([*told, *outcome.flags, *info.flags]))
         record.flags = ",".join(flags) or "-"
 
 

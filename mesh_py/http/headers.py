@@ -53,6 +53,10 @@ class Headers:
                 return value
         return None
 
+    def firsts(self) -> dict[str, str]:
+        """The value of the first field of each name, for who asks for several."""
+        return dict(reversed(self.fields))
+
     def get_all(self, name: str) -> list[str]:
         """Every value of that name, in order."""
         return [value for field, value in self.fields if field == name]
@@ -68,15 +72,12 @@ class Headers:
 
     def set(self, name: str, value: str) -> None:
         """Exactly one field of that name, where the first one stood, or at the end."""
-        if name in self:
-            self._replace(name, value)
-        else:
-            self.fields.append((name, value))
-
-    def _replace(self, name: str, value: str) -> None:
-        index = next(index for index, (field, _) in enumerate(self.fields) if field == name)
-        rest = [other for other in self.fields[index + 1 :] if other[0] != name]
-        self.fields[index:] = [(name, value), *rest]
+        fields = self.fields
+        for index, field in enumerate(fields):
+            if field[0] == name:
+                fields[index:] = [(name, value), *[other for other in fields[index + 1 :] if other[0] != name]]
+                return
+        fields.append((name, value))
 
     def append(self, name: str, value: str) -> None:
         """Join the value to the field's list, as Envoy's APPEND of `x-forwarded-for` does, or add the field."""

@@ -4,7 +4,7 @@ asked."""
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mesh_py.discovery.load_balance import Resolution, find_candidates
@@ -18,9 +18,10 @@ from mesh_py.manifests.selector import has_labels
 from mesh_py.manifests.traffic import NO_POLICY
 from mesh_py.model.address import format_address
 from mesh_py.model.errors import NoHealthyUpstream, RouteError
+from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.localities import ranks
 from mesh_py.proxy.traffic import Traffic
-from mesh_py.proxy.ways import Endpoint, Hbone, Plain, WayRules, way_to
+from mesh_py.proxy.ways import Endpoint, Plain, WayRules, way_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mesh_py.discovery.state import MeshState
     from mesh_py.manifests.metadata import Labels
     from mesh_py.model.address import SocketAddress
+    from mesh_py.model.route import Random
     from mesh_py.model.workload import Workload
     from mesh_py.proxy.directory import Destination, Directory
 
@@ -43,11 +45,16 @@ class Pick:
     endpoint: Endpoint
     host: Host[Upstream] | None = None
     """Its place among those of its cluster; None for who is not behind a service."""
+    shown: str = field(init=False)
+    """Where TCP goes, for the log."""
+
+    def __post_init__(self) -> None:
+        self.shown = format_address(*self.endpoint.address)
 
     @property
     def name(self) -> str:
         """The pod's `ip:port`."""
-        return self.host.address if self.host is not None else format_address(*self.endpoint.address)
+        return self.host.address if self.host is not None else self.shown
 
 
 class TlsNotOriginated(RouteError):
@@ -66,23 +73,26 @@ class Cluster:
         self.circuit = Circuit()
         self.hosts: HostSet[Upstream] = HostSet()
         self.outliers: OutlierDetector | None = None
-        self._clusters = clusters
-        self._ways: dict[str, Endpoint] = {}
-
-    @property
-    def name(self) -> str:
+        self.name = clusters.naming(port, subset, record.service.hostname)
         """As Istio names clusters."""
-        return self._clusters.naming(self.port, self.subset, self.record.service.hostname)
+        self.app_protocol = AppProtocol.UNKNOWN
+        """What the service says is spoken there."""
+        self._clusters = clusters
+        self._is_refused = False
+        self._picks: dict[str, Pick] = {}
+        """Those that chance has no part in."""
 
     def refresh(self, source: Workload, record: ServiceRecord, traffic: Traffic, labels: Labels = NO_LABELS) -> None:
         """The mesh has changed. `labels`: of the endpoints that belong to the subset."""
         self.source, self.record = source, record
-        self._ways.clear()
+        self.app_protocol = record.service.app_protocols.get(self.port, AppProtocol.UNKNOWN)
+        self._picks.clear()
         if traffic != self.traffic:
             self.traffic = traffic
             self.circuit.limits = traffic.limits
             self.hosts.policy, self.hosts.least_healthy = traffic.policy, traffic.least_healthy
-            if not traffic.is_originated:
+            self._is_refused = not traffic.is_originated
+            if self._is_refused:
                 log.warning("%s", TlsNotOriginated(self.name))
             self.outliers = None if traffic.outliers is None else OutlierDetector(traffic.outliers)
         self.hosts.update(self._hosts(labels))
@@ -107,14 +117,14 @@ class Cluster:
 
     def choose(self, now: float, wish: Wish = NO_WISH) -> Pick:
         """An endpoint. Raises NoHealthyEndpoint, RouteError (there is no way to the one that was chosen)."""
-        if not self.traffic.is_originated:
+        if self._is_refused:
             raise TlsNotOriginated(self.name)
         if self.outliers is not None and self.outliers.release(self.hosts.hosts, now):
             self.hosts.changed()
         host = self.hosts.choose(self._clusters.random, wish)
         if host is None:
             raise NoHealthyEndpoint(f"no healthy upstream: {self.name}")
-        return Pick(self._endpoint(host), host)
+        return self._picks.get(host.address) or self._pick(host)
 
     def begun(self, pick: Pick) -> None:
         """A request is on its way. Raises UpstreamOverflow; then it is not."""
@@ -137,24 +147,37 @@ class Cluster:
         found = []
         for host in self.hosts.hosts.values():
             try:
-                found.append((host, self._endpoint(host)))
+                found.append((host, self._pick(host).endpoint))
             except RouteError:
                 continue
         return found
 
-    def _endpoint(self, host: Host[Upstream]) -> Endpoint:
-        endpoint = self._ways.get(host.address)
-        if endpoint is None:
-            clusters = self._clusters
-            rules = clusters.rules.heeding(self.traffic.tls)
-            endpoint = way_to(clusters.state, self.source, host.target, self._vip(), self.port, rules, clusters.random)
-            if not isinstance(endpoint.way, Hbone) or not endpoint.way.is_waypoint:  # a waypoint has pods of its own
-                self._ways[host.address] = endpoint
-        return endpoint
+    def _pick(self, host: Host[Upstream]) -> Pick:
+        """How it is reached: each time in the same way, unless it lies behind several pods of a waypoint."""
+        clusters, chance = self._clusters, _Chance(self._clusters.random)
+        rules = clusters.rules.heeding(self.traffic.tls)
+        pick = Pick(way_to(clusters.state, self.source, host.target, self._vip(), self.port, rules, chance), host)
+        if not chance.was_asked:
+            self._picks[host.address] = pick
+        return pick
 
     def _vip(self) -> SocketAddress | None:
         vips = self.record.service.vips
         return (vips[0].ip, self.port) if vips else None
+
+
+class _Chance:
+    """Random numbers, and whether anybody has asked for one."""
+
+    __slots__ = ("_random", "was_asked")
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self.was_asked = False
+
+    def __call__(self) -> float:
+        self.was_asked = True
+        return self._random()
 
 
 def _name(upstream: Upstream) -> str:

@@ -6,7 +6,6 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from hbone_py.aio.tcp import show
 from mesh_py.exchange.passage import Outcome
 from mesh_py.http.errors import HttpError, NoHealthyEndpoint, UpstreamFailure
 from mesh_py.model.errors import RouteError
@@ -15,7 +14,6 @@ from mesh_py.telemetry.facts import ConnectionFacts
 from mesh_py.telemetry.requests import RequestRecord
 
 if TYPE_CHECKING:
-    from hbone_py.aio.tcp import SocketAddress
     from hbone_py.errors import HboneError
     from mesh_py.exchange.exchange import Exchange
     from mesh_py.exchange.passage import Backend
@@ -27,33 +25,37 @@ if TYPE_CHECKING:
     from mesh_py.tracing.tracer import Tracer
 
 REQUEST_ID = "x-request-id"
+_REPORTERS: tuple[Reporter, ...] = ("source", "destination", "waypoint")
+_NOBODY = {reporter: ConnectionFacts(reporter, None, None) for reporter in _REPORTERS}
+"""Until more is known."""
 
 
 class Journal:
     """One request, from its head to its line in the log."""
 
     def __init__(
-        self, telemetry: RequestTelemetry, reporter: Reporter, exchange: Exchange, client: SocketAddress, local: str
+        self, telemetry: RequestTelemetry, reporter: Reporter, exchange: Exchange, client: str, local: str
     ) -> None:
+        """`client` and `local`: the addresses of the connection, as the log shows them."""
         self.outcome: Outcome[Pick] = Outcome()
-        self.client = client
         self._telemetry, self._exchange = telemetry, exchange
         self._trace: RequestTrace | None = None
         self._begun = time.monotonic()
         request = exchange.request
+        said = request.headers.firsts()
         self.record = RequestRecord(
-            ConnectionFacts(reporter, None, None),
+            _NOBODY[reporter],
             time.time(),
             method=request.method,
             path=request.path,
             protocol=request.version,
             authority=request.authority,
-            user_agent=request.headers.get("user-agent") or "",
-            forwarded_for=request.headers.get("x-forwarded-for") or "",
-            request_id=_ensure_id(request),
-            downstream_remote=show(client),
+            user_agent=said.get("user-agent") or "",
+            forwarded_for=said.get("x-forwarded-for") or "",
+            request_id=_ensure_id(request, said.get(REQUEST_ID)),
+            downstream_remote=client,
             downstream_local=local,
-            is_grpc=(request.headers.get("content-type") or "").startswith("application/grpc"),
+            is_grpc=(said.get("content-type") or "").startswith("application/grpc"),
         )
 
     def join(self, tracer: Tracer | None, tunnel: str = "") -> None:
@@ -96,8 +98,8 @@ class Journal:
             record.grpc_status = exchange.trailers.get("grpc-status") or ""
         if record.details == "-" and exchange.is_answered:
             record.details = "via_upstream"
-        if self.upstream is not None:
-            record.upstream_host = show(self.upstream.address)
+        if self.outcome.target is not None:
+            record.upstream_host = self.outcome.target.shown
         self._telemetry.done(record)
         if self._trace is not None:
             self._trace.close(record)
@@ -112,9 +114,8 @@ def as_http_error(error: HboneError) -> HttpError:
     return UpstreamFailure(str(error))
 
 
-def _ensure_id(request: HttpRequest) -> str:
+def _ensure_id(request: HttpRequest, found: str | None) -> str:
     """The request's id: its own where it has a sensible one, else a new one."""
-    found = request.headers.get(REQUEST_ID)
     if not found or len(found) > 256:
         found = _ids.new()
         request.headers.set(REQUEST_ID, found)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from mesh_py.discovery.record import ServiceRecord
-from mesh_py.http.errors import AuthorizerDenied, InvalidBackend
+from mesh_py.http.errors import AuthorizerDenied
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest
 from mesh_py.manifests.references import BackendReference
@@ -19,7 +18,6 @@ from tests.support import world
 from waypoint_py.forward import Forwarding, speaks_http2
 
 if TYPE_CHECKING:
-    from mesh_py.http.router import Forward
     from mesh_py.proxy.clusters import Cluster
 
 CART = world.service("cart.shop.svc.cluster.local", "10.1.0.1", namespace="shop", ports={80: 8080})
@@ -40,9 +38,7 @@ GRPC = Headers([("content-type", "application/grpc+proto")])
 def test_which_http_is_spoken(
     port_says: AppProtocol | None, client_speaks: str, headers: Headers, expected: bool
 ) -> None:
-    known = {} if port_says is None else {80: port_says}
-    record = SimpleNamespace(service=dataclasses.replace(CART, app_protocols=known))
-    cluster = cast("Cluster", SimpleNamespace(record=record, port=80))
+    cluster = cast("Cluster", SimpleNamespace(app_protocol=port_says or AppProtocol.UNKNOWN))
     request = HttpRequest("GET", "/", "cart", headers, version=client_speaks)  # type: ignore[arg-type]
     assert speaks_http2(request, cluster) is expected
 
@@ -59,23 +55,8 @@ def forwarding() -> Forwarding:
     return Forwarding(cast("Any", context), nothing, nothing, nothing, nothing, nothing, nothing)
 
 
-DECISION = cast("Forward", SimpleNamespace(rule=SimpleNamespace(name="default/route.0")))
-
-
 def reference(name: str, port: int | None) -> BackendReference:
     return BackendReference(name=name, namespace="shop", port=port)
-
-
-@pytest.mark.parametrize(("port", "expected"), [(80, 80), (None, 80)], ids=["its own port", "the port that was meant"])
-def test_a_backend_and_its_port(port: int | None, expected: int) -> None:
-    found, there = forwarding().backend(DECISION, reference("cart", port), 80)
-    assert (found.service.name, there) == (CART.name, expected)
-
-
-@pytest.mark.parametrize(("name", "port"), [("nobody", 80), ("cart", 81)])
-def test_a_backend_that_is_none_is_named(name: str, port: int) -> None:
-    with pytest.raises(InvalidBackend, match=f"route default/route.0: there is no backend shop/{name}:{port}"):
-        forwarding().backend(DECISION, reference(name, port), 80)
 
 
 def asked(protocol: str = "HTTP", port: int | None = None, name: str = "cart") -> ExternalAuth:

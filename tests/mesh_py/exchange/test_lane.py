@@ -101,7 +101,7 @@ class Handler:
 class Passage:
     def __init__(self, handler: Handler, exchange: Exchange) -> None:
         self._handler, self._exchange = handler, exchange
-        self._journal = Journal(handler.taken.telemetry, "source", exchange, (IpAddress("10.0.0.1"), 9), "10.0.0.2:80")
+        self._journal = Journal(handler.taken.telemetry, "source", exchange, "10.0.0.1:9", "10.0.0.2:80")
 
     def decide(self) -> Plan[Pick]:
         if self._exchange.request.path == "/refused":

@@ -13,10 +13,11 @@ from mesh_py.manifests.proxy_file import further_of, read_proxy_file
 from mesh_py.model.address import IpAddress
 from mesh_py.model.errors import NoHealthyUpstream
 from mesh_py.model.workload import LoadBalancer, LoadBalancerMode
+from mesh_py.model.workload import Protocol as TunnelProtocol
 from mesh_py.proxy.clusters import Cluster, Clusters, TlsNotOriginated
 from mesh_py.proxy.directory import Destination, Directory
-from mesh_py.proxy.ways import Plain, WayRules
-from tests.support.world import service, workload
+from mesh_py.proxy.ways import Hbone, Plain, WayRules
+from tests.support.world import gateway, service, workload
 
 HOST = "web.default.svc.cluster.local"
 KEY = f"default/{HOST}"
@@ -55,6 +56,28 @@ ALL = {f"10.0.1.{number}:8080" for number in range(3)}
 def test_everybody_gets_a_share() -> None:
     assert set(World().names(60)) == ALL
     assert World().cluster.name == f"outbound|80||{HOST}"
+
+
+@pytest.mark.parametrize("pods", [1, 2], ids=["one pod, one way", "the pods of a waypoint take turns by chance"])
+def test_behind_a_waypoint(pods: int) -> None:
+    world = World(pods=1)
+    for number in range(pods):
+        key = "default/gate.default.svc.cluster.local"
+        world.state.upsert_workload(workload(f"gate{number}", f"10.0.2.{number}", services={key: {80: 8080}}))
+    world.state.upsert_service(service("gate.default.svc.cluster.local", "10.96.0.9"))
+    world.state.upsert_service(service(HOST, "10.96.0.1", waypoint=gateway("/10.96.0.9", 80)))
+    picks = [world.cluster.choose(0.0) for _ in range(40)]
+    assert {pick.endpoint.address[0] for pick in picks} == {f"10.0.2.{number}" for number in range(pods)}
+    assert (len(set(map(id, picks))) == 1) is (pods == 1)
+
+
+def test_a_change_of_the_mesh_is_seen_by_the_next_choice() -> None:
+    world = World(pods=1)
+    before = world.cluster.choose(0.0)
+    world.state.upsert_workload(workload("w0", "10.0.1.0", services={KEY: {80: 8080}}, protocol=TunnelProtocol.TCP))
+    after = world.cluster.choose(0.0)
+    assert isinstance(before.endpoint.way, Hbone)
+    assert isinstance(after.endpoint.way, Plain)
 
 
 def test_round_robin() -> None:

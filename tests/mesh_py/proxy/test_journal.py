@@ -14,7 +14,6 @@ from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest, HttpResponse
 from mesh_py.model.errors import NoHealthyUpstream
 from mesh_py.proxy.journal import Journal, as_http_error
-from tests.support import world
 
 if TYPE_CHECKING:
     from mesh_py.exchange.exchange import Exchange
@@ -38,8 +37,7 @@ class Scene:
             trailers=None,
         )
         telemetry: Any = SimpleNamespace(done=self.told.append)
-        client = world.address("10.0.0.1:5555")
-        self.journal = Journal(telemetry, "source", cast("Exchange", self.exchange), client, "10.0.0.2:80")
+        self.journal = Journal(telemetry, "source", cast("Exchange", self.exchange), "10.0.0.1:5555", "10.0.0.2:80")
 
     def close(self) -> RequestRecord:
         self.journal.close()
