@@ -56,7 +56,8 @@ class HboneConnection(Incoming):
     def is_crowded(self) -> bool:
         """Streams that nobody reads hold what all share, three quarters of our window or all of the peer's: new tunnels
         belong elsewhere."""
-        return self.send_window <= 0 or self._credit.is_crowded
+        credit = self._credit
+        return self.send_window <= 0 or credit.unread > credit.crowd
 
     @property
     def ledger(self) -> UnreadLedger:

@@ -80,7 +80,7 @@ class ReceiveWindow:
 class ReceiveCredit:
     """The unread bytes of one connection, and the credit it owes its peer for what was read."""
 
-    __slots__ = ("_connection", "_crowd", "_out", "ledger", "unread", "window")
+    __slots__ = ("_connection", "_out", "crowd", "ledger", "unread", "window")
 
     def __init__(self, connection: Incoming, size: int, ledger: UnreadLedger, out: list[bytes]) -> None:
         self.window = ReceiveWindow(size)
@@ -88,13 +88,9 @@ class ReceiveCredit:
         self.unread = 0
         """Bytes received and not taken by any sink, over all streams."""
         self._connection: Incoming | None = connection
-        self._crowd = size * 3 // 4
+        self.crowd = size * 3 // 4
+        """So much unread, left by streams that nobody reads, is most of the window: what comes next may starve."""
         self._out = out
-
-    @property
-    def is_crowded(self) -> bool:
-        """Streams that nobody reads hold most of the connection's window: what comes next to them may starve."""
-        return self.unread > self._crowd
 
     def read(self, stream: Stream, count: int) -> None:
         """A reader took `count` payload bytes: both windows may have them back."""
@@ -107,7 +103,8 @@ class ReceiveCredit:
             return
         if mine.owed >= mine.step and stream.remote_open:
             self._out.append(frames.window_update(stream.stream_id, mine.announce()))
-        self.skip(0)
+        if self.window.owed >= self.window.left:
+            self.skip(0)
 
     def skip(self, count: int) -> None:
         """`count` bytes came for nobody: only the connection's window has them back, and at once."""

@@ -147,9 +147,11 @@ class FrameReader:
         self._data.data_started(stream_id, length, padding + len(padding_length))
         self._stream, self._padding = stream_id, padding
         self._left = length - padding - len(padding_length)
-        self._ends = bool(flags & frames.END_STREAM)
-        if not self._left:
-            self._skip_padding(0)
+        ends = bool(flags & frames.END_STREAM)
+        if self._left or padding:
+            self._ends = ends
+        elif ends:
+            self._data.data_ended(stream_id)
 
     def _skip_padding(self, available: int) -> int:
         """Drop padding that is there; once none is left the frame is over."""

@@ -75,6 +75,9 @@ class HeaderLane:
     def receive(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         """HEADERS, or any frame at all while a block is open."""
         blocks = self._blocks
+        if stream_id and not blocks.stream_id and flags & ~frames.END_STREAM == frames.END_HEADERS:
+            self._received(stream_id, payload, bool(flags & frames.END_STREAM))
+            return
         if blocks.stream_id:
             whole = blocks.go_on(kind, flags, stream_id, payload)
         else:

@@ -71,7 +71,7 @@ async def run(settings: Settings) -> int:
     certificates = _certificates(settings)
     sockets, surface_sockets = _bound(settings)
     logs.install()
-    sink.attach(asyncio.get_running_loop())
+    sink.attach(asyncio.get_running_loop(), Reactor.current().at_batch_end)
     metrics = Metrics(_version(), component="proxy")
     metrics.count_lost_lines(lambda: sink.dropped)
     readiness = Readiness(STATE_MANAGER, "proxy")

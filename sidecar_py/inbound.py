@@ -92,7 +92,7 @@ class Inbound:
 
     def accepted(self, sock: socket.socket, client: tuple[str, int]) -> None:
         """A connection that redirection brought."""
-        destination, _ = original_destination(sock)
+        destination, _ = original_destination(sock, client)
         self.connections.begin(sock, lambda stream: self.serve(stream, client, destination))
 
     async def serve(self, stream: TcpStream, client: tuple[str, int], destination: tuple[str, int]) -> None:

@@ -54,7 +54,7 @@ class Outbound:
 
     def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
         """A connection that redirection brought, or that was dialled here by mistake."""
-        destination, _ = original_destination(sock)
+        destination, _ = original_destination(sock, client)
         if destination == canonical(sock.getsockname()) and destination[1] in self._context.own_ports:
             # Nobody means this port. Conntrack also answers for sockets that nothing redirected (redirection.md d.5).
             self._refuse(sock, client, destination, SelfCall())

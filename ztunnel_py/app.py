@@ -98,7 +98,7 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
             sock.close()
         raise
     logs.install()
-    sink.attach(asyncio.get_running_loop())
+    sink.attach(asyncio.get_running_loop(), Reactor.current().at_batch_end)
     metrics = Metrics(_version())
     metrics.count_lost_lines(lambda: sink.dropped)
     tracing = _tracing(settings, metrics)

@@ -152,6 +152,7 @@ class Connection(SilentDriver):
         "series",
         "span",
         "src",
+        "src_text",
         "started",
         "workload",
     )
@@ -163,6 +164,8 @@ class Connection(SilentDriver):
         self.context = context
         self.src = src
         self.dst = dst
+        self.src_text = show(src)
+        """`src` as text."""
         self.hbone_addr: str | None = None
         self.started = context.reactor.loop.time()
         self.flow: Flow | None = None
@@ -181,7 +184,7 @@ class Connection(SilentDriver):
         self.series = self.context.metrics.traffic.open(facts)
         self.context.connections.live.add(self)
         if self.context.access.wants_opened:
-            self.context.access.opened(facts, show(self.src), show(dst), hbone_addr)
+            self.context.access.opened(facts, self.src_text, show(dst), hbone_addr)
 
     def settle(self) -> None:
         """Add what has flowed since the last look to the series."""
@@ -201,21 +204,21 @@ class Connection(SilentDriver):
         if self.is_closed:
             return
         self.is_closed = True
-        self.context.connections.remove(self)
+        context = self.context
+        context.connections.remove(self)
         facts, series = self.facts, self.series
         if facts is None or series is None:
             return
         self.settle()
         flag = "-" if error is None else self.flag_of(error)
         series.close(flag)
-        tracer, span = self.context.tracer, self.span
-        if tracer is not None and span is not None:
-            finish(tracer, span, self, flag, self._received, self._sent)
-        access = self.context.access
+        if self.span is not None and context.tracer is not None:
+            finish(context.tracer, self.span, self, flag, self._received, self._sent)
+        access = context.access
         if access.wants_complete or (error is not None and access.wants_errors):
-            milliseconds = int((self.context.reactor.loop.time() - self.started) * 1000)
+            milliseconds = int((context.reactor.loop.time() - self.started) * 1000)
             ended = Ended(self._received, self._sent, milliseconds, None if error is None else str(error))
-            access.complete(facts, show(self.src), show(self.dst), ended, self.hbone_addr)
+            access.complete(facts, self.src_text, show(self.dst), ended, self.hbone_addr)
 
     def flag_of(self, error: HboneError) -> str:
         """The response flag of a failure. What breaks an open connection is no failed handshake (2.9)."""
@@ -224,7 +227,7 @@ class Connection(SilentDriver):
     def refused(self, error: HboneError) -> None:
         """It ends before both ends were known: one WARN line, no counter (hbone-dataplane 2.9, 3.2)."""
         self.is_closed = True
-        self.context.access.failed(self.reporter, show(self.src), show(self.dst), str(error))
+        self.context.access.failed(self.reporter, self.src_text, show(self.dst), str(error))
 
     def recheck(self) -> None:
         """Policy may have changed. Outbound connections are never judged again (hbone-dataplane 3.8)."""
@@ -235,7 +238,7 @@ class Connection(SilentDriver):
 
     def describe(self) -> Json:
         """Its entry in `/config_dump` (hbone-controlplane 7.3)."""
-        return connection_entry(show(self.src), self.original_dst, self.actual_dst, self.protocol)
+        return connection_entry(self.src_text, self.original_dst, self.actual_dst, self.protocol)
 
     @property
     def protocol(self) -> ConnectionProtocol:
@@ -253,4 +256,4 @@ class Connection(SilentDriver):
         return show(self.dst)
 
     def __str__(self) -> str:
-        return f"connection {show(self.src)} to {show(self.dst)}"
+        return f"connection {self.src_text} to {show(self.dst)}"

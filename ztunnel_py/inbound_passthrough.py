@@ -36,7 +36,7 @@ class InboundPassthrough:
 
     def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
         """A redirected connection: the kernel knows where it was going."""
-        destination, _ = original_destination(sock)
+        destination, _ = original_destination(sock, client)
         self.carry(sock, client, destination)
 
     def carry(self, sock: socket.socket, client: SocketAddress, destination: SocketAddress) -> None:

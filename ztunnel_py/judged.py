@@ -10,7 +10,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hbone_py.aio.tcp import Connecting, SocketAddress, connect_soon, outgoing_socket, reset, show
+from hbone_py.aio.tcp import Connecting, SocketAddress, connect_soon, outgoing_socket, reset
 from hbone_py.errors import ConnectionFailed, HboneError
 from mesh_py.discovery.missing import missing_caller
 from mesh_py.model.address import parse_ip
@@ -112,7 +112,7 @@ class JudgedConnection(Connection):
         if verdict.missing:
             self._wait_for_policies()
         elif not verdict.allowed:
-            log.info("connection %s closed because it's no longer allowed after a policy update", show(self.src))
+            log.info("connection %s closed because it's no longer allowed after a policy update", self.src_text)
             self.cut(PolicyChanged())
 
     def _wait_for_policies(self) -> None:

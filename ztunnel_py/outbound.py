@@ -81,7 +81,7 @@ class Outbound:
 
     def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
         """A redirected connection: the kernel knows where it was going. Who was not redirected calls ourselves."""
-        destination, is_redirected = original_destination(sock)
+        destination, is_redirected = original_destination(sock, client)
         if not is_redirected and destination[1] in self.context.illegal_ports:
             self.context.metrics.traffic.sockets.source += 1
             self._refuse(Captured(sock, client, destination, False), SelfCall())

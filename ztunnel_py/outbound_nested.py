@@ -20,6 +20,7 @@ from ztunnel_py.outbound_tunnel import (
     facts_of,
     forwarded_tail,
     peer_maker,
+    pool_key,
     request_block,
 )
 
@@ -69,7 +70,7 @@ class NestedPlan(TunnelPlan):
             authority=route.authority,
             expect=route.outer_expect,
             facts=facts_of(context, source, route.workload, route.service),
-            pool_key=(source.identity, route.outer_expect, route.next_hop, client),
+            pool_key=pool_key(source, route.outer_expect, route.next_hop, client),
             block=block,
             forwarded_tail=forwarded_tail(route.service),
             is_inside=False,

@@ -28,7 +28,7 @@ from ztunnel_py.peers import make_peer
 from ztunnel_py.tunnel_spans import begin_outbound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
     from hbone_py import events as ev
     from hbone_py.aio.owners import PeerOwner
@@ -67,7 +67,7 @@ class TunnelPlan:
     authority: str
     expect: tuple[SpiffeId, ...]
     facts: ConnectionFacts
-    pool_key: Hashable
+    pool_key: str
     block: bytes
     """The CONNECT's header block as far as it is always the same: method, authority, baggage."""
     forwarded_tail: bytes
@@ -95,11 +95,16 @@ class TunnelPlan:
             authority=route.authority,
             expect=route.expect,
             facts=facts_of(context, source, route.workload, route.service),
-            pool_key=(source.identity, route.expect, route.next_hop, client),
+            pool_key=pool_key(source, route.expect, route.next_hop, client),
             block=request_block(source, route.authority),
             forwarded_tail=forwarded_tail(route.service),
             is_inside=context.stays_inside(route.workload),
         )
+
+
+def pool_key(source: Workload, expect: tuple[SpiffeId, ...], next_hop: SocketAddress, client: str) -> str:
+    """Equal for those who may share a connection. A text: it remembers its hash, as a tuple does not."""
+    return repr((str(source.identity), [str(one) for one in expect], next_hop, client))
 
 
 def facts_of(context: ProxyContext, source: Workload, there: Workload, service: Service | None) -> ConnectionFacts:
@@ -161,7 +166,7 @@ class TunnelConnection(OutboundConnection):
         trace, tracer = "", self.context.tracer
         if tracer is not None:
             self.span, trace = begin_outbound(tracer)
-        return self.context.forwarded_and_trace(show(self.src), plan.forwarded_tail, trace)
+        return self.context.forwarded_and_trace(self.src_text, plan.forwarded_tail, trace)
 
     def _find_peer(self) -> None:
         """The common case is a plain call; else somebody connects, and we hear of it."""

@@ -30,6 +30,7 @@ from hbone_py.tls.buffers import SharedBuffer
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from hbone_py.aio.peer import Peer
 
@@ -87,6 +88,7 @@ class Reactor:
         self._ready: dict[Pollable, int] = {}
         """Whose turn comes next, with the edges that somebody else was told of in its place."""
         self._dirty: list[Peer] = []
+        self._afterwards: list[Callable[[], None]] = []
         self.streams_shed = 0
         """How many streams were reset because the process had no memory left for their unread bytes."""
         self.is_called = False
@@ -133,12 +135,18 @@ class Reactor:
         """Watch a non-blocking socket. Its present state is reported once, right away."""
         self._sockets[fd] = pollable
         self._fresh.add(fd)
-        sock, edges = self._handed_on.pop(fd, (None, 0))
-        if sock is None or sock.fileno() != fd:  # else it was closed, and its number is another's now
+        if not self._handed_on or not self._takes_over(fd, pollable):
             self._epoll.register(fd, _EVERYTHING)
-        elif edges & READABLE:
+
+    def _takes_over(self, fd: int, pollable: Pollable) -> bool:
+        """Whether somebody has handed on this very socket."""
+        sock, edges = self._handed_on.pop(fd, (None, 0))
+        if sock is None or sock.fileno() != fd:  # it was closed, and its number is another's now
+            return False
+        if edges & READABLE:
             self._ready[pollable] = edges
             self._again()
+        return True
 
     def hand_on(self, sock: socket.socket, edges: int) -> None:
         """Whoever registers this socket next takes it over as it is watched already; `edges` were reported so far."""
@@ -180,6 +188,12 @@ class Reactor:
             if not self._running:
                 self._schedule()
 
+    def at_batch_end(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, when the batch is over and everybody has written; soon, if there is none."""
+        self._afterwards.append(callback)
+        if not self._running:
+            self._schedule()
+
     def _schedule(self) -> None:
         if not self._scheduled and not self._is_waiting:
             self._scheduled = True
@@ -194,7 +208,7 @@ class Reactor:
         if self._epoll.closed:
             return
         self._turn(0)
-        if self._ready:
+        if self._ready or self._afterwards:
             self._schedule()
 
     def wait(self, timeout: float) -> list[tuple[int, int]]:
@@ -206,10 +220,12 @@ class Reactor:
         self.is_called = False
         if self._dirty:
             self._flush_all()
+        if self._afterwards:
+            self._call_afterwards()
         until = monotonic() + timeout
         left = timeout
         while True:
-            others = self._turn(0 if self._ready or self.is_called else left)
+            others = self._turn(0 if self._ready or self._afterwards or self.is_called else left)
             if others or self.is_called or not timeout:
                 return others
             if timeout > 0:
@@ -242,6 +258,8 @@ class Reactor:
             self._flush_all()
         if self.ledger.withheld or self.ledger.used > self.ledger.limit:
             self._watch_memory()
+        if self._afterwards:
+            self._call_afterwards()
         self._running = False
         return others
 
@@ -256,6 +274,15 @@ class Reactor:
                     pollable.on_again()
             except Exception as error:
                 self._broken(pollable, error)
+
+    def _call_afterwards(self) -> None:
+        """What somebody has put off to the end of the batch."""
+        afterwards, self._afterwards = self._afterwards, []
+        for callback in afterwards:
+            try:
+                callback()
+            except Exception as error:
+                self.report(callback, error)
 
     def _flush_all(self) -> None:
         """Until nobody has output left: a flush may end a connection, and its streams may have something to say."""

@@ -36,6 +36,7 @@ IPV6_TRANSPARENT = 75
 IPV6_FREEBIND = 78
 BACKLOG = 1024
 _RESET = pack("ii", 1, 0)
+_NON_BLOCKING = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 _ACCEPTS_PER_TURN = 64
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE = 0.1
@@ -162,6 +163,7 @@ class Listener:
         self.sock = sock
         self.address: SocketAddress = sock.getsockname()[:2]
         self._family = sock.family
+        self._is_v4 = sock.family == socket.AF_INET
         self._reactor = reactor
         self._accepted = accepted
         reactor.register(sock.fileno(), self)
@@ -187,7 +189,7 @@ class Listener:
                 continue  # the client gave up while it waited
             sock = socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
             sock.setblocking(False)
-            self._accepted(sock, canonical(address))
+            self._accepted(sock, address if self._is_v4 else canonical(address))
         self._reactor.again(self)
 
     def abort(self, error: Exception) -> None:
@@ -317,7 +319,7 @@ def outgoing_socket(address: SocketAddress, options: SocketOptions, source: str 
 
     Raises OSError when a mark or a foreign source is asked for without the rights.
     """
-    sock = options.new_socket(family_of(address[0]), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    sock = options.new_socket(family_of(address[0]), _NON_BLOCKING)
     try:
         options.apply(sock)
         if source is not None and source != address[0] and (":" in source) == (":" in address[0]):

@@ -62,7 +62,8 @@ class AccessLog:
     def complete(self, facts: ConnectionFacts, src: str, dst: str, ended: Ended, hbone_addr: str | None = None) -> None:
         """It is over: at level info, or at error if `ended.error` says why."""
         if self.wants_complete if ended.error is None else self.wants_errors:
-            self._write(self._lines.complete(self._time(), facts, src, dst, hbone_addr, ended))
+            time = self._timestamps.format(self._now())
+            self._write(self._lines.complete(time, facts, src, dst, hbone_addr, ended))
 
     def failed(self, reporter: Reporter, src: str, dst: str, error: str) -> None:
         """It was refused before both ends were known (at level warn)."""

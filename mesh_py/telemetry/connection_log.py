@@ -54,20 +54,22 @@ class PlainLines:
     """Tab-separated head, then `key=value` fields; strings quoted, addresses and numbers bare."""
 
     def __init__(self) -> None:
-        self._shared = _SharedText(_plain)
+        self._shared = _SharedText(_plain, lambda address: f" dst.hbone_addr={bare(address)}")
 
     def opened(self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
         """See `ConnectionLines`."""
-        return f"{time}\tdebug\taccess\tconnection opened\t{self._ends(facts, src, dst, hbone_addr)}\n"
+        before, after = self._shared.of(facts, hbone_addr)
+        return f"{time}\tdebug\taccess\tconnection opened\tsrc.addr={src}{before} dst.addr={dst}{after}\n"
 
     def complete(
         self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None, ended: Ended
     ) -> str:
         """See `ConnectionLines`."""
+        before, after = self._shared.of(facts, hbone_addr)
         sent, received = _by_reporter(facts.reporter, ended)
         level, tail = ("info", "") if ended.error is None else ("error", f" error={quoted(ended.error)}")
         return (
-            f"{time}\t{level}\taccess\tconnection complete\t{self._ends(facts, src, dst, hbone_addr)}"
+            f"{time}\t{level}\taccess\tconnection complete\tsrc.addr={src}{before} dst.addr={dst}{after}"
             f' bytes_sent={sent} bytes_recv={received} duration="{ended.milliseconds}ms"{tail}\n'
         )
 
@@ -78,17 +80,12 @@ class PlainLines:
             f'direction="{_DIRECTION[reporter]}" error={quoted(error)}\n'
         )
 
-    def _ends(self, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
-        before, after = self._shared.of(facts)
-        hbone = "" if hbone_addr is None else f" dst.hbone_addr={bare(hbone_addr)}"
-        return f"src.addr={src}{before} dst.addr={dst}{hbone}{after}"
-
 
 class JsonLines:
     """One JSON object per line, the fields flat beside level, time, scope and message."""
 
     def __init__(self) -> None:
-        self._shared = _SharedText(_json)
+        self._shared = _SharedText(_json, lambda address: f',"dst.hbone_addr":{json_text(address)}')
 
     def opened(self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
         """See `ConnectionLines`."""
@@ -113,9 +110,8 @@ class JsonLines:
         )
 
     def _ends(self, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
-        before, after = self._shared.of(facts)
-        hbone = "" if hbone_addr is None else f',"dst.hbone_addr":{json_text(hbone_addr)}'
-        return f',"src.addr":"{src}"{before},"dst.addr":"{dst}"{hbone}{after}'
+        before, after = self._shared.of(facts, hbone_addr)
+        return f',"src.addr":"{src}"{before},"dst.addr":"{dst}"{after}'
 
 
 def json_text(text: str) -> str:
@@ -135,19 +131,21 @@ def _by_reporter(reporter: Reporter, ended: Ended) -> tuple[int, int]:
 
 
 class _SharedText:
-    """What lines with equal facts share: the text after `src.addr`, and the text after `dst.addr`."""
+    """What lines with equal facts and CONNECT authority share: the text after `src.addr`, and that after `dst.addr`."""
 
-    def __init__(self, render: Callable[[_Fields], str]) -> None:
-        self._render = render
-        self._texts: dict[ConnectionFacts, tuple[str, str]] = {}
+    def __init__(self, render: Callable[[_Fields], str], render_authority: Callable[[str], str]) -> None:
+        self._render, self._render_authority = render, render_authority
+        self._texts: dict[tuple[ConnectionFacts, str | None], tuple[str, str]] = {}
 
-    def of(self, facts: ConnectionFacts) -> tuple[str, str]:
-        texts = self._texts.get(facts)
-        if texts is None:
-            if len(self._texts) >= _PAIRS_KEPT:
-                self._texts.clear()
-            source, destination = _named_fields(facts)
-            texts = self._texts[facts] = (self._render(source), self._render(destination))
+    def of(self, facts: ConnectionFacts, hbone_addr: str | None) -> tuple[str, str]:
+        return self._texts.get((facts, hbone_addr)) or self._made(facts, hbone_addr)
+
+    def _made(self, facts: ConnectionFacts, hbone_addr: str | None) -> tuple[str, str]:
+        if len(self._texts) >= _PAIRS_KEPT:
+            self._texts.clear()
+        source, destination = _named_fields(facts)
+        authority = "" if hbone_addr is None else self._render_authority(hbone_addr)
+        texts = self._texts[facts, hbone_addr] = (self._render(source), authority + self._render(destination))
         return texts
 
 

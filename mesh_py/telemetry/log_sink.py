@@ -44,14 +44,19 @@ class LogSink:
         self._unreported = 0
         self._rest = b""
         self._scheduled = False
+        self._soon: Callable[[Callable[[], None]], object]
         self._blocked = False
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.get_ident()
 
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """From now on lines are written once per turn of `loop`, which runs on the calling thread."""
+    def attach(
+        self, loop: asyncio.AbstractEventLoop, soon: Callable[[Callable[[], None]], object] | None = None
+    ) -> None:
+        """From now on lines are written together: once per turn of `loop`, which runs on the calling thread, or when
+        `soon` calls what it is given."""
         self._loop = loop
+        self._soon = soon or loop.call_soon
         self._thread = threading.get_ident()
 
     def write(self, line: str) -> None:
@@ -68,7 +73,7 @@ class LogSink:
             self._queue(line)
             if not self._scheduled:
                 self._scheduled = True
-                loop.call_soon(self.flush)
+                self._soon(self.flush)
 
     def flush(self) -> None:
         """Write what is waiting, as far as the reader takes it without blocking us."""

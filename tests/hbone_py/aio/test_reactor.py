@@ -296,3 +296,38 @@ async def test_not_even_a_broken_abort_stops_the_others(reactor: Reactor, proble
         reactor.again(sound)
         await until(lambda: sound.turns, "the sound one's turn")
     assert [str(problem["exception"]) for problem in problems] == ["a broken handler", "a broken abort"]
+
+
+# What is put off to the end of a batch ------------------------------------------------------------------------------
+
+
+async def test_it_is_called_once_when_the_batch_is_over(reactor: Reactor) -> None:
+    said: list[str] = []
+
+    def handle() -> None:
+        reactor.at_batch_end(lambda: said.append("afterwards"))
+        said.append("handled")
+
+    first, second = Note(handle), Note(handle)
+    with registered(reactor, first, second):
+        await until(lambda: "afterwards" in said, "called")
+        assert said == ["handled", "handled", "afterwards", "afterwards"]
+
+
+async def test_outside_a_batch_it_is_called_soon_and_a_broken_one_hurts_nobody(
+    reactor: Reactor, problems: list[dict[str, Any]]
+) -> None:
+    said: list[str] = []
+
+    def again() -> None:
+        said.append("one")
+        reactor.at_batch_end(lambda: said.append("another"))
+
+    def broken() -> None:
+        raise ValueError("broken")
+
+    reactor.at_batch_end(broken)
+    reactor.at_batch_end(again)
+    assert said == []
+    await until(lambda: said == ["one", "another"], "called")
+    assert [type(problem["exception"]) for problem in problems] == [ValueError]

@@ -6,12 +6,16 @@ import asyncio
 import os
 import threading
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
 
 from mesh_py.telemetry.log_output import ATOMIC_WRITE
 from mesh_py.telemetry.log_sink import LogSink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LOOPS = [pytest.param(asyncio.new_event_loop, id="asyncio"), pytest.param(uvloop.new_event_loop, id="uvloop")]
 
@@ -216,3 +220,20 @@ async def test_another_thread_may_write():
 def _read_until(reader: int, received: bytearray, mark: bytes) -> None:
     while mark not in received or not received.endswith(b"\n"):
         received += os.read(reader, 1 << 16)
+
+
+async def test_somebody_else_may_say_when_lines_are_written():
+    with a_pipe() as pipe:
+        sink = LogSink(pipe.writer)
+        due: list[Callable[[], None]] = []
+        sink.attach(asyncio.get_running_loop(), due.append)
+        sink.write("one\n")
+        sink.write("two\n")
+        await asyncio.sleep(0)
+        assert (pipe.read(), len(due)) == (b"", 1)
+        due.pop()()
+        assert pipe.read() == b"one\ntwo\n"
+        sink.write("three\n")
+        assert len(due) == 1
+        sink.close()
+        assert pipe.read() == b"three\n"

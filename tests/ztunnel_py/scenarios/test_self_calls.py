@@ -100,7 +100,7 @@ async def test_dialled_as_if_nothing_were_captured(pods: Pods, port: int) -> Non
 async def test_dialled_on_an_address_that_is_not_loopback(pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a pod's own address is: nothing in the mesh would stop what the kernel did not redirect."""
     pod = pods.add("pod", environment={"PROXY_PROTOCOL_CAPTURE": "false"})
-    monkeypatch.setattr("ztunnel_py.outbound.original_destination", lambda _: (("10.1.2.3", OUTBOUND), False))
+    monkeypatch.setattr("ztunnel_py.outbound.original_destination", lambda *_: (("10.1.2.3", OUTBOUND), False))
     with knock(pod.ip, OUTBOUND):
         assert (await pod.its_proxy.line(message="connection failed"))["error"] == RECURSIVE
 
