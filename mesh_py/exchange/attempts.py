@@ -49,16 +49,27 @@ async def forward(
 
     Raises HttpError: the last attempt's failure; `exchange` then has no answer yet, or one that is cut short.
     """
-    limits = plan.limits
-    if not limits.whole:
-        await _attempts(exchange, passage, plan, chosen, failure)
+    await in_time(plan, _attempts(exchange, passage, plan, chosen, failure))
+
+
+async def in_time(plan: Plan[Target], work: Awaitable[None]) -> None:
+    """Await what is left of a request's work, for as long as its route gives it. Raises UpstreamTimeout."""
+    whole, outcome = plan.limits.whole, plan.outcome
+    if not whole:
+        await work
         return
+    outcome.begun = outcome.begun or asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout(limits.whole):
-            await _attempts(exchange, passage, plan, chosen, failure)
+        async with asyncio.timeout_at(outcome.begun + whole):
+            await work
     except TimeoutError:
-        plan.outcome.flags.append(UpstreamTimeout.flag)
-        raise UpstreamTimeout("the route's time is over") from None
+        raise over_time(outcome) from None
+
+
+def over_time(outcome: Outcome[Target]) -> UpstreamTimeout:
+    """The failure of a request that has taken all the time of its route."""
+    outcome.flags.append(UpstreamTimeout.flag)
+    return UpstreamTimeout("the route's time is over")
 
 
 async def _attempts(

@@ -47,7 +47,8 @@ class Downstream:
     ) -> None:
         self.codec = codec
         self.wire = Wire(stream, codec)
-        self._stream, self._handler, self._wheel, self._patience = stream, handler, wheel, patience
+        self.wheel = wheel
+        self._stream, self._handler, self._patience = stream, handler, patience
         self._exchanges: dict[int, Exchange] = {}
         self._tasks: asyncio.TaskGroup
         self._timer: Timer | None = None
@@ -237,7 +238,7 @@ class Downstream:
         """What a client may ask for nothing is bounded per minute, not per connection."""
         if isinstance(self.codec, H2Server):
             self.codec.new_period()
-            self._period = self._wheel.after(_PERIOD, self._count_anew)
+            self._period = self.wheel.after(_PERIOD, self._count_anew)
 
     # Deadlines -----------------------------------------------------------------
 
@@ -252,7 +253,7 @@ class Downstream:
         self._is_reading_head, self._stirred = reads_head, False
         patience = self._patience
         seconds = patience.head if reads_head else patience.silence if self._exchanges else patience.idle
-        self._due = self._wheel.now + seconds
+        self._due = self.wheel.now + seconds
         if self._timer is None or self._due < self._rings:
             self._set_timer(seconds)
 
@@ -260,11 +261,11 @@ class Downstream:
         if self._timer is not None:
             self._timer.cancel()
         self._rings = self._due
-        self._timer = self._wheel.after(seconds, self._too_late)
+        self._timer = self.wheel.after(seconds, self._too_late)
 
     def _too_late(self) -> None:
         self._timer = None
-        if (left := self._due - self._wheel.now) > 0:
+        if (left := self._due - self.wheel.now) > 0:
             self._set_timer(left)
             return
         if self._exchanges and not self._stirred:

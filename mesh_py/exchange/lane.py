@@ -1,9 +1,10 @@
 """The fast lane: a request served by plain calls, from the read of its head to the write of its answer.
 
-No task, no future, no event, no timer of its own. It carries a request for which nothing has to be waited for: decided
-at once, its body here, a kept connection free. At the first wait (no connection, a failure to try again on, a client
-that reads slowly) it hands over to the coroutine of `attempts`, which goes on where it stands. So every wait is told in
-one place, and a table of requests and faults that drives both lanes finds no difference (docs/decisions/0022).
+No task, no future, no event, and a timer only where the route has a time limit. It carries a request for which nothing
+has to be waited for: decided at once, its body here, a kept connection free. At the first wait (no connection, a
+failure to try again on, a client that reads slowly) it hands over to the coroutine of `attempts`, which goes on where
+it stands. So every wait is told in one place, and a table of requests and faults that drives both lanes finds no
+difference (docs/decisions/0022).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hbone_py.errors import HboneError
-from mesh_py.exchange.attempts import Stale, TryAgain, forward, is_stale, note
+from mesh_py.exchange.attempts import Stale, TryAgain, forward, in_time, is_stale, note, over_time
+from mesh_py.exchange.deadline import Deadline
 from mesh_py.exchange.forward import carry_rest
 from mesh_py.exchange.passage import Plan
 from mesh_py.exchange.replay import KEPT, Replay
 from mesh_py.http.codec_h1 import H1Client
-from mesh_py.http.errors import HttpError
+from mesh_py.http.errors import HttpError, UpstreamTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -92,7 +94,7 @@ async def _closed(passage: Passage[Any], work: Callable[[], Awaitable[None]]) ->
 class Ride(Generic[Target]):
     """One request on the fast lane: told by its call of the answer, and by its exchange that the client has left."""
 
-    __slots__ = ("_call", "_connection", "_exchange", "_passage", "_plan", "_status", "_target")
+    __slots__ = ("_call", "_connection", "_deadline", "_exchange", "_passage", "_plan", "_status", "_target")
 
     _call: Call
     _connection: Upstream
@@ -101,11 +103,12 @@ class Ride(Generic[Target]):
     def __init__(self, exchange: Exchange, passage: Passage[Target], plan: Plan[Target]) -> None:
         self._exchange, self._passage, self._plan = exchange, passage, plan
         self._status: int | None = None
+        self._deadline: Deadline | None = None
 
     def start(self) -> None:
         """Send the request, or hand it over to the slow lane."""
         plan, exchange = self._plan, self._exchange
-        if plan.limits.is_timed or plan.request.is_tunnel or (exchange.has_body and not self._has_short_body()):
+        if plan.request.is_tunnel or (exchange.has_body and not self._has_short_body()):
             self._hand_over()
             return
         outcome = plan.outcome
@@ -139,11 +142,49 @@ class Ride(Generic[Target]):
             plan.outcome.body = Replay(exchange.body)
             pieces = plan.outcome.body.read_whole()
         exchange.passenger = self
+        if plan.limits.is_timed:
+            self._time_attempt()
         try:
             self._call = connection.begin(plan.request, self, pieces)
         except HttpError as error:
             plan.backend.ended(self._target, None)
             self._hand_over(failure=error)
+
+    # Time limits ---------------------------------------------------------------
+
+    def _time_attempt(self) -> None:
+        limits, wheel = self._plan.limits, self._exchange.connection.wheel
+        begun = self._plan.outcome.begun = wheel.now
+        if limits.attempt and (not limits.whole or limits.attempt < limits.whole):
+            self._deadline = Deadline(wheel, begun + limits.attempt, self._not_answered)
+        else:
+            self._time_whole()
+
+    def _time_whole(self) -> None:
+        """From now on only the time of the whole counts."""
+        self._untime()
+        if whole := self._plan.limits.whole:
+            wheel = self._exchange.connection.wheel
+            self._deadline = Deadline(wheel, self._plan.outcome.begun + whole, self._over_time)
+
+    def _untime(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _not_answered(self) -> None:
+        """The attempt's time is over: there may be another."""
+        self._let_go()
+        self._hand_over(failure=UpstreamTimeout("upstream has not answered in time"))
+
+    def _over_time(self) -> None:
+        """The route's time is over, wherever the answer stands."""
+        self._call.let_go()
+        try:
+            self._passage.failed(over_time(self._plan.outcome))
+            self._finish()
+        except Exception as error:
+            self._broken(error)
 
     # What the call tells -------------------------------------------------------
 
@@ -156,6 +197,8 @@ class Ride(Generic[Target]):
         plan = self._plan
         self._status = response.status
         plan.outcome.answered = time.monotonic()
+        if self._deadline is not None:
+            self._time_whole()
         try:
             if plan.limits.retry.retries_response(response, 1):
                 raise TryAgain(f"upstream answered {response.status}")
@@ -218,6 +261,7 @@ class Ride(Generic[Target]):
         self._plan.backend.ended(self._target, self._status)
 
     def _finish(self) -> None:
+        self._untime()
         exchange = self._exchange
         exchange.passenger = self._call.rider = (
             None  # they know one another: left so, only the collector would part them
@@ -229,6 +273,7 @@ class Ride(Generic[Target]):
 
     def _broken(self, error: Exception) -> None:
         """A fault of ours: nobody else is to suffer from it."""
+        self._untime()
         exchange = self._exchange
         exchange.passenger = None
         exchange.broken(error)
@@ -237,18 +282,20 @@ class Ride(Generic[Target]):
 
     def _hand_over(self, chosen: Target | None = None, failure: HttpError | None = None) -> None:
         """To the slow lane, from its beginning or from where it stands."""
+        self._untime()
         work = partial(forward, self._exchange, self._passage, self._plan, chosen, failure)
         self._exchange.connection.run(self._exchange, partial(_closed, self._passage, work))
 
     def _slow_down(self, rest: bytes, credit: int) -> None:
         """The client reads slowly: what is left of the answer is carried by a task, which waits for it."""
+        self._untime()
         self._call.hold(rest, credit)
         self._exchange.connection.run(self._exchange, partial(_closed, self._passage, self._carry_rest))
 
     async def _carry_rest(self) -> None:
         plan = self._plan
         try:
-            await carry_rest(self._exchange, self._call)
+            await in_time(plan, carry_rest(self._exchange, self._call))
         except HttpError as error:
             note(error, plan.limits.retry, plan.outcome)
             raise

@@ -56,11 +56,11 @@ class Limits:
     """From the first attempt to the end of the answer."""
     attempt: float | None = None
     """From an attempt's beginning to the head of its answer."""
+    is_timed: bool = field(init=False)
+    """Whether there is any limit on its time."""
 
-    @property
-    def is_timed(self) -> bool:
-        """Whether there is any limit on its time."""
-        return bool(self.whole or self.attempt)
+    def __post_init__(self) -> None:
+        self.is_timed = bool(self.whole or self.attempt)
 
 
 @dataclass(slots=True)
@@ -71,6 +71,7 @@ class Outcome(Generic[Target]):
     """Where the last attempt went."""
     tries: int = 0
     begun: float = 0.0
+    """When the first attempt began, by the loop's clock; told only where the route has a time limit."""
     answered: float | None = None
     """Monotonic seconds at which the head of the answer came."""
     flags: list[str] = field(default_factory=list)

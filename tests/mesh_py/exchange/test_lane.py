@@ -23,7 +23,7 @@ from mesh_py.exchange.passage import Limits, Plan
 from mesh_py.exchange.pool import Pool, PoolLimits
 from mesh_py.http.codec_h1 import H1Client, H1Server
 from mesh_py.http.errors import AccessDenied, UpstreamFailure
-from mesh_py.http.retry import DEFAULT_POLICY, RetryPolicy
+from mesh_py.http.retry import DEFAULT_POLICY, NO_RETRIES, RetryPolicy
 from mesh_py.model.address import IpAddress
 from mesh_py.process.background import background
 from mesh_py.proxy.clusters import Pick
@@ -35,7 +35,7 @@ from tests.support.sockets import tcp_pair
 from tests.support.tcp_apps import TcpApp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from mesh_py.exchange.exchange import Exchange
     from mesh_py.exchange.upstream import Upstream
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tests.support.tcp_apps import Connection
 
 TRIES_AGAIN = Limits(RetryPolicy(attempts=2, codes=frozenset({503}), resets=True, backoff=0.0))
+TWICE = RetryPolicy(attempts=1, resets=True, backoff=0.0)
 LONG = 700_000
 """Bytes of an answer that no socket takes at once."""
 
@@ -69,7 +70,11 @@ ANSWERS: dict[str, tuple[bytes, bool]] = {
     "/cut": (b"", True),
     "/long": (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LONG + bytes(LONG), False),
     "/refused": (b"", False),
+    "/silent": (b"", False),
+    "/stuck": (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", False),
 }
+ENDLESS = {"/silent", "/stuck"}
+"""Nothing but a time limit ends those."""
 
 
 class Case(NamedTuple):
@@ -295,7 +300,7 @@ async def both(case: Case) -> Seen:
 
 
 CASES = {
-    **{path: Case((get(path),)) for path in ANSWERS},
+    **{path: Case((get(path),)) for path in ANSWERS if path not in ENDLESS},
     **{f"{path}, then another": Case((get(path), get("/ok"))) for path in ("/ok", "/chunked", "/last", "/missing")},
     **{f"{path}, tried again": Case((get(path),), TRIES_AGAIN) for path in ("/busy", "/bare-busy", "/cut", "/half")},
     "a kept connection that is gone": Case((get("/ok"), get("/stale"), get("/ok"))),
@@ -310,7 +315,16 @@ CASES = {
     "the last one": Case((get("/ok", more="Connection: close\r\n"),)),
     "HTTP/1.0": Case((b"GET /ok HTTP/1.0\r\nHost: web\r\nX-Request-Id: same\r\n\r\n",)),
     "nonsense from the client": Case((get("/ok"), b"GET /ok HTTP/1.1\r\nno colon\r\n\r\n")),
-    "a time limit": Case((get("/ok"), get("/chunked")), Limits(DEFAULT_POLICY, whole=5.0, attempt=5.0)),
+    "time limits": Case((get("/ok"), get("/chunked"), post("/ok", b"x")), Limits(DEFAULT_POLICY, 5.0, attempt=4.0)),
+    "a time limit, and the client reads slowly": Case((get("/long"), get("/ok")), Limits(DEFAULT_POLICY, whole=5.0)),
+    "time is over before an answer": Case((get("/silent"), get("/ok")), Limits(TWICE, whole=0.05)),
+    "time is over with a body": Case((post("/silent", b"body"),), Limits(NO_RETRIES, whole=0.05)),
+    "time is over within the answer": Case((get("/stuck"),), Limits(TWICE, whole=0.05)),
+    "time is over after the answer": Case((get("/ok"), get("/silent")), Limits(NO_RETRIES, whole=0.05)),
+    "an attempt's time is over": Case((get("/silent"), get("/ok")), Limits(NO_RETRIES, attempt=0.05)),
+    "an attempt's time is over, twice": Case((get("/silent"),), Limits(TWICE, whole=5.0, attempt=0.05)),
+    "an attempt's time ends with the head": Case((get("/stuck"),), Limits(TWICE, whole=0.2, attempt=0.1)),
+    "the whole is shorter than an attempt": Case((get("/silent"),), Limits(TWICE, whole=0.05, attempt=0.2)),
 }
 
 
@@ -319,14 +333,33 @@ async def test_nobody_can_tell_the_lanes_apart(case: Case) -> None:
     assert (await both(case)).lines
 
 
-REQUESTS = st.builds(get, st.sampled_from(sorted(ANSWERS.keys() - {"/long"})), st.sampled_from(["GET", "HEAD"]))
+REQUESTS = st.builds(
+    get, st.sampled_from(sorted(ANSWERS.keys() - {"/long"} - ENDLESS)), st.sampled_from(["GET", "HEAD"])
+)
 POSTS = st.builds(post, st.sampled_from(["/ok", "/busy", "/cut", "/stale", "/refused"]), st.binary(max_size=50))
 
 
-@given(st.lists(REQUESTS | POSTS, min_size=1, max_size=5), st.sampled_from([Limits(DEFAULT_POLICY), TRIES_AGAIN]))
+LIMITS = st.sampled_from([Limits(DEFAULT_POLICY), TRIES_AGAIN, Limits(TWICE, whole=5.0), Limits(TWICE, attempt=5.0)])
+
+
+@given(st.lists(REQUESTS | POSTS, min_size=1, max_size=5), LIMITS)
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_nor_by_any_conversation(pieces: list[bytes], limits: Limits) -> None:
     asyncio.run(both(Case(tuple(pieces), limits)))
+
+
+@pytest.mark.parametrize("limits", [Limits(DEFAULT_POLICY), Limits(TWICE, whole=5.0, attempt=4.0)], ids=["", "timed"])
+async def test_what_goes_without_a_task(limits: Limits, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_tasks: list[str] = []
+    run = Downstream.run
+
+    def noted(connection: Downstream, exchange: Exchange, work: Callable[[], Awaitable[None]]) -> None:
+        in_tasks.append(exchange.request.path)
+        run(connection, exchange, work)
+
+    monkeypatch.setattr(Downstream, "run", noted)
+    await converse(Case((get("/missing"), post("/ok", b"body"), get("/chunked"), get("/ok", "HEAD")), limits))
+    assert in_tasks == ["/ok"]  # the first of all, for which there was no connection
 
 
 async def test_a_slow_client_stops_the_server() -> None:
@@ -341,7 +374,8 @@ async def test_a_slow_client_stops_the_server() -> None:
     assert len(taken.lines) == 3
 
 
-async def test_a_client_that_leaves_is_let_go() -> None:
+@pytest.mark.parametrize("limits", [Limits(DEFAULT_POLICY), Limits(TWICE, whole=5.0, attempt=4.0)], ids=["", "timed"])
+async def test_a_client_that_leaves_is_let_go(limits: Limits) -> None:
     async def silent(connection: Connection) -> None:
         await connection.receive()
         await connection.send(ANSWERS["/ok"][0])
@@ -351,7 +385,7 @@ async def test_a_client_that_leaves_is_let_go() -> None:
     pool, taken = Pool(Reactor.current().wheel), Taken()
     async with TcpApp(silent) as app, background(pool.serve()):
         await asyncio.sleep(0)
-        handler = Handler(taken, pool, (app.host, app.port), Limits(DEFAULT_POLICY))
+        handler = Handler(taken, pool, (app.host, app.port), limits)
         await _send(handler, (get("/ok"),))
         near, far = tcp_pair()
         downstream = Downstream(TcpStream(Reactor.current(), far), H1Server(), handler, Reactor.current().wheel)
@@ -361,6 +395,7 @@ async def test_a_client_that_leaves_is_let_go() -> None:
             await client.send(get("/ok"))
             await eventually(lambda: not downstream.is_idle, "the request")
             await client.aclose()
+        assert not Reactor.current().wheel.pending, "a deadline of nobody"
     assert handler.ends == [200, None]
     assert " 0 DC " in taken.lines[-1]
 
