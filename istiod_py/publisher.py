@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from istiod_py.ambient.build import build
+from istiod_py.ambient.build import Conversion
 from istiod_py.ambient.notices import Severity
 from istiod_py.world import World
 from mesh_py.telemetry.log_format import fields
@@ -52,6 +52,7 @@ class Publisher:
         self._clients = clients
         self._metrics = metrics
         self._debounce = debounce
+        self._conversion: Conversion | None = None
         self._changed = asyncio.Event()
         self._changed_at = 0.0
         self.world = World()
@@ -79,7 +80,8 @@ class Publisher:
 
     def _made(self) -> World:
         manifests = self._manifests()
-        return self.world.after(manifests, build(manifests, self._options))
+        self._conversion = conversion = Conversion(manifests, self._options, self._conversion)
+        return self.world.after(manifests, conversion.mesh)
 
     def _take(self, world: World, since: float, took: float) -> None:
         """Serve another state, and wake whoever may lack it."""

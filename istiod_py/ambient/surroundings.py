@@ -41,7 +41,7 @@ class Surroundings:
     def __init__(self, context: Context, services: Sequence[ServiceFacts], policies: Policies) -> None:
         self._context = context
         self._policies = policies
-        self.notices: list[Notice] = []
+        self._notices: list[Notice] = []
         self.by_key: Mapping[NamespacedHostname, ServiceFacts] = {one.service.key: one for one in services}
         self._selecting = Selectors((one.metadata.namespace, one.selector, one) for one in services)
         self._by_slice = self._listed_in_slices()
@@ -53,11 +53,16 @@ class Surroundings:
         own = self._context.waypoints.instance(metadata)
         choice = self._context.waypoints.of_workload(kind, metadata, labels)
         if choice.problem is not None:
-            self.notices.append(choice.problem)
+            self._notices.append(choice.problem)
         behind = self.selecting(metadata.namespace, labels) if services is None else services
         waypoints = [*choice.waypoints, *(waypoint for facts in behind for waypoint in facts.waypoints)]
         names = self._policies.listed_by(metadata.namespace, labels, waypoints)
         return Around(choice.waypoint, own.binding if own else None, own is not None and own.takes_hbone, names)
+
+    def taken_notices(self) -> list[Notice]:
+        """What was found to be wrong since the last call."""
+        notices, self._notices = self._notices, []
+        return notices
 
     def takes_mutual_tls(self, namespace: str, labels: Labels) -> bool:
         """Whether a sidecar in front of a workload takes mutual TLS: unless PeerAuthentication switches it off."""

@@ -93,7 +93,7 @@ async def test_an_unexpected_fault_leaves_the_state_and_the_next_change_is_follo
     followed = Followed(Debounce(0.001))
     async with followed.running():
         with monkeypatch.context() as patch:
-            patch.setattr("istiod_py.publisher.build", None)
+            patch.setattr("istiod_py.publisher.Conversion", None)
             followed.edit(CART)
             await eventually(lambda: "unexpected error" in caplog.text, "the fault told")
         assert followed.publisher.world.number == 0

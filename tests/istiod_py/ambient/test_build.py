@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from istiod_py.ambient.build import build
+from istiod_py.ambient.build import Conversion, build
 from istiod_py.ambient.options import AmbientOptions
+from istiod_py.ambient.vocabulary import GATEWAY_NAME
 from mesh_py.discovery.state import MeshState
+from mesh_py.manifests.metadata import Place
 from mesh_py.manifests.networking import EntryEndpoint
 from mesh_py.manifests.objects import KubernetesObject, Manifests
 from mesh_py.manifests.security import Action
 from tests.istiod_py.ambient.folder import (
+    AMBIENT,
     ROOT,
     authorization,
     codes,
@@ -25,11 +29,13 @@ from tests.istiod_py.ambient.folder import (
     peers,
     pod,
     service,
+    the_pod,
     waypoint,
 )
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
 
     from mesh_py.manifests.metadata import Metadata
 
@@ -80,6 +86,13 @@ def aged(one: KubernetesObject, order: int) -> KubernetesObject:
     return replace(one, metadata=metadata)
 
 
+GATEWAYS = st.sampled_from(({}, {}, {GATEWAY_NAME: "a"}))
+PODS = st.builds(
+    lambda name, space, ip, labels, gateway, **more: pod(name, ip, labels=labels | gateway, namespace=space, **more),
+    *(NAMES, SPACES, IPS, LABELS, GATEWAYS),
+    ready=st.booleans(),
+    service_account_name=NAMES,
+)
 FOLDERS = st.lists(objects(), max_size=25).map(distinct)
 ALL_ON = AmbientOptions(send_dry_run=True, allow_waypoints=True)
 
@@ -127,6 +140,70 @@ def test_what_is_told_is_a_mesh_and_shares_itself(found: list[KubernetesObject])
     assert all(again.workloads[key] is one for key, one in told.workloads.items())
     assert all(again.services[key] is one for key, one in told.services.items())
     assert all(again.policies[key] is one for key, one in told.policies.items())
+
+
+def moved(one: KubernetesObject, file: str, line: int) -> KubernetesObject:
+    return replace(one, metadata=replace(one.metadata, place=Place(file, line, 1)))
+
+
+@st.composite
+def edits(draw: st.DrawFn) -> Callable[[list[KubernetesObject]], list[KubernetesObject]]:
+    """Of pods, mostly, and of where things are written."""
+    one = draw(st.one_of(objects(), PODS, PODS, PODS))
+    number, where = draw(st.integers(0, 30)), draw(st.sampled_from(("a.yaml", "b.yaml")))
+    match draw(st.integers(0, 4)):
+        case 0:
+            return lambda found: [*found[:number], *found[number + 1 :]]
+        case 1:
+            return lambda found: [moved(other, where, line) for line, other in enumerate(found, number)]
+        case 2:
+            return lambda found: [replace(other) for other in found]  # read again, with nothing changed
+        case _:
+            return lambda found: distinct([*found, one])
+
+
+@given(FOLDERS, st.lists(edits(), max_size=6))
+def test_what_is_made_from_the_state_before_is_what_is_made_anew(
+    found: list[KubernetesObject], changes: list[Callable[[list[KubernetesObject]], list[KubernetesObject]]]
+) -> None:
+    before = Conversion(Manifests.of(found), ALL_ON)
+    for change in changes:
+        found = change(found)
+        before = Conversion(Manifests.of(found), ALL_ON, before)
+        assert before.mesh == build(Manifests.of(found), ALL_ON)
+
+
+def entries(first: str, second: str) -> list[KubernetesObject]:
+    """One host in two namespaces, whose files decide which is older."""
+    return [moved(entry(namespace=space), file, 1) for space, file in (("shop", first), ("other", second))]
+
+
+def waypoints_pod(account: str) -> list[KubernetesObject]:
+    return [waypoint(), pod("wp-1", labels={GATEWAY_NAME: "wp"}, service_account_name=account)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(entries("a.yaml", "b.yaml"), entries("b.yaml", "a.yaml"), id="which file is the older"),
+        pytest.param(waypoints_pod("one"), waypoints_pod("two"), id="who runs a waypoint"),
+        pytest.param([pod("a")], [AMBIENT, pod("a")], id="the namespace of a pod"),
+        pytest.param([pod("a")], [moved(pod("a"), "a.yaml", 2)], id="where a pod is written"),
+    ],
+)
+def test_rare_reasons_to_make_it_anew(one: list[KubernetesObject], other: list[KubernetesObject]) -> None:
+    after = Conversion(Manifests.of(other), ALL_ON, Conversion(Manifests.of(one), ALL_ON))
+    assert after.mesh == build(Manifests.of(other), ALL_ON)
+
+
+def test_only_the_pods_that_have_changed_are_converted() -> None:
+    around: list[KubernetesObject] = [AMBIENT, service(), authorization()]
+    one, other = (pod(f"web-{number}", f"10.1.0.{number}", labels={"app": "web"}) for number in (1, 2))
+    first = Conversion(Manifests.of([*around, one, other]))
+    second = Conversion(Manifests.of([*around, one, replace(other, ready=False)]), before=first)
+    assert [the_pod(second.mesh, name) is the_pod(first.mesh, name) for name in ("web-1", "web-2")] == [True, False]
+    third = Conversion(Manifests.of([*around, service("more"), one, other]), before=second)
+    assert the_pod(third.mesh) is not the_pod(first.mesh)
 
 
 def test_a_waypoint_is_found_by_those_who_go_through_it() -> None:

@@ -62,4 +62,4 @@ def test_what_is_wrong_is_collected() -> None:
     surroundings = around()
     labels = {"istio.io/use-waypoint": "gone"}
     surroundings.of("Pod", meta("web-1", labels=labels), labels)
-    assert [one.code for one in surroundings.notices] == ["waypoint-unknown"]
+    assert [one.code for one in surroundings.taken_notices()] == ["waypoint-unknown"]
