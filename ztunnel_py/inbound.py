@@ -138,6 +138,9 @@ class InboundPeer:
         self.plans: Plans[InboundPlan] = Plans(inbound.context.state, kept=_PLANS_A_PEER)
         self.peer: Peer
 
+    def peer_secured(self, peer: Peer) -> None:
+        """Servers open no tunnels."""
+
     def peer_up(self, peer: Peer) -> None:
         """A client is there."""
 

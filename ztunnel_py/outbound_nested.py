@@ -170,6 +170,9 @@ class NestedConnection(TunnelConnection):
 
     # PeerOwner of the inner peer
 
+    def peer_secured(self, peer: Peer) -> None:
+        """The tunnel is asked for once its SETTINGS are here."""
+
     def peer_up(self, peer: Peer) -> None:
         """Whoever we expect is behind the gateway: ask for the tunnel."""
         self._ask(peer)

@@ -259,8 +259,9 @@ class TunnelConnection(OutboundConnection):
             self.failed(OpeningFailed(StreamReset(event.code, by_peer=event.by_peer)))
 
     def tunnel_lost(self, error: HboneError) -> None:
-        """The connection went before the answer."""
-        self.failed(OpeningFailed(error))
+        """The connection went before the answer, or never came up."""
+        is_up = self._peer is not None and self._peer.is_up
+        self.failed(OpeningFailed(error) if is_up else error)
 
     def _no_answer(self) -> None:
         self._withdraw()

@@ -156,6 +156,9 @@ class Connection:
 
     # PeerOwner
 
+    def peer_secured(self, peer: Peer) -> None:
+        """Tunnels are opened once its SETTINGS are here."""
+
     def peer_up(self, peer: Peer) -> None:
         """Ready for tunnels."""
         if not self._up.done():

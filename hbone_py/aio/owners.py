@@ -42,8 +42,12 @@ class TunnelDriver(Protocol):
 class PeerOwner(Protocol):
     """Whoever made the peer."""
 
+    def peer_secured(self, peer: Peer) -> None:
+        """TLS is done, the identity is right. A client may open a tunnel already, unless the peer allows none at all:
+        its SETTINGS are on their way (RFC 9113 section 3.4)."""
+
     def peer_up(self, peer: Peer) -> None:
-        """TLS is done, the identity is right, the peer's SETTINGS are here."""
+        """The peer's SETTINGS are here too."""
 
     def peer_closed(self, peer: Peer, error: HboneError | None) -> None:
         """It is over, or never came up (`peer.is_up` false): once, last."""
@@ -60,6 +64,9 @@ class PeerOwner(Protocol):
 
 class Nobody:
     """The owner of a peer that is over: each would keep the other alive otherwise."""
+
+    def peer_secured(self, peer: Peer) -> None:
+        """See `PeerOwner`."""
 
     def peer_up(self, peer: Peer) -> None:
         """See `PeerOwner`."""

@@ -176,11 +176,13 @@ class Peer:
             self._send_ciphertext()  # the alert that tells the peer why
             self._lose(error)
             return False
-        if done:
-            self._set_timer(self._deadlines.settings, self._no_settings)
-            self.reactor.touch(self)
-        self._send_ciphertext()
-        return done and not self.is_closed
+        if not done:
+            self._send_ciphertext()
+            return False
+        self._set_timer(self._deadlines.settings, self._no_settings)
+        self.reactor.touch(self)  # the handshake's end, our SETTINGS and a first tunnel are written together
+        self.owner.peer_secured(self)
+        return not self.is_closed
 
     def _end_of_file(self) -> None:
         if not self.tls.handshake_done:

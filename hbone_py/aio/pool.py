@@ -116,6 +116,10 @@ class Pool:
         engine = peer.engine
         return engine.room > 0 and len(engine.streams) < self._max_streams and not engine.is_crowded
 
+    def _has_no_room_ever(self, peer: Peer) -> bool:
+        """Nothing but other tunnels may be in the way of one; whoever was lent it has one now."""
+        return not self._has_room(peer) and (not peer.engine.streams or peer.engine.peer_max_streams <= 0)
+
     def _serve(self, key: Hashable, place: _Place, make: PeerMaker) -> None:
         """Give peers with room to those who wait; connect once more while somebody still does."""
         while place.waiting and (peer := next(filter(self._has_room, place.peers), None)):
@@ -124,11 +128,16 @@ class Pool:
             place.connecting = _PeerSlot(self, key, place, make)
             place.connecting.start()
 
+    def _lend(self, slot: _PeerSlot, peer: Peer) -> None:
+        """One tunnel may be opened on faith; how many more, the peer's SETTINGS will say."""
+        if slot.place.waiting:
+            self._hand_out(slot.place.waiting.popleft(), peer)
+
     def _came_up(self, slot: _PeerSlot, peer: Peer) -> None:
         slot.place.connecting = None
         slot.place.peers.append(peer)
         self._count += 1
-        if not self._has_room(peer):  # or we would connect again and again
+        if self._has_no_room_ever(peer):  # or we would connect again and again
             self._fail_waiting(slot.place, TooManyStreams("a new connection to the peer has no room for a tunnel"))
         self._serve(slot.key, slot.place, slot.make)
         if self._count > self._capacity:
@@ -212,8 +221,12 @@ class _PeerSlot:
         if self._attempt is not None:
             self._attempt.cancel()
 
+    def peer_secured(self, peer: Peer) -> None:
+        """Ready for one tunnel."""
+        self._pool._lend(self, peer)
+
     def peer_up(self, peer: Peer) -> None:
-        """Ready for tunnels."""
+        """Ready for as many as it says."""
         self._is_settled = True
         self._pool._came_up(self, peer)
         self._let_go()

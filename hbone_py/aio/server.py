@@ -194,6 +194,9 @@ class Server:
 
     # PeerOwner
 
+    def peer_secured(self, peer: Peer) -> None:
+        """Servers open no tunnels."""
+
     def peer_up(self, peer: Peer) -> None:
         """A client is there."""
 

@@ -140,6 +140,9 @@ class _Client:
         self.client, self.local, self._server = client, local, server
         self.peer: Peer
 
+    def peer_secured(self, peer: Peer) -> None:
+        """Servers open no tunnels."""
+
     def peer_up(self, peer: Peer) -> None:
         """A client is there."""
 

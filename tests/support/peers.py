@@ -96,6 +96,7 @@ class Owner:
 
     def __init__(self, *, accepting: bool = True) -> None:
         self.accepting = accepting
+        self.secured = 0
         self.ups = 0
         self.drainings = 0
         self.ends: list[HboneError | None] = []
@@ -103,6 +104,9 @@ class Owner:
         self.requests: list[ev.TunnelRequested] = []
         self.refusals: list[str] = []
         self.drivers: dict[int, Driver] = {}
+
+    def peer_secured(self, peer: Peer) -> None:
+        self.secured += 1
 
     def peer_up(self, peer: Peer) -> None:
         self.ups += 1

@@ -11,8 +11,20 @@ from mesh_py.model.workload import Locality
 from tests.interop.callers import read_exactly, read_to_end
 from tests.support import world
 from tests.support.pods import HBONE
-from tests.support.processes import loopback_address
-from tests.support.raw_peer import Code, Kind, RawPeer, RawServer, data, goaway, rst_stream, server_tls
+from tests.support.processes import eventually, loopback_address
+from tests.support.raw_peer import (
+    LARGE_WINDOWS,
+    Code,
+    Kind,
+    RawPeer,
+    RawServer,
+    Setting,
+    data,
+    goaway,
+    rst_stream,
+    server_tls,
+    settings,
+)
 
 if TYPE_CHECKING:
     from tests.interop.callers import TcpCaller
@@ -24,10 +36,10 @@ FAILED = "istio_tcp_connections_failed_total"
 class Meeting:
     """`sleep` calls a server that is no proxy of ours."""
 
-    def __init__(self, pods: Pods, **sleep: object) -> None:
+    def __init__(self, pods: Pods, opening: bytes = LARGE_WINDOWS, **sleep: object) -> None:
         self.sleep: Pod = pods.add("sleep", **sleep)  # type: ignore[arg-type]
         self.server: Pod = pods.add("server", proxied=False)
-        self.there = RawServer(self.server.ip, HBONE, server_tls(pods.authority.of("server")))
+        self.there = RawServer(self.server.ip, HBONE, server_tls(pods.authority.of("server")), opening)
         self.destination = f"{self.server.ip}:80"
 
 
@@ -152,17 +164,41 @@ async def test_a_connection_lost_before_the_answer(pods: Pods) -> None:
     assert meeting.sleep.its_proxy.total(FAILED, response_flags="H2_HANDSHAKE_FAILURE") == 1
 
 
+async def silent(meeting: Meeting) -> RawPeer:
+    """The next connection, to which nothing is said that the test does not say."""
+    peer = await meeting.there.accept()
+    peer.polite = False
+    return peer
+
+
+async def test_the_first_request_does_not_wait_for_the_peers_settings_and_only_the_first(pods: Pods) -> None:
+    """RFC 9113 section 3.4: a client may ask at once. How many more the peer takes, it has yet to say."""
+    meeting = Meeting(pods, opening=b"")
+    call = meeting.sleep.call
+    async with meeting.there, call(meeting.destination) as one, call(meeting.destination) as two:
+        peer = await silent(meeting)
+        first = await peer.expect(Kind.HEADERS)
+        await eventually(lambda: meeting.sleep.its_proxy.open_connections == 2, "the second call is there")
+        assert [got.kind for got in peer.received].count(Kind.HEADERS) == 1
+        await peer.send(settings({}), peer.headers(first.stream, [(":status", "200")]), data(first.stream, b"hello"))
+        assert await read_exactly(one, 5) == b"hello"
+        await answered(peer, two)
+
+
+async def test_a_connection_lost_before_its_settings_never_came_up(pods: Pods) -> None:
+    """Not the request has failed then, but the connection."""
+    meeting = Meeting(pods, opening=b"")
+    async with meeting.there, meeting.sleep.call(meeting.destination) as caller:
+        peer = await silent(meeting)
+        await peer.expect(Kind.HEADERS)
+        peer.abort()
+        assert await read_to_end(caller) == (b"", "reset")
+    assert (await meeting.sleep.its_proxy.line())["error"].startswith("connection ")
+
+
 async def test_a_peer_without_room_is_left_for_another_connection(pods: Pods) -> None:
     """The peer's own limit counts, once it is known."""
-    from tests.support.raw_peer import Setting, settings
-
-    meeting = Meeting(pods)
-    meeting.there = RawServer(
-        meeting.server.ip,
-        HBONE,
-        server_tls(pods.authority.of("server")),
-        opening=settings({Setting.MAX_CONCURRENT_STREAMS: 1}),
-    )
+    meeting = Meeting(pods, settings({Setting.MAX_CONCURRENT_STREAMS: 1}))
     async with (
         meeting.there,
         meeting.sleep.call(meeting.destination) as one,

@@ -17,6 +17,7 @@ from hbone_py.errors import (
     ConnectionClosing,
     ConnectionFailed,
     ConnectTimeout,
+    ErrorCode,
     HboneError,
     TlsTimeout,
     TooManyStreams,
@@ -62,6 +63,10 @@ class Caller:
     @property
     def is_told(self) -> bool:
         return self.peer is not None or self.error is not None
+
+    @property
+    def is_served(self) -> bool:
+        return self.peer is not None and (self.peer.is_up or self.peer.is_closed)
 
     def leave(self) -> None:
         """The tunnel is over."""
@@ -123,8 +128,9 @@ class Place:
         return caller
 
     async def calls(self, count: int, key: str = "here") -> list[Caller]:
+        """Told, and where there is a connection its SETTINGS are here."""
         callers = [self.call(key) for _ in range(count)]
-        await until(lambda: all(caller.is_told for caller in callers), "all callers told")
+        await until(lambda: all(caller.is_served or caller.error for caller in callers), "all callers told")
         return callers
 
     def close(self) -> None:
@@ -215,9 +221,13 @@ async def test_a_stream_that_ends_makes_room(place: Place) -> None:
 
 async def test_a_peer_that_allows_nothing_is_not_dialled_for_ever(place: Place) -> None:
     place.server_config = Http2Config(max_concurrent_streams=0)
-    callers = await place.calls(3)
-    assert [type(caller.error) for caller in callers] == [TooManyStreams] * 3
+    lent, *others = await place.calls(3)
+    assert [type(caller.error) for caller in others] == [TooManyStreams] * 2
     assert place.dials == 1
+    driver = lent.driver
+    assert driver is not None
+    await until(lambda: bool(driver.told), "the tunnel that was asked for on faith is refused")
+    assert driver.told == [("reset", ErrorCode.REFUSED_STREAM, True)]
 
 
 # Failures -----------------------------------------------------------------------------------------------------------
