@@ -32,20 +32,20 @@ class HboneConnection(Incoming):
 
     def events(self) -> list[Event]:
         """What happened since the last call, in order."""
-        happened = self._events.copy()
-        self._events.clear()
+        happened = self.happened.copy()
+        self.happened.clear()
         return happened
 
     def data_to_send(self) -> list[bytes]:
         """What must be written, in order."""
-        out = self._out.copy()
-        self._out.clear()
+        out = self.output.copy()
+        self.output.clear()
         return out
 
     @property
     def queued_bytes(self) -> int:
         """Bytes that `data_to_send` would give."""
-        return sum(map(len, self._out))
+        return sum(map(len, self.output))
 
     @property
     def unread(self) -> int:
@@ -140,7 +140,7 @@ class HboneConnection(Incoming):
 
     def queue_frame(self, frame: bytes) -> None:
         """Queue a DATA frame the driver built itself, after `claim`."""
-        self._out.append(frame)
+        self.output.append(frame)
 
     def send(self, stream: Stream, data: bytes | memoryview) -> int:
         """Queue DATA frames for as much of `data` as the windows allow; returns how much that was.
@@ -155,7 +155,7 @@ class HboneConnection(Incoming):
         count = min(len(data), self.sendable(stream))
         for start in range(0, count, self.peer_max_frame):
             piece = data[start : min(start + self.peer_max_frame, count)]
-            self._out.append(frames.HEADER.pack(len(piece) << 8, 0, stream.stream_id) + piece)
+            self.output.append(frames.HEADER.pack(len(piece) << 8, 0, stream.stream_id) + piece)
         self.claim(stream, count)
         return count
 
@@ -164,7 +164,7 @@ class HboneConnection(Incoming):
         if stream.local_open and stream.stream_id in self.streams:
             self._check_sending(stream)
             stream.local_open = False
-            self._out.append(frames.end_stream(stream.stream_id))
+            self.output.append(frames.end_stream(stream.stream_id))
             if not stream.remote_open:
                 self._table.forget(stream)
 
@@ -179,14 +179,9 @@ class HboneConnection(Incoming):
         if not stream.answered and not self.is_client and stream.local_open:
             raise LocalProtocolError(f"stream {stream.stream_id} is not accepted yet")
 
-    @property
-    def has_blocked(self) -> bool:
-        """Whether any stream waits for window."""
-        return bool(self._table.blocked)
-
     def unblocked(self) -> list[Stream]:
         """Streams that were refused window and may try again now."""
-        blocked = self._table.blocked
+        blocked = self.blocked
         if self.send_window <= 0 or not blocked:
             return []
         ready = [stream for stream in blocked if stream.send_window > 0]
@@ -205,18 +200,18 @@ class HboneConnection(Incoming):
 
     def ping(self, payload: bytes) -> None:
         """Ask the peer for a sign of life; `PingAcknowledged` brings the eight bytes back."""
-        self._out.append(frames.ping(payload))
+        self.output.append(frames.ping(payload))
 
     def drain(self) -> None:
         """Begin a graceful end: GOAWAY that refuses nothing yet, and a PING whose answer brings the second (1.8)."""
         if not self.is_draining and not self.ended:
             self.is_draining = True
-            self._out.append(frames.goaway(frames.MAX_STREAM_ID, ErrorCode.NO_ERROR) + frames.ping(DRAIN_PING))
+            self.output.append(frames.goaway(frames.MAX_STREAM_ID, ErrorCode.NO_ERROR) + frames.ping(DRAIN_PING))
 
     def close(self, code: ErrorCode = ErrorCode.NO_ERROR, reason: str = "closed") -> None:
         """End the connection from our side, with GOAWAY; open streams are lost."""
         if not self.ended:
-            self._out.append(frames.goaway(self._table.last_peer_id, code))
+            self.output.append(frames.goaway(self._table.last_peer_id, code))
             self._end(code, reason, by_peer=False)
 
     def abandon(self, code: ErrorCode | None = None) -> list[Stream]:
@@ -234,7 +229,7 @@ class HboneConnection(Incoming):
             if stream.sink is None:
                 self._credit.drop(stream)
         if code is None:
-            self._out.clear()
+            self.output.clear()
         return streams
 
 

@@ -1,6 +1,6 @@
 """The data lane: DATA frames from the frame reader to the streams' sinks [pure].
 
-The hottest code of the engine: two calls a frame, no object. What a sink does not take is held and stays unread,
+The hottest code of the engine: a call or two a frame, no object. What a sink does not take is held and stays unread,
 so the window stays shut by that much: that is the whole back-pressure (RFC 9113 sections 5.2 and 6.9).
 """
 
@@ -50,6 +50,31 @@ class DataLane:
         if stream.expected is not None:
             self._check_expected(stream, length - padding)
 
+    def whole(self, stream_id: int, payload: memoryview) -> None:
+        """`data_started` and `payload` in one, where nothing stands in the way of handing the payload on."""
+        size = len(payload)
+        stream = self._open.get(stream_id)
+        if (
+            stream is None
+            or stream.sink is None
+            or stream.unread
+            or not stream.remote_open
+            or stream.expected is not None
+            or self._blocks.stream_id
+            or size > self._window.left
+            or size > stream.receive_window.left
+        ):
+            self.data_started(stream_id, size, 0)
+            self.payload(stream_id, [payload], size)
+            return
+        self._window.left -= size
+        stream.receive_window.left -= size
+        taken = stream.sink([payload], size)
+        if taken:
+            self._credit.read(stream, taken)
+        if taken < size:
+            self._keep(stream, [payload], taken, size)
+
     def payload(self, stream_id: int, pieces: list[memoryview], size: int) -> None:
         """Payload for the stream's sink; what the sink leaves is held, unread."""
         stream = self._open.get(stream_id)
@@ -63,9 +88,13 @@ class DataLane:
                 self._credit.read(stream, taken)
                 if taken == size:
                     return
-        if stream_id in self._open:
+        self._keep(stream, pieces, taken, size)
+
+    def _keep(self, stream: Stream, pieces: list[memoryview], taken: int, size: int) -> None:
+        """What the sink did not take, unless it reset the stream."""
+        if stream.stream_id in self._open:
             self._credit.hold(stream, pieces, taken)
-        else:  # the sink reset it
+        else:
             self._credit.skip(size - taken)
 
     def data_ended(self, stream_id: int) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, RemoteProtocolError, code_name
+
 if TYPE_CHECKING:
     from hbone_py.connect import ConnectRequest
     from hbone_py.header_blocks import HeaderList
@@ -99,6 +101,12 @@ class ConnectionEnded:
     code: int
     reason: str
     by_peer: bool
+
+    def as_error(self) -> HboneError:
+        """The same for whoever has a tunnel there."""
+        if self.code == ErrorCode.NO_ERROR:
+            return ConnectionLost(self.reason)
+        return RemoteProtocolError(f"{self.reason} ({code_name(self.code)})", ErrorCode(self.code))
 
 
 Event = (

@@ -94,16 +94,16 @@ class ReceiveCredit:
 
     def read(self, stream: Stream, count: int) -> None:
         """A reader took `count` payload bytes: both windows may have them back."""
-        mine = stream.receive_window
+        mine, ours = stream.receive_window, self.window
         mine.owed += count
-        self.window.owed += count
+        ours.owed += count
         if self.ledger.used >= self.ledger.near:
             if self._connection is not None and not self._connection.ended:
                 self.ledger.withheld.add(self._connection)
             return
         if mine.owed >= mine.step and stream.remote_open:
             self._out.append(frames.window_update(stream.stream_id, mine.announce()))
-        if self.window.owed >= self.window.left:
+        if ours.owed >= ours.left:
             self.skip(0)
 
     def skip(self, count: int) -> None:

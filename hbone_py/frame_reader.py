@@ -22,6 +22,9 @@ class DataHandler(Protocol):
     def data_started(self, stream_id: int, length: int, padding: int) -> None:
         """A DATA frame begins: `length` counts against the windows, `padding` of it is no payload."""
 
+    def whole(self, stream_id: int, payload: memoryview) -> None:
+        """A DATA frame that is all there, without padding, flags or neighbours: begun and over."""
+
     def payload(self, stream_id: int, pieces: list[memoryview], size: int) -> None:
         """Payload of one stream; the views die when this returns."""
 
@@ -67,8 +70,21 @@ class FrameReader:
         self._largest = -1
         self._frame = _unheard  # it is whoever feeds us, most likely: nobody shall be kept alive by a ring
 
-    def feed(self, data: memoryview) -> None:
-        """Take more bytes. Raises RemoteProtocolError when they cannot be frames; what came before was delivered."""
+    def feed(self, data: memoryview, size: int) -> None:
+        """Take the first `size` bytes of `data`, which follow what was fed before.
+
+        Raises RemoteProtocolError when they cannot be frames; what came before was delivered.
+        """
+        if size > frames.HEADER_SIZE and not (self._left or self._partial or self._padding):
+            word, flags, stream_id = _unpack(data, 0)
+            # A small message, mostly: one frame of plain payload that ends nothing.
+            if word == (size - frames.HEADER_SIZE) << 8 and not flags & _PADDED_END and word <= self._largest:
+                self._data.whole(stream_id & frames.MAX_STREAM_ID, data[frames.HEADER_SIZE : size])
+                return
+        self._walk(data[:size])
+
+    def _walk(self, data: memoryview) -> None:
+        """Frame by frame."""
         position, end = 0, len(data)
         if self._partial:
             position = self._finish_partial(data)

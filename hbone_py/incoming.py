@@ -48,30 +48,39 @@ class Incoming:
         """The last stream id of the peer's GOAWAY, once it sent one."""
         self.is_draining = False
 
-        # Everybody below writes to these two lists; only `data_to_send` and `events` empty them.
-        self._out: list[bytes] = [opening_bytes(client=client, config=config)]
-        self._events: list[ev.Event] = []
+        self.output: list[bytes] = [opening_bytes(client=client, config=config)]
+        """What must be written, in order: whoever drives the engine empties it."""
+        self.happened: list[ev.Event] = []
+        """What happened, in order; likewise."""
         window = max(config.connection_window, DEFAULT_WINDOW + 1)
-        self._credit = ReceiveCredit(self, window, ledger or UnreadLedger(), self._out)
-        self._table = StreamTable(client=client, config=config, credit=self._credit, out=self._out, events=self._events)
+        self._credit = ReceiveCredit(self, window, ledger or UnreadLedger(), self.output)
+        self._table = StreamTable(
+            client=client, config=config, credit=self._credit, out=self.output, events=self.happened
+        )
         self._blocks = HeaderReader(config.max_header_list_client if client else config.max_header_list_server)
-        self._headers = HeaderLane(self._table, self._blocks, config=config, out=self._out, events=self._events)
+        self._headers = HeaderLane(self._table, self._blocks, config=config, out=self.output, events=self.happened)
         self._reader = FrameReader(
             DataLane(self._table, self._credit, self._blocks), self._frame, config.max_frame_size
         )
         self._preface = b"" if client else frames.PREFACE
+        self.blocked: dict[Stream, None] = self._table.blocked
+        """Streams that were refused window, in order; `unblocked` takes out who may try again."""
         self.streams: dict[int, Stream] = self._table.open
         """Every open stream. A stream leaves when both directions have ended, or at a reset."""
 
     def receive_data(self, data: memoryview | bytes) -> None:
         """Take plaintext from the peer. Keeps no reference to `data`; never raises for what the peer did."""
+        self.receive(memoryview(data), len(data))
+
+    def receive(self, view: memoryview, size: int) -> None:
+        """The same with the first `size` bytes of a buffer."""
         if self.ended:
             return
-        view = data if isinstance(data, memoryview) else memoryview(data)
         try:
             if self._preface:
-                view = self._check_preface(view)
-            self._reader.feed(view)
+                view = self._check_preface(view[:size])
+                size = len(view)
+            self._reader.feed(view, size)
         except RemoteProtocolError as error:
             self.fail(error.code, str(error))
 
@@ -156,7 +165,7 @@ class Incoming:
         if len(payload) < 8:
             raise RemoteProtocolError("GOAWAY is too short", ErrorCode.FRAME_SIZE_ERROR)
         self.peer_goaway = frames.u32(payload) & frames.MAX_STREAM_ID
-        self._events.append(ev.GoAwayReceived(self.peer_goaway, frames.u32(payload[4:]), payload[8:136]))
+        self.happened.append(ev.GoAwayReceived(self.peer_goaway, frames.u32(payload[4:]), payload[8:136]))
         if self.is_client:
             self._table.refused_by_goaway(self.peer_goaway)
 
@@ -165,13 +174,13 @@ class Incoming:
         answer, changed, acknowledged = judge(self.is_client, kind, flags, stream_id, payload)
         if kind == frames.SETTINGS and not flags & frames.ACK:
             self._apply_settings(changed)
-            self._events.append(ev.SettingsReceived())
+            self.happened.append(ev.SettingsReceived())
         if answer:
-            self._out.append(answer)
+            self.output.append(answer)
         if acknowledged == DRAIN_PING and self.is_draining:
             self._finish_drain()
         elif acknowledged:
-            self._events.append(ev.PingAcknowledged(acknowledged))
+            self.happened.append(ev.PingAcknowledged(acknowledged))
 
     def _apply_settings(self, changed: Mapping[int, int]) -> None:
         if not self.has_settings:
@@ -189,12 +198,12 @@ class Incoming:
         """What was under way when the peer read the first GOAWAY is here: name the last stream, take no other."""
         if not self._headers.is_closed:
             self._headers.is_closed = True
-            self._out.append(frames.goaway(self._table.last_peer_id, ErrorCode.NO_ERROR))
+            self.output.append(frames.goaway(self._table.last_peer_id, ErrorCode.NO_ERROR))
 
     def fail(self, code: ErrorCode, reason: str) -> None:
         """End the connection for the peer's fault: GOAWAY with `code`."""
         if not self.ended:
-            self._out.append(frames.goaway(self._table.last_peer_id, code, reason.encode()[:64]))
+            self.output.append(frames.goaway(self._table.last_peer_id, code, reason.encode()[:64]))
             self._end(code, reason, by_peer=True)
 
     def return_credit(self) -> None:
@@ -205,4 +214,4 @@ class Incoming:
         self.ended = ev.ConnectionEnded(code, reason, by_peer)
         self._reader.stop()
         self._credit.ledger.withheld.discard(self)
-        self._events.append(self.ended)
+        self.happened.append(self.ended)

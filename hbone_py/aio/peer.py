@@ -23,7 +23,6 @@ from hbone_py.errors import (
     SettingsTimeout,
     TlsError,
     TlsTimeout,
-    code_name,
 )
 from hbone_py.tls.engine import TlsEngine
 from hbone_py.tls.verify import identities_of_der
@@ -43,7 +42,8 @@ PING_PAYLOAD = bytes.fromhex("3b7cdb7a0b8716b4")
 """What ztunnel's PINGs carry (hbone-dataplane 1.7)."""
 _FAREWELL = 5.0
 _READS_PER_TURN = 4
-_RECORD = 16 * 1024
+_NEARLY_FULL = READ_SIZE - 16 * 1024
+"""Plaintext of less than this in the buffer is all there was: one more record would have found room."""
 
 
 class Peer:
@@ -155,12 +155,16 @@ class Peer:
             if not self._shake():
                 return
             size = tls.read_into(plaintext)
+        engine = self.engine
         while size:
-            self.engine.receive_data(plaintext.view[:size])
-            if size <= READ_SIZE - _RECORD:
+            engine.receive(plaintext.view, size)
+            if size <= _NEARLY_FULL:
                 break
             size = tls.read_into(plaintext)
-        self._dispatch()
+        if engine.happened or engine.blocked or self._without_turn:
+            self._dispatch()
+        elif engine.output:  # credit, that is: a message mostly brings nothing but its bytes
+            reactor.touch(self)
         if tls.peer_closed and not self.is_closed:
             self._end_of_file()
 
@@ -213,9 +217,9 @@ class Peer:
                     self._dispatch_rare(event)
             except Exception as error:
                 self._owner_failed(getattr(event, "stream", None), error)
-        if engine.has_blocked or self._without_turn:
+        if engine.blocked or self._without_turn:
             self._resume()
-        if not self.is_closed:
+        if engine.output and not self.is_closed:
             self.reactor.touch(self)
 
     def _resume(self) -> None:
@@ -250,7 +254,7 @@ class Peer:
             case ev.RequestRefused():
                 self.owner.request_refused(self, event)
             case ev.ConnectionEnded():
-                self._lose(_as_error(event))
+                self._lose(event.as_error())
             case _:
                 pass
 
@@ -289,21 +293,36 @@ class Peer:
         """Write what the engine has collected: one record, one system call."""
         if self.is_closed or not self.tls.handshake_done:
             return
+        if self.reactor.outbox.owner is self:
+            self.empty_outbox()
         if self.is_stalled:
             self._bound_control()
             return
-        out = self.engine.data_to_send()
-        if out:
-            self.tls.write(out[0] if len(out) == 1 else b"".join(out))
-            self._send_ciphertext()
+        if self.engine.output:
+            self._write_queued()
+        self._send_ciphertext()
 
     def write_frames(self, count: int) -> None:
         """Encrypt and send the first `count` bytes of the shared `plaintext_out`, behind what is already queued."""
-        out = self.engine.data_to_send()
-        if out:
-            self.tls.write(b"".join(out))
+        if self.reactor.outbox.owner is self:
+            self.empty_outbox()
+        if self.engine.output:
+            self._write_queued()
         self.tls.write_shared(self.reactor.plaintext_out, count)
         self._send_ciphertext()
+
+    def empty_outbox(self) -> None:
+        """Encrypt what relays have put there for this peer. It is sent with the next that is."""
+        outbox = self.reactor.outbox
+        used = outbox.used
+        outbox.clear()
+        self.tls.write_shared(outbox.buffer, used)
+
+    def _write_queued(self) -> None:
+        out = self.engine.output
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self.tls.write(data)
 
     def wait_writable(self, driver: TunnelDriver) -> None:
         """`driver` stopped because the socket is full; it is told when there is room."""
@@ -457,6 +476,8 @@ class Peer:
         if self.tls.handshake_done and not self.is_stalled and self.engine.ended:
             self.flush()  # the GOAWAY that says what was wrong
         self.is_closed = True
+        if self.reactor.outbox.owner is self:
+            self.reactor.outbox.clear()
         self.reactor.peers.discard(self)
         if self._timer is not None:
             self._timer.cancel()
@@ -477,9 +498,3 @@ def _let_nobody_in(_found: tuple[SpiffeId, ...]) -> None:
     """In the place of a check that was made, or is not wanted any more: it may know the peer, and each would keep the
     other alive."""
     raise PeerIdentityError("identity verification error: the peer was judged already")
-
-
-def _as_error(event: ev.ConnectionEnded) -> HboneError:
-    if event.code == ErrorCode.NO_ERROR:
-        return ConnectionLost(event.reason)
-    return RemoteProtocolError(f"{event.reason} ({code_name(event.code)})", ErrorCode(event.code))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from hbone_py.aio.loop import ReactorLoop
+from hbone_py.aio.outbox import Outbox
 from hbone_py.aio.wheel import TimerWheel
 from hbone_py.errors import ErrorCode
 from hbone_py.events import TunnelReset
@@ -77,6 +78,7 @@ class Reactor:
         self.plaintext_in = SharedBuffer(READ_SIZE)
         self.plaintext_out = SharedBuffer(READ_SIZE + (SCATTER + 1) * HEADER_SIZE)
         self.ciphertext_out = SharedBuffer(READ_SIZE + 64 * 1024)
+        self.outbox = Outbox()
         step = SCATTERED_FRAME + HEADER_SIZE
         self.scattered = [
             self.plaintext_out.view[start * step + HEADER_SIZE : (start + 1) * step] for start in range(SCATTER)
@@ -239,7 +241,8 @@ class Reactor:
         Returns what the kernel reports of descriptors that are not registered here.
         """
         sockets, fresh = self._sockets, self._fresh
-        fresh.clear()
+        if fresh:
+            fresh.clear()
         others: list[tuple[int, int]] = []
         events = self._epoll.poll(timeout, _BATCH)
         self._running = True

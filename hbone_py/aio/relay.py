@@ -18,6 +18,7 @@ import socket
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from hbone_py.aio.outbox import SMALL
 from hbone_py.aio.reactor import BROKEN, CLOSING, READ_SIZE, READABLE, SCATTER, SCATTERED_FRAME, WRITABLE
 from hbone_py.aio.tcp import reset, unacknowledged
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from hbone_py.aio.wheel import Timer
     from hbone_py.streams import Stream
 
-JOIN_BELOW = 16 * 1024
-"""Frames up to this size wait for the end of the batch and are written together."""
 _STEP = SCATTERED_FRAME + HEADER_SIZE
 _READS_PER_TURN = 4
 _GRACE = 5.0
@@ -124,7 +123,7 @@ class Relay:
         if mask & CLOSING:
             self._is_closing = True
             self._is_broken = self._is_broken or bool(mask & BROKEN)
-        if mask & WRITABLE and self._is_full:
+        if self._is_full and mask & WRITABLE:
             self._drain_held()
         if mask & READABLE and not self.is_over:
             self.on_again()
@@ -139,27 +138,26 @@ class Relay:
         if not self._is_reading or self.up_ended or self.is_over:
             return
         peer, stream = self.peer, self.stream
-        engine = peer.engine
         for _ in range(_READS_PER_TURN):
             if peer.is_stalled:
                 peer.wait_writable(self)
                 self._paused()
                 return
-            allowed = engine.sendable(stream)
+            allowed = peer.engine.sendable(stream)
             if not allowed:
                 self._paused()
                 return
             try:
-                count, wanted = self._read_frames(allowed)
+                room = self._read_small(allowed) if self._is_small else self._read_large(allowed)
             except BlockingIOError:
                 return
             except OSError as error:
                 self._application_broke(error)
                 return
-            if not count:
+            if room < 0:
                 self._application_ended()
                 return
-            if count < wanted and not self._is_closing:
+            if room and not self._is_closing:
                 return
         self._reactor.again(self)
 
@@ -172,29 +170,51 @@ class Relay:
         code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
         return OSError(code, os.strerror(code))
 
-    def _read_frames(self, allowed: int) -> tuple[int, int]:
-        """Read once, frame in place, send; returns (bytes read, bytes asked for)."""
-        peer, stream, buffer = self.peer, self.stream, self._reactor.plaintext_out
-        engine = peer.engine
-        largest = engine.peer_max_frame
-        if largest < READ_SIZE and not self._is_small:
+    def _read_small(self, allowed: int) -> int:
+        """Read once, as much as a frame that every peer takes, and frame in place; written when the batch is over.
+
+        Returns for how many bytes more there was room, or -1 at the end.
+        """
+        peer, outbox = self.peer, self._reactor.outbox
+        room, wanted = outbox.room(), SMALL
+        if allowed < SMALL:
+            room, wanted = room[:allowed], allowed
+        count = self.sock.recv_into(room)
+        if not count:
+            return -1
+        if count == SMALL:
+            self._is_small = False
+        self.sent += count
+        peer.engine.claim(self.stream, count)
+        used = outbox.used
+        whole = used + HEADER_SIZE + count
+        HEADER.pack_into(outbox.buffer.view, used, count << 8, 0, self.stream.stream_id)
+        if peer.engine.output or (used and outbox.owner is not peer):
+            peer.engine.queue_frame(bytes(outbox.buffer.view[used:whole]))
+        else:
+            outbox.owner = peer
+            outbox.used = whole
+        if not peer.is_dirty:
+            self._reactor.touch(peer)
+        return wanted - count
+
+    def _read_large(self, allowed: int) -> int:
+        """The same for bulk: one frame as large as the peer takes, written at once."""
+        peer, buffer = self.peer, self._reactor.plaintext_out
+        largest = peer.engine.peer_max_frame
+        if largest < READ_SIZE:
             return self._read_scattered(allowed)
-        wanted = min(allowed, READ_SIZE, largest)
+        wanted = min(allowed, READ_SIZE)
         count = self.sock.recv_into(buffer.view[HEADER_SIZE : HEADER_SIZE + wanted])
         if not count:
-            return 0, wanted
-        self._is_small = count < SCATTERED_FRAME
-        engine.claim(stream, count)
-        self.sent += count
-        HEADER.pack_into(buffer.view, 0, count << 8, 0, stream.stream_id)
-        if count <= JOIN_BELOW and count < wanted:
-            engine.queue_frame(bytes(buffer.view[: HEADER_SIZE + count]))
-            self._reactor.touch(peer)
-        else:
-            peer.write_frames(HEADER_SIZE + count)
-        return count, wanted
+            return -1
+        self._is_small = count < SMALL
+        self._claim(count)
+        HEADER.pack_into(buffer.view, 0, count << 8, 0, self.stream.stream_id)
+        peer.write_frames(HEADER_SIZE + count)
+        return wanted - count
 
-    def _read_scattered(self, allowed: int) -> tuple[int, int]:
+    def _read_scattered(self, allowed: int) -> int:
         """For a peer that takes frames of 16 KiB only: one read fills many, each behind its own header."""
         peer, stream, view = self.peer, self.stream, self._reactor.plaintext_out.view
         pieces = self._reactor.scattered
@@ -205,17 +225,21 @@ class Relay:
             targets.append(pieces[whole][:rest])
         count = self.sock.recvmsg_into(targets)[0]
         if not count:
-            return 0, wanted
+            return -1
         self._is_small = count < SCATTERED_FRAME
-        peer.engine.claim(stream, count)
-        self.sent += count
+        self._claim(count)
         whole, rest = divmod(count, SCATTERED_FRAME)
         for start in range(whole):
             HEADER.pack_into(view, start * _STEP, SCATTERED_FRAME << 8, 0, stream.stream_id)
         if rest:
             HEADER.pack_into(view, whole * _STEP, rest << 8, 0, stream.stream_id)
         peer.write_frames(whole * _STEP + (rest + HEADER_SIZE if rest else 0))
-        return count, wanted
+        return wanted - count
+
+    def _claim(self, count: int) -> None:
+        """`count` bytes of the application's are on their way: take them off both windows."""
+        self.sent += count
+        self.peer.engine.claim(self.stream, count)
 
     def _application_ended(self) -> None:
         """FIN: our direction of the tunnel ends, the other lives on."""

@@ -84,7 +84,8 @@ class DirectEngine(TlsSession):
         pointer = buffer.pointer
         readable = self._readable
         while readable and position < size:
-            count = ssl_read(self._ssl, pointer + position, size - position)
+            # The first read is mostly the only one: it needs no new pointer.
+            count = ssl_read(self._ssl, pointer + position if position else pointer, size - position)
             if count <= 0:
                 readable = self._stopped(count, got_some=position > offset)
                 break
@@ -101,7 +102,8 @@ class DirectEngine(TlsSession):
         `read_into`.
         """
         if count < LENT_FROM:
-            self.feed_shared(ciphertext, count)
+            self._readable += self._records.count(ciphertext.view, count)
+            bio_write(self._input, ciphertext.pointer, count)
             return self.read_into(plaintext)
         # One read more than there are records makes OpenSSL take in the beginning of the record that is cut off:
         # nothing then stands in the way of lending the next piece.

@@ -53,7 +53,7 @@ class H2Connection(H2Sender):
         if self.is_closing or not data:
             return
         try:
-            self._reader.feed(memoryview(data))
+            self._reader.feed(memoryview(data), len(data))
         except RemoteProtocolError as error:
             if not self.is_closing:
                 self._give_up(str(error), error.code)
@@ -147,6 +147,10 @@ class H2Connection(H2Sender):
             self._refuse_stream(stream_id, BadMessage("data behind the end"), ErrorCode.STREAM_CLOSED)
         elif not state.head_in:
             self._refuse_stream(stream_id, BadMessage("data before the head"))
+
+    def whole(self, stream_id: int, payload: memoryview) -> None:
+        self.data_started(stream_id, len(payload), 0)
+        self.payload(stream_id, [payload], len(payload))
 
     def payload(self, stream_id: int, pieces: list[memoryview], size: int) -> None:
         state = self._streams.get(stream_id)

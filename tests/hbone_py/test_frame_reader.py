@@ -24,6 +24,10 @@ class Told:
     def data_started(self, stream_id: int, length: int, padding: int) -> None:
         self.calls.append(("started", stream_id, length, padding))
 
+    def whole(self, stream_id: int, payload: memoryview) -> None:
+        self.data_started(stream_id, len(payload), 0)
+        self.payload(stream_id, [payload], len(payload))
+
     def payload(self, stream_id: int, pieces: list[memoryview], size: int) -> None:
         assert pieces
         assert sum(map(len, pieces)) == size
@@ -39,7 +43,7 @@ class Told:
 
     def feed(self, *parts: bytes) -> list[tuple[object, ...]]:
         for part in parts:
-            self.reader.feed(memoryview(part))
+            self.reader.feed(memoryview(part), len(part))
         return self.calls
 
 
@@ -128,7 +132,7 @@ def test_views_are_of_the_callers_buffer() -> None:
     buffer = bytearray(wire(data(1, b"abc")))
     seen: list[object] = []
     told.payload = lambda stream_id, pieces, size: seen.append(pieces[0].obj)  # type: ignore[method-assign]
-    told.reader.feed(memoryview(buffer))
+    told.reader.feed(memoryview(buffer), len(buffer))
     assert seen[0] is buffer
 
 

@@ -114,7 +114,7 @@ class TestWindows:
         engine, (first, second, third) = player.engine, player.streams.values()
         assert engine.send(first, bytes(65_535)) == 65_535
         assert [engine.sendable(stream) for stream in (third, second, third)] == [0, 0, 0]
-        assert engine.has_blocked
+        assert engine.blocked
         assert engine.unblocked() == []
         engine.receive_data(wire(window(0, 10)))
         assert engine.unblocked() == [third, second]
@@ -130,7 +130,7 @@ class TestWindows:
         engine.send(player.streams[1], bytes(65_535))
         assert engine.sendable(player.streams[3]) == 0
         engine.receive_data(wire(rst(3, 8)))
-        assert not engine.has_blocked
+        assert not engine.blocked
 
     def test_an_update_for_a_stream_that_is_over_is_late_and_no_fault(self) -> None:
         play(

@@ -301,7 +301,7 @@ async def check_peer_as_new(peer: Peer, other: Peer, config: Http2Config) -> Non
     await until(lambda: window.left + window.owed == size, "all credit found again")
     await until(lambda: other.engine.send_window == window.left, "and announced")
     assert peer.engine.unread == peer.reactor.ledger.used == 0
-    assert not peer.engine.has_blocked
+    assert not peer.engine.blocked
     check_idle(peer)
 
 

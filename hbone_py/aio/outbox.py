@@ -1,0 +1,48 @@
+"""The outbox: small frames of one peer, read and framed in place one behind the other, written together.
+
+A lone message needs no object of its own then, and of many the join is already made. The first peer with something to
+say in a batch has it; for others, and for what comes behind frames that are queued, `Relay` copies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hbone_py.frames import HEADER_SIZE
+from hbone_py.tls.buffers import SharedBuffer
+
+if TYPE_CHECKING:
+    from hbone_py.aio.peer import Peer
+
+SMALL: Final = 16 * 1024
+"""Payload bytes one frame may have here: as many as every peer takes (RFC 9113 section 6.5.2)."""
+_STEP: Final = HEADER_SIZE + SMALL
+_SIZE: Final = 64 * 1024
+
+
+class Outbox:
+    """One per reactor. Its first `used` bytes are `owner`'s, and are written before what its engine has queued."""
+
+    __slots__ = ("_first", "buffer", "owner", "used")
+
+    def __init__(self) -> None:
+        self.buffer = SharedBuffer(_SIZE)
+        self.used = 0
+        self.owner: Peer | None = None
+        self._first = self.buffer.view[HEADER_SIZE:_STEP]
+
+    def room(self) -> memoryview:
+        """Where the next frame's payload goes, `SMALL` bytes, behind its header."""
+        used = self.used
+        if not used:
+            return self._first
+        if used + _STEP > _SIZE:
+            assert self.owner is not None
+            self.owner.empty_outbox()
+            return self._first
+        return self.buffer.view[used + HEADER_SIZE : used + _STEP]
+
+    def clear(self) -> None:
+        """Its owner is gone, or has written it."""
+        self.used = 0
+        self.owner = None
