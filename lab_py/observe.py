@@ -7,11 +7,10 @@ import http.client
 import json
 import secrets
 import time
-from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab_py.errors import LabError
-from lab_py.evidence.capture import open_captures
+from lab_py.evidence.capture import captures
 from lab_py.evidence.checks import Logs, Observed
 from lab_py.evidence.counters import counted_since, read_counters
 from lab_py.evidence.log_lines import read_log
@@ -81,19 +80,16 @@ def witness(
     assert request is not None  # hops are described for requests only
     service = topology.service(request.service)
     token = secrets.token_hex(8)
-    with ExitStack() as stack:
-        captures = open_captures(namespaces, places)
-        for capture in captures.values():
-            stack.enter_context(closing(capture))
+    with captures(namespaces, places) as captured:
         before = counters_of(topology, namespaces)
         answer = _ask(namespaces, request.source, service, f"{request.path}?token={token}", patience, filler)
         calls = _calls(topology, namespaces, service, token)
         logs = tails.read(LOG_SECONDS if answer.status == 200 else settling)
         after = counters_of(topology, namespaces)
-        packets = {place: _of_requests(capture.packets()) for place, capture in captures.items()}
+        packets = {place: _of_requests(capture.packets()) for place, capture in captured.items()}
         if frames is not None:
-            frames |= {place: capture.frames for place, capture in captures.items()}
-        if any(capture.lost() for capture in captures.values()):
+            frames |= {place: capture.frames for place, capture in captured.items()}
+        if any(capture.lost() for capture in captured.values()):
             raise LabError("a capture lost packets: too much else crosses the lab")
     counters = {name: counted_since(before[name], after[name]) for name in after}
     return Observed(packets, counters, logs, calls, answer.status, answer.text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +15,7 @@ from lab_py.evidence.packets import read_packet
 from lab_py.fabric import PACKET_HALF
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from lab_py.evidence.packets import Packet
     from lab_py.netns import Namespaces
@@ -107,12 +109,23 @@ def _is_up(asking: socket.socket, device: str) -> bool:
     return bool(int.from_bytes(answer[_NAME_SIZE : _NAME_SIZE + 2], sys.byteorder) & _IFF_UP)
 
 
-def open_captures(namespaces: Namespaces, places: Iterable[Place]) -> dict[Place, Capture]:
-    """A capture at each place. Raises LabError."""
+@contextmanager
+def captures(namespaces: Namespaces, places: Iterable[Place]) -> Iterator[dict[Place, Capture]]:
+    """A capture at each place as long as the context lasts. Raises LabError."""
     found: dict[Place, Capture] = {}
-    for namespace, device in dict.fromkeys(places):
-        try:
-            found[namespace, device] = namespaces.inside(namespace, lambda device=device: Capture(device))  # type: ignore[misc]
-        except OSError as error:
-            raise LabError(f"{namespace}: cannot capture at {device}: {error.strerror}") from None
-    return found
+    try:
+        for namespace, device in dict.fromkeys(places):
+            try:
+                found[namespace, device] = namespaces.inside(namespace, lambda device=device: Capture(device))  # type: ignore[misc]
+            except OSError as error:
+                raise LabError(f"{namespace}: cannot capture at {device}: {error.strerror}") from None
+        yield found
+    finally:
+        _close(found.values())
+
+
+def _close(found: Collection[Capture]) -> None:
+    """All at once: at each the kernel waits until nobody looks any more, and waits for all together as long."""
+    if found:
+        with ThreadPoolExecutor(len(found)) as threads:
+            list(threads.map(Capture.close, found))

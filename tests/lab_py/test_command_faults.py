@@ -7,6 +7,7 @@ that neither the table nor the explanation can lose one unnoticed.
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from tests.lab_py.labs import lab, require_lab
 from tests.support.require import require_envoy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.lab, pytest.mark.privileged]
@@ -25,6 +27,7 @@ BROKEN_AT = {
     "rp-filter": ("5", "node-a/v-zt.rp_filter"),
     "httpbin/B-IN-REDIRECT": ("7", "httpbin/B-IN-REDIRECT"),
 }
+LABS_AT_ONCE = 3
 EVERYTHING = [
     ("ambient-to-sidecar", "1.18", 25),
     ("ambient-to-hbone", "1.18", 25),
@@ -61,9 +64,25 @@ def test_faults_of_a_control_planes_mesh_are_explained(tmp_path: Path) -> None:
     tried(tmp_path, "ambient-to-sidecar", "policy", "sidecar", *options, "--peer", "sidecar=envoy")
 
 
+Tries = dict[tuple[str, str], Future[dict[str, dict[str, object]]]]
+
+
+@pytest.fixture(scope="module")
+def tries(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tries]:
+    """By scenario and design, as many as have been chosen: labs stand beside each other, and mostly wait."""
+    require_lab()
+    callspecs = [item.callspec for item in request.session.items if "tries" in getattr(item, "fixturenames", ())]  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(LABS_AT_ONCE) as labs:
+        yield {
+            (one.params["scenario"], one.params["design"]): labs.submit(
+                tried, tmp_path_factory.mktemp("faults"), one.params["scenario"], "--design", one.params["design"]
+            )
+            for one in callspecs
+        }
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(250)
 @pytest.mark.parametrize(("scenario", "design", "count"), EVERYTHING)
-def test_every_fault_is_explained(tmp_path: Path, scenario: str, design: str, count: int) -> None:
-    require_lab()
-    assert len(tried(tmp_path, scenario, "--design", design)) == count + 1, "and nothing, first and last"
+def test_every_fault_is_explained(tries: Tries, scenario: str, design: str, count: int) -> None:
+    assert len(tries[scenario, design].result()) == count + 1, "and nothing, first and last"
