@@ -14,6 +14,9 @@ MIB = 1024 * 1024
 WINDOW_RATIO = 4
 """A connection window must hold this many stream windows, or one unread stream can stop its neighbours."""
 
+PING_PAYLOAD = bytes.fromhex("3b7cdb7a0b8716b4")
+"""What ztunnel's PINGs carry (hbone-dataplane 1.7)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Http2Config:

@@ -10,20 +10,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hbone_py import events as ev
-from hbone_py.aio.owners import NOBODY
-from hbone_py.aio.reactor import CLOSING, READ_SIZE, READABLE, WRITABLE
-from hbone_py.config import Deadlines, Http2Config, Keepalive
+from hbone_py.aio.owners import NOBODY, let_nobody_in
+from hbone_py.aio.reactor import CLOSING, READ_SIZE, READABLE, SHORT_PIECE, WRITABLE
+from hbone_py.config import PING_PAYLOAD, Deadlines, Http2Config, Keepalive
 from hbone_py.connection import HboneConnection
 from hbone_py.errors import (
     ConnectionLost,
     ErrorCode,
     HboneError,
-    PeerIdentityError,
     RemoteProtocolError,
     SettingsTimeout,
     TlsError,
     TlsTimeout,
 )
+from hbone_py.placement import LARGE, BulkMeter
 from hbone_py.tls.engine import TlsEngine
 from hbone_py.tls.verify import identities_of_der
 
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from hbone_py.streams import Stream
     from hbone_py.tls.context import TlsContext
 
-PING_PAYLOAD = bytes.fromhex("3b7cdb7a0b8716b4")
-"""What ztunnel's PINGs carry (hbone-dataplane 1.7)."""
 _FAREWELL = 5.0
 _READS_PER_TURN = 4
 _NEARLY_FULL = READ_SIZE - 16 * 1024
@@ -80,6 +78,8 @@ class Peer:
         """Listed for a flush; the reactor's."""
         self.is_stalled = False
         """The socket is full: nobody may write bulk until `tunnel_writable`."""
+        self.meter = BulkMeter()
+        self._is_bulk = False  # so the last read says
         self._check = check
         self._deadlines = deadlines or Deadlines()
         self._keepalive = keepalive or Keepalive()
@@ -113,36 +113,41 @@ class Peer:
             self._is_hung_up = True
         if mask & WRITABLE and self.is_stalled:
             self._unstall()
-        if mask & READABLE:
+        if mask & READABLE and self._is_bulk:
+            self.reactor.later(self)
+        elif mask & READABLE:
             self.on_again()
 
     def on_again(self) -> None:
-        """Read a bounded number of times, then let others have a turn. Never stops for anybody's window."""
+        """Read once, then let others have a turn. Never stops for anybody's window."""
+        if self.is_closed:
+            return
         if self._is_leaving:
             self._read_to_end()
             return
-        ciphertext = self.reactor.ciphertext_in
-        for _ in range(_READS_PER_TURN):
-            if self.is_closed:
-                return
-            try:
-                count = self.transport.recv_into(ciphertext.view)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._lose(ConnectionLost(f"connection to the peer broke: {error.strerror}"))
-                return
-            if not count:
-                self._end_of_file()
-                return
-            try:
-                self._take(count)
-            except TlsError as error:
-                self._lose(error)
-                return
-            if count < READ_SIZE and not self._is_hung_up:
-                return
-        self.reactor.again(self)
+        view = self.reactor.ciphertext_in.view
+        if self._is_bulk and self.reactor.short_pieces:
+            view = view[:SHORT_PIECE]
+        try:
+            count = self.transport.recv_into(view)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(ConnectionLost(f"connection to the peer broke: {error.strerror}"))
+            return
+        if not count:
+            self._end_of_file()
+            return
+        self._is_bulk = count >= LARGE
+        if self._is_bulk:
+            self.meter.moved(count, self.reactor.wheel.now)
+        try:
+            self._take(count)
+        except TlsError as error:
+            self._lose(error)
+            return
+        if count == len(view) or self._is_hung_up:
+            self.reactor.later(self)
 
     def _take(self, count: int) -> None:
         """`count` bytes of ciphertext are in the shared buffer."""
@@ -174,7 +179,7 @@ class Peer:
             done = self.tls.handshake()
             if done:
                 self.identities = identities_of_der(self.tls.peer_leaf_der)
-                check, self._check = self._check, _let_nobody_in
+                check, self._check = self._check, let_nobody_in
                 check(self.identities)
         except TlsError as error:
             self._send_ciphertext()  # the alert that tells the peer why
@@ -308,6 +313,7 @@ class Peer:
             self.empty_outbox()
         if self.engine.output:
             self._write_queued()
+        self.meter.moved(count, self.reactor.wheel.now)
         self.tls.write_shared(self.reactor.plaintext_out, count)
         self._send_ciphertext()
 
@@ -486,15 +492,9 @@ class Peer:
         self._without_turn.clear()
         self.engine.close()  # nobody opens a tunnel here any more
         self._tell_all_lost(self.engine.abandon(), error or ConnectionLost("connection closed"))
-        self._check = _let_nobody_in
+        self._check = let_nobody_in
         owner, self.owner = self.owner, NOBODY
         owner.peer_closed(self, error)
 
     def __str__(self) -> str:
         return f"peer {self.identity or '(unknown)'} over {self.transport}"
-
-
-def _let_nobody_in(_found: tuple[SpiffeId, ...]) -> None:
-    """In the place of a check that was made, or is not wanted any more: it may know the peer, and each would keep the
-    other alive."""
-    raise PeerIdentityError("identity verification error: the peer was judged already")

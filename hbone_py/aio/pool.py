@@ -3,6 +3,9 @@
 A key says who we are, whom we accept, where we dial and for which application. Streams that end go back to the pool,
 the peer's own MAX_CONCURRENT_STREAMS counts once it is known, and a failed connect fails exactly those who waited
 for it. The common case is a plain call: `checkout` finds a peer with room, and no task is made.
+
+Nobody is put beside bulk as long as another connection may be made (`placement`). If that fails, or takes long, those
+who waited for it make do with what there is.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.errors import ConnectionClosing, HboneError, TooManyStreams
+from hbone_py.placement import MAX_CONNECTIONS, choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -37,6 +41,12 @@ class Attempt(Protocol):
         """Nobody wants it any more."""
 
 
+_PATIENCE = 0.25
+"""Seconds that a tunnel waits for a connection without bulk while it could have one with."""
+_CONTENTMENT = 30.0
+"""Seconds without another try where such a connection could not be had."""
+
+
 @dataclass(slots=True)
 class _Waiter:
     ready: Callable[[Peer], None]
@@ -50,6 +60,8 @@ class _Place:
     peers: list[Peer] = field(default_factory=list)
     waiting: deque[_Waiter] = field(default_factory=deque)
     connecting: _PeerSlot | None = None
+    content_until: float = 0.0
+    """Until then no connection is made just to get away from bulk."""
 
 
 class Pool:
@@ -78,11 +90,7 @@ class Pool:
     def checkout(self, key: Hashable) -> Peer | None:
         """A peer with room for one more tunnel, now, or None."""
         place = self._places.get(key)
-        if place is not None:
-            for peer in place.peers:
-                if self._has_room(peer):
-                    return peer
-        return None
+        return None if place is None else self._choose(place)
 
     def request(
         self,
@@ -120,9 +128,16 @@ class Pool:
         """Nothing but other tunnels may be in the way of one; whoever was lent it has one now."""
         return not self._has_room(peer) and (not peer.engine.streams or peer.engine.peer_max_streams <= 0)
 
+    def _choose(self, place: _Place) -> Peer | None:
+        """A peer for one more tunnel, or None where connecting is better, or all there is."""
+        now = self._reactor.wheel.now
+        may_connect = len(place.peers) < MAX_CONNECTIONS and now >= place.content_until
+        with_room = [peer for peer in place.peers if self._has_room(peer)]
+        return choose(with_room, now, _tunnels, may_connect=may_connect)
+
     def _serve(self, key: Hashable, place: _Place, make: PeerMaker) -> None:
         """Give peers with room to those who wait; connect once more while somebody still does."""
-        while place.waiting and (peer := next(filter(self._has_room, place.peers), None)):
+        while place.waiting and (peer := self._choose(place)):
             self._hand_out(place.waiting.popleft(), peer)
         if place.waiting and place.connecting is None:
             place.connecting = _PeerSlot(self, key, place, make)
@@ -132,6 +147,13 @@ class Pool:
         """One tunnel may be opened on faith; how many more, the peer's SETTINGS will say."""
         if slot.place.waiting:
             self._hand_out(slot.place.waiting.popleft(), peer)
+
+    def make_do(self, slot: _PeerSlot) -> None:
+        """There is no connection without bulk to be had now: those who wait for one take what there is."""
+        place = slot.place
+        place.content_until = self._reactor.wheel.now + _CONTENTMENT
+        while place.waiting and (peer := self._choose(place)):
+            self._hand_out(place.waiting.popleft(), peer)
 
     def _came_up(self, slot: _PeerSlot, peer: Peer) -> None:
         slot.place.connecting = None
@@ -161,6 +183,7 @@ class Pool:
 
     def _failed(self, slot: _PeerSlot, error: HboneError) -> None:
         slot.place.connecting = None
+        self.make_do(slot)
         self._fail_waiting(slot.place, error)
         self._tidy(slot)
 
@@ -193,6 +216,10 @@ class Pool:
                 self._reactor.report(self, another)
 
 
+def _tunnels(peer: Peer) -> int:
+    return len(peer.engine.streams)
+
+
 def _made(owner: PeerOwner) -> Attempt:
     """In the place of what has made a peer, or tried to."""
     raise AssertionError("a slot makes one peer")
@@ -216,14 +243,21 @@ class _PeerSlot:
             return
         if not self._is_settled:
             self._attempt = attempt
+            if self.place.peers:
+                self._timer = self._pool._reactor.wheel.after(_PATIENCE, lambda: self._pool.make_do(self))
 
     def cancel(self) -> None:
+        self._stop_timer()
         if self._attempt is not None:
             self._attempt.cancel()
 
     def peer_secured(self, peer: Peer) -> None:
         """Ready for one tunnel."""
         self._pool._lend(self, peer)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def peer_up(self, peer: Peer) -> None:
         """Ready for as many as it says."""
@@ -234,8 +268,7 @@ class _PeerSlot:
 
     def peer_closed(self, peer: Peer, error: HboneError | None) -> None:
         """It ended, or never came up."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         if self._is_settled:
             self._pool._went_down(self, peer)
         else:
@@ -243,6 +276,7 @@ class _PeerSlot:
 
     def connect_failed(self, error: HboneError) -> None:
         """TCP never came up."""
+        self._stop_timer()
         self._is_settled = True
         self._pool._failed(self, error)
         self._let_go()
@@ -264,8 +298,7 @@ class _PeerSlot:
 
     def _watch_idle(self, peer: Peer, *, soon: bool = False) -> None:
         """Look again after the idle time; a connection without tunnels since the last look closes."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         opened = peer.engine.tunnels_opened
 
         def look() -> None:

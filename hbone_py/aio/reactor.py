@@ -6,7 +6,10 @@ through the ready list. Under a loop of ours (`loop.ReactorLoop`) we wait in the
 our epoll's descriptor and wakes us.
 
 Edge-triggered means: a handler reads until a short read or a refusal, or it remembers that it stopped early and asks
-for `again`. Nobody else will tell it.
+for `again`, or for a place in line (`later`). Nobody else will tell it.
+
+Who moves bulk stands in line: one moves a piece, then we look for whoever has little to say, and serve all those first.
+So a small message waits for a piece at most, however many streams of bulk there are.
 """
 
 from __future__ import annotations
@@ -39,6 +42,12 @@ log = logging.getLogger(__name__)
 
 READ_SIZE = 256 * 1024
 """Bytes one read may take: fewer cost more calls, more cost the cache."""
+SHORT_PIECE = 64 * 1024
+"""Bytes one read of bulk may take while somebody beside it says little and often,"""
+SHORT_PIECES = 1024
+"""which means: a message was less than so many pieces ago. Then we look for more of them after each piece,"""
+_PIECES_A_TURN = 4
+"""else after so many."""
 SCATTER = 16
 """Frames one read may fill for a peer that takes only small ones,"""
 SCATTERED_FRAME = 16 * 1024
@@ -50,6 +59,8 @@ CLOSING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 BROKEN = select.EPOLLERR
 _EVERYTHING = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _BATCH = 256
+_LONG_TURNS = 8
+"""Turns with bulk from one look at another loop than ours to the next: its timers and tasks wait meanwhile."""
 
 
 class Pollable(Protocol):
@@ -89,6 +100,10 @@ class Reactor:
         self._handed_on: dict[int, tuple[socket.socket, int]] = {}
         self._ready: dict[Pollable, int] = {}
         """Whose turn comes next, with the edges that somebody else was told of in its place."""
+        self._line: dict[Pollable, None] = {}
+        """Who has bulk to move, in turn."""
+        self.short_pieces = 0
+        """How many more pieces of bulk are short ones; set to SHORT_PIECES by whoever says little."""
         self._dirty: list[Peer] = []
         self._afterwards: list[Callable[[], None]] = []
         self.streams_shed = 0
@@ -178,6 +193,11 @@ class Reactor:
         self._ready.setdefault(pollable, 0)
         self._again()
 
+    def later(self, pollable: Pollable) -> None:
+        """Give `pollable`, which has bulk to move, a turn when those before it in line have had theirs."""
+        self._line.setdefault(pollable, None)
+        self._again()
+
     def _again(self) -> None:
         if not self._running:
             self._schedule()
@@ -210,7 +230,11 @@ class Reactor:
         if self._epoll.closed:
             return
         self._turn(0)
-        if self._ready or self._afterwards:
+        for _ in range(_LONG_TURNS):
+            if not self._line:
+                break
+            self._turn(0)
+        if self._ready or self._line or self._afterwards:
             self._schedule()
 
     def wait(self, timeout: float) -> list[tuple[int, int]]:
@@ -227,7 +251,8 @@ class Reactor:
         until = monotonic() + timeout
         left = timeout
         while True:
-            others = self._turn(0 if self._ready or self._afterwards or self.is_called else left)
+            is_awaited = self._ready or self._line or self._afterwards or self.is_called
+            others = self._turn(0 if is_awaited else left)
             if others or self.is_called or not timeout:
                 return others
             if timeout > 0:
@@ -236,10 +261,12 @@ class Reactor:
                     return others
 
     def _turn(self, timeout: float) -> list[tuple[int, int]]:
-        """One batch: what the kernel reports, what asked for another turn, then everybody's output.
+        """One batch: a piece of bulk, what the kernel reports, what asked for another turn, then everybody's output.
 
         Returns what the kernel reports of descriptors that are not registered here.
         """
+        if self._line:
+            self._move_bulk()
         sockets, fresh = self._sockets, self._fresh
         if fresh:
             fresh.clear()
@@ -265,6 +292,23 @@ class Reactor:
             self._call_afterwards()
         self._running = False
         return others
+
+    def _move_bulk(self) -> None:
+        """The turns of the first in line."""
+        line = self._line
+        self._running = True
+        for _ in range(_PIECES_A_TURN):
+            if not line:
+                return
+            pollable = next(iter(line))
+            del line[pollable]
+            try:
+                pollable.on_again()
+            except Exception as error:
+                self._broken(pollable, error)
+            if self.short_pieces:
+                self.short_pieces -= 1
+                return
 
     def _give_turns(self) -> None:
         """To those who asked for another."""

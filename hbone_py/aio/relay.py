@@ -19,13 +19,23 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.outbox import SMALL
-from hbone_py.aio.reactor import BROKEN, CLOSING, READ_SIZE, READABLE, SCATTER, SCATTERED_FRAME, WRITABLE
+from hbone_py.aio.reactor import (
+    BROKEN,
+    CLOSING,
+    READ_SIZE,
+    READABLE,
+    SCATTER,
+    SCATTERED_FRAME,
+    SHORT_PIECE,
+    SHORT_PIECES,
+    WRITABLE,
+)
 from hbone_py.aio.tcp import reset, unacknowledged
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
 from hbone_py.frames import HEADER, HEADER_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from hbone_py import events as ev
     from hbone_py.aio.peer import Peer
@@ -34,6 +44,9 @@ if TYPE_CHECKING:
 
 _STEP = SCATTERED_FRAME + HEADER_SIZE
 _READS_PER_TURN = 4
+_PIECES_A_CALL = 64
+_GIVEN_A_TURN = 1024 * 1024
+"""Held bytes that an application is given in one turn; what arrives meanwhile is held too, which is a copy more."""
 _GRACE = 5.0
 _DELIVERY, _LOOK = 30.0, 0.5
 """Seconds that an application has for what a lost tunnel brought, and from one look at that to the next."""
@@ -53,6 +66,7 @@ class Relay:
 
     __slots__ = (
         "_grace",
+        "_has_room",
         "_is_broken",
         "_is_closing",
         "_is_discarding",
@@ -92,7 +106,8 @@ class Relay:
         self._reactor = peer.reactor
         self._lenient = lenient
         self._is_reading = False  # the tunnel is open: the application may be read
-        self._is_full = False  # the application's socket refused bytes
+        self._is_full = False  # the application's socket refused bytes: some are held
+        self._has_room = False  # it takes them again, and our turn to give them is to come
         self._is_closing = False  # the kernel said the application has hung up: read to the end
         self._is_broken = False  # and that it was by a reset
         self._is_small = True  # the last read was smaller than a frame
@@ -126,12 +141,14 @@ class Relay:
         if self._is_full and mask & WRITABLE:
             self._drain_held()
         if mask & READABLE and not self.is_over:
-            self.on_again()
+            self._read_soon()
         if self._is_broken and self.up_ended and not self.is_over:
             self._application_broke(self._socket_error())
 
     def on_again(self) -> None:
         """Application to tunnel: read while both the window and the tunnel's socket have room."""
+        if self._has_room:
+            self._drain_held()
         if self._is_discarding:
             self._discard()
             return
@@ -159,7 +176,16 @@ class Relay:
                 return
             if room and not self._is_closing:
                 return
-        self._reactor.again(self)
+            if not self._is_small:
+                break
+        self._reactor.later(self)
+
+    def _read_soon(self) -> None:
+        """At once, or in line with others' bulk where the last read says that this will be bulk."""
+        if self._is_small:
+            self.on_again()
+        else:
+            self._reactor.later(self)
 
     def _paused(self) -> None:
         """There is no room for what the application says. If it is gone by a reset, its bytes are worth nothing."""
@@ -184,6 +210,8 @@ class Relay:
             return -1
         if count == SMALL:
             self._is_small = False
+        else:  # whoever talks would feel others' bulk
+            self._reactor.short_pieces = SHORT_PIECES
         self.sent += count
         peer.engine.claim(self.stream, count)
         used = outbox.used
@@ -204,7 +232,7 @@ class Relay:
         largest = peer.engine.peer_max_frame
         if largest < READ_SIZE:
             return self._read_scattered(allowed)
-        wanted = min(allowed, READ_SIZE)
+        wanted = min(allowed, SHORT_PIECE if self._reactor.short_pieces else READ_SIZE)
         count = self.sock.recv_into(buffer.view[HEADER_SIZE : HEADER_SIZE + wanted])
         if not count:
             return -1
@@ -218,7 +246,7 @@ class Relay:
         """For a peer that takes frames of 16 KiB only: one read fills many, each behind its own header."""
         peer, stream, view = self.peer, self.stream, self._reactor.plaintext_out.view
         pieces = self._reactor.scattered
-        wanted = min(allowed, SCATTER * SCATTERED_FRAME)
+        wanted = min(allowed, SHORT_PIECE if self._reactor.short_pieces else SCATTER * SCATTERED_FRAME)
         whole, rest = divmod(wanted, SCATTERED_FRAME)
         targets = pieces[:whole]
         if rest:
@@ -268,7 +296,7 @@ class Relay:
         try:
             if len(pieces) == 1:
                 count = self.sock.send(pieces[0])
-            elif len(pieces) <= 64:
+            elif len(pieces) <= _PIECES_A_CALL:
                 count = self.sock.sendmsg(pieces)
             else:
                 count = self.sock.send(b"".join(pieces))
@@ -283,22 +311,27 @@ class Relay:
         return count
 
     def _drain_held(self) -> None:
-        """The application has room: what the stream holds goes first."""
+        """The application has room: what the stream holds goes first, a piece a turn."""
         stream, engine = self.stream, self.peer.engine
-        self._is_full = False
+        self._is_full = self._has_room = False
+        given = 0
+        most = READ_SIZE if self._reactor.short_pieces else _GIVEN_A_TURN
         while stream.unread:
+            if given >= most:
+                self._is_full = self._has_room = True
+                self._reactor.later(self)
+                break
             try:
-                count = self.sock.sendmsg(list(islice(stream.held, 64)))
+                count = self.sock.sendmsg(_first_of(stream.held, most - given))
             except BlockingIOError:
-                count = 0
+                self._is_full = True
+                break
             except OSError as error:
                 self._application_broke(error)
                 return
-            if not count:
-                self._is_full = True
-                break
-            self.received += count
+            given += count
             engine.consumed(stream, count)
+        self.received += given
         self._reactor.touch(self.peer)
         if not stream.unread and not stream.remote_open:
             self._finish_down()
@@ -389,7 +422,7 @@ class Relay:
 
     def tunnel_writable(self) -> None:
         """Window or socket room is back."""
-        self.on_again()
+        self._read_soon()
 
     def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
         """Client: the tunnel is open."""
@@ -425,3 +458,15 @@ class Relay:
             reset(self.sock)
         done, self.done = self.done, _told  # else the connection and its relay would keep each other alive
         done(self, error)
+
+
+def _first_of(held: Iterable[bytearray | memoryview], size: int) -> list[bytearray | memoryview]:
+    """The first of what is held, `size` bytes of it at most."""
+    pieces: list[bytearray | memoryview] = []
+    for piece in islice(held, _PIECES_A_CALL):
+        if len(piece) >= size:
+            pieces.append(memoryview(piece)[:size])
+            break
+        pieces.append(piece)
+        size -= len(piece)
+    return pieces

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hbone_py.config import KIB, MIB
 from mesh_py.model.workload import Locality
 from tests.interop.callers import read_exactly, read_to_end
 from tests.support import world
@@ -25,6 +28,8 @@ from tests.support.raw_peer import (
     server_tls,
     settings,
 )
+from tests.support.require import require_tool
+from tests.support.tcp_apps import echo, source
 
 if TYPE_CHECKING:
     from tests.interop.callers import TcpCaller
@@ -206,3 +211,32 @@ async def test_a_peer_without_room_is_left_for_another_connection(pods: Pods) ->
     ):
         for caller in (one, two):
             await answered(await meeting.there.accept(), caller)
+
+
+def bytes_received(pod: Pod) -> list[int]:
+    """What each connection to the pod's port 15008 has brought its client, as the kernel says, least first."""
+    filters = ("state", "established", "dst", f"{pod.ip}:{HBONE}")
+    said = subprocess.run([require_tool("ss"), "-Htni", *filters], capture_output=True, text=True, check=True).stdout
+    return sorted(int(found) for found in re.findall(r"bytes_received:(\d+)", said))
+
+
+async def ask(caller: TcpCaller) -> None:
+    await caller.send(b"anybody?")
+    assert await read_exactly(caller, 8) == b"anybody?"
+
+
+async def test_one_connection_serves_all_but_who_would_stand_behind_bulk(pods: Pods) -> None:
+    """The judge is the kernel: how many connections there are, and which of them carried what."""
+    sleep, server = pods.add("sleep"), pods.add("server")
+    said = 8 * MIB
+    async with server.app(echo) as app, server.app(source(bytes(said))) as bulk, contextlib.AsyncExitStack() as calls:
+        for _ in range(5):
+            await ask(await calls.enter_async_context(sleep.call(app.authority)))
+        assert len(bytes_received(server)) == 1
+        flood = await calls.enter_async_context(sleep.call(bulk.authority))
+        await read_exactly(flood, 2 * MIB)
+        for _ in range(5):
+            await ask(await calls.enter_async_context(sleep.call(app.authority)))
+        quiet, loud = bytes_received(server)
+        assert quiet < 64 * KIB < 2 * MIB < loud
+        await read_exactly(flood, said - 2 * MIB)

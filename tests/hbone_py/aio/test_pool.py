@@ -23,6 +23,7 @@ from hbone_py.errors import (
     TooManyStreams,
 )
 from hbone_py.header_blocks import connect_block
+from hbone_py.placement import BULK_BYTES, LINGER, MAX_CONNECTIONS
 from tests.support.peers import AUTHORITY, Driver, Owner, clock_of, trust_anyone
 from tests.support.processes import free_port, loopback_address
 from tests.support.sockets import turns, until
@@ -228,6 +229,81 @@ async def test_a_peer_that_allows_nothing_is_not_dialled_for_ever(place: Place) 
     assert driver is not None
     await until(lambda: bool(driver.told), "the tunnel that was asked for on faith is refused")
     assert driver.told == [("reset", ErrorCode.REFUSED_STREAM, True)]
+
+
+# Beside bulk ---------------------------------------------------------------------------------------------------------
+
+
+def carry_bulk(caller: Caller) -> Peer:
+    """The caller's connection has just moved what counts as bulk."""
+    assert caller.peer is not None
+    caller.peer.meter.moved(BULK_BYTES, caller.peer.reactor.wheel.now)
+    return caller.peer
+
+
+async def test_nobody_is_put_beside_bulk(place: Place) -> None:
+    [first] = await place.calls(1)
+    bulky = carry_bulk(first)
+    assert place.pool.checkout("here") is None
+    later = await place.calls(3)
+    assert connections(later) == 1
+    assert later[0].peer is not bulky
+    assert place.dials == 2
+
+
+async def test_once_bulk_is_over_one_connection_serves_all_again(place: Place) -> None:
+    [first] = await place.calls(1)
+    bulky = carry_bulk(first)
+    await place.calls(1)
+    clock_of(place.peers.near).jump(LINGER)
+    assert place.pool.checkout("here") is bulky
+    assert place.dials == 2
+
+
+async def test_a_full_socket_is_bulk_too(place: Place) -> None:
+    [first] = await place.calls(1)
+    assert first.peer is not None
+    first.peer.is_stalled = True
+    assert place.pool.checkout("here") is None
+    first.peer.is_stalled = False
+    assert place.pool.checkout("here") is first.peer
+
+
+async def test_there_are_only_so_many_connections_for_it(place: Place) -> None:
+    callers = []
+    for _ in range(MAX_CONNECTIONS + 3):
+        callers += await place.calls(1)
+        carry_bulk(callers[-1])
+    assert connections(callers) == place.dials == MAX_CONNECTIONS
+    tunnels = sorted(len(peer.engine.streams) for peer in {caller.peer for caller in callers if caller.peer})
+    assert tunnels == [1, 2, 2, 2]
+
+
+async def test_where_a_second_connection_fails_bulk_is_made_do_with(place: Place) -> None:
+    [first] = await place.calls(1)
+    bulky = carry_bulk(first)
+    host, port = place.listener.address
+    place.listener.address = (host, free_port(host))
+    callers = await place.calls(2)
+    assert [caller.peer for caller in callers] == [bulky, bulky]
+    assert place.pool.checkout("here") is bulky, "and it is not tried again for each"
+    assert place.dials == 2
+    clock_of(place.peers.near).jump(60)
+    carry_bulk(first)
+    place.listener.address = (host, port)
+    [later] = await place.calls(1)
+    assert later.peer is not bulky
+
+
+async def test_where_it_takes_long_bulk_is_made_do_with(place: Place) -> None:
+    [first] = await place.calls(1)
+    bulky = carry_bulk(first)
+    place.is_silent = True
+    waiting = [place.call(), place.call()]
+    await turns()
+    assert not any(caller.is_told for caller in waiting)
+    clock_of(place.peers.near).advance(0.5)
+    assert [caller.peer for caller in waiting] == [bulky, bulky]
 
 
 # Failures -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hbone_py.aio.reactor import BROKEN, CLOSING, READABLE, WRITABLE, Reactor
+from hbone_py.aio.reactor import BROKEN, CLOSING, READABLE, SHORT_PIECES, WRITABLE, Reactor
 from hbone_py.aio.tcp import reset
 from tests.support.sockets import tcp_pair, turns, until
 
@@ -196,6 +196,58 @@ async def test_who_always_wants_another_turn_leaves_room_for_others(reactor: Rea
         assert hog.turns < 100_000
     hog.act = None
     await turns()
+
+
+async def test_who_stands_in_line_has_one_turn_after_the_other(reactor: Reactor) -> None:
+    """And whatever the kernel reports between two of them is told first."""
+    told: list[str] = []
+    small, peer = tcp_pair()
+
+    def bulk(name: str) -> Note:
+        def act() -> None:
+            told.append(name)
+            small.send(b"x")
+            reactor.short_pieces = SHORT_PIECES
+            if len(told) < 12:
+                reactor.later(note)
+
+        note = Note(act)
+        return note
+
+    def hear() -> None:
+        with contextlib.suppress(BlockingIOError):
+            told.append(f"small after {told[-1]}" if peer.recv(10) else "")
+
+    reader = Note(hear)
+    reactor.register(peer.fileno(), reader)
+    await turns()
+    for name in "abc":
+        reactor.later(bulk(name))
+    await until(lambda: len(told) >= 12, "everybody in line had several turns")
+    await turns()
+    reactor.unregister(peer.fileno())
+    assert told[:6] == ["a", "small after a", "b", "small after b", "c", "small after c"]
+    assert told[6:12] == told[:6]
+
+
+async def test_a_place_in_line_is_had_once(reactor: Reactor) -> None:
+    note = Note()
+    reactor.later(note)
+    reactor.later(note)
+    await turns()
+    assert note.turns == 1
+
+
+async def test_a_broken_piece_stops_nobody_in_line(reactor: Reactor, problems: list[dict[str, Any]]) -> None:
+    def fail() -> None:
+        raise RuntimeError("broken piece")
+
+    broken, sound = Note(fail), Note()
+    reactor.later(broken)
+    reactor.later(sound)
+    await turns()
+    assert (len(broken.aborts), sound.turns) == (1, 1)
+    assert [str(problem["exception"]) for problem in problems] == ["broken piece"]
 
 
 async def test_a_hundred_thousand_edges_are_no_more_than_a_batch_at_a_time(reactor: Reactor) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hbone_py.aio.reactor import SHORT_PIECES
 from hbone_py.aio.tcp import unacknowledged
-from hbone_py.config import KIB, Http2Config
+from hbone_py.config import KIB, MIB, Http2Config
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
 from tests.support.peers import clock_of
 from tests.support.sockets import ROOMY, TIGHT, Buffers, Heard, turns, until
@@ -426,6 +427,39 @@ async def test_a_slow_reader_shuts_the_window_and_loses_nothing(peers: PeerMaker
     assert peers.far.ledger.used == 0
     relayed.far.end()
     await relayed.over()
+
+
+async def test_what_is_held_is_given_a_piece_a_turn(peers: PeerMaker) -> None:
+    """Megabytes wait for a reader that comes back: it has them in order, and its neighbour need not wait for all."""
+    pair, slow = await relayed_pair(peers)
+    neighbour = await pair.relayed()
+    said = payload(16 * MIB)
+    sent = 0
+    while grown := slow.near.stuff(memoryview(said)[sent:]) or slow.far_relay.stream.unread < 4 * MIB:
+        sent += grown
+        await turns()
+    await neighbour.near.say(b"and I?")
+    taken = 0
+
+    def is_given_a_piece() -> bool:
+        nonlocal taken
+        taken += slow.far.take()
+        peers.far.short_pieces = SHORT_PIECES  # somebody says little
+        return slow.far_relay._has_room
+
+    await until(is_given_a_piece, "a piece given, and more to come")
+    assert await neighbour.far.hear(6) == b"and I?"
+    assert slow.far_relay.stream.unread
+
+    async def say_the_rest() -> None:
+        await slow.near.say(said[sent:])
+        slow.near.end()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(say_the_rest())
+        rest = group.create_task(slow.far.hear_all())
+    assert rest.result() == Heard(said[taken:], "eof")
+    neighbour.near_relay.cut(HboneError("enough"), ErrorCode.CANCEL)
 
 
 async def test_an_unread_stream_does_not_stop_its_neighbour(peers: PeerMaker) -> None:
