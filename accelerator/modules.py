@@ -1,8 +1,9 @@
-"""Which modules are compiled: those that every byte, every tunnel or every head of HTTP/1 passes through. Pure values.
+"""Which modules are compiled: those that every byte, every tunnel or every request passes through. Pure values.
 
 Left out are the events, which are dataclasses: mypyc evaluates the types of their fields, whose names are imported for
 type checkers only; the pool, which is asked once per tunnel and whose owners are told of a peer that never was; and
-`mesh_py.exchange`, whose coroutines, compiled, lose their way when they are cancelled.
+every coroutine that waits while an exception passes (`mesh_py.exchange.lifetimes`, `attempts`, `pool`): compiled, it
+would end with somebody else's.
 """
 
 from __future__ import annotations
@@ -33,6 +34,15 @@ MODULES = (
     "hbone_py.tls.public",
     "hbone_py.tls.records",
     "hbone_py.tls.session",
+    "mesh_py.exchange.body",
+    "mesh_py.exchange.deadline",
+    "mesh_py.exchange.downstream",
+    "mesh_py.exchange.exchange",
+    "mesh_py.exchange.lane",
+    "mesh_py.exchange.reading",
+    "mesh_py.exchange.replay",
+    "mesh_py.exchange.upstream",
+    "mesh_py.exchange.wire",
     "mesh_py.http.codec_h1",
     "mesh_py.http.h1_body",
     "mesh_py.http.h1_connection",

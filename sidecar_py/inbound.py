@@ -15,6 +15,7 @@ from hbone_py.errors import HboneError
 from hbone_py.tls.verify import verify_inbound
 from mesh_py.discovery.inbound import guess_service
 from mesh_py.exchange.downstream import Downstream
+from mesh_py.exchange.lifetimes import serve
 from mesh_py.http.codec_h1 import H1Client, H1Server
 from mesh_py.http.codec_h2 import H2Client, H2Server
 from mesh_py.http.detect import Detection, Protocol
@@ -170,7 +171,7 @@ class Inbound:
         codec = H2Server() if protocol is Protocol.HTTP2 else H1Server(scheme=scheme)
         downstream = Downstream(stream, codec, handler, context.reactor.wheel, context.settings.patience)
         with self.connections.draining(downstream):
-            await downstream.serve()
+            await serve(downstream)
 
     async def _serve_bytes(self, stream: AnyStream, caller: Caller) -> None:
         connection = self.begin_bytes(caller)

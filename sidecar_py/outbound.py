@@ -10,6 +10,7 @@ from hbone_py.aio.original_dst import original_destination
 from hbone_py.aio.tcp import canonical, show
 from hbone_py.errors import HboneError
 from mesh_py.exchange.downstream import Downstream
+from mesh_py.exchange.lifetimes import serve
 from mesh_py.http.codec_h1 import H1Server
 from mesh_py.http.codec_h2 import H2Server
 from mesh_py.http.detect import HTTP1, HTTP2, UNKNOWN, Detection, Protocol
@@ -106,7 +107,7 @@ class Outbound:
         codec = H2Server() if protocol is Protocol.HTTP2 else H1Server()
         downstream = Downstream(stream, codec, handler, context.reactor.wheel, context.settings.patience)
         with self._connections.draining(downstream):
-            await downstream.serve()
+            await serve(downstream)
 
     async def _serve_bytes(
         self, stream: TcpStream, client: SocketAddress, meant: Destination, spoken: Detection

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hbone_py.errors import HboneError
 from mesh_py.exchange.downstream import Downstream
+from mesh_py.exchange.lifetimes import serve
 from mesh_py.http.codec_h1 import H1Server
 from mesh_py.http.codec_h2 import H2Server
 from mesh_py.http.detect import Protocol
@@ -113,4 +114,4 @@ class Terminate:
         patience = context.settings.patience
         downstream = Downstream(tunnel.stream, codec, proxy, context.reactor.wheel, patience)
         with self._connections.draining(downstream):
-            await downstream.serve()
+            await serve(downstream)

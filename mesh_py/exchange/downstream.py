@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hbone_py.errors import HboneError
 from mesh_py.exchange import lane
 from mesh_py.exchange.exchange import Exchange
 from mesh_py.exchange.patience import USUAL, Patience
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from hbone_py.aio.wheel import Timer, TimerWheel
+    from hbone_py.errors import HboneError
     from mesh_py.exchange.passage import Handler
     from mesh_py.exchange.wire import WireStream
     from mesh_py.http.codec import ServerCodec
@@ -35,7 +34,7 @@ _AT_ONCE = 32
 
 
 class Downstream:
-    """Serves one client on one stream, until either leaves."""
+    """Serves one client on one stream, until either leaves (`lifetimes.serve`)."""
 
     def __init__(
         self,
@@ -48,14 +47,15 @@ class Downstream:
         self.codec = codec
         self.wire = Wire(stream, codec)
         self.wheel = wheel
-        self._stream, self._handler, self._patience = stream, handler, patience
+        self._handler, self.patience = handler, patience
         self._exchanges: dict[int, Exchange] = {}
         self._tasks: asyncio.TaskGroup
         self._timer: Timer | None = None
         self._due = self._rings = 0.0
         """When patience ends, and when the timer looks whether it has; by the wheel's clock."""
         self._period: Timer | None = None
-        self._closing = asyncio.Event()
+        self.over = asyncio.Event()
+        """Whether the connection is to end."""
         self._reading = Reading(stream, codec, self)
         self._is_carrying_out = False
         self._is_reading_head = False
@@ -66,26 +66,27 @@ class Downstream:
         """Whether no request is under way."""
         return not self._exchanges
 
-    async def serve(self) -> None:
-        """Until the connection is over. Never raises what a client can cause."""
-        try:
-            async with asyncio.TaskGroup() as self._tasks:
-                self._count_anew()
-                self._watch()
-                self._reading.begin()
-                await self._closing.wait()
-                self._reading.end()
-                for exchange in list(self._exchanges.values()):
-                    exchange.lost(DownstreamGone("the connection is over"))
-            await self._farewell()
-        finally:
-            self._reading.end()
-            self._interrupt()
-            for timer in (self._timer, self._period):
-                if timer is not None:
-                    timer.cancel()
-            self.wire.stream.on_room = None
-            self.wire.stream.abort() if self.codec.is_aborted or self.wire.is_broken else await self._stream.aclose()
+    def begin(self, tasks: asyncio.TaskGroup) -> None:
+        """Read, and serve what comes; `tasks` is the parent of what is served in tasks."""
+        self._tasks = tasks
+        self._count_anew()
+        self._watch()
+        self._reading.begin()
+
+    def leave(self) -> None:
+        """The connection is over: nobody waits for an answer any more."""
+        self._reading.end()
+        for exchange in list(self._exchanges.values()):
+            exchange.lost(DownstreamGone("the connection is over"))
+
+    def end(self) -> None:
+        """Let go of everything but the stream."""
+        self._reading.end()
+        self._interrupt()
+        for timer in (self._timer, self._period):
+            if timer is not None:
+                timer.cancel()
+        self.wire.stream.on_room = None
 
     def _interrupt(self) -> None:
         """The process ends: tasks have been cancelled, and whoever is served by none is let go here."""
@@ -94,7 +95,7 @@ class Downstream:
                 exchange.passenger.left()
                 exchange.left_alone()
 
-    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start something whose parent is this connection."""
         return self._tasks.create_task(work)
 
@@ -106,7 +107,7 @@ class Downstream:
 
     def close(self) -> None:
         """End it now."""
-        self._closing.set()
+        self.over.set()
 
     # What the reading asks and tells ---------------------------------------------
 
@@ -132,7 +133,7 @@ class Downstream:
     def turned(self) -> None:
         """See `Reader`."""
         if not self._exchanges and (self.codec.is_closing or self._reading.is_over):
-            self._closing.set()  # what is under way ends by itself, or by its deadline
+            self.over.set()  # what is under way ends by itself, or by its deadline
 
     # What the codec reports ------------------------------------------------------
 
@@ -251,7 +252,7 @@ class Downstream:
         if reads_head and self._is_reading_head and self._timer is not None:
             return  # more bytes of the same head win it no time
         self._is_reading_head, self._stirred = reads_head, False
-        patience = self._patience
+        patience = self.patience
         seconds = patience.head if reads_head else patience.silence if self._exchanges else patience.idle
         self._due = self.wheel.now + seconds
         if self._timer is None or self._due < self._rings:
@@ -279,23 +280,4 @@ class Downstream:
             log.info("a client did not finish the head of its request in time")
             self.codec.give_up(RequestTimeout("the head of the request did not come in time"))
             self.wire.touch()
-        self._closing.set()
-
-    async def _farewell(self) -> None:
-        """Our last bytes go out, and the client's are read a little longer: closing over them would reset the line."""
-        if self.codec.is_aborted or self.wire.is_broken:
-            return
-        with contextlib.suppress(HboneError, TimeoutError):
-            async with asyncio.timeout(self._patience.linger):
-                self.wire.touch()
-                await self.wire.flushed()
-                await _say_end(self._stream)
-                while await self._stream.receive():
-                    pass
-
-
-async def _say_end(stream: WireStream) -> None:
-    """End our direction as far as the stream can."""
-    end = getattr(stream, "send_eof", None) or getattr(stream, "send_close_notify", None)
-    if end is not None:
-        await end()
+        self.over.set()

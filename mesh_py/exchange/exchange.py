@@ -132,7 +132,7 @@ class Exchange:
 
     def beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start something that runs beside the task that serves it; cancel it before that ends."""
-        return self.connection.begin(work)
+        return self.connection.beside(work)
 
     def answer(self, status: int, text: str | bytes = "", headers: Headers | None = None) -> None:
         """A short answer of our own, as Envoy gives it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hbone_py.errors import HboneError
+from mesh_py.exchange.lifetimes import keep
 from mesh_py.exchange.upstream import Upstream
 from mesh_py.http.codec_h2 import H2Client
 from mesh_py.http.errors import HttpError, UpstreamFailure, UpstreamOverflow
@@ -156,7 +157,7 @@ class Pool:
         connection = Upstream(stream, codec, lambda one: self._changed(key, place, one))
         place.connections.append(connection)
         self._places[key] = place
-        self._tasks.create_task(connection.run(), name=f"upstream {key}")
+        self._tasks.create_task(keep(connection), name=f"upstream {key}")
         self._count_anew(connection)
         return connection
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.aio.stream import TunnelStream
@@ -199,9 +198,10 @@ class Upstream:
         """Whether its pool has it among those that are free."""
         self.idle_since = 0.0
         """By its pool's clock."""
-        self._stream, self._changed = stream, changed
+        self._changed = changed
         self._tunnel = stream if isinstance(stream, TunnelStream) else None
-        self._over = asyncio.Event()
+        self.over = asyncio.Event()
+        """Whether the connection is to end."""
         self._reading = Reading(stream, codec, self)
         self.wire.touch()
 
@@ -268,14 +268,19 @@ class Upstream:
         self.codec.drain()
         self._settle()
 
-    async def run(self) -> None:
-        """Read until the connection is over. Its owner runs this as a task."""
-        try:
-            self._reading.begin()
-            await self._over.wait()
-        finally:
-            self._reading.end()
-            await self._end()
+    def begin_reading(self) -> None:
+        """Take what is there, and what comes (`lifetimes.keep`)."""
+        self._reading.begin()
+
+    def end(self) -> None:
+        """Let go of everything but the stream."""
+        self._reading.end()
+        self._lost(UpstreamReset("the connection is over"))
+        self.wire.stream.on_room = None
+
+    def ended(self) -> None:
+        """The stream is closed."""
+        self._changed(self)
 
     # What the reading asks and tells -------------------------------------------
 
@@ -297,7 +302,7 @@ class Upstream:
     def turned(self) -> None:
         """See `Reader`."""
         if self.codec.is_closing or self._reading.is_over:
-            self._over.set()
+            self.over.set()
 
     # What the codec reports ----------------------------------------------------
 
@@ -347,7 +352,7 @@ class Upstream:
             self._reading.resume()
         if self.codec.is_closing and not self.calls:
             self.is_closed = True
-            self._over.set()
+            self.over.set()
         self._changed(self)
 
     def _lost(self, error: HttpError) -> None:
@@ -356,13 +361,3 @@ class Upstream:
         self.calls.clear()
         for call in calls:
             call.failed(error)
-
-    async def _end(self) -> None:
-        self._lost(UpstreamReset("the connection is over"))
-        self.wire.stream.on_room = None
-        with contextlib.suppress(HboneError):
-            if self.codec.is_aborted or self.wire.is_broken:
-                self._stream.abort()
-            else:
-                await self._stream.aclose()
-        self._changed(self)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAME_TESTS = (
-    *("tests/hbone_py", "tests/mesh_py/http", "tests/sidecar_py", "tests/waypoint_py"),
+    *("tests/hbone_py", "tests/mesh_py/http", "tests/mesh_py/exchange", "tests/sidecar_py", "tests/waypoint_py"),
     *("tests/fuzz/test_differential.py", "tests/conformance", "tests/interop"),
 )
 NOT_COPIED = shutil.ignore_patterns("_compiled", "__pycache__")

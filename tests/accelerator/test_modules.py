@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 import pytest
 
 from accelerator.modules import MODULES
 from tests.support.source_tree import ROOT, tree_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAITS = (ast.Await, ast.AsyncFor, ast.Yield, ast.YieldFrom)
+"""Where somebody else runs meanwhile."""
 
 
 def test_no_module_twice():
@@ -20,3 +27,37 @@ def test_no_dataclasses(module: str):
     tree = tree_of(ROOT / f"{module.replace('.', '/')}.py")
     decorated = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.decorator_list]
     assert not decorated
+
+
+def waits_within_an_exception(tree: ast.AST) -> Iterator[int]:
+    """Lines at which a coroutine waits while an exception may be under way: mypyc's has no memory of its own for it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AsyncWith):
+            yield node.lineno
+        elif isinstance(node, ast.Try | ast.TryStar):
+            for statement in (*node.handlers, *node.finalbody):
+                yield from (inner.lineno for inner in ast.walk(statement) if isinstance(inner, WAITS))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_waits_within_an_exception(module: str):
+    assert not list(waits_within_an_exception(tree_of(ROOT / f"{module.replace('.', '/')}.py")))
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "async with lock:\n  pass",
+        "try:\n  pass\nfinally:\n  await last()",
+        "try:\n  pass\nexcept OSError:\n  await last()",
+        "try:\n  pass\nexcept* OSError:\n  yield 1",
+    ],
+)
+def test_what_would_be_found(work: str):
+    body = work.replace("\n", "\n ")
+    assert list(waits_within_an_exception(ast.parse(f"async def f():\n {body}")))
+
+
+def test_what_is_no_such_wait():
+    fine = "async def f():\n try:\n  await one()\n except OSError:\n  raise\n finally:\n  two()\n await three()"
+    assert not list(waits_within_an_exception(ast.parse(fine)))

@@ -14,6 +14,7 @@ from hbone_py.aio.stream import TcpStream
 from hbone_py.aio.tcp import SocketOptions
 from hbone_py.errors import HboneError
 from mesh_py.exchange.downstream import Downstream
+from mesh_py.exchange.lifetimes import serve
 from mesh_py.exchange.passage import Limits, Outcome, Plan
 from mesh_py.exchange.pool import Pool, PoolLimits
 from mesh_py.exchange.replay import KEPT
@@ -167,7 +168,7 @@ async def ask(data: bytes, limits: Limits, *behaviours: Behaviour | None, budget
         )
         client = TcpStream(Reactor.current(), near)
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(downstream.serve())
+            serving = tasks.create_task(serve(downstream))
             await client.send(data)
             try:
                 while piece := await client.receive():

@@ -19,6 +19,7 @@ from hbone_py.aio.tcp import SocketOptions
 from hbone_py.errors import HboneError
 from mesh_py.exchange import lane
 from mesh_py.exchange.downstream import Downstream
+from mesh_py.exchange.lifetimes import serve
 from mesh_py.exchange.passage import Limits, Plan
 from mesh_py.exchange.pool import Pool, PoolLimits
 from mesh_py.http.codec_h1 import H1Client, H1Server
@@ -35,7 +36,7 @@ from tests.support.sockets import tcp_pair
 from tests.support.tcp_apps import TcpApp
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Iterator
 
     from mesh_py.exchange.exchange import Exchange
     from mesh_py.exchange.upstream import Upstream
@@ -98,6 +99,8 @@ class Handler:
     def __init__(self, taken: Taken, pool: Pool, server: tuple[str, int], limits: Limits) -> None:
         self.taken, self.pool, self.server, self.limits = taken, pool, server, limits
         self.ends: list[int | None] = []
+        self.tasks: list[str] = []
+        """By whom each request was served, in the order of their ends."""
 
     def passage(self, exchange: Exchange) -> Passage:
         return Passage(self, exchange)
@@ -124,6 +127,8 @@ class Passage:
         self._exchange.fail(failure)
 
     def close(self) -> None:
+        task = asyncio.current_task()
+        self._handler.tasks.append("" if task is None else task.get_name())
         self._journal.close()
 
 
@@ -235,7 +240,7 @@ async def _send(handler: Handler, pieces: tuple[bytes, ...]) -> tuple[list[bytes
     answers: list[bytes] = []
     ended = "kept"
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        serving = tasks.create_task(downstream.serve())
+        serving = tasks.create_task(serve(downstream))
         try:
             for piece in pieces:
                 await client.send(piece)
@@ -349,17 +354,13 @@ def test_nor_by_any_conversation(pieces: list[bytes], limits: Limits) -> None:
 
 
 @pytest.mark.parametrize("limits", [Limits(DEFAULT_POLICY), Limits(TWICE, whole=5.0, attempt=4.0)], ids=["", "timed"])
-async def test_what_goes_without_a_task(limits: Limits, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_tasks: list[str] = []
-    run = Downstream.run
-
-    def noted(connection: Downstream, exchange: Exchange, work: Callable[[], Awaitable[None]]) -> None:
-        in_tasks.append(exchange.request.path)
-        run(connection, exchange, work)
-
-    monkeypatch.setattr(Downstream, "run", noted)
-    await converse(Case((get("/missing"), post("/ok", b"body"), get("/chunked"), get("/ok", "HEAD")), limits))
-    assert in_tasks == ["/ok"]  # the first of all, for which there was no connection
+async def test_what_goes_without_a_task(limits: Limits) -> None:
+    pool, taken = Pool(Reactor.current().wheel), Taken()
+    async with TcpApp(server) as app, background(pool.serve()):
+        await asyncio.sleep(0)
+        handler = Handler(taken, pool, (app.host, app.port), limits)
+        await _send(handler, (get("/ok"), get("/missing"), post("/ok", b"body"), get("/chunked"), get("/ok", "HEAD")))
+    assert handler.tasks == ["GET /ok", "", "", "", ""]  # for the first there was no connection
 
 
 async def test_a_slow_client_stops_the_server() -> None:
@@ -390,7 +391,7 @@ async def test_a_client_that_leaves_is_let_go(limits: Limits) -> None:
         near, far = tcp_pair()
         downstream = Downstream(TcpStream(Reactor.current(), far), H1Server(), handler, Reactor.current().wheel)
         async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-            tasks.create_task(downstream.serve())
+            tasks.create_task(serve(downstream))
             client = TcpStream(Reactor.current(), near)
             await client.send(get("/ok"))
             await eventually(lambda: not downstream.is_idle, "the request")
@@ -421,7 +422,7 @@ async def test_a_piece_of_an_answer_does_not_wait_for_the_next() -> None:
         near, far = tcp_pair()
         downstream = Downstream(TcpStream(Reactor.current(), far), H1Server(), handler, Reactor.current().wheel)
         async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-            tasks.create_task(downstream.serve())
+            tasks.create_task(serve(downstream))
             client, seen = TcpStream(Reactor.current(), near), b""
             await client.send(get("/ok"))
             for step, so_far in zip([*steps, None], (b"one", b"one two", b"one two end"), strict=True):
