@@ -22,7 +22,7 @@ from hpack import Decoder
 from hbone_py import events as ev
 from hbone_py.connection import HboneConnection
 from tests.support import frames
-from tests.support.frames import Frame, connect, decoded, pairs, settings, split, wire
+from tests.support.frames import Frame, connect, decoded, ok, pairs, settings, split, wire
 
 if TYPE_CHECKING:
     from hbone_py.config import Http2Config
@@ -322,3 +322,11 @@ def tell(event: ev.Event) -> Told:
             return going_away(event.last_stream_id, event.code, event.debug)
         case ev.ConnectionEnded():
             return over(event.code, by_peer=event.by_peer)
+
+
+def tunnel(role: str) -> HboneConnection:
+    """An engine with tunnel 1 open."""
+    if role == "client":
+        return play(client(), opens(), says(connect(1)), hears(ok(1)), reports(accepted(1))).engine
+    opened = play(server(), hears(connect(1)), reports(requested(1)), does("accept_tunnel", 1), says(ok(1)))
+    return opened.engine
