@@ -321,8 +321,12 @@ class PeerMaker:
         return peer, Puppet(self.client_context, near)
 
     def close(self) -> None:
+        """End all. Relays whose applications do not take what came before give them up, for their time is over."""
         for peer in self.made:
             peer.close()
+        for reactor in (self.near, self.far):
+            if reactor.open_sockets:
+                clock_of(reactor).advance(60)
 
     def _make(
         self,
