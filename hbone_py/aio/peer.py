@@ -111,7 +111,7 @@ class Peer:
         """The kernel reports an edge."""
         if mask & CLOSING:
             self._is_hung_up = True
-        if mask & WRITABLE and self.is_stalled:
+        if self.is_stalled and mask & WRITABLE:
             self._unstall()
         if mask & READABLE and self._is_bulk:
             self.reactor.later(self)
@@ -320,8 +320,7 @@ class Peer:
     def empty_outbox(self) -> None:
         """Encrypt what relays have put there for this peer. It is sent with the next that is."""
         outbox = self.reactor.outbox
-        used = outbox.used
-        outbox.clear()
+        used, outbox.used, outbox.owner = outbox.used, 0, None
         self.tls.write_shared(outbox.buffer, used)
 
     def _write_queued(self) -> None:

@@ -53,6 +53,8 @@ SCATTER = 16
 SCATTERED_FRAME = 16 * 1024
 """and how much payload each of them holds."""
 
+ARRIVAL = select.EPOLLIN | select.EPOLLOUT
+"""What an edge says when bytes have come and nothing else is to be told."""
 READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 WRITABLE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 CLOSING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -286,7 +288,8 @@ class Reactor:
             self._give_turns()
         if self._dirty:
             self._flush_all()
-        if self.ledger.withheld or self.ledger.used > self.ledger.limit:
+        ledger = self.ledger
+        if ledger.withheld or ledger.used > ledger.limit:
             self._watch_memory()
         if self._afterwards:
             self._call_afterwards()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from hbone_py.aio.outbox import SMALL
 from hbone_py.aio.reactor import (
+    ARRIVAL,
     BROKEN,
     CLOSING,
     READ_SIZE,
@@ -135,6 +136,9 @@ class Relay:
 
     def on_ready(self, mask: int) -> None:
         """The kernel reports an edge."""
+        if mask == ARRIVAL and self._is_small and not self._is_full:
+            self.on_again()
+            return
         if mask & CLOSING:
             self._is_closing = True
             self._is_broken = self._is_broken or bool(mask & BROKEN)
