@@ -47,6 +47,11 @@ class HboneConnection(Incoming):
         """Bytes that `data_to_send` would give."""
         return sum(map(len, self.output))
 
+    def saw_bulk(self) -> bool:
+        """Whether a stream had much in one piece (`flow.BULK_RUN`) since the last time this was asked."""
+        saw, self._credit.saw_bulk = self._credit.saw_bulk, False
+        return saw
+
     @property
     def unread(self) -> int:
         """Bytes received and not taken by any sink, over all streams."""

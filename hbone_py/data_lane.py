@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hbone_py.errors import ErrorCode, MalformedRequest, RemoteProtocolError
+from hbone_py.flow import BULK_RUN
 
 if TYPE_CHECKING:
     from hbone_py.flow import ReceiveCredit
@@ -53,6 +54,8 @@ class DataLane:
     def whole(self, stream_id: int, payload: memoryview) -> None:
         """`data_started` and `payload` in one, where nothing stands in the way of handing the payload on."""
         size = len(payload)
+        if size >= BULK_RUN:
+            self._credit.saw_bulk = True
         stream = self._open.get(stream_id)
         if (
             stream is None
@@ -77,6 +80,8 @@ class DataLane:
 
     def payload(self, stream_id: int, pieces: list[memoryview], size: int) -> None:
         """Payload for the stream's sink; what the sink leaves is held, unread."""
+        if size >= BULK_RUN:
+            self._credit.saw_bulk = True
         stream = self._open.get(stream_id)
         if stream is None or not stream.remote_open:
             self._credit.skip(size)

@@ -22,6 +22,9 @@ DEFAULT_WINDOW: Final = 65_535
 MAX_WINDOW: Final = 2**31 - 1
 _NEVER: Final = 1 << 62
 
+BULK_RUN: Final = 8 * 1024
+"""Payload of one stream in one piece that makes it one of bulk, not of many small messages."""
+
 
 class UnreadLedger:
     """Unread bytes of every connection of a process, against one budget.
@@ -80,13 +83,15 @@ class ReceiveWindow:
 class ReceiveCredit:
     """The unread bytes of one connection, and the credit it owes its peer for what was read."""
 
-    __slots__ = ("_connection", "_out", "crowd", "ledger", "unread", "window")
+    __slots__ = ("_connection", "_out", "crowd", "ledger", "saw_bulk", "unread", "window")
 
     def __init__(self, connection: Incoming, size: int, ledger: UnreadLedger, out: list[bytes]) -> None:
         self.window = ReceiveWindow(size)
         self.ledger = ledger
         self.unread = 0
         """Bytes received and not taken by any sink, over all streams."""
+        self.saw_bulk = False
+        """A stream had BULK_RUN or more in one piece since somebody looked last."""
         self._connection: Incoming | None = connection
         self.crowd = size * 3 // 4
         """So much unread, left by streams that nobody reads, is most of the window: what comes next may starve."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-LARGE: Final = 32 * 1024
-"""Bytes from which on one read or write is bulk's, and counts."""
+LARGE: Final = 16 * 1024
+"""Bytes from which on a read may be one of bulk."""
 SPAN: Final = 0.1
 """Seconds over which bytes are counted together."""
 BULK_BYTES: Final = 1024 * 1024

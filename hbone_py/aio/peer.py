@@ -138,14 +138,14 @@ class Peer:
         if not count:
             self._end_of_file()
             return
-        self._is_bulk = count >= LARGE
-        if self._is_bulk:
-            self.meter.moved(count, self.reactor.wheel.now)
         try:
             self._take(count)
         except TlsError as error:
             self._lose(error)
             return
+        self._is_bulk = count >= LARGE and self.engine.saw_bulk()
+        if self._is_bulk:
+            self.meter.moved(count, self.reactor.wheel.now)
         if count == len(view) or self._is_hung_up:
             self.reactor.later(self)
 

@@ -42,9 +42,9 @@ log = logging.getLogger(__name__)
 
 READ_SIZE = 256 * 1024
 """Bytes one read may take: fewer cost more calls, more cost the cache."""
-SHORT_PIECE = 64 * 1024
+SHORT_PIECE = 32 * 1024
 """Bytes one read of bulk may take while somebody beside it says little and often,"""
-SHORT_PIECES = 1024
+SHORT_PIECES = 2048
 """which means: a message was less than so many pieces ago. Then we look for more of them after each piece,"""
 _PIECES_A_TURN = 4
 """else after so many."""
@@ -263,10 +263,12 @@ class Reactor:
                     return others
 
     def _turn(self, timeout: float) -> list[tuple[int, int]]:
-        """One batch: what the kernel reports, what asked for another turn, everybody's output, then a piece of bulk.
+        """One batch: a piece of bulk, what the kernel reports, what asked for another turn, then everybody's output.
 
         Returns what the kernel reports of descriptors that are not registered here.
         """
+        if self._line:
+            self._move_bulk()
         sockets, fresh = self._sockets, self._fresh
         if fresh:
             fresh.clear()
@@ -286,9 +288,6 @@ class Reactor:
             self._give_turns()
         if self._dirty:
             self._flush_all()
-        if self._line:  # now, not before the next wait: that one need not be in vain then
-            self._move_bulk()
-            self._flush_all()
         ledger = self.ledger
         if ledger.withheld or ledger.used > ledger.limit:
             self._watch_memory()
@@ -300,6 +299,7 @@ class Reactor:
     def _move_bulk(self) -> None:
         """The turns of the first in line."""
         line = self._line
+        self._running = True
         for _ in range(_PIECES_A_TURN):
             if not line:
                 return
@@ -311,6 +311,7 @@ class Reactor:
                 self._broken(pollable, error)
             if self.short_pieces:
                 self.short_pieces -= 1
+                os.sched_yield()  # or whoever talks waits on our core until the kernel's next tick
                 return
 
     def _give_turns(self) -> None:

@@ -319,7 +319,7 @@ class Relay:
         stream, engine = self.stream, self.peer.engine
         self._is_full = self._has_room = False
         given = 0
-        most = READ_SIZE if self._reactor.short_pieces else _GIVEN_A_TURN
+        most = 4 * SHORT_PIECE if self._reactor.short_pieces else _GIVEN_A_TURN
         while stream.unread:
             if given >= most:
                 self._is_full = self._has_room = True

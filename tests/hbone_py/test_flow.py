@@ -9,7 +9,7 @@ import pytest
 
 from hbone_py.config import Http2Config
 from hbone_py.errors import ErrorCode
-from hbone_py.flow import ReceiveWindow, UnreadLedger
+from hbone_py.flow import BULK_RUN, ReceiveWindow, UnreadLedger
 from tests.support.frames import connect, data, ok, rst, window, wire
 from tests.support.playbook import (
     Player,
@@ -209,3 +209,20 @@ def test_a_peer_whose_window_is_used_up_is_crowded_until_it_gives_more() -> None
     told = [engine.is_crowded]
     engine.receive_data(wire(window(0, 1)))
     assert [*told, engine.is_crowded] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        pytest.param([BULK_RUN], True, id="one large"),
+        pytest.param([BULK_RUN - 1], False, id="one small"),
+        pytest.param([100] * 200, False, id="many small of one stream, each for itself"),
+        pytest.param([100, BULK_RUN, 100], True, id="one large among small"),
+    ],
+)
+def test_bulk_is_told_from_many_small_messages_once(sizes: list[int], expected: bool) -> None:
+    engine = play(server(), hears(connect(1)), reports(requested(1))).engine
+    for size in sizes:
+        engine.receive_data(wire(data(1, bytes(size))))
+    assert engine.saw_bulk() is expected
+    assert not engine.saw_bulk()

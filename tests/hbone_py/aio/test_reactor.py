@@ -230,6 +230,25 @@ async def test_who_stands_in_line_has_one_turn_after_the_other(reactor: Reactor)
     assert told[6:12] == told[:6]
 
 
+@pytest.mark.parametrize(("somebody_talks", "expected"), [(True, 5), (False, 0)])
+async def test_the_core_is_offered_to_whoever_talks_after_each_piece(
+    reactor: Reactor, monkeypatch: pytest.MonkeyPatch, somebody_talks: bool, expected: int
+) -> None:
+    offers = 0
+
+    def offered() -> None:
+        nonlocal offers
+        offers += 1
+
+    monkeypatch.setattr("os.sched_yield", offered)
+    reactor.short_pieces = SHORT_PIECES if somebody_talks else 0
+    bulk = Note(lambda: reactor.later(bulk) if bulk.turns < 5 else None)
+    reactor.later(bulk)
+    await until(lambda: bulk.turns == 5, "five pieces moved")
+    await turns()
+    assert offers == expected
+
+
 async def test_a_place_in_line_is_had_once(reactor: Reactor) -> None:
     note = Note()
     reactor.later(note)

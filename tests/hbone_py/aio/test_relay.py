@@ -398,7 +398,10 @@ async def test_what_is_held_is_given_a_piece_a_turn(peers: PeerMaker) -> None:
         group.create_task(say_the_rest())
         rest = group.create_task(slow.far.hear_all())
     assert rest.result() == Heard(said[taken:], "eof")
+    slow.far.end()
+    await slow.over()
     neighbour.near_relay.cut(HboneError("enough"), ErrorCode.CANCEL)
+    await neighbour.over()
 
 
 async def test_an_unread_stream_does_not_stop_its_neighbour(peers: PeerMaker) -> None:
