@@ -45,7 +45,9 @@ test: $(STAMPS)/dev ## every test but the long ones (ARGS='-k name' chooses; REQ
 soak: $(STAMPS)/dev ## the long tests
 	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=900 $(ARGS) || { code=$$?; [ $$code -eq 5 ] || exit $$code; echo "soak: there is no such test"; }
 
-bench: $(STAMPS)/bench ## measure beside the real Envoy: table, JSON and plots (ARGS='--quick', ...)
+bench: $(STAMPS)/bench ## measure both forms beside the real Envoy: table, JSON and plots (ARGS='--quick', ...)
+	@HBONE_FORM=compiled $(BIN)/python -c 'import hbone_py.aio.form' 2>/dev/null || $(BIN)/python -m accelerator.build \
+		|| echo "bench: no compiled form here; the plain one alone is measured" >&2
 	$(BIN)/python -m benchmarks $(ARGS)
 
 profile: $(STAMPS)/bench ## where our proxies spend their time: flame graphs, and the steps in docs/performance.md

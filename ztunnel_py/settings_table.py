@@ -153,7 +153,10 @@ FRAME_SIZE = setting("HTTP2_FRAME_SIZE", SIZE, MIB, "Largest frame we take.", fl
 PING_INTERVAL = setting("HTTP2_PING_INTERVAL", POSITIVE_TIME, 10.0, "From one answer to the next PING.")
 PING_TIMEOUT = setting("HTTP2_PING_TIMEOUT", POSITIVE_TIME, 20.0, "From a PING to giving the peer up.")
 POOL_MAX_STREAMS = setting(
-    "POOL_MAX_STREAMS_PER_CONNECTION", Kind(whole(1, 65_535), "N"), 100, "Tunnels on one connection."
+    "POOL_MAX_STREAMS_PER_CONNECTION",
+    Kind(whole(1, 65_535), "N"),
+    100,
+    "Tunnels on one connection; there are more, up to four, where one would stand behind another's bulk.",
 )
 POOL_IDLE = setting("POOL_UNUSED_RELEASE_TIMEOUT", POSITIVE_TIME, 300.0, "An unused connection closes after this.")
 UNREAD_BUDGET = unset(
