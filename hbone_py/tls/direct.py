@@ -26,6 +26,7 @@ if openssl.IS_COMPLETE:
     bio_s_mem = openssl.lib.BIO_s_mem
     bio_set_mem_eof_return = openssl.lib.BIO_set_mem_eof_return
     bio_write = openssl.lib.BIO_write
+    ssl_do_handshake = openssl.lib.SSL_do_handshake
     ssl_get_error = openssl.lib.SSL_get_error
     ssl_read = openssl.lib.SSL_read
     ssl_set_bio = openssl.lib.SSL_set_bio
@@ -54,6 +55,21 @@ class DirectEngine(TlsSession):
         self._records = RecordCounter()
         self._readable = 0
         """Whole records fed and not yet read."""
+
+    def _shake(self) -> bool:
+        """As `TlsSession._shake`: an exception, and the look at every callback's, only where it has failed."""
+        result = ssl_do_handshake(self._ssl)
+        if result > 0:
+            return True
+        if ssl_get_error(self._ssl, result) == WANT_READ:
+            return False
+        self._connection._raise_ssl_error(self._ssl, result)
+        return False  # never: it has raised
+
+    @property
+    def peer_leaf_der(self) -> bytes:
+        """See `TlsSession.peer_leaf_der`."""
+        return openssl.leaf_der(self._ssl)
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Ciphertext in. `data` is copied."""

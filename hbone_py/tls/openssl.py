@@ -16,6 +16,7 @@ lib: Final[Any] = getattr(SSL, "_lib", None)
 ffi: Final[Any] = getattr(SSL, "_ffi", None)
 
 _FUNCTIONS = (
+    "BIO_free",
     "BIO_get_mem_data",
     "BIO_new",
     "BIO_new_mem_buf",
@@ -28,19 +29,23 @@ _FUNCTIONS = (
     "ERR_reason_error_string",
     "SSL_do_handshake",
     "SSL_get_error",
+    "SSL_get_peer_certificate",
     "SSL_read",
     "SSL_set_bio",
     "SSL_shutdown",
     "SSL_write",
+    "X509_free",
+    "i2d_X509_bio",
 )
+_ATTRIBUTES = ("_from_ssl", "_into_ssl", "_raise_ssl_error", "_ssl")
+"""Of a connection."""
 
 
 def missing_names() -> list[str]:
     """The private names this version of pyOpenSSL does not have; empty where the direct calls can be used."""
     missing = [name for name in _FUNCTIONS if not hasattr(lib, name)]
-    attributes = {"_ssl", "_into_ssl", "_from_ssl"}
     connection = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
-    missing += sorted(name for name in attributes if name not in vars(connection))
+    missing += [name for name in _ATTRIBUTES if not hasattr(connection, name)]
     return missing if ffi is not None else [*missing, "_ffi"]
 
 
@@ -65,6 +70,22 @@ def verify_problem(connection: SSL.Connection) -> str | None:
     if code == 0:
         return None
     return str(ffi.string(lib.X509_verify_cert_error_string(code)).decode())
+
+
+def leaf_der(ssl: Any) -> bytes:
+    """The peer's leaf in DER form, as it was shown; empty if none was. `ssl` is a connection's own `_ssl`."""
+    certificate = lib.SSL_get_peer_certificate(ssl)
+    if certificate == ffi.NULL:
+        return b""
+    memory = lib.BIO_new(lib.BIO_s_mem())
+    try:
+        lib.i2d_X509_bio(memory, certificate)
+        start = ffi.new("char **")
+        size = lib.BIO_get_mem_data(memory, start)
+        return bytes(ffi.buffer(start[0], size))
+    finally:
+        lib.BIO_free(memory)
+        lib.X509_free(certificate)
 
 
 def take_errors() -> list[str]:

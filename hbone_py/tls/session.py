@@ -49,15 +49,19 @@ class TlsSession:
         Raises:
             TlsHandshakeError: the peer refused us or we it; the text names the alert or the reason.
         """
-        if self.handshake_done:
-            return True
+        if not self.handshake_done:
+            try:
+                self.handshake_done = self._shake()
+            except (SSL.Error, NoCommonProtocol) as error:
+                raise TlsHandshakeError(f"TLS handshake failed: {self._handshake_reason(error)}") from error
+        return self.handshake_done
+
+    def _shake(self) -> bool:
+        """Whether it is over. Raises what pyOpenSSL and its callbacks do."""
         try:
             self._connection.do_handshake()
         except SSL.WantReadError:
             return False
-        except (SSL.Error, NoCommonProtocol) as error:
-            raise TlsHandshakeError(f"TLS handshake failed: {self._handshake_reason(error)}") from error
-        self.handshake_done = True
         return True
 
     def send_close_notify(self) -> None:
