@@ -179,7 +179,10 @@ class Pool:
         """Nobody uses it: it leaves, and takes no more tunnels meanwhile."""
         self._take_out(place, peer)
         self._leaving.add(peer)
-        peer.farewell()
+        if peer.is_stalled:
+            peer.farewell()
+        else:  # it carries nothing that the peer's answer would have to be waited for
+            peer.close()
 
     def _failed(self, slot: _PeerSlot, error: HboneError) -> None:
         slot.place.connecting = None
