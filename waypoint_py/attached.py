@@ -7,7 +7,7 @@ that is how sidecars of the post ask, which choose the pod themselves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mesh_py.discovery.inbound import parse_authority
@@ -42,16 +42,17 @@ class Target:
     """A port of a service, or a workload by its own address."""
     pod: Destination | None = None
     """The pod that the client has chosen among the service's: it serves where no route says otherwise."""
+    name: str = field(init=False, compare=False)
+    """`namespace/hostname` of the service; empty where it is none."""
 
     @property
     def address(self) -> SocketAddress:
         """Address and port as policies see them: the service's own port."""
         return self.meant.address
 
-    @property
-    def name(self) -> str:
-        """`namespace/hostname` of the service; empty where it is none."""
-        return "" if self.meant.record is None else str(self.meant.record.service.key)
+    def __post_init__(self) -> None:
+        record = self.meant.record
+        object.__setattr__(self, "name", "" if record is None else str(record.service.key))
 
 
 def find_target(state: MeshState, own: Workload, text: str) -> Target:

@@ -166,7 +166,7 @@ class _Passage:
             self._answer(decision.response)
             return None
         self._decision = decision
-        if decision is not None and decision.authorizer is not None:
+        if decision is not None and decision.filters and decision.authorizer is not None:
             return partial(self._route_asked, decision.authorizer)
         return self._plan()
 

@@ -57,6 +57,7 @@ class Downstream:
         self.over = asyncio.Event()
         """Whether the connection is to end."""
         self._reading = Reading(stream, codec, self)
+        self._h1 = codec if isinstance(codec, H1Server) else None
         self._is_carrying_out = False
         self._is_reading_head = False
         self._stirred = False  # something has moved since the timer last looked
@@ -248,7 +249,7 @@ class Downstream:
 
         The timer stays as it is while it is not too late: a deadline that moves on with every request costs no timer.
         """
-        reads_head = isinstance(self.codec, H1Server) and self.codec.is_in_head
+        reads_head = self._h1 is not None and not self._exchanges and self._h1.is_in_head
         if reads_head and self._is_reading_head and self._timer is not None:
             return  # more bytes of the same head win it no time
         self._is_reading_head, self._stirred = reads_head, False
@@ -276,8 +277,8 @@ class Downstream:
         if self._exchanges:
             self._watch()
             return
-        if self._is_reading_head and isinstance(self.codec, H1Server):
+        if self._is_reading_head and self._h1 is not None:
             log.info("a client did not finish the head of its request in time")
-            self.codec.give_up(RequestTimeout("the head of the request did not come in time"))
+            self._h1.give_up(RequestTimeout("the head of the request did not come in time"))
             self.wire.touch()
         self.over.set()

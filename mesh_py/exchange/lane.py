@@ -261,14 +261,16 @@ class Ride(Generic[Target]):
         self._plan.backend.ended(self._target, self._status)
 
     def _finish(self) -> None:
-        self._untime()
+        if self._deadline is not None:
+            self._untime()
         exchange = self._exchange
         exchange.passenger = self._call.rider = (
             None  # they know one another: left so, only the collector would part them
         )
         self._plan.backend.ended(self._target, self._status)
         self._passage.close()
-        exchange.left_alone()
+        if not exchange.is_over:
+            exchange.left_alone()
         exchange.connection.served(exchange)
 
     def _broken(self, error: Exception) -> None:

@@ -58,6 +58,8 @@ class Wire:
         self._backlog = b""
         self._drained = asyncio.Event()
         self._drained.set()
+        self._is_awaited = False
+        """Whether `_drained` is to be set again."""
         stream.on_room = self.touch
 
     @property
@@ -81,20 +83,29 @@ class Wire:
             return
         if taken == len(self._backlog):
             self._backlog = b""
-            self._drained.set()
+            if self._is_awaited:
+                self._wake()
             return
         self._backlog = self._backlog[taken:]
         if len(self._backlog) > MOST_BACKLOG:
             self.abort()
-        elif self.has_room:
-            self._drained.set()
-        else:
-            self._drained.clear()
+        elif not self.has_room:
+            self._stop()
+        elif self._is_awaited:
+            self._wake()
+
+    def _stop(self) -> None:
+        self._is_awaited = True
+        self._drained.clear()
+
+    def _wake(self) -> None:
+        self._is_awaited = False
+        self._drained.set()
 
     def _give_up(self) -> None:
         self.is_broken = True
         self._backlog = b""
-        self._drained.set()
+        self._wake()
 
     async def room(self) -> None:
         """Wait until bodies may go on."""
@@ -104,7 +115,7 @@ class Wire:
     async def flushed(self) -> None:
         """Wait until the kernel has everything."""
         while self._backlog and not self.is_broken:
-            self._drained.clear()
+            self._stop()
             await self._drained.wait()
 
     def abort(self) -> None:

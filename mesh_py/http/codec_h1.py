@@ -88,7 +88,7 @@ class H1Server(H1Connection):
         request = self._awaiting(stream)
         if request is None:
             return
-        if request.is_tunnel and accepts_tunnel(response.status, request) and not ended:
+        if self._is_tunnel and accepts_tunnel(response.status, request) and not ended:
             response.headers.drop("content-length")
             add_accept(request, response)
             self._out.append(write_response(response, Framing.NONE, protocol=request.protocol))
@@ -111,7 +111,7 @@ class H1Server(H1Connection):
     def _closes_after(self, framing: Framing, ended: bool) -> bool:
         """Also where the client may send what would be taken for its next request."""
         assert self._request is not None
-        open_ended = (ended and self._reader is not None) or self._request.is_tunnel
+        open_ended = (ended and self._reader is not None) or self._is_tunnel
         return not self._keep_alive or self._draining or framing is Framing.CLOSE or open_ended
 
     def _read_head(self, data: bytes) -> int:
@@ -129,6 +129,7 @@ class H1Server(H1Connection):
     def _head_taken(self, request: HttpRequest, head: Head) -> None:
         self._stream += 1
         self._request = request
+        self._is_tunnel = head.framing is Framing.TUNNEL
         self._keep_alive = head.keep_alive
         ended = head.framing is Framing.NONE
         self._events.append(RequestReceived(self._stream, request, ended))
@@ -186,13 +187,14 @@ class H1Client(H1Connection):
             UnwritableMessage: it cannot be written; the connection is as before.
         """
         assert self.can_open, "one request at a time"
-        writer = _request_writer(request, ended)
+        is_tunnel = request.is_tunnel
+        writer = _request_writer(request, ended or is_tunnel)
         self._out.append(write_request(request, writer.framing))
         self._stream += 1
-        self._request = request
+        self._request, self._is_tunnel = request, is_tunnel
         self._interims = 0
         self._keep_alive = True
-        self._writer = None if ended or request.is_tunnel else writer
+        self._writer = None if ended or is_tunnel else writer
         return self._stream
 
     def receive_eof(self) -> None:
@@ -215,7 +217,7 @@ class H1Client(H1Connection):
         request = self._request
         if request is None:
             raise BadMessage("bytes from a server that was asked nothing")
-        if self._heads.is_idle and not request.is_tunnel:
+        if self._heads.is_idle and not self._is_tunnel:
             quick = read_response(data, self._limits, request.method)
             if quick is not None:
                 response, head, taken = quick
@@ -288,7 +290,7 @@ def _response_writer(response: HttpResponse, request: HttpRequest, ended: bool) 
 
 def _request_writer(request: HttpRequest, ended: bool) -> BodyWriter:
     length = request.headers.get("content-length")
-    if request.is_tunnel or ended:
+    if ended:
         if length is not None and length != "0":
             raise UnwritableMessage(f"a request of content-length {length} without a body")
         return BodyWriter(Framing.NONE)

@@ -57,10 +57,12 @@ def remove_internal(request: HttpRequest) -> None:
 def mark_request(request: HttpRequest, request_id: str, client_ip: str | None = None) -> None:
     """Fill in what every request in a mesh has: `x-request-id` and `x-forwarded-proto` unless they came along.
 
-    `client_ip` joins `x-forwarded-for`; Istio's sidecars and waypoints give none, its gateways do.
+    Args:
+        request_id: empty where the request is known to have one.
+        client_ip: joins `x-forwarded-for`; Istio's sidecars and waypoints give none, its gateways do.
     """
     headers = request.headers
-    if "x-request-id" not in headers:
+    if request_id and "x-request-id" not in headers:
         headers.add("x-request-id", request_id)
     if "x-forwarded-proto" not in headers:
         headers.add("x-forwarded-proto", request.scheme)

@@ -41,6 +41,8 @@ class H1Connection:
         self._stream = 0
         self._request: HttpRequest | None = None
         """Of the exchange under way."""
+        self._is_tunnel = False
+        """Whether that one asks for a tunnel."""
         self._reader: BodyReader | None = None
         self._writer: BodyWriter | None = None
         self._keep_alive = True
@@ -183,8 +185,10 @@ class H1Connection:
         self._request = None
         if not self._keep_alive or self._draining:
             self.is_closing = True
-        else:
+        elif self._held:
             self._go_on()
+        else:
+            self._waits = False
 
     def _abort(self, error: HttpError | None) -> None:
         """End the connection inside a message, so that nobody takes what there is for the whole."""

@@ -135,8 +135,9 @@ class _Facts:
 
 def _field(line: str) -> Field:
     name, _, value = line.partition(":")
-    field = spelled(name.lower()), value.strip(" \t")
-    if field[0] in _REPEATED and len(line) <= _LINE_KEPT:
+    name = name.lower()
+    field = spelled(name) if "_" in name else name, value.strip(" \t")
+    if name in _REPEATED and len(line) <= _LINE_KEPT:
         if len(_lines) >= _LINES_KEPT:
             _lines.clear()
         _lines[line] = field

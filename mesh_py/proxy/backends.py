@@ -43,7 +43,7 @@ class ServiceBackend:
         """See `Backend`."""
         wish = self._wish._replace(avoid=frozenset(pick.name for pick in tried)) if tried else self._wish
         try:
-            return self._cluster.choose(self._context.now(), wish)
+            return self._cluster.choose(self._now(), wish)
         except RouteError as error:
             raise as_http_error(error) from error
 
@@ -62,7 +62,11 @@ class ServiceBackend:
 
     def ended(self, target: Pick, status: int | None) -> None:
         """See `Backend`."""
-        self._cluster.ended(target, status, self._context.now())
+        self._cluster.ended(target, status, self._now())
+
+    def _now(self) -> float:
+        """The time, which only those are asked who leave endpoints out for a while."""
+        return 0.0 if self._cluster.outliers is None else self._context.now()
 
     def may_retry(self) -> bool:
         """See `Backend`."""

@@ -138,9 +138,10 @@ class Cluster:
         if pick.host is None:
             return
         pick.host.active -= 1
-        outcome = Outcome.GATEWAY_ERROR if status is None else Outcome.of(status)
-        if self.outliers is not None and self.outliers.record(pick.host, outcome, self.hosts.hosts, now):
-            self.hosts.changed()
+        if self.outliers is not None:
+            outcome = Outcome.GATEWAY_ERROR if status is None else Outcome.of(status)
+            if self.outliers.record(pick.host, outcome, self.hosts.hosts, now):
+                self.hosts.changed()
 
     def endpoints(self) -> list[tuple[Host[Upstream], Endpoint]]:
         """All that can be reached, for people."""

@@ -64,18 +64,14 @@ class Directory:
         """`root_namespace`: whose rules are for the whole mesh, where no source of manifests says it."""
         self._state = state
         self._domain, self._root = cluster_domain, root_namespace
-        self._further = Further()
+        self.further = Further()
+        """The manifests and labels beside the mesh; `take` sets them."""
         self._told: dict[str, Further] = {}
         self._expected: set[str] = set()
         self._watchers: list[Callable[[], None]] = []
         self._version = -1
         self._routes: dict[tuple[str, str, int], RouteTable] = {}
         self._hosts: dict[str, ServiceRecord] = {}
-
-    @property
-    def further(self) -> Further:
-        """The manifests and labels beside the mesh."""
-        return self._further
 
     @property
     def is_complete(self) -> bool:
@@ -90,7 +86,7 @@ class Directory:
         """Manifests and labels as one source tells them now."""
         self._told[source] = further
         self._expected.discard(source)
-        self._further = _joined(list(self._told.values()))
+        self.further = _joined(list(self._told.values()))
         self._version = -1
         for watcher in self._watchers:
             watcher()
@@ -131,10 +127,10 @@ class Directory:
 
     def traffic(self, source: Workload, record: ServiceRecord) -> DestinationRule | None:
         """The rule that a client follows for a service's host."""
-        rules = self._further.manifests.destination_rules
+        rules = self.further.manifests.destination_rules
         if not rules:
             return None
-        namespaces = (source.namespace, record.service.namespace, self._further.root_namespace or self._root)
+        namespaces = (source.namespace, record.service.namespace, self.further.root_namespace or self._root)
         return find_rule(rules, record.service, self._domain, namespaces)
 
     def routes(self, source: Workload, record: ServiceRecord, port: int) -> RouteTable:
@@ -144,7 +140,7 @@ class Directory:
         key = (service.namespace, service.hostname, port)
         table = self._routes.get(key)
         if table is None:
-            manifests = self._further.manifests
+            manifests = self.further.manifests
             namespaces = frozenset((service.namespace, source.namespace))
             routes: list[AnyRoute] = [*manifests.http_routes, *manifests.grpc_routes]
             attached = routes_of_service(routes, self.parent_of(record, port), namespaces)
@@ -156,7 +152,7 @@ class Directory:
 
         Raises InvalidBackend.
         """
-        routes = self._further.manifests.tcp_routes
+        routes = self.further.manifests.tcp_routes
         if meant.record is None or not routes:
             return meant
         service = meant.record.service
@@ -174,7 +170,7 @@ class Directory:
 
     def parent_of(self, record: ServiceRecord, port: int) -> ServicePort:
         """What routes call a service's port. Names of ports are known where the manifests have the object itself."""
-        service, manifests = record.service, self._further.manifests
+        service, manifests = record.service, self.further.manifests
         named = service.namespace, service.name
         if service.hostname == f"{service.name}.{service.namespace}.svc.{self._domain}":
             its = manifests.find(core.Service, *named)
