@@ -19,7 +19,6 @@ from mesh_py.exchange.deadline import Deadline
 from mesh_py.exchange.forward import carry_rest
 from mesh_py.exchange.passage import Plan
 from mesh_py.exchange.replay import KEPT, Replay
-from mesh_py.http.codec_h1 import H1Client
 from mesh_py.http.errors import HttpError, UpstreamTimeout
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ class Ride(Generic[Target]):
             self._hand_over(failure=error)
             return
         connection = plan.backend.lease_now(target)
-        if connection is None or (exchange.has_body and type(connection.codec) is not H1Client):
+        if connection is None or (exchange.has_body and exchange.body.size > connection.codec.first_room):
             self._hand_over(chosen=target)
             return
         self._connection = connection

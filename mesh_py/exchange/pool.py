@@ -84,7 +84,7 @@ class Pool:
     def lease_now(self, key: Hashable) -> Upstream | None:
         """The same, of those that are here: None if there is none to be had without waiting."""
         place = self._places.get(key)
-        return None if place is None else _free(place)
+        return None if place is None else _free(place) or _shared(place)
 
     async def lease(self, key: Hashable, dial: Dial, limits: PoolLimits, *, multiplexed: bool) -> Upstream:
         """A connection that takes one more call: call `open` on it before anything else is awaited.
@@ -95,11 +95,8 @@ class Pool:
         if place is None:
             place = self._places[key] = _Place(limits)
         while True:
-            if (free := _free(place)) is not None:
-                return free
-            for connection in place.connections:
-                if connection.can_open and (connection.is_idle or len(connection.calls) < STREAMS):
-                    return connection
+            if (found := _free(place) or _shared(place)) is not None:
+                return found
             is_full = len(place.connections) + place.dialling >= limits.connections
             if is_full or (multiplexed and place.dialling):
                 await self._wait(place)
@@ -234,5 +231,13 @@ def _free(place: _Place) -> Upstream | None:
         connection = place.free.pop()
         connection.is_listed = False
         if connection.can_open and connection.is_idle:
+            return connection
+    return None
+
+
+def _shared(place: _Place) -> Upstream | None:
+    """One that takes a call beside others."""
+    for connection in place.connections:
+        if len(connection.calls) < (STREAMS if connection.is_multiplexed else 1) and connection.can_open:
             return connection
     return None

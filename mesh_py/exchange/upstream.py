@@ -193,7 +193,8 @@ class Upstream:
         self.calls: dict[int, Call] = {}
         self.served = 0
         """Calls begun on it so far."""
-        self._is_h1 = type(codec) is H1Client  # which has nothing to say of its own
+        self.is_multiplexed = type(codec) is not H1Client
+        """Whether calls go side by side; HTTP/1's codec has nothing to say of its own."""
         self.is_listed = False
         """Whether its pool has it among those that are free."""
         self.idle_since = 0.0
@@ -231,7 +232,7 @@ class Upstream:
         """Send a request, whole, in one piece; `rider` is told of the answer. Raises UnwritableMessage.
 
         Args:
-            body: short enough for a socket, and for HTTP/1; None: it has none.
+            body: short enough for a socket, and for the codec's `first_room`; None: it has none.
         """
         call = Call(self, rider=rider)
         codec = self.codec
@@ -257,7 +258,7 @@ class Upstream:
 
     def consumed(self, stream: int, count: int) -> None:
         """A reader of a body has so much."""
-        if not self._is_h1:
+        if self.is_multiplexed:
             self.codec.consumed(stream, count)
             self.wire.touch()
         if self._reading.is_paused:
@@ -346,7 +347,7 @@ class Upstream:
 
     def _settle(self) -> None:
         """After every change: send, read on, tell the owner."""
-        if not self._is_h1:
+        if self.is_multiplexed:
             self.wire.touch()
         if self._reading.is_paused:
             self._reading.resume()

@@ -96,5 +96,9 @@ class ClientCodec(Codec, Protocol):
     def can_open(self) -> bool:
         """Whether `send_request` may be called now."""
 
+    @property
+    def first_room(self) -> int:
+        """How many bytes of its body the next request may bring along."""
+
     def send_request(self, request: HttpRequest, *, ended: bool) -> int:
         """The request's head; `ended` if no body follows. The number of its stream."""

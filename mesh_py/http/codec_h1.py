@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mesh_py.http.errors import HttpError
     from mesh_py.http.limits import Limits
 
+_EVERYTHING = 1 << 62
+
 
 class H1Server(H1Connection):
     """Towards a client: requests in, responses out."""
@@ -173,6 +175,11 @@ class H1Client(H1Connection):
     def can_open(self) -> bool:
         """Whether a request may be sent now."""
         return self._request is None and not self.is_closing and not self._draining
+
+    @property
+    def first_room(self) -> int:
+        """All of it: HTTP/1 has no windows."""
+        return _EVERYTHING
 
     def drain(self) -> None:
         """Send no further request."""

@@ -164,6 +164,11 @@ class H2Client(H2Connection):
         )
 
     @property
+    def first_room(self) -> int:
+        """What the windows of the connection and of a new stream take."""
+        return min(self._send_window, self._peer_window())
+
+    @property
     def can_upgrade(self) -> bool:
         """Whether the server takes RFC 8441's CONNECT (WebSocket)."""
         return self._peer.get(ENABLE_CONNECT_PROTOCOL, 0) == 1

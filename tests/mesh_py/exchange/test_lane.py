@@ -36,14 +36,14 @@ from tests.support.sockets import tcp_pair
 from tests.support.tcp_apps import TcpApp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mesh_py.exchange.exchange import Exchange
     from mesh_py.exchange.upstream import Upstream
     from mesh_py.exchange.wire import WireStream
     from mesh_py.http.codec import ClientCodec
     from mesh_py.http.messages import HttpResponse
-    from tests.support.tcp_apps import Connection
+    from tests.support.tcp_apps import Behaviour, Connection
 
 TRIES_AGAIN = Limits(RetryPolicy(attempts=2, codes=frozenset({503}), resets=True, backoff=0.0))
 TWICE = RetryPolicy(attempts=1, resets=True, backoff=0.0)
@@ -83,6 +83,10 @@ class Case(NamedTuple):
 
     pieces: tuple[bytes, ...]
     limits: Limits = Limits(DEFAULT_POLICY)
+    codec: Callable[[], ClientCodec] = H1Client
+    """What the server is spoken to in."""
+    server: Behaviour | None = None
+    """None: `server`."""
 
 
 def get(path: str, method: str = "GET", more: str = "") -> bytes:
@@ -98,6 +102,7 @@ class Handler:
 
     def __init__(self, taken: Taken, pool: Pool, server: tuple[str, int], limits: Limits) -> None:
         self.taken, self.pool, self.server, self.limits = taken, pool, server, limits
+        self.codec: Callable[[], ClientCodec] = H1Client
         self.ends: list[int | None] = []
         self.tasks: list[str] = []
         """By whom each request was served, in the order of their ends."""
@@ -144,12 +149,15 @@ class Backend:
         return self._handler.pool.lease_now("server")
 
     async def lease(self, target: Pick) -> Upstream:
+        handler = self._handler
+
         async def dial() -> tuple[WireStream, ClientCodec]:
-            sock = await connect_tcp(self._handler.server, SocketOptions(), 5)
-            return TcpStream(Reactor.current(), sock), H1Client()
+            sock = await connect_tcp(handler.server, SocketOptions(), 5)
+            return TcpStream(Reactor.current(), sock), handler.codec()
 
         try:
-            return await self._handler.pool.lease("server", dial, PoolLimits(), multiplexed=False)
+            is_multiplexed = handler.codec is not H1Client
+            return await handler.pool.lease("server", dial, PoolLimits(), multiplexed=is_multiplexed)
         except HboneError as error:
             raise UpstreamFailure(str(error)) from error
 
@@ -210,13 +218,14 @@ async def converse(case: Case) -> Seen:
     """One client's connection, in front of a pool that holds a connection already."""
     pool = Pool(Reactor.current().wheel)
     taken = Taken()
-    async with TcpApp(server) as app, background(pool.serve()):
+    async with TcpApp(case.server or server) as app, background(pool.serve()):
         await asyncio.sleep(0)
         handler = Handler(taken, pool, (app.host, app.port), case.limits)
-        await _send(handler, (get("/ok"),))
+        handler.codec = case.codec
+        await send(handler, (get("/ok"),))
         taken.lines.clear()
         handler.ends.clear()
-        answers, ended = await _send(handler, case.pieces)
+        answers, ended = await send(handler, case.pieces)
     was_cut = any(" UC " in line for line in taken.lines)
     counts = _counts(taken, ["istio_requests"] if was_cut else ["istio_requests", "istio_response_bytes"])
     return Seen(answers, ended, [_timeless(line) for line in taken.lines], counts, handler.ends)
@@ -233,7 +242,7 @@ def _timeless(line: str) -> str:
     return re.sub(r" \d+ T T", " N T T", line) if " UC " in line else line
 
 
-async def _send(handler: Handler, pieces: tuple[bytes, ...]) -> tuple[list[bytes], str]:
+async def send(handler: Handler, pieces: tuple[bytes, ...]) -> tuple[list[bytes], str]:
     near, far = tcp_pair()
     downstream = Downstream(TcpStream(Reactor.current(), far), H1Server(), handler, Reactor.current().wheel)
     client = TcpStream(Reactor.current(), near)
@@ -359,7 +368,7 @@ async def test_what_goes_without_a_task(limits: Limits) -> None:
     async with TcpApp(server) as app, background(pool.serve()):
         await asyncio.sleep(0)
         handler = Handler(taken, pool, (app.host, app.port), limits)
-        await _send(handler, (get("/ok"), get("/missing"), post("/ok", b"body"), get("/chunked"), get("/ok", "HEAD")))
+        await send(handler, (get("/ok"), get("/missing"), post("/ok", b"body"), get("/chunked"), get("/ok", "HEAD")))
     assert handler.tasks == ["GET /ok", "", "", "", ""]  # for the first there was no connection
 
 
@@ -369,8 +378,8 @@ async def test_a_slow_client_stops_the_server() -> None:
     async with TcpApp(server) as app, background(pool.serve()):
         await asyncio.sleep(0)
         handler = Handler(taken, pool, (app.host, app.port), Limits(DEFAULT_POLICY))
-        await _send(handler, (get("/ok"),))
-        answers, _ = await _send(handler, (get("/long"), get("/ok")))
+        await send(handler, (get("/ok"),))
+        answers, _ = await send(handler, (get("/long"), get("/ok")))
     assert len(answers[0]) > LONG
     assert len(taken.lines) == 3
 
@@ -387,7 +396,7 @@ async def test_a_client_that_leaves_is_let_go(limits: Limits) -> None:
     async with TcpApp(silent) as app, background(pool.serve()):
         await asyncio.sleep(0)
         handler = Handler(taken, pool, (app.host, app.port), limits)
-        await _send(handler, (get("/ok"),))
+        await send(handler, (get("/ok"),))
         near, far = tcp_pair()
         downstream = Downstream(TcpStream(Reactor.current(), far), H1Server(), handler, Reactor.current().wheel)
         async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
@@ -418,7 +427,7 @@ async def test_a_piece_of_an_answer_does_not_wait_for_the_next() -> None:
     async with TcpApp(step_by_step) as app, background(pool.serve()):
         await asyncio.sleep(0)
         handler = Handler(taken, pool, (app.host, app.port), Limits(DEFAULT_POLICY))
-        await _send(handler, (get("/ok"),))
+        await send(handler, (get("/ok"),))
         near, far = tcp_pair()
         downstream = Downstream(TcpStream(Reactor.current(), far), H1Server(), handler, Reactor.current().wheel)
         async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:

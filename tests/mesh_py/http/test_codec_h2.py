@@ -22,7 +22,7 @@ from mesh_py.http.events import (
 from mesh_py.http.headers import Headers
 from mesh_py.http.limits import Limits
 from mesh_py.http.messages import HttpRequest, HttpResponse
-from tests.mesh_py.http.conversations_h2 import GET, POST, Peer, ok, served, texts
+from tests.mesh_py.http.conversations_h2 import GET, POST, Peer, asked, ok, served, texts
 
 
 def test_the_opening_says_what_we_mean() -> None:
@@ -103,6 +103,18 @@ def test_a_shut_window_takes_no_more_and_opens_again() -> None:
     peer.h2.acknowledge_received_data(65_535, 1)
     assert peer.pump() == [WindowOpened(1)]
     assert server.send_data(1, bytes(34_465)) == 34_465
+
+
+def test_what_the_next_request_may_bring_along() -> None:
+    client, peer = asked()
+    peer.pump()
+    assert client.first_room == 65_535
+    stream = client.send_request(HttpRequest("POST", "/", "web"), ended=False)
+    client.send_data(stream, bytes(60_000))
+    assert client.first_room == 5_535  # the connection's window
+    peer.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 100})
+    peer.pump()
+    assert client.first_room == 100  # a new stream's
 
 
 def test_a_larger_initial_window_opens_streams_that_wait() -> None:
