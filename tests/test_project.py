@@ -52,6 +52,12 @@ def test_no_file_holds_a_private_key() -> None:
     assert [name_of(file) for file in TRACKED if PRIVATE_KEY.search(file.read_bytes())] == []
 
 
+def test_nothing_leads_out_of_the_repository() -> None:
+    listed = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    # Links to files and to other repositories' commits (gitlinks).
+    assert [line for line in listed.splitlines() if line.startswith(("120000", "160000"))] == []
+
+
 def test_no_file_knows_the_machine_it_was_written_on() -> None:
     homes = [str(Path.home()) + "/", "/home/" + "runner", "/Users" + "/"]
     assert containing([*homes, str(ROOT)]) == []
