@@ -263,12 +263,10 @@ class Reactor:
                     return others
 
     def _turn(self, timeout: float) -> list[tuple[int, int]]:
-        """One batch: a piece of bulk, what the kernel reports, what asked for another turn, then everybody's output.
+        """One batch: what the kernel reports, what asked for another turn, everybody's output, then a piece of bulk.
 
         Returns what the kernel reports of descriptors that are not registered here.
         """
-        if self._line:
-            self._move_bulk()
         sockets, fresh = self._sockets, self._fresh
         if fresh:
             fresh.clear()
@@ -288,6 +286,9 @@ class Reactor:
             self._give_turns()
         if self._dirty:
             self._flush_all()
+        if self._line:  # now, not before the next wait: that one need not be in vain then
+            self._move_bulk()
+            self._flush_all()
         ledger = self.ledger
         if ledger.withheld or ledger.used > ledger.limit:
             self._watch_memory()
@@ -299,7 +300,6 @@ class Reactor:
     def _move_bulk(self) -> None:
         """The turns of the first in line."""
         line = self._line
-        self._running = True
         for _ in range(_PIECES_A_TURN):
             if not line:
                 return
