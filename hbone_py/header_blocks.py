@@ -13,6 +13,9 @@ HeaderList = list[tuple[bytes, bytes]]
 
 _STATIC: tuple[tuple[bytes, bytes], ...] = ((b"", b""), *HeaderTable.STATIC_TABLE)
 _LAST_STATIC = len(_STATIC) - 1
+_LONG = 0x7F
+_SMALL = tuple(bytes((size,)) for size in range(_LONG))
+"""Lengths of texts that take one byte."""
 
 STATUS_200 = b"\x88"
 """`:status: 200`, static entry 8: a whole response block."""
@@ -38,7 +41,8 @@ def prefix_int(value: int, bits: int = 7) -> bytes:
 
 def text(value: bytes) -> bytes:
     """A string literal without Huffman coding (RFC 7541 section 5.2)."""
-    return prefix_int(len(value)) + value
+    size = len(value)
+    return (_SMALL[size] if size < _LONG else prefix_int(size)) + value
 
 
 def literal(name: bytes, value: bytes) -> bytes:

@@ -27,12 +27,13 @@ MAX_CONNECTIONS: Final = 4
 class BulkMeter:
     """What one connection moved lately, both ways, as far as it came in large pieces."""
 
-    __slots__ = ("_bulk_until", "_bytes", "_since")
+    __slots__ = ("_bytes", "_since", "bulk_until")
 
     def __init__(self) -> None:
         self._since = 0.0
         self._bytes = 0
-        self._bulk_until = 0.0
+        self.bulk_until = 0.0
+        """When bulk is no longer expected; 0 where there never was any."""
 
     def moved(self, count: int, now: float) -> None:
         """`count` bytes went in one piece, at `now` (seconds of a clock that does not go back)."""
@@ -41,11 +42,11 @@ class BulkMeter:
             self._bytes = 0
         self._bytes += count
         if self._bytes >= BULK_BYTES:
-            self._bulk_until = now + LINGER
+            self.bulk_until = now + LINGER
 
     def is_bulk(self, now: float) -> bool:
         """Whether bulk is flowing, or has just paused."""
-        return now < self._bulk_until
+        return now < self.bulk_until
 
 
 class Candidate(Protocol):
