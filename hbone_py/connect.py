@@ -117,18 +117,16 @@ def read_request(headers: HeaderList) -> ConnectRequest:
     return _connect(pseudo, regular, unusual)
 
 
-def continue_request(begun: ConnectRequest, own: HeaderList) -> ConnectRequest | None:
-    """The request that begins as `begun` and ends with `own`, where that is the `forwarded` and the `traceparent` of an
-    ordinary tunnel; None where the whole must be looked at."""
-    if len(own) != 2 or own[0][0] != b"forwarded" or own[1][0] != b"traceparent":
-        return None
-    client, trace = own[0][1], own[1][1]
+def continue_request(begun: ConnectRequest, client: bytes, trace: bytes) -> ConnectRequest | None:
+    """The request that begins as `begun` and ends with these values of `forwarded` and `traceparent`; None where one of
+    them is none, so that the whole must be looked at."""
     text = client + trace
     if b"\n" in text or b"\r" in text or b"\0" in text:
         return None
     if client != client.strip(b" \t") or trace != trace.strip(b" \t"):
         return None
-    return ConnectRequest(begun.authority, begun.headers + own, begun.content_length, begun.opening)
+    headers = [*begun.headers, (b"forwarded", client), (b"traceparent", trace)]
+    return ConnectRequest(begun.authority, headers, begun.content_length, begun.opening)
 
 
 def _check_values(headers: HeaderList) -> None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _OWN: Final = b"\x00\x09forwarded"
 """Where the part begins that is each request's own."""
+_TRACE: Final = b"\x00\x0btraceparent\x37"
+"""Before the last 55 bytes, which are its value."""
+_TRACE_SIZE: Final = len(_TRACE) + 55
+_LONG: Final = 0x7F  # a length that takes more than one byte, or is of a Huffman code
 _OWN_COSTS: Final = 2 * 32  # its two headers, beside their text (RFC 9113 section 6.5.2)
 _KEPT: Final = 64
 
@@ -37,8 +41,11 @@ class Openings:
         known = self._known.get(block[:position]) if position > 0 else None
         if known is None or len(block) - position > known[1]:
             return None
-        own = read_plain(block[position:])
-        return None if own is None else continue_request(known[0], own)
+        start, end = position + len(_OWN) + 1, len(block) - _TRACE_SIZE
+        size = end - start
+        if not 0 < size < _LONG or block[start - 1] != size or not block.startswith(_TRACE, end):
+            return None
+        return continue_request(known[0], block[start:end], block[end + len(_TRACE) :])
 
     def learn(self, block: bytes) -> None:
         """Remember how this plain block begins, if that is a proper request by itself."""

@@ -47,6 +47,9 @@ def test_what_begins_alike_is_read_from_where_it_differs() -> None:
         connect_block(b"10.0.0.7:80", BAGGAGE + literal(b"forwarded", b" for=x") + TRACE),
         connect_block(b"10.0.0.7:80", BAGGAGE + literal(b"forwarded", b"for\r\nx") + TRACE),
         connect_block(b"10.0.0.7:80", BAGGAGE + literal(b"forwarded", b"x" * 9000) + TRACE),
+        connect_block(b"10.0.0.7:80", BAGGAGE + literal(b"forwarded", b"x" * 127) + TRACE),
+        connect_block(b"10.0.0.7:80", BAGGAGE + literal(b"forwarded", b"") + TRACE),
+        connect_block(b"10.0.0.7:80", BAGGAGE + FORWARDED + literal(b"traceparent", b"short")),
         USUAL[:-1],
         USUAL + b"\xbe",
         b"",
@@ -88,7 +91,10 @@ def test_only_so_many_are_kept() -> None:
 
 NAMES = st.sampled_from([b"baggage", b"forwarded", b"traceparent", b"x", b"te", b"host", b"content-length", b":path"])
 HEADERS = st.lists(st.tuples(NAMES, st.binary(max_size=12)), max_size=5)
-ORDINARY = st.tuples(st.tuples(st.just(b"forwarded"), st.binary()), st.tuples(st.just(b"traceparent"), st.binary()))
+TRACES = st.one_of(st.binary(min_size=55, max_size=55), st.binary(max_size=60))
+ORDINARY = st.tuples(
+    st.tuples(st.just(b"forwarded"), st.binary(max_size=200)), st.tuples(st.just(b"traceparent"), TRACES)
+)
 OWN = st.one_of(ORDINARY.map(list), HEADERS)
 
 
