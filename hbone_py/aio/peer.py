@@ -88,6 +88,7 @@ class Peer:
         self._without_turn: list[Stream] = []  # when the connection's window was open the last time
         self._timer: Timer | None = None
         self._is_hung_up = False
+        self._is_new = True  # its handshake is not over
         self._is_leaving = False
 
     @property
@@ -113,7 +114,7 @@ class Peer:
             self._is_hung_up = True
         if self.is_stalled and mask & WRITABLE:
             self._unstall()
-        if mask & READABLE and self._is_bulk:
+        if mask & READABLE and (self._is_bulk or (self._is_new and not self.reactor.has_time())):
             self.reactor.later(self)
         elif mask & READABLE:
             self.on_again()
@@ -188,9 +189,12 @@ class Peer:
         if not done:
             self._send_ciphertext()
             return False
-        self._set_timer(self._deadlines.settings, self._no_settings)
-        self.reactor.touch(self)  # the handshake's end, our SETTINGS and a first tunnel are written together
+        self._is_new = False
+        late = SettingsTimeout("http2 handshake failed: no SETTINGS from the peer in time")
+        self._set_timer(self._deadlines.settings, lambda: self._lose(late))
         self.owner.peer_secured(self)
+        if self.is_client:  # the handshake's end, our SETTINGS and a first tunnel: somebody waits for them
+            self.flush()
         return not self.is_closed
 
     def _end_of_file(self) -> None:
@@ -404,9 +408,6 @@ class Peer:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.reactor.wheel.after(seconds, callback)
-
-    def _no_settings(self) -> None:
-        self._lose(SettingsTimeout("http2 handshake failed: no SETTINGS from the peer in time"))
 
     def _ping(self) -> None:
         if not self.engine.streams:

@@ -61,6 +61,8 @@ CLOSING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 BROKEN = select.EPOLLERR
 _EVERYTHING = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _BATCH = 256
+_STEPS_A_TURN = 32
+"""So many steps of handshakes, hundreds of microseconds each, before everybody else has a turn."""
 _LONG_TURNS = 8
 """Turns with bulk from one look at another loop than ours to the next: its timers and tasks wait meanwhile."""
 
@@ -106,6 +108,7 @@ class Reactor:
         """Who has bulk to move, in turn."""
         self.short_pieces = 0
         """How many more pieces of bulk are short ones; set to SHORT_PIECES by whoever says little."""
+        self._steps_left = 0
         self._dirty: list[Peer] = []
         self._afterwards: list[Callable[[], None]] = []
         self.streams_shed = 0
@@ -200,6 +203,11 @@ class Reactor:
         self._line.setdefault(pollable, None)
         self._again()
 
+    def has_time(self) -> bool:
+        """Whether this batch has time for one more step of a handshake; who gets none waits in line (`later`)."""
+        self._steps_left -= 1
+        return self._steps_left >= 0
+
     def _again(self) -> None:
         if not self._running:
             self._schedule()
@@ -273,6 +281,7 @@ class Reactor:
         others: list[tuple[int, int]] = []
         events = self._epoll.poll(timeout, _BATCH)
         self._running = True
+        self._steps_left = _STEPS_A_TURN
         for fd, mask in events:
             pollable = sockets.get(fd)
             if pollable is None:

@@ -249,6 +249,28 @@ async def test_the_core_is_offered_to_whoever_talks_after_each_piece(
     assert offers == expected
 
 
+async def test_a_storm_of_handshakes_leaves_others_their_turns(reactor: Reactor) -> None:
+    """So many steps a batch; who had no time for one has it later, and nobody is forgotten."""
+    order: list[str] = []
+
+    class Stranger(Note):
+        def on_ready(self, mask: int) -> None:
+            if reactor.has_time():
+                order.append("step")
+            else:
+                reactor.later(self)
+
+        def on_again(self) -> None:
+            order.append("step")
+
+    strangers = [Stranger() for _ in range(100)]
+    quick = Note(lambda: order.append("quick"))
+    with registered(reactor, *strangers, quick):
+        await until(lambda: order.count("step") == 100, "everybody has had a step")
+    assert order.index("quick") <= 32
+    assert order.count("quick") == 1
+
+
 async def test_a_place_in_line_is_had_once(reactor: Reactor) -> None:
     note = Note()
     reactor.later(note)
