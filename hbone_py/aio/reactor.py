@@ -44,7 +44,7 @@ READ_SIZE = 256 * 1024
 """Bytes one read may take: fewer cost more calls, more cost the cache."""
 SHORT_PIECE = 32 * 1024
 """Bytes one read of bulk may take while somebody beside it says little and often,"""
-SHORT_PIECES = 2048
+SHORT_PIECES = 512
 """which means: a message was less than so many pieces ago. Then we look for more of them after each piece,"""
 _PIECES_A_TURN = 4
 """else after so many."""

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 _STEP = SCATTERED_FRAME + HEADER_SIZE
 _READS_PER_TURN = 4
 _PIECES_A_CALL = 64
-_GIVEN_A_TURN = 1024 * 1024
-"""Held bytes that an application is given in one turn; what arrives meanwhile is held too, which is a copy more."""
+_GIVEN_A_TURN = 4 * SHORT_PIECE
+"""Held bytes that an application is given in one turn while somebody talks."""
 _GRACE = 5.0
 _DELIVERY, _LOOK = 30.0, 0.5
 """Seconds that an application has for what a lost tunnel brought, and from one look at that to the next."""
@@ -315,11 +315,14 @@ class Relay:
         return count
 
     def _drain_held(self) -> None:
-        """The application has room: what the stream holds goes first, a piece a turn."""
+        """The application has room: what the stream holds goes first, and while somebody talks a piece a turn.
+
+        Only then: what arrives before all of it is given is held too, which is a copy more.
+        """
         stream, engine = self.stream, self.peer.engine
         self._is_full = self._has_room = False
         given = 0
-        most = 4 * SHORT_PIECE if self._reactor.short_pieces else _GIVEN_A_TURN
+        most = _GIVEN_A_TURN if self._reactor.short_pieces else stream.unread
         while stream.unread:
             if given >= most:
                 self._is_full = self._has_room = True
