@@ -18,6 +18,7 @@ from benchmarks.peers.our_sidecars import OurSidecars
 from benchmarks.peers.ours import Ours
 from benchmarks.plan import Contestant, Form, Kind, Logging, Pool, Stage
 from benchmarks.scenarios import COMPILED, COMPILED_TWO_WORKERS, TWO_WORKERS
+from lab_py.peers.envoy import find_envoy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,7 +60,7 @@ def available_peers() -> list[str]:
         "ours": importlib.util.find_spec("ztunnel_py.__main__") is None,
         COMPILED: not interpreter.has_compiled(),
         COMPILED_TWO_WORKERS: not interpreter.has_compiled(),
-        "envoy": importlib.util.find_spec("envoy") is None,
+        "envoy": find_envoy() is None,
         "foreign": not os.environ.get(COMMAND_VARIABLE),
     }
     return [name for name in PEERS if not missing.get(name)]

