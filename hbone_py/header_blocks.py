@@ -12,7 +12,6 @@ from hpack.table import HeaderTable
 HeaderList = list[tuple[bytes, bytes]]
 
 _STATIC: tuple[tuple[bytes, bytes], ...] = ((b"", b""), *HeaderTable.STATIC_TABLE)
-_LAST_STATIC = len(_STATIC) - 1
 _LONG = 0x7F
 _SMALL = tuple(bytes((size,)) for size in range(_LONG))
 """Lengths of texts that take one byte."""

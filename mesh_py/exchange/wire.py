@@ -58,8 +58,6 @@ class Wire:
         self._backlog = b""
         self._drained = asyncio.Event()
         self._drained.set()
-        self._is_awaited = False
-        """Whether `_drained` is to be set again."""
         stream.on_room = self.touch
 
     @property
@@ -83,29 +81,20 @@ class Wire:
             return
         if taken == len(self._backlog):
             self._backlog = b""
-            if self._is_awaited:
-                self._wake()
+            self._drained.set()
             return
         self._backlog = self._backlog[taken:]
         if len(self._backlog) > MOST_BACKLOG:
             self.abort()
-        elif not self.has_room:
-            self._stop()
-        elif self._is_awaited:
-            self._wake()
-
-    def _stop(self) -> None:
-        self._is_awaited = True
-        self._drained.clear()
-
-    def _wake(self) -> None:
-        self._is_awaited = False
-        self._drained.set()
+        elif self.has_room:
+            self._drained.set()
+        else:
+            self._drained.clear()
 
     def _give_up(self) -> None:
         self.is_broken = True
         self._backlog = b""
-        self._wake()
+        self._drained.set()
 
     async def room(self) -> None:
         """Wait until bodies may go on."""
@@ -115,7 +104,7 @@ class Wire:
     async def flushed(self) -> None:
         """Wait until the kernel has everything."""
         while self._backlog and not self.is_broken:
-            self._stop()
+            self._drained.clear()
             await self._drained.wait()
 
     def abort(self) -> None:
