@@ -14,6 +14,8 @@ GROUP = "hbone"
 MODULES = (
     "hbone_py.aio.outbox",
     "hbone_py.aio.peer",
+    "hbone_py.aio.peer_life",
+    "hbone_py.aio.peer_output",
     "hbone_py.aio.reactor",
     "hbone_py.aio.relay",
     "hbone_py.aio.transport",

@@ -12,7 +12,7 @@ from hbone_py.frames import HEADER_SIZE
 from hbone_py.tls.buffers import SharedBuffer
 
 if TYPE_CHECKING:
-    from hbone_py.aio.peer import Peer
+    from hbone_py.aio.peer_output import PeerOutput
 
 SMALL: Final = 16 * 1024
 """Payload bytes one frame may have here: as many as every peer takes (RFC 9113 section 6.5.2)."""
@@ -28,7 +28,7 @@ class Outbox:
     def __init__(self) -> None:
         self.buffer = SharedBuffer(_SIZE)
         self.used = 0
-        self.owner: Peer | None = None
+        self.owner: PeerOutput | None = None
         self._first = self.buffer.view[HEADER_SIZE:_STEP]
 
     def room(self) -> memoryview:

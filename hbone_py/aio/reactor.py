@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hbone_py.aio.peer import Peer
+    from hbone_py.aio.peer_output import PeerOutput
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class Reactor:
         self.short_pieces = 0
         """How many more pieces of bulk are short ones; set to SHORT_PIECES by whoever says little."""
         self._steps_left = 0
-        self._dirty: list[Peer] = []
+        self._dirty: list[PeerOutput] = []
         self._afterwards: list[Callable[[], None]] = []
         self.streams_shed = 0
         """How many streams were reset because the process had no memory left for their unread bytes."""
@@ -212,7 +213,7 @@ class Reactor:
         if not self._running:
             self._schedule()
 
-    def touch(self, peer: Peer) -> None:
+    def touch(self, peer: PeerOutput) -> None:
         """`peer` has output: let it write once, when the batch is over."""
         if not peer.is_dirty:
             peer.is_dirty = True
