@@ -1,35 +1,20 @@
-"""The command line: what can be asked for, how help looks, and one clear line for whatever is wrong with it.
-
-Help, completion and a mistyped flag must answer at once: everything that takes time to load is imported where it is
-used.
-"""
+"""The command line: what is said here alone, and what its commands load when they are asked for."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from mesh_py.settings.command import add_completion, run_command, version_option
-from mesh_py.settings.options import HELP_STYLE, SettingsGroup, flags_of, layers_of, settings_options
-from ztunnel_py.settings_table import PROXY_CONFIG_KEYS, TABLE
+from mesh_py.settings.command import run_command
+from mesh_py.settings.proxy_command import ProxyWords, proxy_command
+from ztunnel_py.embedded_default import EMBEDDED
+from ztunnel_py.settings_table import PROXY_CONFIG_KEYS, TABLE, TRUST_DOMAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-COMMAND = "ztunnel-py"
-WORLD_NET = "127.0"
-
-
-def world_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command say where the embedded world stands."""
-    click.option("--world-net", metavar="A.B", help="The embedded world lives on A.B.x.y. (default: 127.0)")(command)
-    state = click.Path(path_type=Path, file_okay=False)
-    return click.option(
-        "--state-dir", type=state, help="Where it keeps its certificates and mesh file. (default: a temporary folder)"
-    )(command)
-
+    from mesh_py.discovery.local_file import LocalConfig
+    from mesh_py.settings.proxy_command import Layers
 
 HELP = """\
 The node proxy of an HBONE mesh: it carries connections of its workloads through mutually authenticated tunnels.
@@ -54,87 +39,44 @@ Examples:
 Exit status: 0 ok, also after SIGTERM; 1 an expectation failed; 2 usage or configuration; 130 Ctrl-C.
 """
 
-
-@click.group(
-    cls=SettingsGroup,
-    table=TABLE,
+WORDS = ProxyWords(
+    script="ztunnel-py",
     help=HELP,
-    invoke_without_command=True,
-    context_settings=HELP_STYLE,
+    demo="Start the embedded world and send one real request through it; then serve until Ctrl-C.",
+    once="End after the request: 0 only if HBONE carried it, both identities proved.",
+    world_net="127.0",
+    page="docs/configuration.md",
+    original="ztunnel",
 )
-@settings_options(TABLE)
-@click.option(
-    "--loop",
-    type=click.Choice(["reactor", "uvloop", "asyncio"]),
-    default="reactor",
-    help="Event loop. (default: reactor)",
-)
-@world_options
-@version_option(COMMAND)
-@click.pass_context
-def cli(ctx: click.Context, /, **parameters: Any) -> int:
-    """Serve, unless a command is named."""
-    if ctx.invoked_subcommand is not None:
-        if ctx.invoked_subcommand != "config" and flags_of(TABLE, parameters):
-            raise click.UsageError(f"{ctx.invoked_subcommand} takes no settings of a proxy")
-        ctx.obj = parameters
-        return 0
-    from ztunnel_py.serving import serve
-
-    layers = layers_of(TABLE, parameters, PROXY_CONFIG_KEYS)
-    return serve(layers, parameters | {"world_net": parameters["world_net"] or WORLD_NET})
 
 
-@cli.command(help="Start the embedded world and send one real request through it; then serve until Ctrl-C.")
-@click.option("--once", is_flag=True, help="End after the request: 0 only if HBONE carried it, both identities proved.")
-@world_options
-@click.pass_obj
-def demo(outer: dict[str, Any], /, **parameters: Any) -> int:
-    """The request of `make run`."""
-    from ztunnel_py.demo import run_demo
+class _Work:
+    """See `ProxyWork`."""
 
-    net = parameters["world_net"] or outer["world_net"] or WORLD_NET
-    return run_demo(net, parameters["state_dir"] or outer["state_dir"], once=parameters["once"])
+    def serve(self, layers: Layers, parameters: Mapping[str, Any]) -> int:
+        from ztunnel_py.serving import serve
 
+        return serve(layers, parameters)
 
-@cli.group(help="Look at settings and mesh files without starting anything.")
-def config() -> None:
-    """Nothing by itself."""
+    def demo(self, net: str, state_dir: Path | None, *, once: bool) -> int:
+        from ztunnel_py.demo import run_demo
 
+        return run_demo(net, state_dir, once=once)
 
-@config.command(help="Read a mesh file as LOCAL_XDS_PATH would: what it holds, or all that is wrong with it.")
-@click.argument("file", type=click.Path(path_type=Path))
-def check(file: Path) -> int:
-    """See command_config.check_mesh_file."""
-    from ztunnel_py.command_config import check_mesh_file
+    def read_mesh(self, text: str, file: str) -> LocalConfig:
+        from mesh_py.discovery.local_file import read_local_config
 
-    return check_mesh_file(file)
+        return read_local_config(text, file, trust_domain=TRUST_DOMAIN.default)
+
+    def read_settings(self, layers: Layers, environ: Mapping[str, str]) -> object:
+        from ztunnel_py.config import from_values
+
+        return from_values(layers, environ)
 
 
-@config.command(help="Every setting, its value, and where the value comes from. Takes all the flags of the proxy.")
-@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
-@settings_options(TABLE)
-@click.pass_obj
-def show(outer: dict[str, Any], /, output: str, **parameters: Any) -> int:
-    """See command_config.show_settings."""
-    from ztunnel_py.command_config import show_settings
-
-    merged = {**outer, **{name: value for name, value in parameters.items() if value is not None}}
-    return show_settings(layers_of(TABLE, merged, PROXY_CONFIG_KEYS), output)
-
-
-@config.command(hidden=True, help="The table of docs/configuration.md, written from the same source as --help.")
-def page() -> int:
-    """See mesh_py.settings.page."""
-    from mesh_py.settings.page import settings_page
-
-    click.echo(settings_page(TABLE, "ztunnel"), nl=False)
-    return 0
-
-
-add_completion(cli, COMMAND)
+cli = proxy_command(WORDS, TABLE, PROXY_CONFIG_KEYS, EMBEDDED, _Work())
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; the exit status."""
-    return run_command(cli, arguments, script=COMMAND, module="ztunnel_py")
+    return run_command(cli, arguments, script=WORDS.script, module="ztunnel_py")

@@ -11,7 +11,7 @@ from mesh_py.process.file_limit import raise_file_limit
 from mesh_py.process.port_holder import why_not
 from mesh_py.process.run_loop import started
 from mesh_py.settings.source import SettingsError
-from ztunnel_py.embedded_default import is_embedded, passed_on
+from ztunnel_py.embedded_default import EMBEDDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 def serve(layers: Sequence[Mapping[str, Given]], parameters: Mapping[str, Any]) -> int:
     """Serve until told to end; the exit status. Raises SettingsError before anything is started."""
     raise_file_limit()
-    if is_embedded(layers, os.environ):
+    if EMBEDDED.applies(layers, os.environ):
         from ztunnel_py.embedded import run_embedded
 
-        return run_embedded(parameters["world_net"], parameters["state_dir"], passed_on(layers))
+        return run_embedded(parameters["world_net"], parameters["state_dir"], EMBEDDED.environment(layers))
     from ztunnel_py.config import from_values
 
     return _serve_proxy(from_values(layers, os.environ), parameters["loop"])

@@ -1,11 +1,11 @@
-"""When the embedded world starts, and what its proxies take from whoever starts it."""
+"""When the embedded world starts."""
 
 from __future__ import annotations
 
 import pytest
 
 from mesh_py.settings.source import Given
-from sidecar_py.embedded_default import is_embedded, passed_on
+from sidecar_py.embedded_default import EMBEDDED
 
 
 def layers(flags: dict[str, str], environment: dict[str, str], *files: dict[str, str]) -> list[dict[str, Given]]:
@@ -26,17 +26,4 @@ def layers(flags: dict[str, str], environment: dict[str, str], *files: dict[str,
     ],
 )
 def test_what_starts(flags: dict[str, str], environment: dict[str, str], expected: bool) -> None:
-    assert is_embedded(layers(flags, environment), environment) is expected
-
-
-def test_off_is_said_by_an_empty_text() -> None:
-    assert not is_embedded(layers({}, {}), {"XDS_ADDRESS": ""})
-
-
-def test_a_file_means_a_sidecar() -> None:
-    assert not is_embedded(layers({}, {}, {"NETWORK": "n"}), {})
-
-
-def test_what_is_passed_on() -> None:
-    told = layers({"RUST_LOG": "debug"}, {"RUST_LOG": "info", "LOG_FORMAT": "json", "NETWORK": "n"})
-    assert passed_on(told) == {"RUST_LOG": "debug", "LOG_FORMAT": "json"}
+    assert EMBEDDED.applies(layers(flags, environment), environment) is expected

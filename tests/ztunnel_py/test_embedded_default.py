@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from mesh_py.settings.source import Given, from_environment, from_flags
-from ztunnel_py.embedded_default import is_embedded, passed_on
+from ztunnel_py.embedded_default import EMBEDDED
 from ztunnel_py.settings_table import TABLE
 
 
 def asked(flags: dict[str, str], environ: dict[str, str], *files: dict[str, Given]) -> bool:
-    return is_embedded([from_flags(TABLE, flags), from_environment(TABLE, environ), *files], environ)
+    return EMBEDDED.applies([from_flags(TABLE, flags), from_environment(TABLE, environ), *files], environ)
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,4 @@ def test_a_settings_file_configures_a_proxy() -> None:
 def test_what_the_world_s_proxies_are_told_comes_from_the_strongest_source() -> None:
     environ = {"RUST_LOG": "warn", "LOG_FORMAT": "json", "NODE_NAME": "n"}
     layers = [from_flags(TABLE, {"RUST_LOG": "debug"}), from_environment(TABLE, environ)]
-    assert passed_on(layers) == {"RUST_LOG": "debug", "LOG_FORMAT": "json"}
+    assert EMBEDDED.environment(layers) == {"RUST_LOG": "debug", "LOG_FORMAT": "json"}
