@@ -16,6 +16,7 @@ from mesh_py.discovery.state import MeshState
 from mesh_py.manifests.metadata import Place
 from mesh_py.manifests.networking import EntryEndpoint
 from mesh_py.manifests.objects import KubernetesObject, Manifests
+from mesh_py.manifests.routes import HTTPRoute
 from mesh_py.manifests.security import Action
 from tests.istiod_py.ambient.folder import (
     AMBIENT,
@@ -25,6 +26,7 @@ from tests.istiod_py.ambient.folder import (
     entry,
     machine,
     mesh,
+    meta,
     namespace,
     peers,
     pod,
@@ -93,6 +95,7 @@ PODS = st.builds(
     ready=st.booleans(),
     service_account_name=NAMES,
 )
+OF_WP = {GATEWAY_NAME: "wp"}
 FOLDERS = st.lists(objects(), max_size=25).map(distinct)
 ALL_ON = AmbientOptions(send_dry_run=True, allow_waypoints=True)
 
@@ -148,8 +151,8 @@ def moved(one: KubernetesObject, file: str, line: int) -> KubernetesObject:
 
 @st.composite
 def edits(draw: st.DrawFn) -> Callable[[list[KubernetesObject]], list[KubernetesObject]]:
-    """Of pods, mostly, and of where things are written."""
-    one = draw(st.one_of(objects(), PODS, PODS, PODS))
+    """Of pods and other things, and of where they are written."""
+    one = draw(st.one_of(objects(), PODS))
     number, where = draw(st.integers(0, 30)), draw(st.sampled_from(("a.yaml", "b.yaml")))
     match draw(st.integers(0, 4)):
         case 0:
@@ -196,14 +199,46 @@ def test_rare_reasons_to_make_it_anew(one: list[KubernetesObject], other: list[K
     assert after.mesh == build(Manifests.of(other), ALL_ON)
 
 
-def test_only_the_pods_that_have_changed_are_converted() -> None:
+def two_pods(*others: KubernetesObject) -> Manifests:
+    """One pod in each of two namespaces."""
+    places = (("shop", "10.1.0.1"), ("other", "10.1.0.2"))
+    pods = (pod("web", ip, labels={"app": "web"}, namespace=space) for space, ip in places)
+    return Manifests.of([AMBIENT, waypoint("wp", namespace="other"), *others, *pods])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "converted"),
+    [
+        pytest.param([], [], [], id="nothing"),
+        pytest.param([], [pod("new", "10.1.0.3")], [], id="another pod"),
+        pytest.param([], [HTTPRoute(meta("route"))], [], id="a route"),
+        pytest.param([service()], [service(selector={"app": "x"})], ["shop"], id="a service"),
+        pytest.param([], [authorization()], ["shop"], id="a policy"),
+        pytest.param([], [authorization(namespace=ROOT)], ["shop", "other"], id="everybody's policy"),
+        pytest.param([], [service("wp", labels=OF_WP, namespace="other")], ["other"], id="a waypoint's service"),
+        pytest.param(
+            [], [service("x", labels=OF_WP, namespace="other")], ["shop", "other"], id="one that gives it another name"
+        ),
+        pytest.param([], [namespace("other", {})], ["shop", "other"], id="a namespace"),
+    ],
+)
+def test_only_the_pods_that_a_change_may_concern_are_converted(
+    one: list[KubernetesObject], other: list[KubernetesObject], converted: list[str]
+) -> None:
+    before, after = two_pods(*one), two_pods(*other)
+    first = Conversion(before)
+    second = Conversion(after, before=first)
+    assert second.mesh == build(after)
+    told = {space: [the_pod(one.mesh, "web", space) for one in (first, second)] for space in ("shop", "other")}
+    assert [space for space, (then, now) in told.items() if now is not then] == converted
+
+
+def test_a_pod_that_has_changed_is_converted_alone() -> None:
     around: list[KubernetesObject] = [AMBIENT, service(), authorization()]
     one, other = (pod(f"web-{number}", f"10.1.0.{number}", labels={"app": "web"}) for number in (1, 2))
     first = Conversion(Manifests.of([*around, one, other]))
     second = Conversion(Manifests.of([*around, one, replace(other, ready=False)]), before=first)
     assert [the_pod(second.mesh, name) is the_pod(first.mesh, name) for name in ("web-1", "web-2")] == [True, False]
-    third = Conversion(Manifests.of([*around, service("more"), one, other]), before=second)
-    assert the_pod(third.mesh) is not the_pod(first.mesh)
 
 
 def test_a_waypoint_is_found_by_those_who_go_through_it() -> None:
