@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -15,7 +16,6 @@ from hbone_py.tls.verify import peer_identities
 
 if TYPE_CHECKING:
     import datetime
-    from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
@@ -44,14 +44,14 @@ class Credentials:
         _ = self.roots
 
     @classmethod
-    def from_files(cls, cert_chain: Path, key: Path, roots: Path) -> Credentials:
+    def from_files(cls, cert_chain: str | Path, key: str | Path, roots: str | Path) -> Credentials:
         """Read the three PEM files.
 
         Raises:
             TlsConfigError: names the file that is missing, unreadable or wrong, and what is wrong.
         """
         files = {"certificate chain": cert_chain, "key": key, "roots": roots}
-        contents = [_read(path) for path in files.values()]
+        contents = [_read(Path(path)) for path in files.values()]
         try:
             return cls(*contents)
         except TlsConfigError as error:

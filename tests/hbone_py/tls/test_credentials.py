@@ -26,8 +26,9 @@ def write(folder: Path, credentials: Credentials) -> dict[str, Path]:
 
 def test_what_they_tell(root: Authority, tmp_path: Path):
     made = root.intermediate().issue(CLIENT)
-    read = Credentials.from_files(**write(tmp_path, made))
-    assert read == made
+    files = write(tmp_path, made)
+    read = Credentials.from_files(**files)
+    assert read == made == Credentials.from_files(*map(str, files.values()))
     assert read.identity == SpiffeId.parse(CLIENT)
     assert len(read.chain) == 2
     assert read.leaf == read.chain[0]
