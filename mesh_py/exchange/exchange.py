@@ -144,8 +144,9 @@ class Exchange:
         is_bare = not body or self.request.method == "HEAD"
         self.send_response(HttpResponse(status, fields), ended=is_bare)
         if not is_bare:
-            self.sent += self.connection.codec.send_data(self.stream, body)
-            self.end()
+            self.sent, self.is_over = len(body), True
+            self.connection.codec.send_last(self.stream, body)
+            self.connection.wire.touch()
 
     def fail(self, error: HttpError) -> None:
         """Give it up: an answer if none was begun, else a cut."""

@@ -101,6 +101,11 @@ class H1Connection:
                 self._abort(error)
         return len(data)
 
+    def send_last(self, stream: int, data: bytes) -> None:
+        """The last piece of the body, and its end."""
+        self.send_data(stream, data)
+        self.end(stream)
+
     def end(self, stream: int, trailers: Headers | None = None) -> None:
         """The body is complete."""
         writer = self._writer

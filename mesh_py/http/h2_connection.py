@@ -246,7 +246,11 @@ class H2Connection(H2Sender):
     def _wake(self, stream: int, state: H2Stream) -> None:
         if state.blocked and state.send_window > 0 and self._send_window > 0:
             state.blocked = False
-            self._events.append(WindowOpened(stream))
+            if state.rest:
+                rest, state.rest = state.rest, b""
+                self.send_last(stream, rest)
+            else:
+                self._events.append(WindowOpened(stream))
 
     def _count_idle_frame(self) -> None:
         self._idle_frames += 1

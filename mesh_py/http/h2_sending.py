@@ -123,6 +123,15 @@ class H2Sender:
         self._idle_frames = 0  # what answers our data is no flood
         return room
 
+    def send_last(self, stream: int, data: bytes) -> None:
+        """The last piece of the body, and its end. What no window takes yet is kept, and goes when one opens."""
+        taken = self.send_data(stream, data)
+        state = self._streams.get(stream)
+        if state is not None and taken < len(data):
+            state.rest = data[taken:]
+        else:
+            self.end(stream)
+
     def end(self, stream: int, trailers: Headers | None = None) -> None:
         """The body is complete."""
         state = self._streams.get(stream)

@@ -24,6 +24,7 @@ class H2Stream:
         "head_out",
         "receive_window",
         "request",
+        "rest",
         "send_window",
         "unread",
     )
@@ -34,6 +35,8 @@ class H2Stream:
         self.ended_in = self.ended_out = False
         self.blocked = False
         """Somebody waits for window."""
+        self.rest = b""
+        """The last piece of the body, as far as it waits for window by itself."""
         self.receive_window = ReceiveWindow(receive)
         self.send_window = send
         """What the peer lets us send; a change of its SETTINGS may make it negative (RFC 9113 6.9.2)."""

@@ -11,6 +11,7 @@ import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 
 from hbone_py.frames import END_STREAM, HEADERS
 from tests.sidecar_py.applications import web_application
@@ -132,6 +133,21 @@ async def test_half_an_answer_is_never_a_whole_one(certificates: Mapping[str, Ce
         for side in (server, client):
             await eventually(lambda: len(side.lines) > 0, "logged")  # noqa: B023
             assert " 200 U" in side.lines[0], side.lines
+
+
+async def test_an_answer_of_our_own_waits_for_windows_too(certificates: Mapping[str, CertificateFiles]) -> None:
+    """Cut to the window it would be shorter than its content-length."""
+    async with pair(certificates) as (client, server, _), client_of(client) as caller:
+        caller.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 3})
+        await server.plane.drain(0)
+        caller.h2.send_headers(1, asks("/ip"), end_stream=True)
+        await caller.flush()
+        await caller.until(h2.events.DataReceived)
+        caller.h2.increment_flow_control_window(1000, 1)
+        await caller.flush()
+        await caller.until(h2.events.StreamEnded)  # h2 itself holds the body to its content-length
+        said = b"".join(event.data for event in caller.events if isinstance(event, h2.events.DataReceived))
+        assert said.startswith(b"upstream connect error")
 
 
 async def test_rapid_reset_ends_the_connection(certificates: Mapping[str, CertificateFiles]) -> None:

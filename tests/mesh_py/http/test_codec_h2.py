@@ -105,6 +105,29 @@ def test_a_shut_window_takes_no_more_and_opens_again() -> None:
     assert server.send_data(1, bytes(34_465)) == 34_465
 
 
+@pytest.mark.parametrize("first", [0, 3, 11])
+def test_a_last_piece_goes_as_windows_open_and_ends_whole(first: int) -> None:
+    server, peer = served()
+    peer.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: first})
+    peer.h2.send_headers(1, GET, end_stream=True)
+    peer.pump()
+    server.send_response(1, ok(("content-length", "11")), ended=False)
+    server.send_last(1, b"hello world")
+    peer.pump()
+    peer.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 1})  # a window below nothing, where much was sent
+    peer.pump()
+    assert server.open_streams == (first < 11)
+    if first < 11:
+        peer.h2.increment_flow_control_window(first + 1, 1)
+        peer.pump()
+        peer.h2.increment_flow_control_window(11, 1)
+        assert peer.pump() == []  # nobody is told: nobody waits
+    *pieces, ending = peer.take(h2.events.DataReceived, h2.events.StreamEnded)
+    assert isinstance(ending, h2.events.StreamEnded)
+    assert b"".join(piece.data for piece in pieces if isinstance(piece, h2.events.DataReceived)) == b"hello world"
+    assert server.open_streams == 0
+
+
 def test_what_the_next_request_may_bring_along() -> None:
     client, peer = asked()
     peer.pump()
