@@ -1,7 +1,8 @@
 """Processes of our own making: started, listened to, told to end, and never left behind.
 
-Each is a session of its own, so that Ctrl-C at a terminal reaches only the parent, which ends them in order. If the
-parent dies, the kernel ends them.
+Each is a process group of its own, so that Ctrl-C at a terminal reaches only the parent, which ends them in order. Not
+a session: where the kernel schedules by sessions (`sched_autogroup`), each of N workers would then take turns with all
+other programs instead of with its family, at twice the wake-ups. If the parent dies, the kernel ends them.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ async def start_child(
         stdout=None if heard is None else asyncio.subprocess.PIPE,
         stderr=None if heard is None else asyncio.subprocess.STDOUT,
         env={**python_environment(), **environment},
-        start_new_session=True,
+        process_group=0,
         preexec_fn=_end_with(os.getpid()),
     )
     return Child(name, process, heard or (lambda _name, _line: None))
@@ -99,6 +100,7 @@ def python_environment() -> dict[str, str]:
 def _end_with(parent: int) -> Callable[[], None]:
     def set_up() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a terminal may stop writers of groups in its background
         if os.getppid() != parent:  # it died before the kernel was asked
             os.kill(os.getpid(), signal.SIGTERM)
 

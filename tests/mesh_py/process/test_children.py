@@ -65,8 +65,9 @@ async def test_a_signal_ends_it_and_later_ones_reach_nobody() -> None:
     child.signal(signal.SIGTERM)
 
 
-async def test_ctrl_c_at_the_terminal_does_not_reach_it() -> None:
+async def test_ctrl_c_at_the_terminal_does_not_reach_it_yet_the_kernel_sees_one_family() -> None:
     child = await start_child("it", ["-c", WAIT], {}, Heard())
-    assert os.getsid(child.pid) == child.pid
+    assert os.getpgid(child.pid) == child.pid != os.getpgid(0)
+    assert os.getsid(child.pid) == os.getsid(0), "its turns would be those of a program by itself"
     child.signal(signal.SIGKILL)
     assert await ended(child) == -signal.SIGKILL
