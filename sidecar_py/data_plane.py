@@ -122,7 +122,7 @@ class DataPlane:
                     capture = ProxyProtocol(context, connections, self.inbound.serve, "destination")
                     self.listeners[name] = capture.listen(sock)
                 case "outbound":
-                    self.listeners[name] = Listener(context.reactor, sock, self.outbound.accepted)
+                    self.listeners[name] = Listener(context.reactor, sock, self.outbound.accepted, near=True)
                 case "inbound":
                     self.listeners[name] = self.tunnels.listen(sock)
                 case "socks5":

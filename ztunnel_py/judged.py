@@ -164,7 +164,7 @@ class JudgedConnection(Connection):
         """Connect to the application, from the address `source` if one is given."""
         context = self.context
         try:
-            sock = outgoing_socket(address, context.socket_options, source)
+            sock = outgoing_socket(address, context.socket_options, source, near=True)
         except OSError as error:
             self.turned_away(ConnectionFailed(f"connection failed: {error.strerror}"))
             return

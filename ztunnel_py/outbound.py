@@ -77,7 +77,7 @@ class Outbound:
 
     def listen(self, sock: socket.socket) -> Listener:
         """Accept on a bound socket."""
-        return Listener(self.context.reactor, sock, self.accepted)
+        return Listener(self.context.reactor, sock, self.accepted, near=True)
 
     def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
         """A redirected connection: the kernel knows where it was going. Who was not redirected calls ourselves."""

@@ -45,7 +45,7 @@ class Socks5:
 
     def listen(self, sock: socket.socket) -> Listener:
         """Accept on a bound socket."""
-        return Listener(self.context.reactor, sock, self.accepted)
+        return Listener(self.context.reactor, sock, self.accepted, near=True)
 
     def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
         """Greet, then carry."""

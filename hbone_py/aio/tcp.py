@@ -16,6 +16,7 @@ from struct import pack
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING, Protocol
 
+from hbone_py.aio.pacing import is_loopback, is_paced_here, pace, spare_pacing
 from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE
 from hbone_py.errors import ConnectionFailed, ConnectTimeout, HboneError
 
@@ -155,10 +156,18 @@ def listening_socket(
 
 
 class Listener:
-    """Accepts on the reactor and hands each socket, non-blocking, to `accepted(socket, peer address)`."""
+    """Accepts on the reactor and hands each socket, non-blocking, to `accepted(socket, peer address)`.
+
+    `near`: all who connect are on this machine (`pacing`); else only who calls from a loopback address counts as such.
+    """
 
     def __init__(
-        self, reactor: Reactor, sock: socket.socket, accepted: Callable[[socket.socket, SocketAddress], None]
+        self,
+        reactor: Reactor,
+        sock: socket.socket,
+        accepted: Callable[[socket.socket, SocketAddress], None],
+        *,
+        near: bool = False,
     ) -> None:
         self.sock = sock
         self.address: SocketAddress = sock.getsockname()[:2]
@@ -166,6 +175,9 @@ class Listener:
         self._is_v4 = sock.family == socket.AF_INET
         self._reactor = reactor
         self._accepted = accepted
+        choice = spare_pacing(sock)
+        self._from_afar = b"" if near else choice
+        """The congestion control of those who are not on this machine, where it differs."""
         reactor.register(sock.fileno(), self)
 
     def on_ready(self, mask: int) -> None:
@@ -189,6 +201,8 @@ class Listener:
                 continue  # the client gave up while it waited
             sock = socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
             sock.setblocking(False)
+            if self._from_afar and not is_loopback(address[0]):
+                pace(sock, self._from_afar)
             self._accepted(sock, address if self._is_v4 else canonical(address))
         self._reactor.again(self)
 
@@ -314,14 +328,20 @@ def connect_error(code: int, address: SocketAddress) -> HboneError:
     return kind(f"io error: {os.strerror(code)} (os error {code}): {show(address)}")
 
 
-def outgoing_socket(address: SocketAddress, options: SocketOptions, source: str | None = None) -> socket.socket:
+def outgoing_socket(
+    address: SocketAddress, options: SocketOptions, source: str | None = None, *, near: bool = False
+) -> socket.socket:
     """A non-blocking socket to connect with; bound to a foreign `source` address if one is given (3.6).
+
+    `near`: whatever its address is, it is on this machine (`pacing`).
 
     Raises OSError when a mark or a foreign source is asked for without the rights.
     """
     sock = options.new_socket(family_of(address[0]), _NON_BLOCKING)
     try:
         options.apply(sock)
+        if is_paced_here() and (near or is_loopback(address[0])):
+            spare_pacing(sock)
         if source is not None and source != address[0] and (":" in source) == (":" in address[0]):
             if not source.startswith("127."):
                 transparent(sock)
