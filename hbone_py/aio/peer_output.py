@@ -96,6 +96,7 @@ class PeerOutput:
             if sent < count:
                 self._unsent = bytes(view[sent:])
                 self.is_stalled = True
+                self.transport.await_room()
                 return
             if count < buffer.size:
                 return

@@ -1,12 +1,13 @@
 """The heart of the data path: edge-triggered sockets under the event loop (hot-path 1 to 4).
 
-Every data socket is registered once, for both directions, and never modified. We take a whole batch, run each socket's
-handler directly, then let every connection that collected output write it once. What stopped for fairness comes back
-through the ready list. Under a loop of ours (`loop.ReactorLoop`) we wait in the loop's place; any other loop watches
-our epoll's descriptor and wakes us.
+Every data socket is registered once, for what it brings; the first time it is full, for room too, and so it stays. We
+take a whole batch, run each socket's handler directly, then let every connection that collected output write it once.
+What stopped for fairness comes back through the ready list. Under a loop of ours (`loop.ReactorLoop`) we wait in the
+loop's place; any other loop watches our epoll's descriptor and wakes us.
 
 Edge-triggered means: a handler reads until a short read or a refusal, or it remembers that it stopped early and asks
-for `again`, or for a place in line (`later`). Nobody else will tell it.
+for `again`, or for a place in line (`later`). Nobody else will tell it. A handler whose write was refused says so
+(`await_room`), or nobody tells it of room.
 
 Who moves bulk stands in line: one moves a piece, then we look for whoever has little to say, and serve all those first.
 So a small message waits for a piece at most, however many streams of bulk there are.
@@ -54,13 +55,14 @@ SCATTER = 16
 SCATTERED_FRAME = 16 * 1024
 """and how much payload each of them holds."""
 
-ARRIVAL = select.EPOLLIN | select.EPOLLOUT
-"""What an edge says when bytes have come and nothing else is to be told."""
+ARRIVAL = select.EPOLLIN
+"""What an edge says of a socket that never was full when bytes have come and nothing else is to be told."""
 READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 WRITABLE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 CLOSING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 BROKEN = select.EPOLLERR
-_EVERYTHING = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+_ARRIVALS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+_EVERYTHING = _ARRIVALS | select.EPOLLOUT
 _BATCH = 256
 _STEPS_A_TURN = 32
 """So many steps of handshakes, hundreds of microseconds each, before everybody else has a turn."""
@@ -102,6 +104,7 @@ class Reactor:
         """Where the payload of each of them lies in `plaintext_out`, behind room for its header."""
         self._sockets: dict[int, Pollable] = {}
         self._fresh: set[int] = set()  # registered since the batch began: what it reports is of an older socket
+        self._with_room: set[int] = set()  # room is reported of these
         self._handed_on: dict[int, tuple[socket.socket, int]] = {}
         self._ready: dict[Pollable, int] = {}
         """Whose turn comes next, with the edges that somebody else was told of in its place."""
@@ -154,12 +157,30 @@ class Reactor:
 
     # Sockets ---------------------------------------------------------------
 
-    def register(self, fd: int, pollable: Pollable) -> None:
-        """Watch a non-blocking socket. Its present state is reported once, right away."""
+    def register(self, fd: int, pollable: Pollable, *, with_room: bool = False) -> None:
+        """Watch a non-blocking socket. What it has to read by now, or its end, is reported right away.
+
+        `with_room`: it has none (it is connecting, say), and that there is some is reported too.
+        """
         self._sockets[fd] = pollable
         self._fresh.add(fd)
-        if not self._handed_on or not self._takes_over(fd, pollable):
-            self._epoll.register(fd, _EVERYTHING)
+        if self._handed_on and self._takes_over(fd, pollable):
+            return
+        if with_room:
+            self._with_room.add(fd)
+        else:
+            self._with_room.discard(fd)
+        self._epoll.register(fd, _EVERYTHING if with_room else _ARRIVALS)
+
+    def await_room(self, fd: int) -> None:
+        """A registered socket took less than it was given: report when there is room, now and from now on.
+
+        Most sockets are never full, and each would wake us once more when it is new. The kernel looks at the socket as
+        it is told, so that room which has come since the refusal is reported as well.
+        """
+        if fd not in self._with_room:
+            self._with_room.add(fd)
+            self._epoll.modify(fd, _EVERYTHING)
 
     def _takes_over(self, fd: int, pollable: Pollable) -> bool:
         """Whether somebody has handed on this very socket."""
@@ -185,6 +206,7 @@ class Reactor:
     def unregister(self, fd: int) -> None:
         """Stop watching; call it before the socket is closed."""
         self._handed_on.pop(fd, None)
+        self._with_room.discard(fd)
         if self._sockets.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 

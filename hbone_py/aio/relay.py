@@ -311,8 +311,13 @@ class Relay:
             return 0
         self.received += count
         if count < size:
-            self._is_full = True
+            self._await_room()
         return count
+
+    def _await_room(self) -> None:
+        """The application's socket is full: what it refused is held."""
+        self._is_full = True
+        self._reactor.await_room(self.sock.fileno())
 
     def _drain_held(self) -> None:
         """The application has room: what the stream holds goes first, and while somebody talks a piece a turn.
@@ -331,7 +336,7 @@ class Relay:
             try:
                 count = self.sock.sendmsg(_first_of(stream.held, most - given))
             except BlockingIOError:
-                self._is_full = True
+                self._await_room()
                 break
             except OSError as error:
                 self._application_broke(error)

@@ -90,6 +90,7 @@ class _Side:
         self.count += sent
         if sent < len(data):
             self.other.kept = bytes(data[sent:])
+            self._splice.reactor.await_room(self.other.sock.fileno())
 
     def _write_kept(self) -> None:
         other = self.other

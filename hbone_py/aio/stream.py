@@ -120,6 +120,7 @@ class TcpStream:
             try:
                 view = view[self.sock.send(view) :]
             except BlockingIOError:
+                self._reactor.await_room(self.sock.fileno())
                 await self._writable.wait()
             except OSError as error:
                 raise self._broken(error) from error
@@ -136,6 +137,7 @@ class TcpStream:
             raise self._broken(error) from error
         if taken < len(data):
             self._is_short_of_room = True
+            self._reactor.await_room(self.sock.fileno())
         return taken
 
     async def peek(self, more_than: int = 0, max_bytes: int = RECEIVE_SIZE) -> bytes:

@@ -251,7 +251,7 @@ class Connecting:
     def wait(self, seconds: float) -> None:
         """It has begun: wait for the answer."""
         self._timer = self._reactor.wheel.after(seconds, self._too_late)
-        self._reactor.register(self._sock.fileno(), self)
+        self._reactor.register(self._sock.fileno(), self, with_room=True)
 
     def cancel(self) -> None:
         """Nobody wants it any more."""

@@ -273,6 +273,7 @@ class TlsStream:
                 return
             if sent < len(view):
                 self._unsent = bytes(view[sent:])
+                self._reactor.await_room(self.sock.fileno())
                 return
             self._unsent = b""
 

@@ -35,6 +35,9 @@ class Transport(Protocol):
     def send(self, data: bytes | memoryview, /) -> int:
         """Bytes taken. Raises BlockingIOError when there is no room now."""
 
+    def await_room(self) -> None:
+        """`send` took less than it was given: report an edge when there is room."""
+
     def end(self) -> None:
         """We send no more; reading goes on."""
 
@@ -57,6 +60,10 @@ class TcpTransport:
     def start(self, pollable: Pollable) -> None:
         """Register with the reactor; the present state is reported at once."""
         self._reactor.register(self.sock.fileno(), pollable)
+
+    def await_room(self) -> None:
+        """See `Transport`."""
+        self._reactor.await_room(self.sock.fileno())
 
     def end(self) -> None:
         """FIN."""
@@ -125,6 +132,9 @@ class TunnelTransport:
         if not count:
             raise BlockingIOError
         return count
+
+    def await_room(self) -> None:
+        """`send` has asked for it."""
 
     def end(self) -> None:
         """END_STREAM on the outer tunnel."""

@@ -5,59 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from hbone_py.aio.reactor import BROKEN, CLOSING, READABLE, SHORT_PIECES, WRITABLE, Reactor
+from hbone_py.aio.reactor import ARRIVAL, BROKEN, CLOSING, READABLE, SHORT_PIECES, WRITABLE, Reactor
 from hbone_py.aio.tcp import reset
+from tests.support.pollables import Note, registered
 from tests.support.sockets import tcp_pair, turns, until
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-
-class Note:
-    """A pollable that notes what it is told, and does what the test gave it to do."""
-
-    def __init__(self, act: Callable[[], None] | None = None) -> None:
-        self.edges: list[int] = []
-        self.turns = 0
-        self.aborts: list[Exception] = []
-        self.act = act
-
-    def on_ready(self, mask: int) -> None:
-        self.edges.append(mask)
-        if self.act is not None:
-            self.act()
-
-    def on_again(self) -> None:
-        self.turns += 1
-        if self.act is not None:
-            self.act()
-
-    def abort(self, error: Exception) -> None:
-        self.aborts.append(error)
-
-    @property
-    def told(self) -> int:
-        told = 0
-        for mask in self.edges:
-            told |= mask
-        return told
-
-
-@contextlib.contextmanager
-def registered(reactor: Reactor, *pollables: Note) -> Iterator[list[socket.socket]]:
-    """A connection for each, its near end registered; the far ends."""
-    pairs = [tcp_pair() for _ in pollables]
-    for (near, _), pollable in zip(pairs, pollables, strict=True):
-        reactor.register(near.fileno(), pollable)
-    yield [far for _, far in pairs]
-    for near, _ in pairs:
-        if near.fileno() >= 0:
-            reactor.unregister(near.fileno())
-
 
 # One for each loop --------------------------------------------------------------------------------------------------
 
@@ -88,13 +43,22 @@ def test_those_of_closed_loops_are_let_go() -> None:
 # Edges --------------------------------------------------------------------------------------------------------------
 
 
-async def test_the_present_state_is_told_once(reactor: Reactor) -> None:
+async def test_of_a_new_socket_that_says_nothing_nothing_is_told(reactor: Reactor) -> None:
     note = Note()
     with registered(reactor, note):
         await turns()
-        assert note.edges == [note.told]
-        assert note.told & WRITABLE
-        assert not note.told & (READABLE & ~BROKEN)
+        assert note.edges == []
+
+
+async def test_what_a_new_socket_has_to_read_is_told_once(reactor: Reactor) -> None:
+    note = Note()
+    near, far = tcp_pair()
+    far.send(b"x")
+    reactor.register(near.fileno(), note)
+    await until(lambda: note.edges, "the byte told that was there before")
+    await turns()
+    assert note.edges == [ARRIVAL]
+    reactor.unregister(near.fileno())
 
 
 async def test_each_arrival_is_told_and_nothing_else(reactor: Reactor) -> None:
@@ -147,7 +111,6 @@ async def test_an_old_sockets_edge_never_reaches_the_next_owner_of_its_number(re
     def replace() -> None:
         if spare:
             return
-        number = victim_near.fileno()
         reactor.forget(number)
         victim_near.close()
         spare.extend(socket.socketpair())
@@ -156,16 +119,18 @@ async def test_an_old_sockets_edge_never_reaches_the_next_owner_of_its_number(re
         reactor.register(number, newcomer)
 
     first, second = Note(), Note()
+    number = victim_near.fileno()
     with registered(reactor, first) as (far,):
-        reactor.register(victim_near.fileno(), second)
+        reactor.register(number, second)
         await turns()
         first.act = replace
         far.send(b"x")
         victim_far.send(b"y")
         await until(lambda: spare, "the number taken over")
         await turns()
-        assert newcomer.told & WRITABLE
-        assert not newcomer.told & READABLE
+        assert newcomer.edges == []
+        spare[0 if spare[1].fileno() == number else 1].send(b"z")
+        await until(lambda: newcomer.told & READABLE, "what its own socket brings told")
     for sock in spare:
         reactor.unregister(sock.fileno())
         sock.close()
@@ -265,7 +230,7 @@ async def test_a_storm_of_handshakes_leaves_others_their_turns(reactor: Reactor)
 
     strangers = [Stranger() for _ in range(100)]
     quick = Note(lambda: order.append("quick"))
-    with registered(reactor, *strangers, quick):
+    with registered(reactor, *strangers, quick, told=True):
         await until(lambda: order.count("step") == 100, "everybody has had a step")
     assert order.index("quick") <= 32
     assert order.count("quick") == 1
@@ -293,7 +258,7 @@ async def test_a_broken_piece_stops_nobody_in_line(reactor: Reactor, problems: l
 
 async def test_a_hundred_thousand_edges_are_no_more_than_a_batch_at_a_time(reactor: Reactor) -> None:
     notes = [Note() for _ in range(600)]
-    with registered(reactor, *notes):
+    with registered(reactor, *notes, told=True):
         await until(lambda: all(note.told & WRITABLE for note in notes), "all told, in several batches")
 
 
@@ -363,7 +328,7 @@ def fail() -> None:
 
 async def test_a_broken_handler_is_aborted_and_told_of(reactor: Reactor, problems: list[dict[str, Any]]) -> None:
     broken, sound = Note(fail), Note()
-    with registered(reactor, broken, sound):
+    with registered(reactor, broken, sound, told=True):
         await until(lambda: sound.edges, "the sound one told")
     assert [str(error) for error in broken.aborts] == ["a broken handler"]
     assert [str(problem["exception"]) for problem in problems] == ["a broken handler"]
@@ -384,7 +349,7 @@ async def test_not_even_a_broken_abort_stops_the_others(reactor: Reactor, proble
             raise RuntimeError("a broken abort") from error
 
     broken, sound = Hopeless(fail), Note()
-    with registered(reactor, broken, sound):
+    with registered(reactor, broken, sound, told=True):
         await until(lambda: sound.edges, "the sound one told")
         reactor.again(sound)
         await until(lambda: sound.turns, "the sound one's turn")
@@ -402,7 +367,7 @@ async def test_it_is_called_once_when_the_batch_is_over(reactor: Reactor) -> Non
         said.append("handled")
 
     first, second = Note(handle), Note(handle)
-    with registered(reactor, first, second):
+    with registered(reactor, first, second, told=True):
         await until(lambda: "afterwards" in said, "called")
         assert said == ["handled", "handled", "afterwards", "afterwards"]
 
