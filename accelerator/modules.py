@@ -41,6 +41,7 @@ MODULES = (
     "mesh_py.exchange.deadline",
     "mesh_py.exchange.downstream",
     "mesh_py.exchange.exchange",
+    "mesh_py.exchange.flow",
     "mesh_py.exchange.lane",
     "mesh_py.exchange.reading",
     "mesh_py.exchange.replay",

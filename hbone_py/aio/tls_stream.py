@@ -60,6 +60,7 @@ class TlsStream:
         """Called when `receive_now` may have something, in place of waking whoever waits in `receive`."""
         self._reactor = reactor
         self._unsent = b""
+        self._is_short_of_room = False  # `send_now` took less than it was given
         self._held = b""
         self._may_hold_more = False  # the engine has plaintext that found no room in the buffer
         self._may_have_more = True  # after a short read the kernel is empty: an edge tells of more
@@ -216,6 +217,8 @@ class TlsStream:
             self.tls.write(piece)
             taken += len(piece)
             self._flush_what_goes()
+        if taken < len(view):
+            self._is_short_of_room = True
         return taken
 
     async def send_close_notify(self) -> None:
@@ -313,7 +316,9 @@ class TlsStream:
             self._writable.wake()
             if self._unsent:
                 self._flush_what_goes()
-                if self.on_room is not None and not self._unsent:
+            if self._is_short_of_room and not self._unsent:
+                self._is_short_of_room = False
+                if self.on_room is not None:
                     self.on_room()
 
     def _tell_reader(self) -> None:

@@ -49,10 +49,10 @@ async def forward(
 
     Raises HttpError: the last attempt's failure; `exchange` then has no answer yet, or one that is cut short.
     """
-    await in_time(plan, _attempts(exchange, passage, plan, chosen, failure))
+    await _in_time(plan, _attempts(exchange, passage, plan, chosen, failure))
 
 
-async def in_time(plan: Plan[Target], work: Awaitable[None]) -> None:
+async def _in_time(plan: Plan[Target], work: Awaitable[None]) -> None:
     """Await what is left of a request's work, for as long as its route gives it. Raises UpstreamTimeout."""
     whole, outcome = plan.limits.whole, plan.outcome
     if not whole:

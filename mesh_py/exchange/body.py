@@ -83,14 +83,16 @@ class Body:
 
     async def read(self) -> bytes:
         """The next piece, b"" at the end. Raises HttpError when it will never be complete."""
-        while not self._pieces:
-            if self._error is not None:
-                raise self._error
-            if self._is_over:
-                return b""
+        while (data := self.read_now()) is None:
             await self._more()
+        return data
+
+    def read_now(self) -> bytes | None:
+        """The same without waiting: None if it has not come yet."""
         if self._error is not None:
             raise self._error
+        if not self._pieces:
+            return b"" if self._is_over else None
         data, credit = self._pieces.popleft()
         self.held -= len(data)
         self._credit(credit)

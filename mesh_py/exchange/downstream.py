@@ -147,8 +147,12 @@ class Downstream:
         try:
             while events := self.codec.events():
                 waiting: list[Exchange] = []
+                fed: dict[Exchange, None] = {}
                 for event in events:
-                    self._carry_out_one(event, waiting)
+                    self._carry_out_one(event, waiting, fed)
+                for exchange in fed:
+                    if exchange.passenger is not None:
+                        exchange.passenger.fed()
                 for exchange in waiting:
                     begun += 1
                     self._serve(exchange, at_once=begun <= _AT_ONCE)
@@ -157,16 +161,21 @@ class Downstream:
         self.wire.touch()
         self._watch()
 
-    def _carry_out_one(self, event: ev.Event, waiting: list[Exchange]) -> None:
+    def _carry_out_one(self, event: ev.Event, waiting: list[Exchange], fed: dict[Exchange, None]) -> None:
         if isinstance(event, ev.RequestReceived):
             exchange = Exchange(self, event.stream, event.request, ended=event.ended)
             self._exchanges[event.stream] = exchange
             waiting.append(exchange)  # its body may be among the events behind it
         elif isinstance(event, ev.DataReceived):
-            self._received(event.stream, event.data, event.credit)
+            if found := self._exchanges.get(event.stream):
+                found.body.put(event.data, event.credit)
+                fed[found] = None
+            else:
+                self.consumed(event.stream, event.credit)
         elif isinstance(event, ev.MessageEnded):
             if found := self._exchanges.get(event.stream):
                 found.body.end(event.trailers)
+                fed[found] = None
         elif isinstance(event, ev.StreamFailed):
             if found := self._exchanges.get(event.stream):
                 found.lost(event.error)
@@ -176,13 +185,6 @@ class Downstream:
         elif isinstance(event, ev.ConnectionFailed):
             log.info("a client's connection failed: %s", event.error)
             self._gone(event.error)
-
-    def _received(self, stream: int, data: bytes, credit: int) -> None:
-        exchange = self._exchanges.get(stream)
-        if exchange is None:
-            self.consumed(stream, credit)
-        else:
-            exchange.body.put(data, credit)
 
     def _serve(self, exchange: Exchange, *, at_once: bool) -> None:
         if exchange.is_over:  # taken back before its turn came: a rapid reset must not cost an upstream request

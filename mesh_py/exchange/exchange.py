@@ -28,6 +28,12 @@ class Passenger(Protocol):
     def left(self) -> None:
         """Nobody waits for the answer any more: let go of everything."""
 
+    def fed(self) -> None:
+        """More of the request's body has come, or its end."""
+
+    def may_answer(self) -> None:
+        """What was not taken of the answer's body (`Exchange.send_now`) may be sent now."""
+
 
 class Exchange:
     """Whoever serves it answers once: `send_response`, then `send` and `end`; or `answer` for a short one.
@@ -169,7 +175,9 @@ class Exchange:
 
     def window_opened(self) -> None:
         """`send` may go on."""
-        if self._window is not None:
+        if self.passenger is not None:
+            self.passenger.may_answer()
+        elif self._window is not None:
             self._window.set()
 
     def lost(self, error: HttpError) -> None:
@@ -177,11 +185,12 @@ class Exchange:
         self.error = self.error or error
         self.is_over = True
         self.body.fail(error)
+        if self.passenger is not None:
+            self.passenger.left()
+            return
         self.window_opened()
         if self._task is not None:
             self._task.cancel()
-        elif self.passenger is not None:
-            self.passenger.left()
 
     # Who serves it ---------------------------------------------------------
 

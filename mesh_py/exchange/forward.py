@@ -67,11 +67,6 @@ async def _answer(exchange: Exchange, call: Call, response: HttpResponse) -> Non
         exchange.send_response(response, ended=True)
         return
     exchange.send_response(response, follows=call.body.held > 0)
-    await carry_rest(exchange, call)
-
-
-async def carry_rest(exchange: Exchange, call: Call) -> None:
-    """What is left of an answer whose head is out."""
     while data := await call.body.read():
         await exchange.send(data)
     exchange.end(call.body.trailers)

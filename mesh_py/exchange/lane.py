@@ -1,10 +1,10 @@
 """The fast lane: a request served by plain calls, from the read of its head to the write of its answer.
 
-No task, no future, no event, and a timer only where the route has a time limit. It carries a request for which nothing
-has to be waited for: decided at once, its body here, a kept connection free. At the first wait (no connection, a
-failure to try again on, a client that reads slowly) it hands over to the coroutine of `attempts`, which goes on where
-it stands. So every wait is told in one place, and a table of requests and faults that drives both lanes finds no
-difference (docs/decisions/0022).
+No task, no future, no event, and a timer only where the route has a time limit. It carries a request that is decided
+at once and finds a kept connection free; bodies pass as they come, both ways at once, as far as there is room (`flow`).
+Where it has to wait for anything else (no connection, a failure to try again on) it hands over to the coroutine of
+`attempts`, which goes on where it stands. A table of requests and faults that drives both lanes finds no difference
+(docs/decisions/0022).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hbone_py.errors import HboneError
-from mesh_py.exchange.attempts import Stale, TryAgain, forward, in_time, is_stale, note, over_time
+from mesh_py.exchange.attempts import Stale, TryAgain, forward, is_stale, note, over_time
 from mesh_py.exchange.deadline import Deadline
-from mesh_py.exchange.forward import carry_rest
+from mesh_py.exchange.flow import Flow
 from mesh_py.exchange.passage import Plan
 from mesh_py.exchange.replay import KEPT, Replay
 from mesh_py.http.errors import HttpError, UpstreamTimeout
@@ -93,7 +93,18 @@ async def _closed(passage: Passage[Any], work: Callable[[], Awaitable[None]]) ->
 class Ride(Generic[Target]):
     """One request on the fast lane: told by its call of the answer, and by its exchange that the client has left."""
 
-    __slots__ = ("_call", "_connection", "_deadline", "_exchange", "_passage", "_plan", "_status", "_target")
+    __slots__ = (
+        "_answer",
+        "_body",
+        "_call",
+        "_connection",
+        "_deadline",
+        "_exchange",
+        "_passage",
+        "_plan",
+        "_status",
+        "_target",
+    )
 
     _call: Call
     _connection: Upstream
@@ -103,11 +114,13 @@ class Ride(Generic[Target]):
         self._exchange, self._passage, self._plan = exchange, passage, plan
         self._status: int | None = None
         self._deadline: Deadline | None = None
+        self._body: Flow | None = None  # of the request, as long as there is more to send
+        self._answer: Flow | None = None  # of the answer, once it has had to wait for the client
 
     def start(self) -> None:
         """Send the request, or hand it over to the slow lane."""
-        plan, exchange = self._plan, self._exchange
-        if plan.request.is_tunnel or (exchange.has_body and not self._has_short_body()):
+        plan = self._plan
+        if plan.request.is_tunnel:
             self._hand_over()
             return
         outcome = plan.outcome
@@ -118,7 +131,7 @@ class Ride(Generic[Target]):
             self._hand_over(failure=error)
             return
         connection = plan.backend.lease_now(target)
-        if connection is None or (exchange.has_body and exchange.body.size > connection.codec.first_room):
+        if connection is None:
             self._hand_over(chosen=target)
             return
         self._connection = connection
@@ -130,24 +143,32 @@ class Ride(Generic[Target]):
             return
         self._open(connection)
 
-    def _has_short_body(self) -> bool:
-        body = self._exchange.body
-        return body.is_whole and body.size <= KEPT and body.trailers is None
-
     def _open(self, connection: Upstream) -> None:
         plan, exchange = self._plan, self._exchange
+        body: Replay | None = None
         pieces: list[bytes] | None = None
         if exchange.has_body:
-            plan.outcome.body = Replay(exchange.body)
-            pieces = plan.outcome.body.read_whole()
+            body = plan.outcome.body = Replay(exchange.body)
+            if self._has_short_body(connection):
+                pieces = body.read_whole()
+        follows = body is not None and pieces is None
         exchange.passenger = self
         if plan.limits.is_timed:
             self._time_attempt()
         try:
-            self._call = connection.begin(plan.request, self, pieces)
+            call = self._call = connection.begin(plan.request, self, pieces, follows=follows)
         except HttpError as error:
             plan.backend.ended(self._target, None)
             self._hand_over(failure=error)
+            return
+        if body is not None and follows:
+            self._body = Flow(body.read_now, call.send_now, connection.wire, self.fed)
+            self.fed()
+
+    def _has_short_body(self, connection: Upstream) -> bool:
+        body = self._exchange.body
+        is_whole = body.is_whole and body.trailers is None
+        return is_whole and body.size <= KEPT and body.size <= connection.codec.first_room
 
     # Time limits ---------------------------------------------------------------
 
@@ -198,9 +219,12 @@ class Ride(Generic[Target]):
         plan.outcome.answered = time.monotonic()
         if self._deadline is not None:
             self._time_whole()
+        body = plan.outcome.body
         try:
-            if plan.limits.retry.retries_response(response, 1):
+            if (body is None or body.can_restart) and plan.limits.retry.retries_response(response, 1):
                 raise TryAgain(f"upstream answered {response.status}")
+            if body is not None:
+                body.settle()
             self._passage.seen(response, self._target)
             self._exchange.send_response(response, ended=ended, follows=True)
             if ended:
@@ -214,6 +238,9 @@ class Ride(Generic[Target]):
 
     def received(self, data: bytes, credit: int) -> None:
         """A piece of the body has come."""
+        if self._answer is not None:
+            self._call.body.put(data, credit)
+            return
         taken = self._exchange.send_now(data)
         if taken < len(data):
             self._slow_down(data[taken:], credit)
@@ -222,11 +249,20 @@ class Ride(Generic[Target]):
 
     def flush(self) -> None:
         """That was all for now."""
-        if not self._exchange.flush():
+        if self._answer is not None:
+            self.may_answer()
+        elif not self._exchange.flush():
             self._slow_down(b"", 0)
 
     def ended(self, trailers: Headers | None) -> None:
         """The answer is complete."""
+        if self._answer is not None:
+            self._call.body.end(trailers)
+            self.may_answer()
+        else:
+            self._end(trailers)
+
+    def _end(self, trailers: Headers | None) -> None:
         try:
             self._exchange.end(trailers)
             self._finish()
@@ -246,6 +282,10 @@ class Ride(Generic[Target]):
         self._passage.failed(error)
         self._finish()
 
+    def may_send(self) -> None:
+        """The request's body may go on."""
+        self.fed()
+
     # What the exchange tells ---------------------------------------------------
 
     def left(self) -> None:
@@ -253,19 +293,41 @@ class Ride(Generic[Target]):
         self._call.let_go()
         self._finish()
 
+    def fed(self) -> None:
+        """There is more of the request's body, or room for more."""
+        if self._body is not None and self._body.move():
+            self._body = None
+            self._call.end(self._exchange.body.trailers)
+
+    def may_answer(self) -> None:
+        """There is more of the answer's body, or room for more."""
+        if self._answer is not None:
+            self._exchange.connection.stir()
+            if self._answer.move():
+                self._end(self._call.body.trailers)
+
+    def _slow_down(self, rest: bytes, credit: int) -> None:
+        """The client reads slowly: from now on the answer goes by a buffer, which stops its server when it is full."""
+        call, exchange = self._call, self._exchange
+        call.hold(rest, credit)
+        self._answer = Flow(call.body.read_now, exchange.send_now, exchange.connection.wire, self.may_answer)
+        self._answer.move()
+
     # The end, or the other lane ------------------------------------------------
 
     def _let_go(self) -> None:
+        self._body = None
         self._call.let_go()
         self._plan.backend.ended(self._target, self._status)
 
     def _finish(self) -> None:
         if self._deadline is not None:
             self._untime()
+        if self._body is not None:
+            self._call.let_go()  # nobody reads the rest of the request once the answer is complete
         exchange = self._exchange
-        exchange.passenger = self._call.rider = (
-            None  # they know one another: left so, only the collector would part them
-        )
+        # They know one another: left so, only the collector would part them.
+        exchange.passenger = self._call.rider = self._body = self._answer = None
         self._plan.backend.ended(self._target, self._status)
         self._passage.close()
         if not exchange.is_over:
@@ -275,6 +337,7 @@ class Ride(Generic[Target]):
     def _broken(self, error: Exception) -> None:
         """A fault of ours: nobody else is to suffer from it."""
         self._untime()
+        self._body = self._answer = None
         exchange = self._exchange
         exchange.passenger = None
         exchange.broken(error)
@@ -284,22 +347,6 @@ class Ride(Generic[Target]):
     def _hand_over(self, chosen: Target | None = None, failure: HttpError | None = None) -> None:
         """To the slow lane, from its beginning or from where it stands."""
         self._untime()
+        self._body = None
         work = partial(forward, self._exchange, self._passage, self._plan, chosen, failure)
         self._exchange.connection.run(self._exchange, partial(_closed, self._passage, work))
-
-    def _slow_down(self, rest: bytes, credit: int) -> None:
-        """The client reads slowly: what is left of the answer is carried by a task, which waits for it."""
-        self._untime()
-        self._call.hold(rest, credit)
-        self._exchange.connection.run(self._exchange, partial(_closed, self._passage, self._carry_rest))
-
-    async def _carry_rest(self) -> None:
-        plan = self._plan
-        try:
-            await in_time(plan, carry_rest(self._exchange, self._call))
-        except HttpError as error:
-            note(error, plan.limits.retry, plan.outcome)
-            raise
-        finally:
-            self._call.release()
-            plan.backend.ended(self._target, self._status)

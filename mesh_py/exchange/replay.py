@@ -63,6 +63,16 @@ class Replay:
             self._next += 1
             return self._kept[self._next - 1]
         data = await self._body.read()
+        self._passes(data)
+        return data
+
+    def read_now(self) -> bytes | None:
+        """The same without waiting, in a first attempt: None if it has not come yet."""
+        if data := self._body.read_now():
+            self._passes(data)
+        return data
+
+    def _passes(self, data: bytes) -> None:
         self._size += len(data)
         if self._kept is not None and data:
             if self._size > self._most:
@@ -70,4 +80,3 @@ class Replay:
             else:
                 self._kept.append(data)
                 self._next += 1
-        return data

@@ -44,6 +44,9 @@ class Rider(Protocol):
     def failed(self, error: HttpError) -> None:
         """It will never be."""
 
+    def may_send(self) -> None:
+        """What was not taken of the request's body (`Call.send_now`) may be sent now."""
+
 
 class Call:
     """One request on its way, and its answer: told to a rider, or kept for a coroutine."""
@@ -96,8 +99,7 @@ class Call:
             self._window = asyncio.Event()
         while data and not self.is_over:
             self._window.clear()
-            taken = connection.codec.send_data(self.stream, data)
-            self.sent += taken
+            taken = self.send_now(data)
             connection.wire.touch()
             if taken < len(data):
                 data = data[taken:]
@@ -105,6 +107,12 @@ class Call:
             else:
                 data = b""
         await connection.wire.room()
+
+    def send_now(self, data: bytes) -> int:
+        """How much of a piece of the request's body was taken; it goes out with the next `touch` of the wire."""
+        taken = self._connection.codec.send_data(self.stream, data)
+        self.sent += taken
+        return taken
 
     def end(self, trailers: Headers | None = None) -> None:
         """The request is complete."""
@@ -123,8 +131,8 @@ class Call:
         self.release()
 
     def hold(self, data: bytes, credit: int) -> None:
-        """From now on keep the answer's body, of which this is the first piece, for a coroutine to read."""
-        self.rider, self.body = None, Body(self._credit)
+        """The rider cannot pass on more for now: from here on the answer's body is kept, this piece first."""
+        self.body = Body(self._credit)
         if data:
             self.body.put(data, credit)
 
@@ -179,7 +187,9 @@ class Call:
 
     def window_opened(self) -> None:
         """`send` may go on."""
-        if self._window is not None:
+        if self.rider is not None:
+            self.rider.may_send()
+        elif self._window is not None:
             self._window.set()
 
 
@@ -228,18 +238,21 @@ class Upstream:
         self.wire.touch()
         return call
 
-    def begin(self, request: HttpRequest, rider: Rider, body: Sequence[bytes] | None) -> Call:
+    def begin(self, request: HttpRequest, rider: Rider, body: Sequence[bytes] | None, *, follows: bool = False) -> Call:
         """Send a request, whole, in one piece; `rider` is told of the answer. Raises UnwritableMessage.
 
         Args:
             body: short enough for a socket, and for the codec's `first_room`; None: it has none.
+            follows: it has one, which the caller begins to send before it waits: head and body go together.
         """
         call = Call(self, rider=rider)
         codec = self.codec
-        call.stream = codec.send_request(request, ended=body is None)
-        call._has_ended = True
+        call.stream = codec.send_request(request, ended=body is None and not follows)
+        call._has_ended = not follows
         self.served += 1
         self.calls[call.stream] = call
+        if follows:
+            return call
         if body is not None:
             for piece in body:
                 call.sent += codec.send_data(call.stream, piece)

@@ -55,46 +55,72 @@ class Wire:
         self.stream, self.codec = stream, codec
         self.is_broken = False
         """Nothing can be written any more."""
-        self._backlog = b""
+        self._backlog: list[bytes] = []
+        self._size = 0  # of the backlog
+        self._is_stuck = False  # the stream took less than it was given: it will say when there is room
+        self._waiting: list[Callable[[], None]] = []
         self._drained = asyncio.Event()
         self._drained.set()
-        stream.on_room = self.touch
+        stream.on_room = self._go_on
 
     @property
     def has_room(self) -> bool:
         """Whether bodies may go on."""
-        return len(self._backlog) < BACKLOG or self.is_broken
+        return self._size < BACKLOG or self.is_broken
+
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """Call it, in a turn of its own, once bodies may go on; at a time when they may not."""
+        self._waiting.append(callback)
 
     def touch(self) -> None:
         """The codec may have said something: send it."""
-        if out := self.codec.data_to_send():
-            said = out[0] if len(out) == 1 else b"".join(out)
-            self._backlog = self._backlog + said if self._backlog else said
-        if self._backlog:
-            self._send()
+        out = self.codec.data_to_send()
+        if not out or self.is_broken:
+            return
+        if self._is_stuck:
+            self._keep(out)
+        else:
+            self._send(out[0] if len(out) == 1 else b"".join(out))
 
-    def _send(self) -> None:
+    def _keep(self, said: list[bytes]) -> None:
+        self._backlog += said
+        self._size += sum(map(len, said))
+        if self._size > MOST_BACKLOG:
+            self.abort()
+        elif not self.has_room:
+            self._drained.clear()
+
+    def _go_on(self) -> None:
+        """The stream has room again."""
+        self._is_stuck, self._size = False, 0
+        kept, self._backlog = self._backlog, []
+        if kept and not self.is_broken:
+            self._send(kept[0] if len(kept) == 1 else b"".join(kept))
+        if self.has_room:
+            self._tell_room()
+
+    def _send(self, data: bytes) -> None:
         try:
-            taken = self.stream.send_now(self._backlog)
+            taken = self.stream.send_now(data)
         except HboneError:
             self._give_up()
             return
-        if taken == len(self._backlog):
-            self._backlog = b""
-            self._drained.set()
-            return
-        self._backlog = self._backlog[taken:]
-        if len(self._backlog) > MOST_BACKLOG:
-            self.abort()
-        elif self.has_room:
-            self._drained.set()
-        else:
-            self._drained.clear()
+        if taken < len(data):
+            self._is_stuck = True
+            self._keep([data[taken:]])
+
+    def _tell_room(self) -> None:
+        self._drained.set()
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            loop = asyncio.get_running_loop()
+            for callback in waiting:
+                loop.call_soon(callback)
 
     def _give_up(self) -> None:
         self.is_broken = True
-        self._backlog = b""
-        self._drained.set()
+        self._backlog, self._size = [], 0
+        self._tell_room()
 
     async def room(self) -> None:
         """Wait until bodies may go on."""

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from mesh_py.http.messages import HttpResponse
     from tests.support.tcp_apps import Behaviour, Connection
 
+    Sender = Callable[[str, bytes], bytes]
+
 TRIES_AGAIN = Limits(RetryPolicy(attempts=2, codes=frozenset({503}), resets=True, backoff=0.0))
 TWICE = RetryPolicy(attempts=1, resets=True, backoff=0.0)
 LONG = 700_000
@@ -95,6 +97,12 @@ def get(path: str, method: str = "GET", more: str = "") -> bytes:
 
 def post(path: str, body: bytes, more: str = "") -> bytes:
     return get(path, "POST", f"Content-Length: {len(body)}\r\n{more}") + body
+
+
+def chunked(path: str, body: bytes, trailers: str = "") -> bytes:
+    pieces = [body[start : start + 5000] for start in range(0, len(body), 5000)]
+    said = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return get(path, "POST", "Transfer-Encoding: chunked\r\n") + said + b"0\r\n" + trailers.encode() + b"\r\n"
 
 
 class Handler:
@@ -197,7 +205,8 @@ def _whole_request(seen: bytes) -> tuple[str, bytes] | None:
         return None
     length = re.search(rb"content-length: (\d+)", head)
     if b"transfer-encoding" in head:
-        _, end, after = rest.partition(b"0\r\n\r\n")
+        _, end, after = (b"\r\n" + rest).partition(b"\r\n0\r\n")
+        _, end, after = (b"\r\n" + after).partition(b"\r\n\r\n") if end else (b"", b"", b"")
         return (head.split()[1].decode(), after) if end else None
     count = int(length[1]) if length else 0
     return (head.split()[1].decode(), rest[count:]) if len(rest) >= count else None
@@ -324,6 +333,12 @@ CASES = {
     "a chunked body": Case((get("/ok", "POST", "Transfer-Encoding: chunked\r\n") + b"2\r\nhi\r\n0\r\n\r\n",)),
     "a long body": Case((post("/ok", bytes(300_000)), get("/ok"))),
     "a body in two pieces": Case((post("/ok", b"body", "Expect: 100-continue\r\n"),)),
+    "a long chunked body": Case((chunked("/ok", bytes(300_000), "x-t: 1\r\n"), get("/ok"))),
+    "a long body, and a long answer": Case((post("/long", bytes(300_000)), get("/ok"))),
+    "a long body, tried again in vain": Case((post("/busy", bytes(300_000)),), TRIES_AGAIN),
+    "a body just short enough to be tried again": Case((post("/busy", bytes(65_536)),), TRIES_AGAIN),
+    "a long body, and nobody listens": Case((post("/cut", bytes(300_000)), get("/ok")), Limits(NO_RETRIES)),
+    "a long body, and time is over": Case((post("/silent", bytes(300_000)),), Limits(NO_RETRIES, whole=0.1)),
     "pipelined": Case((get("/ok") + get("/missing") + get("/refused") + get("/ok"),)),
     "many refused at once": Case((get("/refused") * 100,)),
     "the last one": Case((get("/ok", more="Connection: close\r\n"),)),
@@ -350,15 +365,19 @@ async def test_nobody_can_tell_the_lanes_apart(case: Case) -> None:
 REQUESTS = st.builds(
     get, st.sampled_from(sorted(ANSWERS.keys() - {"/long"} - ENDLESS)), st.sampled_from(["GET", "HEAD"])
 )
-POSTS = st.builds(post, st.sampled_from(["/ok", "/busy", "/cut", "/stale", "/refused"]), st.binary(max_size=50))
+SENDERS = st.sampled_from([post, chunked])
+PLACES = ["/ok", "/busy", "/cut", "/stale", "/chunked"]
+BODIES = st.tuples(SENDERS, st.sampled_from([*PLACES, "/refused"]), st.integers(0, 50))
+LONG_BODIES = st.tuples(SENDERS, st.sampled_from(PLACES), st.integers(50_000, 400_000))
 
 
 LIMITS = st.sampled_from([Limits(DEFAULT_POLICY), TRIES_AGAIN, Limits(TWICE, whole=5.0), Limits(TWICE, attempt=5.0)])
 
 
-@given(st.lists(REQUESTS | POSTS, min_size=1, max_size=5), LIMITS)
+@given(st.lists(REQUESTS | BODIES | LONG_BODIES, min_size=1, max_size=5), LIMITS)
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-def test_nor_by_any_conversation(pieces: list[bytes], limits: Limits) -> None:
+def test_nor_by_any_conversation(said: list[bytes | tuple[Sender, str, int]], limits: Limits) -> None:
+    pieces = [one if isinstance(one, bytes) else one[0](one[1], bytes(one[2])) for one in said]
     asyncio.run(both(Case(tuple(pieces), limits)))
 
 
@@ -368,20 +387,9 @@ async def test_what_goes_without_a_task(limits: Limits) -> None:
     async with TcpApp(server) as app, background(pool.serve()):
         await asyncio.sleep(0)
         handler = Handler(taken, pool, (app.host, app.port), limits)
-        await send(handler, (get("/ok"), get("/missing"), post("/ok", b"body"), get("/chunked"), get("/ok", "HEAD")))
-    assert handler.tasks == ["GET /ok", "", "", "", ""]  # for the first there was no connection
-
-
-async def test_a_slow_client_stops_the_server() -> None:
-    """An answer that does not fit is handed over to a task, which waits for the client."""
-    pool, taken = Pool(Reactor.current().wheel), Taken()
-    async with TcpApp(server) as app, background(pool.serve()):
-        await asyncio.sleep(0)
-        handler = Handler(taken, pool, (app.host, app.port), Limits(DEFAULT_POLICY))
-        await send(handler, (get("/ok"),))
-        answers, _ = await send(handler, (get("/long"), get("/ok")))
-    assert len(answers[0]) > LONG
-    assert len(taken.lines) == 3
+        await send(handler, (get("/ok"), get("/missing"), post("/ok", b"body"), get("/chunked"), get("/ok")))
+        await send(handler, (post("/ok", bytes(LONG)), chunked("/ok", bytes(LONG)), get("/long"), get("/ok", "HEAD")))
+    assert handler.tasks == ["GET /ok"] + [""] * 8  # for the first there was no connection
 
 
 @pytest.mark.parametrize("limits", [Limits(DEFAULT_POLICY), Limits(TWICE, whole=5.0, attempt=4.0)], ids=["", "timed"])

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 class Echo:
-    """Sends back what it got, with a trailer; `/silent` never, `/later` behind the next, `/reset` by a reset."""
+    """Sends back what it got, for `/sink` its length, with a trailer; `/silent` never, `/later` behind the next.
+
+    `/reset` is answered by a reset.
+    """
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -64,6 +67,8 @@ class Echo:
 
     def _answer(self, stream: int) -> None:
         path, body = self._paths.pop(stream), self._bodies.pop(stream)
+        if path == "/sink":
+            body = str(len(body)).encode()
         status = "404" if path == "/missing" else "200"
         length = ("content-length", str(len(body)))
         self._one.send_headers(stream, [(":status", status), length], end_stream=not body)
@@ -89,6 +94,8 @@ CASES = {
     "a short body": case(post("/ok", b"body"), post("/missing", b"lost"), post("/ok", b"again")),
     "as much as the windows take": case(post("/ok", bytes(60_000)), post("/ok", bytes(60_000))),
     "more than that": case(post("/ok", bytes(70_000)), get("/ok")),
+    "much more than that": case(post("/sink", bytes(1_000_000)), get("/ok")),
+    "a long body, and it is reset": case(post("/reset", bytes(300_000)), get("/ok")),
     "a chunked body": case(get("/ok", "POST", "Transfer-Encoding: chunked\r\n") + b"2\r\nhi\r\n0\r\n\r\n"),
     "a reset": case(get("/reset"), post("/reset", b"body"), get("/ok")),
     "tried again": case(post("/reset", b"body"), limits=Limits(DEFAULT_POLICY)),
@@ -114,4 +121,5 @@ async def test_short_bodies_and_calls_side_by_side_go_without_a_task() -> None:
             await eventually(lambda: server.seen == ["/ok", "/later"], "asked")
             await send(handler, (post("/ok", b"body"), get("/ok")))
         assert len(pool) == 1
-    assert handler.tasks == ["GET /ok", "", "", ""]
+        await send(handler, (post("/sink", bytes(300_000)), get("/ok")))
+    assert handler.tasks == ["GET /ok"] + [""] * 5
