@@ -152,16 +152,21 @@ class HboneConnection(Incoming):
 
         Raises StreamEnded when our direction is over, LocalProtocolError when the tunnel is not accepted yet.
         """
-        self._check_sending(stream)
+        if not (stream.answered or self.is_client):
+            self._check_sending(stream)
         if not stream.local_open:
             raise StreamEnded(f"stream {stream.stream_id} takes no more data")
-        if not data:
+        count = len(data)
+        if not count:
             return 0
-        count = min(len(data), self.sendable(stream))
-        for start in range(0, count, self.peer_max_frame):
-            piece = data[start : min(start + self.peer_max_frame, count)]
+        if count > stream.send_window or count > self.send_window:
+            count = min(count, self.sendable(stream))
+        most = self.peer_max_frame
+        for start in range(0, count, most):
+            piece = data[start : min(start + most, count)]
             self.output.append(frames.HEADER.pack(len(piece) << 8, 0, stream.stream_id) + piece)
-        self.claim(stream, count)
+        stream.send_window -= count
+        self.send_window -= count
         return count
 
     def end(self, stream: Stream) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mesh_py.exchange.passage import Limits, Plan
 from mesh_py.http.authorizer import Provider
@@ -12,15 +12,18 @@ from mesh_py.http.balancing import NO_WISH, Wish
 from mesh_py.http.errors import AuthorizerDenied, InvalidBackend
 from mesh_py.http.hash_key import hash_key
 from mesh_py.http.retry import DEFAULT_POLICY
+from mesh_py.http.router import NO_ROUTES
 from mesh_py.http.session import wanted_endpoint
 from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.backends import OneEndpoint, ServiceBackend
 from mesh_py.proxy.courses import Courses
+from waypoint_py.gateway_routes import decide
 
 if TYPE_CHECKING:
     from mesh_py.exchange.exchange import Exchange
+    from mesh_py.http.filters.base import FilterChain
     from mesh_py.http.messages import HttpRequest
-    from mesh_py.http.router import Decision, Forward
+    from mesh_py.http.router import Decision, Forward, RouteTable
     from mesh_py.manifests.route_filters import ExternalAuth
     from mesh_py.proxy.authorizers import Authorizers
     from mesh_py.proxy.clusters import Cluster, Clusters, Pick
@@ -35,6 +38,16 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("proxy")
+
+
+class Rules(NamedTuple):
+    """What stands between a request and its backend."""
+
+    chain: FilterChain
+    own: RouteTable
+    """Of the service."""
+    shared: RouteTable
+    """Of our Gateway."""
 
 
 @dataclass(slots=True)
@@ -53,16 +66,24 @@ class Forwarding:
     def __post_init__(self) -> None:
         self.courses = Courses(self.context, self.clusters)
 
-    def route(self, request: HttpRequest, target: Target) -> Decision | None:
+    def rules(self, target: Target) -> Rules:
+        """What requests for a destination pass, until the mesh or the manifests change.
+
+        Raises AccessDenied while nothing is known yet.
+        """
+        chain = self.chains.of(target)
+        record, context = target.meant.record, self.context
+        if record is None:
+            return Rules(chain, NO_ROUTES, NO_ROUTES)
+        own = context.directory.routes(context.workload, record, target.address[1])
+        return Rules(chain, own, self.gateway_routes.requests)
+
+    def route(self, request: HttpRequest, target: Target, rules: Rules) -> Decision | None:
         """What the routes of the service or of our Gateway say; None where none is for it.
 
         Raises NoRoute, InvalidBackend.
         """
-        record, context, port = target.meant.record, self.context, target.address[1]
-        if record is None:
-            return None
-        table = context.directory.routes(context.workload, record, port)
-        return self.gateway_routes.decide(table, request, port)
+        return decide(rules.own, rules.shared, request, self.context.dice.random, target.address[1])
 
     def plan(
         self,
@@ -71,9 +92,9 @@ class Forwarding:
         target: Target,
         decision: Forward | None,
         client_ip: str,
-        reached: Pick | None = None,
+        wanted: str | None,
     ) -> Plan[Pick]:
-        """Where the request goes, which is `reached` if that will do, and how. Raises HttpError."""
+        """Where the request goes, and how; `wanted`: an endpoint by name, if that will do. Raises HttpError."""
         meant = target.meant
         if decision is None and (meant.record is None or target.pod is not None):
             return self._plan_to_pod(exchange, journal, target)
@@ -82,7 +103,7 @@ class Forwarding:
         if decision is not None and decision.filters:
             decision.prepare(exchange.request)
             self._mirror(exchange, decision, meant.port)
-        return self._plan_to_cluster(exchange, journal, course, client_ip, reached)
+        return self._plan_to_cluster(exchange, journal, course, client_ip, wanted)
 
     def _mirror(self, exchange: Exchange, decision: Forward, port: int) -> None:
         """A mirror that is no backend is passed over: the request itself has done nothing wrong."""
@@ -118,14 +139,12 @@ class Forwarding:
         journal: Journal,
         course: Course,
         client_ip: str,
-        reached: Pick | None,
+        wanted: str | None,
     ) -> Plan[Pick]:
         context, request = self.context, exchange.request
-        _, decision, cluster, limits = course
+        _, _, cluster, limits = course
         journal.record.cluster = cluster.name
-        by, wanted = cluster.traffic.hash_by, session_endpoint(request, decision)
-        if not wanted and reached is not None:
-            wanted = reached.name
+        by = cluster.traffic.hash_by
         wish = NO_WISH
         if by is not None or wanted is not None:
             wish = Wish(None if by is None else hash_key(request, by, client_ip), wanted)

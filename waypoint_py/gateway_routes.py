@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mesh_py.manifests.proxy_file import Further
     from mesh_py.manifests.references import BackendReference
     from mesh_py.manifests.routes import TCPRoute
+    from mesh_py.model.route import Random
     from waypoint_py.context import WaypointContext
 
 
@@ -46,16 +47,6 @@ class GatewayRoutes:
         """For requests."""
         self._refresh()
         return self._requests
-
-    def decide(self, own: RouteTable, request: HttpRequest, port: int) -> Decision | None:
-        """What the routes of a service, or else the Gateway's, say; None where none is for the request.
-
-        Raises NoRoute, InvalidBackend.
-        """
-        shared, random = self.requests, self._context.dice.random
-        if shared and (not own or own.find(request) is None) and shared.claims(request):
-            return shared.route(request, random, port)
-        return own.route(request, random, port) if own else None
 
     def backend_of_bytes(self) -> BackendReference | None:
         """Where a connection goes; None where no TCPRoute of the Gateway says so. Raises InvalidBackend."""
@@ -87,3 +78,13 @@ class GatewayRoutes:
             if attached:
                 self._requests = RouteTable(attached, by_hostname=True, may_refer=self.may_refer)
             self._connections = routes_of_gateway(manifests.tcp_routes, gateway, manifests.namespace_labels)
+
+
+def decide(own: RouteTable, shared: RouteTable, request: HttpRequest, random: Random, port: int) -> Decision | None:
+    """What the routes of a service, or else the Gateway's, say; None where none is for the request.
+
+    Raises NoRoute, InvalidBackend.
+    """
+    if shared and (not own or own.find(request) is None) and shared.claims(request):
+        return shared.route(request, random, port)
+    return own.route(request, random, port) if own else None

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from mesh_py.exchange.passage import Later
     from mesh_py.http.authorizer import Decision as AuthorizerDecision
     from mesh_py.http.authorizer import Provider
-    from mesh_py.http.filters.base import FilterChain
     from mesh_py.http.messages import HttpRequest
     from mesh_py.http.router import Forward
     from mesh_py.manifests.route_filters import ExternalAuth
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
     from mesh_py.proxy.clusters import Pick
     from waypoint_py.attached import Target
     from waypoint_py.callers import Caller
-    from waypoint_py.forward import Forwarding
+    from waypoint_py.forward import Forwarding, Rules
 
 log = logging.getLogger("policy")
 
@@ -68,11 +67,17 @@ class HttpProxy:
         self.client, self.address = show(caller.client), describe(target)
         """Who calls, and what it asks for, for the log."""
         self._facts: Remembered[Pick, ConnectionFacts] = Remembered(forwarding.context, _PICKS_KEPT)
+        self._rules: Remembered[Target, Rules] = Remembered(forwarding.context, 1)
 
     def passage(self, exchange: Exchange) -> _Passage:
         """One request."""
         first, self._first = self._first, None
         return _Passage(self, self._forwarding, self._caller, self._target, exchange, first)
+
+    def rules(self) -> Rules:
+        """What every request passes. Raises AccessDenied while nothing is known yet."""
+        target = self._target
+        return self._rules.get(target) or self._rules.keep(target, self._forwarding.rules(target))
 
     def facts(self, pick: Pick | None) -> ConnectionFacts:
         """Who talks to whom, where a request went to an endpoint, or to none."""
@@ -114,7 +119,7 @@ class _Passage:
         self._journal.join(context.tracer, caller.traceparent)
         self._decision: Forward | None = None
         self._wanted: str | None = None
-        self._chain: FilterChain | None = None
+        self._rules: Rules | None = None
         self._told: list[tuple[str, str]] = []  # what authorizers want the client to be told
         hops = context.settings.trusted_proxies
         self._info = StreamInfo(
@@ -135,31 +140,30 @@ class _Passage:
         mark_request(request, "")
         if self._caller.traceparent and TRACEPARENT not in request.headers:
             request.headers.set(TRACEPARENT, self._caller.traceparent)
-        self._chain = forwarding.chains.of(self._target)
+        rules = self._rules = self._handler.rules()
         self._say_who_calls(request)
-        return self._filter(self._chain, 0)
+        return self._filter(rules, 0)
 
-    def _filter(self, chain: FilterChain, position: int) -> Plan[Pick] | Later | None:
+    def _filter(self, rules: Rules, position: int) -> Plan[Pick] | Later | None:
         """The filters from `position` on, and what is behind them; or what one of them wants waited for."""
-        step, position = chain.run(self._exchange.request, self._info, position)
+        step, position = rules.chain.run(self._exchange.request, self._info, position)
         if step is None:
-            return self._route()
+            return self._route(rules)
         if isinstance(step, Respond):
             self._answer(step.response, step.body)
             return None
-        return partial(self._wait, step, chain, position)
+        return partial(self._wait, step, rules, position)
 
-    async def _wait(self, step: Delay | Ask, chain: FilterChain, position: int) -> Plan[Pick] | None:
+    async def _wait(self, step: Delay | Ask, rules: Rules, position: int) -> Plan[Pick] | None:
         if isinstance(step, Delay):
             await asyncio.sleep(step.seconds)
         elif await self._asked(step.providers):
             return None
-        found = self._filter(chain, position)
+        found = self._filter(rules, position)
         return found if found is None or isinstance(found, Plan) else await found()
 
-    def _route(self) -> Plan[Pick] | Later | None:
-        forwarding = self._forwarding
-        decision = forwarding.route(self._exchange.request, self._target)
+    def _route(self, rules: Rules) -> Plan[Pick] | Later | None:
+        decision = self._forwarding.route(self._exchange.request, self._target, rules)
         if decision is not None:
             self._info.route = self._journal.record.route = decision.rule.name
         if isinstance(decision, RouteAnswer):
@@ -171,9 +175,11 @@ class _Passage:
         return self._plan()
 
     def _plan(self) -> Plan[Pick]:
-        self._wanted = session_endpoint(self._exchange.request, self._decision)
+        wanted = self._wanted = session_endpoint(self._exchange.request, self._decision)
+        if not wanted and self._reached is not None:
+            wanted = self._reached.name
         return self._forwarding.plan(
-            self._exchange, self._journal, self._target, self._decision, self._caller.client[0], self._reached
+            self._exchange, self._journal, self._target, self._decision, self._caller.client[0], wanted
         )
 
     def close(self) -> None:
@@ -230,8 +236,8 @@ class _Passage:
             self._decision.finish(self._exchange.request, response)
         for name, value in self._told:
             response.headers.set(name, value)
-        if self._chain is not None:
-            self._chain.finish(response, self._info)
+        if self._rules is not None:
+            self._rules.chain.finish(response, self._info)
         mark_response(response, date=_date(int(time.time())))
 
     def _answer(self, response: HttpResponse, body: bytes = b"") -> None:

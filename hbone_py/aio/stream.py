@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from hbone_py.streams import Stream
 
 RECEIVE_SIZE = 64 * 1024
+_AT_ONCE = 16 * 1024
+"""A message of a tunnel up to this size goes to a reader that is called, past the stream's window."""
 LEFTOVER_SECONDS = 30.0
 """How long what arrived on a connection that is lost waits for its reader."""
 
@@ -226,7 +228,10 @@ class TcpStream:
 
 
 class TunnelStream:
-    """One tunnel as a ByteStream. Received bytes wait in the stream's window until they are asked for."""
+    """One tunnel as a ByteStream. Received bytes wait in the stream's window until they are asked for.
+
+    One short message does not: a reader that is called (`on_data`) has it in this very batch.
+    """
 
     def __init__(self, peer: Peer, stream: Stream) -> None:
         self.peer = peer
@@ -239,6 +244,7 @@ class TunnelStream:
         self.on_data: Callable[[], None] | None = None
         """Called when `receive_now` may have something, in place of waking whoever waits in `receive`."""
         self._stream = stream
+        self._message = b""  # it came before all that the stream holds
         self._error: HboneError | None = None
         self._leftover: Timer | None = None
         self._readable = Waiter()
@@ -267,6 +273,9 @@ class TunnelStream:
     def receive_now(self, max_bytes: int = RECEIVE_SIZE) -> bytes | None:
         """The same without waiting: None if nothing is there yet; `on_data` tells when to ask again."""
         stream = self._stream
+        if message := self._message:
+            self._message = message[max_bytes:]
+            return message[:max_bytes]
         if not stream.unread:
             if self._error:
                 raise self._error
@@ -351,6 +360,7 @@ class TunnelStream:
             self.peer.close()
 
     def _let_go(self, code: ErrorCode, error: HboneError) -> None:
+        self._message = b""
         self.peer.engine.reset(self._stream, code)  # drops what is held, also when the stream is over
         self.peer.reactor.touch(self.peer)
         if self._leftover is not None:
@@ -362,7 +372,10 @@ class TunnelStream:
 
     def _arrived(self, pieces: list[memoryview], size: int) -> int:
         self._tell_reader()
-        return 0
+        if size > _AT_ONCE or self._message or self.on_data is None:
+            return 0
+        self._message = b"".join(pieces)
+        return size
 
     def _tell_reader(self) -> None:
         """Once the frames that have come are read: what they bring is not in the stream yet."""

@@ -149,7 +149,12 @@ class Downstream:
                 waiting: list[Exchange] = []
                 fed: dict[Exchange, None] = {}
                 for event in events:
-                    self._carry_out_one(event, waiting, fed)
+                    if isinstance(event, ev.RequestReceived):
+                        stream, request, ended = event
+                        exchange = self._exchanges[stream] = Exchange(self, stream, request, ended=ended)
+                        waiting.append(exchange)  # its body may be among the events behind it
+                    else:
+                        self._carry_out_one(event, fed)
                 for exchange in fed:
                     if exchange.passenger is not None:
                         exchange.passenger.fed()
@@ -161,12 +166,8 @@ class Downstream:
         self.wire.touch()
         self._watch()
 
-    def _carry_out_one(self, event: ev.Event, waiting: list[Exchange], fed: dict[Exchange, None]) -> None:
-        if isinstance(event, ev.RequestReceived):
-            exchange = Exchange(self, event.stream, event.request, ended=event.ended)
-            self._exchanges[event.stream] = exchange
-            waiting.append(exchange)  # its body may be among the events behind it
-        elif isinstance(event, ev.DataReceived):
+    def _carry_out_one(self, event: ev.Event, fed: dict[Exchange, None]) -> None:
+        if isinstance(event, ev.DataReceived):
             if found := self._exchanges.get(event.stream):
                 found.body.put(event.data, event.credit)
                 fed[found] = None

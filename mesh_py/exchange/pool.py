@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hbone_py.errors import HboneError
@@ -151,7 +152,7 @@ class Pool:
 
     def _keep(self, key: Hashable, place: _Place, stream: WireStream, codec: ClientCodec) -> Upstream:
         assert self._tasks is not None, "the pool is not served"
-        connection = Upstream(stream, codec, lambda one: self._changed(key, place, one))
+        connection = Upstream(stream, codec, partial(self._changed, key, place))
         place.connections.append(connection)
         self._places[key] = place
         self._tasks.create_task(keep(connection), name=f"upstream {key}")

@@ -322,31 +322,35 @@ class Upstream:
 
     def _carry_out(self) -> None:
         told: list[Call] = []
+        calls = self.calls
         for event in self.codec.events():
-            self._carry_out_one(event, told)
+            if isinstance(event, ev.DataReceived):
+                stream, data, credit = event
+                if call := calls.get(stream):
+                    call.received(data, credit)
+                    if not told or told[-1] is not call:
+                        told.append(call)
+                else:
+                    self.codec.consumed(stream, credit)
+            elif isinstance(event, ev.ResponseReceived):
+                stream, response, ended = event
+                if call := calls.get(stream):
+                    if ended:
+                        del calls[stream]
+                    call.answered(response, ended=ended)
+                    told.append(call)
+            elif isinstance(event, ev.MessageEnded):
+                if call := calls.pop(event.stream, None):
+                    call.ended(event.trailers)
+            else:
+                self._carry_out_rare(event)
         for call in told:
             if call.rider is not None and not call.is_over:
                 call.rider.flush()
         self._settle()
 
-    def _carry_out_one(self, event: ev.Event, told: list[Call]) -> None:
-        if isinstance(event, ev.DataReceived):
-            if call := self.calls.get(event.stream):
-                call.received(event.data, event.credit)
-                if not told or told[-1] is not call:
-                    told.append(call)
-            else:
-                self.codec.consumed(event.stream, event.credit)
-        elif isinstance(event, ev.ResponseReceived):
-            if call := self.calls.get(event.stream):
-                if event.ended:
-                    del self.calls[event.stream]
-                call.answered(event.response, ended=event.ended)
-                told.append(call)
-        elif isinstance(event, ev.MessageEnded):
-            if call := self.calls.pop(event.stream, None):
-                call.ended(event.trailers)
-        elif isinstance(event, ev.StreamFailed):
+    def _carry_out_rare(self, event: ev.Event) -> None:
+        if isinstance(event, ev.StreamFailed):
             if call := self.calls.pop(event.stream, None):
                 call.failed(event.error)
         elif isinstance(event, ev.InterimReceived):

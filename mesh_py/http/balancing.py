@@ -138,8 +138,10 @@ class HostSet(Generic[Target]):
                 return host
         if not self._loads:
             return None
-        choice = self._choices[_weighted(self._loads, random)]
-        host = self._pick(choice, random, wish)
+        loads = self._loads
+        choice = self._choices[0 if len(loads) == 1 else _weighted(loads, random)]
+        hosts = choice.hosts
+        host = hosts[0] if len(hosts) == 1 else self._pick(choice, random, wish)
         if wish.avoid and host.address in wish.avoid:
             others = [other for other in choice.hosts if other.address not in wish.avoid]
             if others:
@@ -147,9 +149,6 @@ class HostSet(Generic[Target]):
         return host
 
     def _pick(self, choice: _Choice[Target], random: Random, wish: Wish) -> Host[Target]:
-        hosts = choice.hosts
-        if len(hosts) == 1:
-            return hosts[0]
         if self.policy is Policy.ROUND_ROBIN:
             return self._next(choice)
         if self.policy is Policy.CONSISTENT_HASH and wish.hash_key is not None:

@@ -41,12 +41,14 @@ class Circuit:
 
     def take_request(self) -> None:
         """One more request. Raises UpstreamOverflow."""
-        self._check(self.requests, self.limits.max_requests, "requests")
+        if self.requests >= self.limits.max_requests:
+            self._overflow(self.limits.max_requests, "requests")
         self.requests += 1
 
     def take_pending(self) -> None:
         """One more request waits for a connection. Raises UpstreamOverflow."""
-        self._check(self.pending, self.limits.max_pending, "waiting requests")
+        if self.pending >= self.limits.max_pending:
+            self._overflow(self.limits.max_pending, "waiting requests")
         self.pending += 1
 
     def may_connect(self) -> bool:
@@ -61,7 +63,6 @@ class Circuit:
         self.retries += 1
         return True
 
-    def _check(self, count: int, most: int, what: str) -> None:
-        if count >= most:
-            self.overflows += 1
-            raise UpstreamOverflow(f"no more than {most} {what} at once")
+    def _overflow(self, most: int, what: str) -> None:
+        self.overflows += 1
+        raise UpstreamOverflow(f"no more than {most} {what} at once")

@@ -13,6 +13,7 @@ import httptools
 from mesh_py.http.errors import BadMessage, DownstreamGone, UnwritableMessage, UpstreamBadMessage, UpstreamReset
 from mesh_py.http.events import (
     ConnectionFailed,
+    DataReceived,
     InterimReceived,
     MessageEnded,
     PeerLeaving,
@@ -98,7 +99,9 @@ class H1Server(H1Connection):
             self._go_on()
             return
         writer = _response_writer(response, request, ended)
-        closes = self._closes_after(writer.framing, ended)
+        # Also where the client may send what would be taken for its next request.
+        open_ended = (ended and self._reader is not None) or self._is_tunnel
+        closes = not self._keep_alive or self._draining or writer.framing is Framing.CLOSE or open_ended
         connection = "close" if closes else "keep-alive" if request.version == "HTTP/1.0" else ""
         self._out.append(write_response(response, writer.framing, connection))
         self._keep_alive = not closes
@@ -109,12 +112,6 @@ class H1Server(H1Connection):
     def _awaiting(self, stream: int) -> HttpRequest | None:
         """The request, if its response's head is still to be written."""
         return self._request if stream == self._stream and self._writer is None and not self.is_closing else None
-
-    def _closes_after(self, framing: Framing, ended: bool) -> bool:
-        """Also where the client may send what would be taken for its next request."""
-        assert self._request is not None
-        open_ended = (ended and self._reader is not None) or self._is_tunnel
-        return not self._keep_alive or self._draining or framing is Framing.CLOSE or open_ended
 
     def _read_head(self, data: bytes) -> int:
         if self._heads.is_idle and (quick := read_request(data, self._limits, self._scheme)) is not None:
@@ -228,6 +225,8 @@ class H1Client(H1Connection):
             quick = read_response(data, self._limits, request.method)
             if quick is not None:
                 response, head, taken = quick
+                if head.framing is Framing.LENGTH and taken + head.length <= len(data):
+                    return self._take_whole(response, head, data, taken)
                 self._head_taken(response, head)
                 return taken
         return super()._read_head(data)
@@ -251,6 +250,18 @@ class H1Client(H1Connection):
             self._incoming_ended()
         else:
             self._start_body(head)
+
+    def _take_whole(self, response: HttpResponse, head: Head, data: bytes, start: int) -> int:
+        """The head of an answer that lies in `data` with all of its body, which begins at `start`; where that ends."""
+        self._keep_alive = head.keep_alive
+        stream, end = self._stream, start + head.length
+        self._events += (
+            ResponseReceived(stream, response, False),
+            DataReceived(stream, data[start:end], head.length),
+            MessageEnded(stream),
+        )
+        self._incoming_ended()
+        return end
 
     def _interim(self, response: HttpResponse) -> None:
         self._interims += 1

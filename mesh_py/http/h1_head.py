@@ -70,7 +70,7 @@ def known_name(raw: bytes) -> str:
 class HeadReader:
     """Reads one head after another. Bytes are handed to the parser at once, so that nonsense is found early."""
 
-    __slots__ = ("_complete", "_limits", "_padded", "_parser", "_raw", "_size", "_tail", "_target")
+    __slots__ = ("_complete", "_limits", "_padded", "_parser", "_raw", "_size", "_tail", "_target", "is_idle")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -81,15 +81,12 @@ class HeadReader:
     def _begin(self) -> None:
         self._complete = False
         self._size = 0
+        self.is_idle = True
+        """No byte of a head has come."""
         self._tail = b""
         self._target = b""
         self._padded = False
         """Some value may have space behind it, which the parser leaves there."""
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no byte of a head has come."""
-        return self._size == 0
 
     def feed(self, data: bytes, parser_class: type[httptools.HttpRequestParser | httptools.HttpResponseParser]) -> int:
         """Take bytes up to the end of the head and say how many were taken; `is_complete` tells the rest.
@@ -117,6 +114,7 @@ class HeadReader:
 
     def _feed_piece(self, piece: bytes) -> None:
         self._size += len(piece)
+        self.is_idle = False
         try:
             self._parser.feed_data(piece)  # type: ignore[union-attr]
         except httptools.HttpParserUpgrade:

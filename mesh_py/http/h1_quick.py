@@ -37,6 +37,14 @@ _LINES_KEPT = 1000
 _LINE_KEPT = 300
 _lines: dict[str, Field] = {}
 
+# So are heads that come again and again: those of such lines, and of these, which stay the same for a while.
+_LASTING = _REPEATED | {"date", "x-envoy-upstream-service-time"}
+_HEADS_KEPT = 1000
+_HEAD_KEPT = 1000
+_heads: dict[bytes, _Facts] = {}
+_LENGTHS_KEPT = 1000
+_of_length: dict[int, Head] = {}
+
 
 def read_request(data: bytes, limits: Limits, scheme: str) -> tuple[HttpRequest, Head, int] | None:
     """The request at the beginning of `data`, how its body comes, and how many bytes its head has."""
@@ -47,15 +55,15 @@ def read_request(data: bytes, limits: Limits, scheme: str) -> tuple[HttpRequest,
     method, target, lines = found.groups()
     if taken > limits.head_bytes or len(target) > limits.line_bytes:
         return None
-    facts = _Facts()
-    if not facts.read(lines.decode("latin-1"), limits.head_fields):
+    facts = _heads.get(lines) or _read(lines)
+    if facts is None or facts.count > limits.head_fields:
         return None
     host = facts.host
     if host is None or not is_host(host) or facts.is_chunked:
         return None
-    request = HttpRequest(method.decode("ascii"), target.decode("ascii"), host, Headers.of(facts.fields), scheme)
-    length = facts.length
-    return request, Head(Framing.LENGTH, length, True) if length else _NO_BODY, taken
+    headers = Headers.of(facts.fields.copy())
+    request = HttpRequest(method.decode("ascii"), target.decode("ascii"), host, headers, scheme)
+    return request, _framed(facts.length), taken
 
 
 def read_response(data: bytes, limits: Limits, method: str) -> tuple[HttpResponse, Head, int] | None:
@@ -67,11 +75,11 @@ def read_response(data: bytes, limits: Limits, method: str) -> tuple[HttpRespons
     if taken > limits.head_bytes:
         return None
     code, reason, lines = found.groups()
-    facts = _Facts()
-    if not facts.read(lines.decode("latin-1"), limits.head_fields) or facts.host is not None:
+    facts = _heads.get(lines) or _read(lines)
+    if facts is None or facts.count > limits.head_fields or facts.host is not None:
         return None
     status = int(code)
-    response = HttpResponse(status, Headers.of(facts.fields), "HTTP/1.1", reason.decode("ascii"))
+    response = HttpResponse(status, Headers.of(facts.fields.copy()), "HTTP/1.1", reason.decode("ascii"))
     length = facts.length
     if has_no_body(status, method):
         return response, Head(Framing.NONE, length, True) if length else _NO_BODY, taken
@@ -79,7 +87,30 @@ def read_response(data: bytes, limits: Limits, method: str) -> tuple[HttpRespons
         return response, _CHUNKED, taken
     if length is None:
         return None
-    return response, Head(Framing.LENGTH, length, True) if length else _NO_BODY, taken
+    return response, _framed(length), taken
+
+
+def _framed(length: int | None) -> Head:
+    if not length:
+        return _NO_BODY
+    head = _of_length.get(length)
+    if head is None:
+        if len(_of_length) >= _LENGTHS_KEPT:
+            _of_length.clear()
+        head = _of_length[length] = Head(Framing.LENGTH, length, True)
+    return head
+
+
+def _read(lines: bytes) -> _Facts | None:
+    """What the lines of a head say; None if they are not all usual."""
+    facts = _Facts()
+    if not facts.read(lines.decode("latin-1")):
+        return None
+    if facts.is_lasting and len(lines) <= _HEAD_KEPT:
+        if len(_heads) >= _HEADS_KEPT:
+            _heads.clear()
+        _heads[lines] = facts
+    return facts
 
 
 _NO_BODY = Head(Framing.NONE, 0, True)
@@ -89,23 +120,30 @@ _CHUNKED = Head(Framing.CHUNKED, 0, True)
 class _Facts:
     """The fields that pass on, and what the others say."""
 
-    __slots__ = ("fields", "host", "is_chunked", "length")
+    __slots__ = ("count", "fields", "host", "is_chunked", "is_lasting", "length")
 
     def __init__(self) -> None:
+        self.count = 0
+        """Of all its lines."""
+        self.is_lasting = True
+        """It may well come again."""
         self.fields: list[Field] = []
         self.host: str | None = None
         self.length: int | None = None
         self.is_chunked = False
 
-    def read(self, text: str, most: int) -> bool:
+    def read(self, text: str) -> bool:
         """Whether that is all usual."""
         lines = text.split("\r\n")
         lines.pop()
-        if len(lines) > most:
-            return False
+        self.count = len(lines)
         fields = self.fields
         for line in lines:
-            field = _lines.get(line) or _field(line)
+            field = _lines.get(line)
+            if field is None:
+                field = _field(line)
+                if field[0] not in _LASTING:
+                    self.is_lasting = False
             if field[0] not in _LOOKED_AT:
                 fields.append(field)
             elif not self._look(field):

@@ -21,6 +21,14 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _WRITTEN_BY_US = frozenset(
     {"host", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te", "http2-settings"}
 )
+# Heads of answers that are written again and again: of fields that stay the same for a while, and are no secret.
+_LASTING = frozenset(
+    {"cache-control", "content-length", "content-type", "date", "server", "vary", "x-envoy-upstream-service-time"}
+)
+_HEADS_KEPT = 1000
+_HEAD_KEPT = 1000
+_written: dict[tuple[object, ...], bytes] = {}
+
 _MEANS_A_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -50,6 +58,19 @@ def write_response(response: HttpResponse, framing: Framing, connection: str = "
     Raises:
         UnwritableMessage: some part of it holds a line end or what is no byte.
     """
+    is_chunked = framing is Framing.CHUNKED
+    key = (response.status, response.reason, connection, protocol, is_chunked, *response.headers.fields)
+    written = _written.get(key)
+    if written is None:
+        written = _response(response, connection, protocol, is_chunked=is_chunked)
+        if len(written) <= _HEAD_KEPT and _LASTING.issuperset([name for name, _ in response.headers.fields]):
+            if len(_written) >= _HEADS_KEPT:
+                _written.clear()
+            _written[key] = written
+    return written
+
+
+def _response(response: HttpResponse, connection: str, protocol: str, *, is_chunked: bool) -> bytes:
     reason = response.reason or _REASONS.get(response.status, "")
     lines = [f"HTTP/1.1 {response.status} {reason}"]
     _add_fields(lines, response.headers)
@@ -57,7 +78,7 @@ def write_response(response: HttpResponse, framing: Framing, connection: str = "
         lines += ["connection: upgrade", f"upgrade: {protocol}"]
     elif connection:
         lines.append(f"connection: {connection}")
-    if framing is Framing.CHUNKED:
+    if is_chunked:
         lines.append("transfer-encoding: chunked")
     return _joined(lines)
 

@@ -348,7 +348,7 @@ CASES = {
     "a time limit, and the client reads slowly": Case((get("/long"), get("/ok")), Limits(DEFAULT_POLICY, whole=5.0)),
     "time is over before an answer": Case((get("/silent"), get("/ok")), Limits(TWICE, whole=0.05)),
     "time is over with a body": Case((post("/silent", b"body"),), Limits(NO_RETRIES, whole=0.05)),
-    "time is over within the answer": Case((get("/stuck"),), Limits(TWICE, whole=0.05)),
+    "time is over within the answer": Case((get("/stuck"),), Limits(TWICE, whole=0.3)),
     "time is over after the answer": Case((get("/ok"), get("/silent")), Limits(NO_RETRIES, whole=0.05)),
     "an attempt's time is over": Case((get("/silent"), get("/ok")), Limits(NO_RETRIES, attempt=0.05)),
     "an attempt's time is over, twice": Case((get("/silent"),), Limits(TWICE, whole=5.0, attempt=0.05)),
