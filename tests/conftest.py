@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Any
@@ -33,6 +34,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whoever judges the run comes last."""
     outcomes.judges_last(items)
+
+
+def pytest_collection_finish() -> None:
+    """What has been collected stays to the end: a full collection of garbage would walk it all, in vain."""
+    gc.freeze()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -121,6 +121,8 @@ def commands() -> list[list[str]]:
 
 
 def is_started(file: Path) -> bool:
+    if "__main__" not in file.read_text(encoding="utf-8"):  # to parse them all would take seconds, in every worker
+        return False
     last = tree_of(file).body[-1]
     return isinstance(last, ast.If) and ast.unparse(last.test) == "__name__ == '__main__'"
 
