@@ -1,34 +1,17 @@
 """Every setting of the sidecar, once: its environment name, its flag, how it is read, its default, its meaning [pure].
 
 Names are those of Istio's own proxy and agent, or of the real ztunnel, wherever the meaning is the same.
+What sidecars and waypoints share is in `mesh_py/settings/layer7_table.py`.
 """
 
 from __future__ import annotations
 
-from mesh_py.settings import key_sets
-from mesh_py.settings.control_plane import AUTH_TOKEN, CA, XDS
+from mesh_py.settings import layer7_table as shared
+from mesh_py.settings.control_plane import AUTH_TOKEN, XDS
 from mesh_py.settings.discovery import NODE_SETTINGS
-from mesh_py.settings.key_log import KEY_LOG
-from mesh_py.settings.kinds import (
-    ADDRESS,
-    BOOLEAN,
-    NAME,
-    PATH,
-    PORT,
-    POSITIVE_TIME,
-    SIZE,
-    TEXT,
-    WHOLE_SECONDS,
-    WORKLOAD_INFO,
-    Kind,
-    choice,
-    whole,
-)
+from mesh_py.settings.kinds import ADDRESS, BOOLEAN, NAME, PATH, PORT, TEXT, WORKLOAD_INFO, Kind, choice, whole
 from mesh_py.settings.setting import SettingsTable, setting, unset
 from mesh_py.settings.tracing import TRACING
-from mesh_py.telemetry.log_filter import DEFAULT_FILTER, LogFilter
-
-MIB = 1 << 20
 
 
 def _ports(text: str) -> tuple[int, ...]:
@@ -36,7 +19,6 @@ def _ports(text: str) -> tuple[int, ...]:
     return tuple(read(part) for part in filter(None, text.split(",")))
 
 
-FILTER = Kind(LogFilter.parse, "FILTER")
 PORTS = Kind(_ports, "PORT,...", lambda ports: ",".join(map(str, ports)))
 FORM = Kind(choice("post", "service", "today"), "post|service|today")
 TRAFFIC = Kind(choice("ALLOW_ANY", "REGISTRY_ONLY"), "ALLOW_ANY|REGISTRY_ONLY")
@@ -50,29 +32,10 @@ PROXY_WORKLOAD_INFO = unset(
     "PROXY_WORKLOAD_INFO", WORKLOAD_INFO, "The workload it stands beside.", flag="--workload",
     note="from POD_NAMESPACE, POD_NAME, SERVICE_ACCOUNT",
 )
-NETWORK = setting("NETWORK", TEXT, "", "Our network.", also=("ISTIO_META_NETWORK",))
-CLUSTER_ID = setting("CLUSTER_ID", NAME, "Kubernetes", "Our cluster.", also=("ISTIO_META_CLUSTER_ID",))
-CLUSTER_DOMAIN = setting("CLUSTER_DOMAIN", NAME, "cluster.local", "Suffix of service host names.",
-                         also=("ISTIO_META_DNS_DOMAIN",))
-TRUST_DOMAIN = setting("TRUST_DOMAIN", NAME, "cluster.local", "For workloads that name none.")
 ROOT_NAMESPACE = setting("ROOT_NAMESPACE", NAME, "istio-system", "Whose policies are for the whole mesh.")
 
 # What it knows of the mesh
 LOCAL_XDS_PATH = unset("LOCAL_XDS_PATH", PATH, "The mesh from a YAML file (docs/sidecar-configuration.md).")
-LOCAL_XDS = unset("LOCAL_XDS", TEXT, "The mesh as YAML text.")
-LOCAL_XDS_WATCH = setting("LOCAL_XDS_WATCH", BOOLEAN, True, "Follow edits of the file; a broken one changes nothing.")
-
-# Certificates
-WORKLOAD_CERT_CHAIN = unset("WORKLOAD_CERT_CHAIN", PATH, "Our chain (PEM), re-read when it changes.")
-WORKLOAD_KEY = unset("WORKLOAD_KEY", PATH, "Its key (PEM).")
-WORKLOAD_ROOT_CERT = unset("WORKLOAD_ROOT_CERT", PATH, "The roots we trust (PEM).")
-WORKLOAD_CERT_DIR = unset(
-    "WORKLOAD_CERT_DIR", PATH, "A folder <namespace>/<service account>/ with cert-chain.pem, key.pem, root-cert.pem."
-)
-FAKE_CA = setting("FAKE_CA", BOOLEAN, False, "Sign ourselves, with one authority per user. For trying out only.")
-FAKE_CA_DIR = unset("FAKE_CA_DIR", PATH, "Where that authority is kept.", note="$XDG_STATE_HOME/hbone-mesh/ca")
-SECRET_TTL = setting("SECRET_TTL", POSITIVE_TIME, 86_400.0, "Lifetime of certificates we sign or ask for.")
-CA_ADDRESS, CA_ROOT_CA, ALT_CA_HOSTNAME = CA.all
 
 # Where it listens
 PROXY_BIND_ADDRESS = unset(
@@ -87,9 +50,7 @@ OUTBOUND_PORT = setting("OUTBOUND_PORT", PORT, 15_001, "Captured connections of 
 PLAINTEXT_PORT = setting("PLAINTEXT_PORT", PORT, 15_006, "Captured connections to the application.")
 INBOUND_PORT = setting("INBOUND_PORT", PORT, 15_008, "HBONE to the application.")
 SOCKS5_PORT = setting("SOCKS5_PORT", PORT, 15_080, "SOCKS5, where switched on.")
-ADMIN_PORT = setting("ADMIN_PORT", PORT, 15_000, "For people: /config_dump, /clusters, /stats, /listeners, /logging.")
 STATS_PORT = setting("STATS_PORT", PORT, 15_020, "Metrics, ours and the application's.", also=("STATUS_PORT",))
-READINESS_PORT = setting("READINESS_PORT", PORT, 15_021, "/healthz/ready.")
 UNSTABLE_ENABLE_SOCKS5 = setting(
     "UNSTABLE_ENABLE_SOCKS5", BOOLEAN, False, "Capture by SOCKS5: host names come from the mesh.", flag="--socks5"
 )
@@ -104,7 +65,6 @@ APP_ADDRESS = unset(
     "APP_ADDRESS", ADDRESS, "Where the application listens.",
     note="the pod's own address; 127.0.0.1 with CAPTURED_PORTS",
 )
-IPV6_ENABLED = setting("IPV6_ENABLED", BOOLEAN, True, "Listen on [::] rather than on 0.0.0.0.")
 
 # Outbound
 OUTBOUND_TRAFFIC_POLICY = setting(
@@ -124,97 +84,37 @@ INBOUND_MTLS = setting(
     "INBOUND_MTLS", MTLS, "PERMISSIVE", "What is asked of peers where no PeerAuthentication says it.", flag="--mtls"
 )
 
-# HTTP
-PATH_NORMALIZATION = setting(
-    "PATH_NORMALIZATION", Kind(choice("NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"), "LEVEL"), "BASE",
-    "How much in a path is made equal before policies and routes look, by Istio's names: NONE; BASE (dot segments, "
-    "needless escapes); MERGE_SLASHES (also //); DECODE_AND_MERGE_SLASHES (also %2F).",
-)
-PROTOCOL_DETECTION_TIMEOUT = setting(
-    "PROTOCOL_DETECTION_TIMEOUT", POSITIVE_TIME, 5.0, "A client that is silent so long has a server that speaks first."
-)
-HTTP_HEAD_TIMEOUT = setting("HTTP_HEAD_TIMEOUT", POSITIVE_TIME, 30.0, "From the first byte of a head to its last.",
-                            theirs="none")
-HTTP_STREAM_IDLE = setting("HTTP_STREAM_IDLE_TIMEOUT", POSITIVE_TIME, 300.0, "Silence of a request under way.")
-HTTP_IDLE = setting("HTTP_IDLE_TIMEOUT", POSITIVE_TIME, 3600.0, "A client's connection without a request.")
-HTTP_POOL_IDLE = setting("HTTP_POOL_IDLE_TIMEOUT", POSITIVE_TIME, 60.0, "An upstream connection without a request.",
-                         theirs="1h")
-MAX_CONNECTIONS = setting("MAX_CONNECTIONS", Kind(whole(1, 1_000_000), "N"), 10_000, "Clients at once; more are reset.",
-                          theirs="none")
-
-# The tunnel
-STREAM_WINDOW = setting(
-    "HTTP2_STREAM_WINDOW_SIZE", SIZE, 16 * MIB, "Bytes unread on one tunnel before its sender waits.",
-    flag="--stream-window",
-)
-CONNECTION_WINDOW = setting(
-    "HTTP2_CONNECTION_WINDOW_SIZE", SIZE, 64 * MIB, "The same for all tunnels together; at least 4 stream windows.",
-    flag="--connection-window",
-)
-POOL_IDLE = setting("POOL_UNUSED_RELEASE_TIMEOUT", POSITIVE_TIME, 300.0, "Until an unused HBONE connection closes.")
-UNREAD_BUDGET = unset(
-    "UNREAD_BUDGET", SIZE, "Unread bytes this process may hold.", note="a quarter of the memory limit", theirs="none"
-)
-COMPLIANCE_POLICY = setting("COMPLIANCE_POLICY", Kind(choice("", "pqc"), "pqc"), "", "pqc: X25519MLKEM768 only.")
-
-# Sockets
-PACKET_MARK = unset(
-    "PACKET_MARK", Kind(whole(0, 2**32 - 1), "N"), "SO_MARK on our connections, for redirection rules.", note="none"
-)
-KEEPALIVE_ENABLED = setting("KEEPALIVE_ENABLED", BOOLEAN, True, "TCP keepalive.")
-KEEPALIVE_TIME = setting("KEEPALIVE_TIME", WHOLE_SECONDS, 180, "Idle time before the first probe.")
-
-# Deadlines
-CONNECT_DEADLINE = setting("CONNECT_DEADLINE", POSITIVE_TIME, 10.0, "TCP, to a peer or an application.")
-TLS_DEADLINE = setting("TLS_DEADLINE", POSITIVE_TIME, 10.0, "TLS handshake.", theirs="none")
-REPLY_DEADLINE = setting("REPLY_DEADLINE", POSITIVE_TIME, 30.0, "The answer to a CONNECT.", theirs="none")
-TERMINATION_DRAIN_DURATION = setting(
-    "TERMINATION_DRAIN_DURATION_SECONDS", Kind(whole(1, 86_400), "SECONDS"), 5,
-    "Open connections may take so long when we end.", flag="--drain-deadline",
-)
-
 # What it tells
-RUST_LOG = setting(
-    "RUST_LOG", FILTER, LogFilter.parse(DEFAULT_FILTER), "Log filter: info, or access=debug,info.", flag="--log"
-)
-LOG_FORMAT = setting("LOG_FORMAT", Kind(choice("plain", "json"), "plain|json"), "plain", "Lines to read, or JSON.")
 ISTIO_PROMETHEUS_ANNOTATIONS = setting(
     "ISTIO_PROMETHEUS_ANNOTATIONS", TEXT, "", "Where the application's metrics are, to be merged at 15020: JSON with "
     "scrape, port, path.",
 )
 
 TABLE = SettingsTable({
-    "Whom it serves": (
-        PROXY_WORKLOAD_INFO, *NODE_SETTINGS, NETWORK, CLUSTER_ID, CLUSTER_DOMAIN, TRUST_DOMAIN, ROOT_NAMESPACE,
-    ),
-    "What it knows of the mesh": (LOCAL_XDS_PATH, LOCAL_XDS, LOCAL_XDS_WATCH),
+    "Whom it serves": (PROXY_WORKLOAD_INFO, *NODE_SETTINGS, *shared.PLACE, ROOT_NAMESPACE),
+    "What it knows of the mesh": (LOCAL_XDS_PATH, shared.LOCAL_XDS, shared.LOCAL_XDS_WATCH),
     "The control plane it follows": (*XDS.all, AUTH_TOKEN),
-    "Certificates (the first that is set, in this order: CA, files, folder, fake CA)": (
-        CA_ADDRESS, CA_ROOT_CA, ALT_CA_HOSTNAME, SECRET_TTL, WORKLOAD_CERT_CHAIN, WORKLOAD_KEY, WORKLOAD_ROOT_CERT,
-        WORKLOAD_CERT_DIR, FAKE_CA, FAKE_CA_DIR,
-    ),
+    shared.CERTIFICATES_TITLE: shared.CERTIFICATES,
     "Where it listens": (
-        PROXY_BIND_ADDRESS, PROXY_LOCAL_ADDRESS, OUTBOUND_PORT, PLAINTEXT_PORT, INBOUND_PORT, SOCKS5_PORT, ADMIN_PORT,
-        STATS_PORT, READINESS_PORT, UNSTABLE_ENABLE_SOCKS5, PROXY_PROTOCOL_CAPTURE, CAPTURED_PORTS, APP_ADDRESS,
-        IPV6_ENABLED,
+        PROXY_BIND_ADDRESS, PROXY_LOCAL_ADDRESS, OUTBOUND_PORT, PLAINTEXT_PORT, INBOUND_PORT, SOCKS5_PORT,
+        shared.ADMIN_PORT, STATS_PORT, shared.READINESS_PORT, UNSTABLE_ENABLE_SOCKS5, PROXY_PROTOCOL_CAPTURE,
+        CAPTURED_PORTS, APP_ADDRESS, shared.IPV6_ENABLED,
     ),
     "Outbound": (OUTBOUND_TRAFFIC_POLICY, WAYPOINT_FORM, PREFER_SENDING_HBONE),
     "Inbound": (INBOUND_MTLS,),
-    "HTTP": (
-        PATH_NORMALIZATION, PROTOCOL_DETECTION_TIMEOUT, HTTP_HEAD_TIMEOUT, HTTP_STREAM_IDLE, HTTP_IDLE, HTTP_POOL_IDLE,
-        MAX_CONNECTIONS, *key_sets.ALL,
-    ),
-    "The tunnel": (STREAM_WINDOW, CONNECTION_WINDOW, POOL_IDLE, UNREAD_BUDGET, COMPLIANCE_POLICY, KEY_LOG),
-    "Sockets": (PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME),
-    "Deadlines": (CONNECT_DEADLINE, TLS_DEADLINE, REPLY_DEADLINE, TERMINATION_DRAIN_DURATION),
-    "What it tells": (RUST_LOG, LOG_FORMAT, ISTIO_PROMETHEUS_ANNOTATIONS),
+    "HTTP": (*shared.PATIENCE, *shared.CLIENTS),
+    "The tunnel": shared.TUNNEL,
+    "Sockets": shared.SOCKETS,
+    "Deadlines": shared.DEADLINES,
+    "What it tells": (shared.RUST_LOG, shared.LOG_FORMAT, ISTIO_PROMETHEUS_ANNOTATIONS),
     "Traces": TRACING,
 })
 """All of them, in the order help pages show them."""
 
 PROXY_CONFIG_KEYS = {
     "discoveryAddress": XDS.address,
-    "proxyAdminPort": ADMIN_PORT, "statusPort": STATS_PORT, "terminationDrainDuration": TERMINATION_DRAIN_DURATION,
+    "proxyAdminPort": shared.ADMIN_PORT, "statusPort": STATS_PORT,
+    "terminationDrainDuration": shared.TERMINATION_DRAIN_DURATION,
 }
 """What we know of a ProxyConfig."""
 

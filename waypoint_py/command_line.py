@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mesh_py.settings.command import run_command
+from mesh_py.settings.layer7_table import TRUST_DOMAIN
 from mesh_py.settings.proxy_command import ProxyWords, proxy_command
 from waypoint_py.embedded_default import EMBEDDED
-from waypoint_py.settings_table import PROXY_CONFIG_KEYS, TABLE, TRUST_DOMAIN
+from waypoint_py.settings_table import PROXY_CONFIG_KEYS, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

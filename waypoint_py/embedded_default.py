@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mesh_py.settings import layer7_table as shared
 from mesh_py.settings.control_plane import XDS
 from mesh_py.settings.discovery import POD_NAME
 from mesh_py.settings.embedded import EmbeddedDefault
@@ -11,15 +12,15 @@ from waypoint_py import settings_table as table
 EMBEDDED = EmbeddedDefault(
     means_a_proxy=(
         table.LOCAL_XDS_PATH,
-        table.LOCAL_XDS,
+        shared.LOCAL_XDS,
         XDS.address,
-        table.CA_ADDRESS,
+        shared.CA_ADDRESS,
         table.PROXY_WORKLOAD_INFO,
         POD_NAME,
-        table.WORKLOAD_CERT_CHAIN,
-        table.WORKLOAD_KEY,
-        table.WORKLOAD_ROOT_CERT,
-        table.WORKLOAD_CERT_DIR,
+        shared.WORKLOAD_CERT_CHAIN,
+        shared.WORKLOAD_KEY,
+        shared.WORKLOAD_ROOT_CERT,
+        shared.WORKLOAD_CERT_DIR,
     ),
-    passed_on=(table.RUST_LOG, table.LOG_FORMAT, *TRACING),
+    passed_on=(shared.RUST_LOG, shared.LOG_FORMAT, *TRACING),
 )

@@ -1,4 +1,4 @@
-"""The table itself: no name twice, defaults that are the libraries' own, and a page that says the same."""
+"""The table itself: no name twice, and a page that says the same."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hbone_py import Deadlines, Http2Config
-from hbone_py.aio.tcp import SocketOptions
-from mesh_py.exchange.patience import USUAL
 from mesh_py.settings.page import settings_page
-from sidecar_py import settings_table as table
 from sidecar_py.settings_table import TABLE
 from tests.support.source_tree import ROOT
 
@@ -35,25 +31,6 @@ def test_a_setting_can_be_explained(setting: Setting[object]) -> None:
 def test_a_default_can_be_written_and_read(setting: Setting[object]) -> None:
     if setting.default is not None:
         assert setting.kind.read(setting.kind.write(setting.default)) == setting.default
-
-
-@pytest.mark.parametrize(
-    ("setting", "default"),
-    [
-        pytest.param(table.STREAM_WINDOW, Http2Config().stream_window, id="stream window"),
-        pytest.param(table.CONNECTION_WINDOW, Http2Config().connection_window, id="connection window"),
-        pytest.param(table.CONNECT_DEADLINE, Deadlines().connect, id="connect"),
-        pytest.param(table.TLS_DEADLINE, Deadlines().tls, id="TLS"),
-        pytest.param(table.REPLY_DEADLINE, Deadlines().reply, id="reply"),
-        pytest.param(table.KEEPALIVE_TIME, SocketOptions().keepalive_idle, id="keepalive idle"),
-        pytest.param(table.HTTP_HEAD_TIMEOUT, USUAL.head, id="head"),
-        pytest.param(table.HTTP_STREAM_IDLE, USUAL.silence, id="silence"),
-        pytest.param(table.HTTP_IDLE, USUAL.idle, id="idle"),
-        pytest.param(table.PROTOCOL_DETECTION_TIMEOUT, USUAL.detection, id="detection"),
-    ],
-)
-def test_a_default_is_the_library_s_own(setting: Setting[object], default: object) -> None:
-    assert setting.default == default
 
 
 def test_the_page_of_the_documentation_is_the_table() -> None:

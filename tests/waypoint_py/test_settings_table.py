@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mesh_py.exchange.patience import USUAL
 from mesh_py.settings.page import settings_page
 from tests.support.source_tree import ROOT
-from waypoint_py import settings_table as table
 from waypoint_py.settings_table import TABLE
 
 if TYPE_CHECKING:
@@ -28,19 +26,6 @@ def test_a_default_can_be_written_and_read(setting: Setting[object]) -> None:
     assert setting.meaning.endswith((".", ")"))
     if setting.default is not None:
         assert setting.kind.read(setting.kind.write(setting.default)) == setting.default
-
-
-@pytest.mark.parametrize(
-    ("setting", "default"),
-    [
-        pytest.param(table.HTTP_HEAD_TIMEOUT, USUAL.head, id="head"),
-        pytest.param(table.HTTP_STREAM_IDLE, USUAL.silence, id="silence"),
-        pytest.param(table.HTTP_IDLE, USUAL.idle, id="idle"),
-        pytest.param(table.PROTOCOL_DETECTION_TIMEOUT, USUAL.detection, id="detection"),
-    ],
-)
-def test_a_default_is_the_library_s_own(setting: Setting[object], default: object) -> None:
-    assert setting.default == default
 
 
 def test_the_page_of_the_documentation_is_the_table() -> None:
