@@ -64,6 +64,11 @@ BROKEN = select.EPOLLERR
 _ARRIVALS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 _EVERYTHING = _ARRIVALS | select.EPOLLOUT
 _BATCH = 256
+_GATHERED = 4
+"""While a few sockets are ready at once, so many more batches are served before connections write: what all of them
+have to say goes in one record and one packet then. Who is alone never waits for that look,"""
+_FEW = 32
+"""nor does a batch of more than so many, whose record is large as it is."""
 _STEPS_A_TURN = 32
 """So many steps of handshakes, hundreds of microseconds each, before everybody else has a turn."""
 _LONG_TURNS = 8
@@ -298,24 +303,16 @@ class Reactor:
 
         Returns what the kernel reports of descriptors that are not registered here.
         """
-        sockets, fresh = self._sockets, self._fresh
-        if fresh:
-            fresh.clear()
         others: list[tuple[int, int]] = []
         events = self._epoll.poll(timeout, _BATCH)
         self._running = True
         self._steps_left = _STEPS_A_TURN
-        for fd, mask in events:
-            pollable = sockets.get(fd)
-            if pollable is None:
-                others.append((fd, mask))
-            elif fd not in fresh:
-                try:
-                    pollable.on_ready(mask)
-                except Exception as error:
-                    self._broken(pollable, error)
-        if self._ready:
-            self._give_turns()
+        self._serve(events, others)
+        gathered = 0
+        while 1 < len(events) <= _FEW and self._dirty and not others and gathered < _GATHERED:
+            gathered += 1
+            events = self._epoll.poll(0, _BATCH)
+            self._serve(events, others)
         if self._dirty:
             self._flush_all()
         if self._line:  # now, not before the next wait: that one need not be in vain then
@@ -328,6 +325,23 @@ class Reactor:
             self._call_afterwards()
         self._running = False
         return others
+
+    def _serve(self, events: list[tuple[int, int]], others: list[tuple[int, int]]) -> None:
+        """Everybody whom the kernel or somebody here has called; what is not registered here goes to `others`."""
+        sockets, fresh = self._sockets, self._fresh
+        if fresh:
+            fresh.clear()
+        for fd, mask in events:
+            pollable = sockets.get(fd)
+            if pollable is None:
+                others.append((fd, mask))
+            elif fd not in fresh:
+                try:
+                    pollable.on_ready(mask)
+                except Exception as error:
+                    self._broken(pollable, error)
+        if self._ready:
+            self._give_turns()
 
     def _move_bulk(self) -> None:
         """The turns of the first in line."""

@@ -214,6 +214,38 @@ async def test_the_core_is_offered_to_whoever_talks_after_each_piece(
     assert offers == expected
 
 
+@pytest.mark.parametrize(
+    ("ready", "expected"),
+    [("ab", ["a", "b", "late", "written"]), ("a", ["a", "written", "late", "written"])],
+)
+async def test_who_comes_while_a_few_are_served_is_written_with_them(
+    reactor: Reactor, ready: str, expected: list[str]
+) -> None:
+    """Somebody who is alone waits for nobody."""
+    told: list[str] = []
+
+    class Writer:
+        is_dirty = False
+
+        def flush(self) -> None:
+            told.append("written")
+
+    def say(name: str) -> None:
+        told.append(name)
+        reactor.touch(writer)  # type: ignore[arg-type]
+        if name == "a":
+            late_far.send(b"x")
+
+    writer = Writer()
+    notes = [Note(lambda name=name: say(name)) for name in ready]  # type: ignore[misc]
+    with registered(reactor, Note(lambda: say("late"))) as (late_far,), registered(reactor, *notes) as far:
+        await turns()
+        for one in far:
+            one.send(b"x")
+        await until(lambda: told.count("written") == expected.count("written"), "all written")
+    assert told == expected
+
+
 async def test_a_storm_of_handshakes_leaves_others_their_turns(reactor: Reactor) -> None:
     """So many steps a batch; who had no time for one has it later, and nobody is forgotten."""
     order: list[str] = []
