@@ -14,6 +14,8 @@ from hbone_py.errors import ErrorCode, RemoteProtocolError
 
 _unpack = frames.HEADER.unpack_from
 _PADDED_END = frames.PADDED | frames.END_STREAM
+_OTHERS_COST = 16
+"""Frames of plain DATA that take as long as another: a request, or a PING."""
 
 
 class DataHandler(Protocol):
@@ -43,12 +45,29 @@ def _unheard(_kind: int, _flags: int, _stream_id: int, _payload: bytes) -> None:
 class FrameReader:
     """Splits one direction of a connection into frames.
 
-    `max_frame_size` is the largest payload accepted; a larger one raises RemoteProtocolError(FRAME_SIZE_ERROR).
+    `max_frame_size` is the largest payload accepted; a larger one raises RemoteProtocolError(FRAME_SIZE_ERROR). After
+    `at_once` frames of plain DATA, or a sixteenth of that of others, it stops: a flood of them keeps nobody waiting.
     """
 
-    __slots__ = ("_data", "_ends", "_frame", "_largest", "_left", "_max", "_padding", "_partial", "_stream", "_wanted")
+    __slots__ = (
+        "_at_once",
+        "_data",
+        "_ends",
+        "_frame",
+        "_largest",
+        "_left",
+        "_max",
+        "_padding",
+        "_partial",
+        "_patience",
+        "_rest",
+        "_stream",
+        "_wanted",
+    )
 
-    def __init__(self, data: DataHandler, frame: FrameHandler, max_frame_size: int) -> None:
+    def __init__(self, data: DataHandler, frame: FrameHandler, max_frame_size: int, at_once: int = 2**31 - 1) -> None:
+        self._at_once = self._patience = at_once
+        self._rest = 0  # bytes of what is being fed that wait for another turn
         self._data = data
         self._frame = frame
         self._max = max_frame_size
@@ -70,8 +89,10 @@ class FrameReader:
         self._largest = -1
         self._frame = _unheard  # it is whoever feeds us, most likely: nobody shall be kept alive by a ring
 
-    def feed(self, data: memoryview, size: int) -> None:
+    def feed(self, data: memoryview, size: int) -> int:
         """Take the first `size` bytes of `data`, which follow what was fed before.
+
+        Returns how many of them, the last ones, were left: feed them anew when others have had their turn.
 
         Raises RemoteProtocolError when they cannot be frames; what came before was delivered.
         """
@@ -80,10 +101,10 @@ class FrameReader:
             # A small message, mostly: one frame of plain payload that ends nothing.
             if word == (size - frames.HEADER_SIZE) << 8 and not flags & _PADDED_END and word <= self._largest:
                 self._data.whole(stream_id & frames.MAX_STREAM_ID, data[frames.HEADER_SIZE : size])
-                return
-        self._walk(data[:size])
+                return 0
+        return self._walk(data[:size])
 
-    def _walk(self, data: memoryview) -> None:
+    def _walk(self, data: memoryview) -> int:
         """Frame by frame."""
         position, end = 0, len(data)
         if self._partial:
@@ -109,6 +130,10 @@ class FrameReader:
                     if word & 0xFF != frames.DATA or flags & _PADDED_END or word > self._largest:
                         position = self._start(data, position, word, flags, stream_id)
                         continue
+                    self._patience -= 1
+                    if self._patience < 0:
+                        self._patience, self._rest = self._at_once, end - position
+                        break
                     # The common frame, without another call: plain payload that ends nothing.
                     left = word >> 8
                     self._data.data_started(stream_id, left, 0)
@@ -131,10 +156,16 @@ class FrameReader:
         finally:
             if run:
                 self._data.payload(self._stream, run, size)
+        rest, self._rest = self._rest, 0
+        return rest
 
     def _start(self, data: memoryview, position: int, word: int, flags: int, stream_id: int) -> int:
         """Begin any frame at `position`; returns where to go on."""
         if self._largest < 0:
+            return len(data)
+        self._patience -= _OTHERS_COST
+        if self._patience < 0:
+            self._patience, self._rest = self._at_once, len(data) - position
             return len(data)
         length, kind = word >> 8, word & 0xFF
         if length > self._max:

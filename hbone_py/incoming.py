@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 DRAIN_PING: Final = bytes.fromhex("0b7ba2f08b9bfe54")
 """The PING between the two GOAWAYs of a graceful end (hbone-dataplane 1.8)."""
+_AT_ONCE: Final = 1024
+"""Small frames of DATA in one turn, or 64 requests or PINGs: a read may hold 29,000 of them, a second's work."""
 _NO_LIMIT: Final = frames.MAX_STREAM_ID
 
 
@@ -60,7 +62,7 @@ class Incoming:
         self._blocks = HeaderReader(config.max_header_list_client if client else config.max_header_list_server)
         self._headers = HeaderLane(self._table, self._blocks, config=config, out=self.output, events=self.happened)
         self._reader = FrameReader(
-            DataLane(self._table, self._credit, self._blocks), self._frame, config.max_frame_size
+            DataLane(self._table, self._credit, self._blocks), self._frame, config.max_frame_size, _AT_ONCE
         )
         self._preface = b"" if client else frames.PREFACE
         self.blocked: dict[Stream, None] = self._table.blocked
@@ -70,19 +72,25 @@ class Incoming:
 
     def receive_data(self, data: memoryview | bytes) -> None:
         """Take plaintext from the peer. Keeps no reference to `data`; never raises for what the peer did."""
-        self.receive(memoryview(data), len(data))
+        view = memoryview(data)
+        while rest := self.receive(view, len(view)):
+            view = view[-rest:]
 
-    def receive(self, view: memoryview, size: int) -> None:
-        """The same with the first `size` bytes of a buffer."""
+    def receive(self, view: memoryview, size: int) -> int:
+        """The same with the first `size` bytes of a buffer, but no more frames at once than others may wait for.
+
+        Returns how many of these bytes, the last ones, were left for another turn.
+        """
         if self.ended:
-            return
+            return 0
         try:
             if self._preface:
                 view = self._check_preface(view[:size])
                 size = len(view)
-            self._reader.feed(view, size)
+            return self._reader.feed(view, size)
         except RemoteProtocolError as error:
             self.fail(error.code, str(error))
+            return 0
 
     def receive_eof(self) -> None:
         """The peer's bytes are over."""

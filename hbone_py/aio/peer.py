@@ -68,6 +68,7 @@ class Peer(PeerLife):
         self._check = check
         self._is_bulk = False  # so the last read says
         self._is_new = True  # its handshake is not over
+        self._unheard = b""  # plaintext that the last turn had no time for; nothing is read meanwhile
         self._without_turn: list[Stream] = []  # when the connection's window was open the last time
 
     @property
@@ -102,8 +103,8 @@ class Peer(PeerLife):
         """Read once, then let others have a turn. Never stops for anybody's window."""
         if self.is_closed:
             return
-        if self._is_leaving:
-            self._read_to_end()
+        if self._is_leaving or self._unheard:
+            self._read_no_further()
             return
         view = self.reactor.ciphertext_in.view
         if self._is_bulk and self.reactor.short_pieces:
@@ -129,6 +130,33 @@ class Peer(PeerLife):
         if count == len(view) or self._is_hung_up:
             self.reactor.later(self)
 
+    def _read_no_further(self) -> None:
+        """We leave, and nothing counts any more; or the last read held more than one turn may take."""
+        if self._is_leaving:
+            self._read_to_end()
+            return
+        try:
+            self._hear_rest()
+        except TlsError as error:
+            self._lose(error)
+            return
+        self.reactor.later(self)
+
+    def _hear_rest(self) -> None:
+        """As `_take`, with what the last turn has left."""
+        tls, plaintext = self.tls, self.reactor.plaintext_in
+        data, self._unheard = self._unheard, b""
+        view, size = memoryview(data), len(data)
+        while size:
+            rest = self.engine.receive(view, size)
+            if rest:
+                self._unheard = bytes(view[size - rest : size])
+                break
+            view, size = plaintext.view, tls.read_into(plaintext)
+        self._dispatch()
+        if tls.peer_closed and not self._unheard and not self.is_closed:
+            self._end_of_file()
+
     def _take(self, count: int) -> None:
         """`count` bytes of ciphertext are in the shared buffer."""
         reactor, tls = self.reactor, self.tls
@@ -142,7 +170,11 @@ class Peer(PeerLife):
             size = tls.read_into(plaintext)
         engine = self.engine
         while size:
-            engine.receive(plaintext.view, size)
+            rest = engine.receive(plaintext.view, size)
+            if rest:
+                self._unheard = bytes(plaintext.view[size - rest : size])
+                reactor.later(self)
+                break
             if size <= _NEARLY_FULL:
                 break
             size = tls.read_into(plaintext)
@@ -150,7 +182,7 @@ class Peer(PeerLife):
             self._dispatch()
         elif engine.output:  # credit, that is: a message mostly brings nothing but its bytes
             reactor.touch(self)
-        if tls.peer_closed and not self.is_closed:
+        if tls.peer_closed and not self._unheard and not self.is_closed:
             self._end_of_file()
 
     def _shake(self) -> bool:
@@ -283,6 +315,7 @@ class Peer(PeerLife):
     def _closed(self, error: HboneError | None) -> None:
         self.reactor.peers.discard(self)
         self._without_turn.clear()
+        self._unheard = b""
         self._check = let_nobody_in
         owner, self.owner = self.owner, NOBODY
         owner.peer_closed(self, error)

@@ -52,8 +52,10 @@ class H2Connection(H2Sender):
             data = self._take_preface(data)
         if self.is_closing or not data:
             return
+        view = memoryview(data)
         try:
-            self._reader.feed(memoryview(data), len(data))
+            while rest := self._reader.feed(view, len(view)):
+                view = view[-rest:]
         except RemoteProtocolError as error:
             if not self.is_closing:
                 self._give_up(str(error), error.code)

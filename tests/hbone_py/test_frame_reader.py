@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,10 +17,11 @@ from tests.support.frames import DATA, END_STREAM, PADDED, Frame, data, ping, se
 class Told:
     """Keeps what a reader tells."""
 
-    def __init__(self, largest: int = 100) -> None:
+    def __init__(self, largest: int = 100, **more: int) -> None:
         self.calls: list[tuple[object, ...]] = []
         self.largest_run = 0
-        self.reader = FrameReader(self, self.frame, largest)
+        self.reader = FrameReader(self, self.frame, largest, **more)
+        self.turns = 0
 
     def data_started(self, stream_id: int, length: int, padding: int) -> None:
         self.calls.append(("started", stream_id, length, padding))
@@ -43,7 +45,10 @@ class Told:
 
     def feed(self, *parts: bytes) -> list[tuple[object, ...]]:
         for part in parts:
-            self.reader.feed(memoryview(part), len(part))
+            rest = len(part)
+            while rest:
+                rest = self.reader.feed(memoryview(part)[len(part) - rest :], rest)
+                self.turns += 1
         return self.calls
 
 
@@ -184,6 +189,25 @@ def test_reserved_bits_are_dropped() -> None:
     told.feed(wire(data(1 | 1 << 31, b"x"), data(1 | 1 << 31, b"y", end=True), ping()._replace(stream_id=1 << 31)))
     assert {call[1] for call in told.calls if call[0] != "frame"} == {1}
     assert told.calls[-1] == ("frame", 6, 0, 0, b"12345678")
+
+
+@hypothesis.settings(max_examples=40)
+@given(st.lists(frames_(), max_size=12), st.integers(0, 400), st.integers(16, 40))
+def test_however_little_at_once_tells_the_same(frames: list[Frame], cut: int, at_once: int) -> None:
+    whole = wire(*frames)
+    told = Told(at_once=at_once)
+    assert _streams_apart(told.feed(whole[:cut], whole[cut:])) == _streams_apart(Told().feed(whole))
+
+
+@pytest.mark.parametrize(
+    ("frame", "turns"),
+    [pytest.param(ping(), 7, id="others"), pytest.param(data(1, b"x"), 1, id="DATA")],
+)
+def test_a_flood_is_taken_in_turns(frame: Frame, turns: int) -> None:
+    told = Told(at_once=160)
+    told.feed(wire(*[frame] * 65))
+    assert told.turns == turns
+    assert len([call for call in told.calls if call[0] in ("frame", "started")]) == 65
 
 
 def test_after_stop_nothing_is_heard() -> None:

@@ -19,7 +19,7 @@ from hbone_py.errors import (
     TlsHandshakeError,
     TlsTimeout,
 )
-from tests.support.frames import DATA, GOAWAY, HEADERS, PREFACE, RST_STREAM, Frame, connect, settings
+from tests.support.frames import DATA, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, Frame, connect, ping, settings
 from tests.support.peers import Driver, Owner, client_tls, clock_of
 from tests.support.sockets import Buffers, tcp_pair, turns, until
 
@@ -153,6 +153,25 @@ async def test_a_fault_of_http2_is_told_to_both(peers: PeerMaker) -> None:
     await until(lambda: owner.ends, "the owner told")
     assert isinstance(owner.ends[0], RemoteProtocolError)
     assert owner.ends[0].code == ErrorCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("one", [pytest.param(ping(), id="PING"), pytest.param(settings(), id="SETTINGS")])
+async def test_a_flood_keeps_no_neighbour_waiting(peers: PeerMaker, one: Frame) -> None:
+    """One read may hold a second's work."""
+    owner = Owner()
+    flooded, flooder = peers.facing_server(owner)
+    _, neighbour = peers.facing_server()
+    for puppet in (flooder, neighbour):
+        await puppet.shake_hands()
+        puppet.say(PREFACE, settings())
+    flooder.say(connect(1))
+    await until(lambda: len(owner.requests) == 1, "up")
+    flooder.say(*[one] * 7000, connect(3))
+    neighbour.say(ping())
+    await neighbour.hear(PING)
+    assert len(owner.requests) == 1
+    await until(lambda: len(owner.requests) == 2, "all heard")
+    assert not flooded.is_closed
 
 
 # Broken owners ------------------------------------------------------------------------------------------------------
