@@ -121,6 +121,8 @@ class Settings:
     pool_idle: float
     unread_budget: int
     """Unread bytes this process may hold, all connections together."""
+    first_bytes: bool
+    """What an application says at once goes with its CONNECT."""
     same_node_inside: bool
     """HBONE between two of our workloads needs no connection."""
     lenient_resets: bool
@@ -220,6 +222,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         pool_max_streams=values[table.POOL_MAX_STREAMS],
         pool_idle=values[table.POOL_IDLE],
         unread_budget=values[table.UNREAD_BUDGET] or memory_limit() // 4,
+        first_bytes=values[table.FIRST_BYTES],
         same_node_inside=values[table.SAME_NODE_INSIDE] and mode is Mode.NODE,
         lenient_resets=values[table.LENIENT_RESETS],
         response_baggage=values[table.ENABLE_RESPONSE_BAGGAGE],

@@ -113,6 +113,10 @@ class NestedConnection(TunnelConnection):
         else:
             self.failed(OpeningFailed(StreamReset(ErrorCode.REFUSED_STREAM)))
 
+    def _may_speak(self) -> bool:
+        """What the application says is for whoever is behind the gateway."""
+        return self._inner is not None and super()._may_speak()
+
     def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
         """The gateway's 200, then the destination's."""
         if self._inner is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.client import Dial, expecting
+from hbone_py.aio.first_bytes import FirstBytes
 from hbone_py.aio.relay import Relay
 from hbone_py.aio.tcp import show
 from hbone_py.errors import (
@@ -135,7 +136,7 @@ def peer_maker(
 class TunnelConnection(OutboundConnection):
     """Drives its stream until the 200, then a `Relay` does."""
 
-    __slots__ = ("_asked", "_block", "_peer", "_plan", "_pool", "_stream", "_timer")
+    __slots__ = ("_asked", "_block", "_first", "_peer", "_plan", "_pool", "_stream", "_timer")
 
     def __init__(
         self,
@@ -150,6 +151,7 @@ class TunnelConnection(OutboundConnection):
         self._pool, self._plan = pool, plan
         self._block = b""
         self._asked = 0
+        self._first: FirstBytes | None = None
         self._peer: Peer | None = None
         self._stream: Stream | None = None
         self._timer: Timer | None = None
@@ -236,15 +238,26 @@ class TunnelConnection(OutboundConnection):
         reactor = self.context.reactor
         reactor.touch(peer)
         self._timer = reactor.wheel.after(self.context.settings.deadlines.reply, self._no_answer)
+        if self._may_speak():
+            self._first = FirstBytes(peer, stream, self._sock)
+            self._first.start()
+
+    def _may_speak(self) -> bool:
+        """Whether the application's bytes may follow the CONNECT at once."""
+        return self.context.settings.first_bytes
 
     def tunnel_accepted(self, event: ev.TunnelAccepted) -> None:
         """200: bytes may flow."""
         peer, stream = self._peer, self._stream
         assert peer is not None and stream is not None and self._timer is not None  # noqa: PT018
         self._timer.cancel()
+        first, self._first = self._first, None
         relay = Relay(peer, stream, self._sock, self._flowed, lenient=self.context.settings.lenient_resets)
         self.flow = relay
-        relay.start()
+        if first is None:
+            relay.start()
+        else:
+            relay.start(first.hand_on(), first.broken)
 
     def tunnel_refused(self, status: int) -> None:
         """Any other answer."""
@@ -275,7 +288,9 @@ class TunnelConnection(OutboundConnection):
     def _forget_request(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._peer = self._stream = self._timer = None
+        if self._first is not None:
+            self._first.stop()
+        self._peer = self._stream = self._timer = self._first = None
 
     def _withdraw(self) -> None:
         """We want no answer any more."""

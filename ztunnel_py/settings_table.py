@@ -162,6 +162,10 @@ POOL_IDLE = setting("POOL_UNUSED_RELEASE_TIMEOUT", POSITIVE_TIME, 300.0, "An unu
 UNREAD_BUDGET = unset(
     "UNREAD_BUDGET", SIZE, "Unread bytes this process may hold.", note="a quarter of the memory limit", theirs="none"
 )
+FIRST_BYTES = setting(
+    "FIRST_BYTES_WITH_CONNECT", BOOLEAN, True, "Send what an application says at once together with its CONNECT, "
+    "16 KiB at most, instead of behind the answer.", theirs="never",
+)
 SAME_NODE_INSIDE = setting(
     "SAME_NODE_INSIDE", BOOLEAN, False, "Node mode: HBONE between our own workloads stays inside the process, but to "
     "who speaks it by itself (`nativeTunnel`). Istio 1.18's redirection needs it.", theirs="never",
@@ -242,8 +246,8 @@ TABLE = SettingsTable({
     "Names": (DNS_CAPTURE, DNS_PROXY_ADDR, DNS_UPSTREAM, PREFERED_SERVICE_NAMESPACE),
     "The tunnel": (
         STREAM_WINDOW, CONNECTION_WINDOW, FRAME_SIZE, PING_INTERVAL, PING_TIMEOUT, POOL_MAX_STREAMS, POOL_IDLE,
-        UNREAD_BUDGET, LENIENT_RESETS, ENABLE_RESPONSE_BAGGAGE, LOCALHOST_APP_TUNNEL, TLS12_ENABLED, COMPLIANCE_POLICY,
-        CRL_PATH, KEY_LOG, SAME_NODE_INSIDE,
+        UNREAD_BUDGET, FIRST_BYTES, LENIENT_RESETS, ENABLE_RESPONSE_BAGGAGE, LOCALHOST_APP_TUNNEL, TLS12_ENABLED,
+        COMPLIANCE_POLICY, CRL_PATH, KEY_LOG, SAME_NODE_INSIDE,
     ),
     "Sockets": (
         ENABLE_ORIG_SRC, PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES,

@@ -168,9 +168,9 @@ class Reactor:
         `with_room`: it has none (it is connecting, say), and that there is some is reported too.
         """
         self._sockets[fd] = pollable
-        self._fresh.add(fd)
         if self._handed_on and self._takes_over(fd, pollable):
-            return
+            return  # what this batch has yet to report of it is true
+        self._fresh.add(fd)
         if with_room:
             self._with_room.add(fd)
         else:

@@ -115,8 +115,12 @@ class Relay:
         self._is_discarding = False  # the tunnel is gone, cleanly: what the application still says goes nowhere,
         self._grace: Timer | None = None  # for this long
 
-    def start(self) -> None:
-        """The tunnel is open: carry bytes both ways from now on, those held so far first."""
+    def start(self, sent_before: int = 0, broken: OSError | None = None) -> None:
+        """The tunnel is open: carry bytes both ways from now on, those held so far first.
+
+        Client: `sent_before` bytes of the application's have gone, and are still in its socket; `broken` is what became
+        of that meanwhile (`first_bytes`).
+        """
         self._is_reading = True
         stream = self.stream
         stream.owner = self
@@ -129,8 +133,19 @@ class Relay:
         # One that was reset in this very batch is open on neither side: that it was no end is told next.
         if stream.local_open and not stream.remote_open and not stream.unread:
             self._finish_down()
-        if self.peer.is_client and not self.is_over:
+        if sent_before or broken is not None:
+            self._take_off(sent_before, broken)
+        elif self.peer.is_client and not self.is_over:
             self.on_again()  # the application spoke first, most likely; a server's has yet to hear something
+
+    def _take_off(self, count: int, broken: OSError | None) -> None:
+        """The tunnel has these bytes already. The kernel reports what is behind them, but not again what broke."""
+        try:
+            self.sent += self.sock.recv_into(self._reactor.plaintext_out.view[:count])
+        except OSError as error:
+            self._application_broke(error)
+        if broken is not None:
+            self._application_broke(broken)
 
     # The application's socket ---------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hbone_py.aio.first_bytes import FirstBytes
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.relay import Relay
@@ -181,6 +182,10 @@ class PeerPair:
         await until(lambda: near.told, "an answer to CONNECT")
         return near, self.server_owner.drivers[near.stream.stream_id]
 
+    def begin(self, said: bytes = b"", buffers: Buffers = ROOMY) -> Beginning:
+        """An application that has said something asks for one more tunnel."""
+        return Beginning(self, said, buffers)
+
     async def relayed(self, *, lenient: bool = False, buffers: Buffers = ROOMY) -> Relayed:
         """One more tunnel with an application at each end; ."""
         near, far = await self.open()
@@ -196,18 +201,60 @@ class PeerPair:
         self.server.close()
 
 
+class Beginning:
+    """An application at the client, and its tunnel up to the answer."""
+
+    def __init__(self, pair: PeerPair, said: bytes, buffers: Buffers) -> None:
+        self.pair = pair
+        self.inside, outside = tcp_pair(buffers)
+        self.app = App(outside)
+        self.said = self.app.stuff(said)
+        self.near = pair.request()
+        self.first = FirstBytes(pair.client, self.near.stream, self.inside)
+        self.first.start()
+
+    async def asked(self) -> Driver:
+        """The server's driver, once it has the request."""
+        await until(lambda: self.near.stream.stream_id in self.pair.server_owner.drivers, "a request")
+        return self.pair.server_owner.drivers[self.near.stream.stream_id]
+
+    async def relayed(self, *, lenient: bool = False, buffers: Buffers = ROOMY) -> Relayed:
+        """The tunnel open, with an application at each end."""
+        far = await self.asked()
+        if not far.stream.answered:
+            self.pair.server.engine.accept_tunnel(far.stream)
+            self.pair.server.reactor.touch(self.pair.server)
+        await until(lambda: self.near.told, "an answer to CONNECT")
+        return Relayed(self.pair, self.near.stream, far.stream, lenient, buffers, self)
+
+
 class Relayed:
     """near application - relay - tunnel - relay - far application."""
 
-    def __init__(self, pair: PeerPair, near: Stream, far: Stream, lenient: bool, buffers: Buffers) -> None:
+    def __init__(
+        self,
+        pair: PeerPair,
+        near: Stream,
+        far: Stream,
+        lenient: bool,
+        buffers: Buffers,
+        beginning: Beginning | None = None,
+    ) -> None:
         self.results: dict[Relay, HboneError | None] = {}
         far_inside, far_outside = tcp_pair(buffers)
-        near_inside, near_outside = tcp_pair(buffers)
-        self.near, self.far = App(near_outside), App(far_outside)
+        self.far = App(far_outside)
+        if beginning is None:
+            near_inside, near_outside = tcp_pair(buffers)
+            self.near = App(near_outside)
+        else:
+            near_inside, self.near = beginning.inside, beginning.app
         self.far_relay = Relay(pair.server, far, far_inside, self._done, lenient=lenient)
         self.near_relay = Relay(pair.client, near, near_inside, self._done, lenient=lenient)
         self.far_relay.start()
-        self.near_relay.start()
+        if beginning is None:
+            self.near_relay.start()
+        else:
+            self.near_relay.start(beginning.first.hand_on(), beginning.first.broken)
 
     def _done(self, relay: Relay, error: HboneError | None) -> None:
         assert relay not in self.results, "done twice"

@@ -316,6 +316,27 @@ async def test_a_socket_handed_on_keeps_its_edges(reactor: Reactor) -> None:
     reactor.unregister(near.fileno())
 
 
+async def test_what_the_same_batch_reports_of_it_later_is_for_the_next_owner(reactor: Reactor) -> None:
+    (one, far_one), (two, far_two) = tcp_pair(), tcp_pair()
+    taker = Note()
+
+    def hand_on() -> None:
+        if first.told & READABLE and not taker.edges:
+            reactor.hand_on(two, 0)
+            reactor.register(two.fileno(), taker)
+
+    first, second = Note(hand_on), Note()
+    reactor.register(one.fileno(), first)
+    reactor.register(two.fileno(), second)
+    await turns()
+    far_one.send(b"now")
+    far_two.send(b"hello")
+    await until(lambda: taker.told & READABLE, "the next owner told")
+    assert not second.told & READABLE
+    for sock in (one, two):
+        reactor.unregister(sock.fileno())
+
+
 async def test_a_socket_that_nobody_takes_over_is_let_go(reactor: Reactor) -> None:
     near, far = tcp_pair()
     giver = Note()

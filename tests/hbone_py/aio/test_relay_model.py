@@ -53,6 +53,8 @@ class World:
     between: Buffers
     applications: Buffers
     tunnels: int
+    first: int
+    """How many bytes each near application says before its tunnel is open."""
 
     @property
     def enough(self) -> int:
@@ -85,7 +87,13 @@ def buffers(*sizes: int | None) -> st.SearchStrategy[Buffers]:
 
 
 WORLDS = st.builds(
-    World, configs(), configs(), buffers(None, 16 * KIB, 128 * KIB), buffers(None, 4 * KIB, 64 * KIB), st.integers(1, 3)
+    World,
+    configs(),
+    configs(),
+    buffers(None, 16 * KIB, 128 * KIB),
+    buffers(None, 4 * KIB, 64 * KIB),
+    st.integers(1, 3),
+    st.sampled_from([0, 1, 16 * KIB, 64 * KIB]),
 )
 AMOUNTS = st.sampled_from([1, 100, 16 * KIB - 1, 16 * KIB, 64 * KIB, 300 * KIB + 1, MIB])
 STEPS = st.one_of(
@@ -104,6 +112,8 @@ class Tunnel(Protocol):
 
     near: App
     far: App
+    said: int
+    """Bytes the near application has said before the tunnel was open."""
 
     @property
     def is_over(self) -> bool: ...
@@ -113,7 +123,9 @@ class Tunnel(Protocol):
 
 
 class MachineTunnel(Relayed):
-    """Carried by `relay.Relay` on both sides."""
+    """Carried by `relay.Relay` on both sides, the first bytes by `first_bytes`."""
+
+    said = 0
 
     def cut(self) -> None:
         self.near_relay.cut(HboneError("cut"), ErrorCode.CANCEL)
@@ -121,6 +133,8 @@ class MachineTunnel(Relayed):
 
 class CoroutineTunnel:
     """Carried by `copy.relay` on both sides."""
+
+    said = 0
 
     def __init__(self, pair: PeerPair, near: Driver, far: Driver, size: Buffers, group: asyncio.TaskGroup) -> None:
         near_inside, near_outside = tcp_pair(size)
@@ -209,13 +223,30 @@ class Actor:
 
 async def open_tunnels(world: World, pair: PeerPair, kind: Kind, group: asyncio.TaskGroup) -> list[Tunnel]:
     tunnels: list[Tunnel] = []
-    for _ in range(world.tunnels):
-        near, far = await pair.open()
+    for number in range(world.tunnels):
         if kind == "machine":
-            tunnels.append(MachineTunnel(pair, near.stream, far.stream, False, world.applications))
+            tunnels.append(await open_machine(world, pair, place_of(2 * number)))
         else:
+            near, far = await pair.open()
             tunnels.append(CoroutineTunnel(pair, near, far, world.applications, group))
     return tunnels
+
+
+async def open_machine(world: World, pair: PeerPair, place: int) -> MachineTunnel:
+    """Half of what comes first is there when the tunnel is asked for, the other half comes later."""
+    first = POOL[place : place + min(world.first, world.enough)]
+    beginning = pair.begin(first[: len(first) // 2], world.applications)
+    far = await beginning.asked()
+    said = beginning.said + beginning.app.stuff(first[beginning.said :])
+    await until(lambda: beginning.near.told, "an answer to CONNECT")
+    tunnel = MachineTunnel(pair, beginning.near.stream, far.stream, False, world.applications, beginning)
+    tunnel.said = said
+    return tunnel
+
+
+def place_of(actor: int) -> int:
+    """Where in the pool it begins to read."""
+    return actor * MIB // 4
 
 
 async def play(certificates: MeshCertificates, world: World, steps: list[Step], kind: Kind) -> None:
@@ -235,10 +266,10 @@ async def play(certificates: MeshCertificates, world: World, steps: list[Step], 
 
 
 async def perform(tunnels: list[Tunnel], pair: PeerPair, steps: list[Step], limit: int) -> None:
-    actors = [
-        Actor(app, place * MIB // 4, limit)
-        for place, app in enumerate(app for tunnel in tunnels for app in (tunnel.near, tunnel.far))
-    ]
+    actors = []
+    for number, tunnel in enumerate(tunnels):
+        actors.append(Actor(tunnel.near, place_of(2 * number), limit, said=tunnel.said))
+        actors.append(Actor(tunnel.far, place_of(2 * number + 1), limit))
     for step in steps:
         await take(step, actors[step.who % len(actors)], tunnels[step.who // 2 % len(tunnels)])
         for actor in actors:

@@ -1,0 +1,88 @@
+"""What an application says at once travels with its CONNECT, instead of behind the 200 (decision 0026).
+
+All DATA behind a CONNECT's headers is the tunnel's (RFC 9113 section 8.5): a server that has not answered yet keeps it
+within the stream's window, and one that refuses drops it. The bytes are only looked at, and stay in the application's
+socket until there is a tunnel: whoever has to ask again, or to give up, finds them there.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from hbone_py.aio.outbox import SMALL
+from hbone_py.aio.reactor import CLOSING, READABLE
+
+if TYPE_CHECKING:
+    from hbone_py.aio.peer import Peer
+    from hbone_py.streams import Stream
+
+
+class FirstBytes:
+    """Of one application, for a tunnel that was just asked for: `start`, then `hand_on` to its relay, or `stop`.
+
+    One DATA frame at most, as large as every peer takes; the application's end waits for the 200, like all else.
+    """
+
+    __slots__ = ("_edges", "_is_watching", "_peer", "_sock", "_stream", "broken", "sent")
+
+    def __init__(self, peer: Peer, stream: Stream, sock: socket.socket) -> None:
+        self._peer, self._stream, self._sock = peer, stream, sock
+        self._is_watching = False
+        self._edges = 0  # reported, and not for us to act upon
+        self.sent = 0
+        """How many bytes have been sent, and are still to be taken off the socket."""
+        self.broken: OSError | None = None
+        """What the kernel has said of the socket, and says only once."""
+
+    def start(self) -> None:
+        """Send what is there; if that is nothing, wait for it."""
+        self._send()
+        if not self.sent:
+            self._is_watching = True
+            self._peer.reactor.register(self._sock.fileno(), self)
+
+    def hand_on(self) -> int:
+        """The tunnel is open: whoever registers the socket next has the rest. Returns `sent`."""
+        if self._is_watching:
+            self._is_watching = False
+            self._peer.reactor.hand_on(self._sock, self._edges)
+        return self.sent
+
+    def stop(self) -> None:
+        """There will be no tunnel, or another one."""
+        if self._is_watching:
+            self._is_watching = False
+            self._peer.reactor.unregister(self._sock.fileno())
+
+    def _send(self) -> int:
+        """Returns for how many bytes more there was room. Nothing is put behind a full TLS socket or a shut window."""
+        peer = self._peer
+        room = 0 if peer.is_stalled else min(SMALL, peer.engine.sendable(self._stream))
+        if not room:
+            return 0
+        view = peer.reactor.plaintext_out.view
+        try:
+            count = self._sock.recv_into(view, room, socket.MSG_PEEK)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            self.broken = error
+            return 0
+        if count:
+            self.sent = peer.engine.send(self._stream, view[:count])
+            peer.reactor.touch(peer)
+        return room - count
+
+    def on_ready(self, mask: int) -> None:
+        """The kernel reports an edge: the first bytes, or what the relay will have to be told."""
+        if mask & READABLE and not self.sent and self._send() and not mask & CLOSING:
+            return  # they were all there is
+        self._edges |= mask
+
+    def on_again(self) -> None:
+        """Never asked for."""
+
+    def abort(self, error: Exception) -> None:
+        """A handler of ours failed: the relay begins with the socket as it is."""
+        self.stop()
