@@ -99,6 +99,22 @@ class Exchange:
         if not follows:
             connection.wire.touch()
 
+    def send_whole(self, response: HttpResponse, data: bytes) -> int:
+        """The answer, with its body in one piece: how much of that was taken. If it was all, the answer is complete.
+
+        Raises UnwritableMessage, and then another may be sent.
+        """
+        connection = self.connection
+        codec = connection.codec
+        codec.send_response(self.stream, response, ended=False)
+        self.is_answered, self.status = True, response.status
+        taken = self.sent = codec.send_data(self.stream, data)
+        if taken == len(data):
+            self.is_over = True
+            codec.end(self.stream)
+        connection.wire.touch()
+        return taken
+
     def send_now(self, data: bytes) -> int:
         """How much of a piece of the answer's body was taken; it goes out with the next `flush`."""
         if self.is_over:

@@ -214,18 +214,8 @@ class Ride(Generic[Target]):
 
     def answered(self, response: HttpResponse, *, ended: bool) -> None:
         """The head has come."""
-        plan = self._plan
-        self._status = response.status
-        plan.outcome.answered = time.monotonic()
-        if self._deadline is not None:
-            self._time_whole()
-        body = plan.outcome.body
         try:
-            if (body is None or body.can_restart) and plan.limits.retry.retries_response(response, 1):
-                raise TryAgain(f"upstream answered {response.status}")
-            if body is not None:
-                body.settle()
-            self._passage.seen(response, self._target)
+            self._judge(response)
             self._exchange.send_response(response, ended=ended, follows=True)
             if ended:
                 self._exchange.connection.wire.touch()
@@ -235,6 +225,36 @@ class Ride(Generic[Target]):
             self._hand_over(failure=error)
         except Exception as error:
             self._broken(error)
+
+    def whole(self, response: HttpResponse, data: bytes) -> None:
+        """All of it has come."""
+        try:
+            self._judge(response)
+            taken = self._exchange.send_whole(response, data)
+            if taken == len(data):
+                self._finish()
+            else:
+                self._slow_down(data[taken:], 0)
+                self._call.body.end()
+        except HttpError as error:
+            self._let_go()
+            self._hand_over(failure=error)
+        except Exception as error:
+            self._broken(error)
+
+    def _judge(self, response: HttpResponse) -> None:
+        """Whether this is the answer to pass on. Raises HttpError."""
+        plan = self._plan
+        self._status = response.status
+        plan.outcome.answered = time.monotonic()
+        if self._deadline is not None:
+            self._time_whole()
+        body = plan.outcome.body
+        if (body is None or body.can_restart) and plan.limits.retry.retries_response(response, 1):
+            raise TryAgain(f"upstream answered {response.status}")
+        if body is not None:
+            body.settle()
+        self._passage.seen(response, self._target)
 
     def received(self, data: bytes, credit: int) -> None:
         """A piece of the body has come."""

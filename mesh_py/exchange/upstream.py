@@ -32,6 +32,9 @@ class Rider(Protocol):
     def answered(self, response: HttpResponse, *, ended: bool) -> None:
         """The head has come; `ended` if there is no body."""
 
+    def whole(self, response: HttpResponse, data: bytes) -> None:
+        """All of it has come: its head, and its body in one piece. Nothing else is told."""
+
     def received(self, data: bytes, credit: int) -> None:
         """A piece of the body; `credit` goes to the connection's `consumed` once it is passed on."""
 
@@ -323,7 +326,10 @@ class Upstream:
     def _carry_out(self) -> None:
         told: list[Call] = []
         calls = self.calls
-        for event in self.codec.events():
+        events = self.codec.events()
+        if len(events) == 3 and not self.is_multiplexed and self._tell_whole(*events):
+            events.clear()
+        for event in events:
             if isinstance(event, ev.DataReceived):
                 stream, data, credit = event
                 if call := calls.get(stream):
@@ -348,6 +354,20 @@ class Upstream:
             if call.rider is not None and not call.is_over:
                 call.rider.flush()
         self._settle()
+
+    def _tell_whole(self, head: ev.Event, data: ev.Event, end: ev.Event) -> bool:
+        """Whether that was a short answer of HTTP/1, which its rider has got in one call."""
+        if not (isinstance(head, ev.ResponseReceived) and isinstance(data, ev.DataReceived)):
+            return False
+        if not isinstance(end, ev.MessageEnded) or end.trailers is not None:
+            return False
+        call = self.calls.get(head.stream)
+        if call is None or call.rider is None:
+            return False
+        del self.calls[head.stream]
+        call.is_over = True
+        call.rider.whole(head.response, data.data)
+        return True
 
     def _carry_out_rare(self, event: ev.Event) -> None:
         if isinstance(event, ev.StreamFailed):

@@ -62,31 +62,18 @@ def any_text(patterns: Iterable[str], *, fold: bool = False) -> Callable[[str], 
 
     `fold`: letters' case does not count.
     """
-    exact: set[str] = set()
-    others: list[Callable[[str], bool]] = []
-    for pattern in patterns:
-        text = pattern.lower() if fold else pattern
-        if text == "*":
-            others.append(bool)
-        elif text.startswith("*"):
-            others.append(_suffix(text[1:]))
-        elif text.endswith("*"):
-            others.append(_prefix(text[:-1]))
-        else:
-            exact.add(text)
-    return lambda text: _found(text.lower() if fold else text, exact, others)
+    said = [pattern.lower() if fold else pattern for pattern in patterns]
+    ends = tuple(text[1:] for text in said if text.startswith("*") and text != "*")
+    starts = tuple(text[:-1] for text in said if text.endswith("*") and not text.startswith("*"))
+    exact = frozenset(text for text in said if not text.startswith("*") and not text.endswith("*"))
+    any_at_all = "*" in said
 
+    def holds(text: str) -> bool:
+        if fold:
+            text = text.lower()
+        return text in exact or text.startswith(starts) or text.endswith(ends) or (any_at_all and text != "")
 
-def _found(text: str, exact: set[str], others: list[Callable[[str], bool]]) -> bool:
-    return text in exact or any(holds(text) for holds in others)
-
-
-def _suffix(text: str) -> Callable[[str], bool]:
-    return lambda value: value.endswith(text)
-
-
-def _prefix(text: str) -> Callable[[str], bool]:
-    return lambda value: value.startswith(text)
+    return holds
 
 
 def any_path(patterns: Iterable[str]) -> Callable[[str], bool]:

@@ -42,8 +42,9 @@ class ServiceBackend:
     def choose(self, tried: frozenset[Pick]) -> Pick:
         """See `Backend`."""
         wish = self._wish._replace(avoid=frozenset(pick.name for pick in tried)) if tried else self._wish
+        cluster = self._cluster
         try:
-            return self._cluster.choose(self._now(), wish)
+            return cluster.choose(0.0 if cluster.outliers is None else self._context.now(), wish)
         except RouteError as error:
             raise as_http_error(error) from error
 
@@ -62,11 +63,9 @@ class ServiceBackend:
 
     def ended(self, target: Pick, status: int | None) -> None:
         """See `Backend`."""
-        self._cluster.ended(target, status, self._now())
-
-    def _now(self) -> float:
-        """The time, which only those are asked who leave endpoints out for a while."""
-        return 0.0 if self._cluster.outliers is None else self._context.now()
+        cluster = self._cluster
+        # The time is for those alone who leave endpoints out for a while.
+        cluster.ended(target, status, 0.0 if cluster.outliers is None else self._context.now())
 
     def may_retry(self) -> bool:
         """See `Backend`."""
