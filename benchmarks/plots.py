@@ -92,8 +92,9 @@ def _targets(summary: Summary) -> Any:
     axis.set_yticks(range(len(rows)), labels, fontsize=8)
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.set_xscale("log")
-    axis.set_xlim(0.8 / _EDGE, 1.25 * _EDGE)
-    ticks = (0.25, 0.5, 0.7, 1, 1.4, 2, 4)
+    least = min(_shown(_standing(verdict)) for row in rows for verdict in row)
+    axis.set_xlim(0.8 * min(least, 0.7), 1.25 * _EDGE)
+    ticks = [tick for tick in (0.25, 0.5, 0.7, 1, 1.4, 2, 4) if tick >= axis.get_xlim()[0]]
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.minorticks_off()
     axis.set_xlabel(
@@ -116,12 +117,16 @@ def _mark(axis: Any, verdict: Verdict, at: float) -> None:
     from matplotlib.patheffects import withStroke
 
     standing, colour = _standing(verdict), _WORDS[verdict.word]
-    shown = min(max(standing, 1 / _EDGE), _EDGE)
+    shown = _shown(standing)
     axis.plot([1, shown], [at, at], color=colour, linewidth=3, solid_capstyle="butt")
     axis.plot(shown, at, _MARKERS[verdict.code], color=colour, markersize=5)
     beside, side = ((7, -2.8), "left") if verdict.word is not Word.MISS else ((-7, -2.8), "right")
     number = axis.annotate(f"{standing:.2f}", (shown, at), beside, textcoords="offset points", fontsize=7, ha=side)
     number.set_path_effects([withStroke(linewidth=2, foreground="white")])
+
+
+def _shown(standing: float) -> float:
+    return min(max(standing, 1 / _EDGE), _EDGE)
 
 
 def _explain(axis: Any, codes: set[Code]) -> None:

@@ -155,7 +155,7 @@ def run(
 def paths(
     once: bool, output: str, world_net: str, state_dir: Path | None, mesh: Path | None, print_mesh: bool
 ) -> int:  # fmt: skip
-    """Send the post's three requests through processes on loopback, without namespaces; 1 if one went astray.
+    """Send a request along each of three paths through processes on loopback, without namespaces; 1 if one went astray.
 
     \b
     Examples:

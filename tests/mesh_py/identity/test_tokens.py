@@ -173,7 +173,15 @@ def test_headers_that_are_meant_to_hurt(header: str) -> None:
     assert refused.value.reason in ("malformed", "foreign")
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda c: st.dictionaries(st.text(), c)))
+NAMES = st.sampled_from(("namespace", "serviceaccount", "pod", "node", "name", "uid")) | st.text(max_size=3)
+SHAPES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(SHAPES)
 def test_claims_of_any_shape_name_nobody_or_somebody(claims: Any) -> None:
     with contextlib.suppress(TokenError):
         caller = TOKENS.check(forged(kubernetes=claims), NOW)
