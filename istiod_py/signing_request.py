@@ -17,8 +17,6 @@ LONGEST_REQUEST = 16 * 1024
 """Characters of PEM. The largest RSA key anybody uses needs less."""
 
 SMALLEST_RSA, LARGEST_RSA = 2048, 8192
-LONGEST_COMMON_NAME = 64
-"""RFC 5280, ub-common-name."""
 
 
 class SigningRequestError(ValueError):

@@ -88,10 +88,6 @@ class CheckedMesh:
         """The waypoint in front of a service."""
         return self.waypoints.of_service(service.kind, service.metadata).waypoint
 
-    def is_waypoints_own(self, service: Service) -> bool:
-        """Whether a Service leads to a waypoint's pods."""
-        return self.waypoints.instance(service.metadata) is not None or service.metadata.key in self.waypoints.by_key
-
     def data_plane(self, pod: Pod) -> DataPlane:
         """Which proxy a pod has."""
         return data_plane_of(pod, self.manifests.namespace_labels(pod.metadata.namespace))

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from lab_py.topology import Topology
 
 _UNNAMED = re.compile(r"^\[\d+:\d+\] -A (?!.*--comment)(.*)$", re.MULTILINE)
-_TUNNELS = frozenset({IN, OUT, POD_IN, POD_OUT})
 
 
 @dataclass(frozen=True, slots=True)

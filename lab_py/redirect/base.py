@@ -125,11 +125,6 @@ def set_lines(redirection: Redirection) -> str:
     return _text(line for one in redirection.sets for line in _set_lines(one))
 
 
-def set_lines_undone(redirection: Redirection) -> str:
-    """For `ipset restore`: the sets are gone."""
-    return _text(f"destroy {one.name}" for one in redirection.sets)
-
-
 def rule_lines(redirection: Redirection) -> str:
     """For `iptables-restore --noflush`."""
     return _text(line for table in _tables(redirection) for line in _table_lines(redirection, table))

@@ -11,11 +11,11 @@ NO_LIMIT = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class CircuitLimits:
-    """DestinationRule's `connectionPool`. Istio sets none of them by itself."""
+    """Of DestinationRule's `connectionPool`; connections, and who waits for one, are the pool's to limit.
 
-    max_connections: int = NO_LIMIT
-    max_pending: int = NO_LIMIT
-    """Requests that wait for a connection."""
+    Istio sets none of them by itself.
+    """
+
     max_requests: int = NO_LIMIT
     """Requests under way, waiting ones included."""
     max_retries: int = NO_LIMIT
@@ -28,12 +28,10 @@ NO_LIMITS = CircuitLimits()
 class Circuit:
     """What is under way at one backend. Everything that was taken has to be given back."""
 
-    __slots__ = ("connections", "limits", "overflows", "pending", "requests", "retries")
+    __slots__ = ("limits", "overflows", "requests", "retries")
 
     def __init__(self, limits: CircuitLimits = NO_LIMITS) -> None:
         self.limits = limits
-        self.connections = 0
-        self.pending = 0
         self.requests = 0
         self.retries = 0
         self.overflows = 0
@@ -44,16 +42,6 @@ class Circuit:
         if self.requests >= self.limits.max_requests:
             self._overflow(self.limits.max_requests, "requests")
         self.requests += 1
-
-    def take_pending(self) -> None:
-        """One more request waits for a connection. Raises UpstreamOverflow."""
-        if self.pending >= self.limits.max_pending:
-            self._overflow(self.limits.max_pending, "waiting requests")
-        self.pending += 1
-
-    def may_connect(self) -> bool:
-        """Whether one more connection may be opened; else a request waits for one that is there."""
-        return self.connections < self.limits.max_connections
 
     def take_retry(self) -> bool:
         """One more retry, if there is room: without, the failure stands."""

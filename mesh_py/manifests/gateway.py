@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from mesh_py.manifests.selector import LabelSelector
 
 WAYPOINT_CLASS = "istio-waypoint"
-EAST_WEST_CLASS = "istio-east-west"
 HBONE_PROTOCOL = "HBONE"
 
 

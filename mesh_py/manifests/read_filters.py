@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from mesh_py.manifests.metadata import Place
     from mesh_py.manifests.references import BackendReference
 
-_Decode = "Callable[[yaml.Node], Any]"
-
 
 class _Type(NamedTuple):
     """One type of filter: its key, and how what stands there is read."""

@@ -77,7 +77,7 @@ def _outliers(found: OutlierDetection | None) -> OutlierRules | None:
 
 
 def _limits(pool: ConnectionPool) -> CircuitLimits:
-    told = (pool.max_connections, pool.max_pending, pool.max_requests, pool.max_retries)
+    told = (pool.max_requests, pool.max_retries)
     return CircuitLimits(*(NO_LIMIT if one is None else one for one in told))
 
 

@@ -21,7 +21,6 @@ PAY = Resource("c//Pod/shop/pay", b"pay 1", ("/10.0.0.2",), "node-b", (SERVICE.n
 LONE = Resource("c//Pod/shop/lone", b"lone", ("/10.0.0.3",), "node-b")
 MESH = Collection([SERVICE, CART, PAY, LONE])
 ALL = {SERVICE.name, CART.name, PAY.name, LONE.name}
-ON_DEMAND = DeltaRequest(subscribe=("*",), unsubscribe=("*",))
 
 
 class Stream:

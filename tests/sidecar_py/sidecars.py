@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from hbone_py.aio.reactor import Reactor
 from mesh_py.discovery.state import MeshState
 from mesh_py.identity.sources import FileTriple
 from mesh_py.identity.store import CertificateStore
@@ -141,8 +140,3 @@ class _Sink:
     def __init__(self, lines: list[str]) -> None:
         self.write = lines.append
         self.lost: object = None
-
-
-def reactor_is_empty() -> bool:
-    """Whether no socket is left in the loop's reactor."""
-    return Reactor.current().open_sockets == 0

@@ -90,7 +90,6 @@ class Pair:
                 yield opened
 
 
-MESH_OF_ENVOY = "mutualTls: true"
 POLICY = """\
 labels: {default/httpbin: {app: httpbin}}
 manifests:

@@ -353,13 +353,6 @@ class PeerMaker:
         client.start()
         return PeerPair(client, server, *owners)
 
-    def facing_client(self, owner: Owner | None = None, buffers: Buffers = ROOMY, **how: Any) -> tuple[Peer, Puppet]:
-        """A client of ours, started, and the puppet it takes for a server."""
-        near, far = tcp_pair(buffers)
-        peer = self.client(near, owner, **how)
-        peer.start()
-        return peer, Puppet(self.server_context, far)
-
     def facing_server(self, owner: Owner | None = None, buffers: Buffers = ROOMY, **how: Any) -> tuple[Peer, Puppet]:
         """A server of ours, started, and the puppet it takes for a client."""
         near, far = tcp_pair(buffers)
@@ -430,14 +423,6 @@ class Puppet:
             frame = await self._next_frame()
             if frame.kind in kinds:
                 return frame
-
-    async def hear_end(self) -> list[Frame]:
-        """What still comes, up to the end of the connection."""
-        frames: list[Frame] = []
-        with contextlib.suppress(EOFError, ConnectionError):
-            while True:
-                frames.append(await self._next_frame())
-        return frames
 
     async def _next_frame(self) -> Frame:
         while len(self._heard) < 9 or len(self._heard) < 9 + int.from_bytes(self._heard[:3]):

@@ -47,7 +47,6 @@ LABELS = st.dictionaries(st.sampled_from(("app", "tier")), st.sampled_from(("x",
 USE = st.sampled_from(({}, {"istio.io/use-waypoint": "a"}, {"istio.io/use-waypoint": "none"}))
 MODES = st.sampled_from(("UNSET", "STRICT", "PERMISSIVE", "DISABLE"))
 IPS = st.integers(1, 250).map(lambda n: f"10.1.0.{n}")
-AGES = st.integers(1, 28)
 
 
 @st.composite

@@ -33,7 +33,6 @@ from tests.support.processes import run_tool
 if TYPE_CHECKING:
     from mesh_py.manifests.security import Rule
 
-Thing = "Workload | Service | KubernetesObject"
 ECHO = "echo.default.svc.cluster.local"
 
 

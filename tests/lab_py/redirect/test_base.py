@@ -12,7 +12,6 @@ from lab_py.redirect.base import (
     rule_lines,
     rule_lines_undone,
     set_lines,
-    set_lines_undone,
 )
 
 REDIRECTION = Redirection(
@@ -62,7 +61,6 @@ def test_what_takes_it_back() -> None:
         "rule del priority 100 lookup 100",
         "route del table 100 10.0.0.2 dev eth0",
     ]
-    assert set_lines_undone(REDIRECTION) == "destroy ours\n"
     assert rule_lines_undone(REDIRECTION).splitlines() == [
         "*nat",
         '-D PREROUTING -p tcp -m comment --comment "H" -j ISTIO_X',
