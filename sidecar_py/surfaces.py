@@ -10,12 +10,11 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from hbone_py.aio.tcp import show
 from mesh_py.admin.admin_server import AdminSurface, serve_admin
-from mesh_py.admin.http_server import TEXT, serve_http, text, wrong_method
+from mesh_py.admin.http_server import TEXT, serve_http, wrong_method
+from mesh_py.admin.layer7_pages import Layer7Pages
 from mesh_py.admin.readiness_server import serve_readiness
 from mesh_py.admin.settings_dump import dump_settings
 from mesh_py.discovery.dump import dump_policies, dump_services, dump_workloads
-from mesh_py.proxy.ways import Hbone, MutualTls
-from mesh_py.telemetry.exposition import render
 
 if TYPE_CHECKING:
     import socket
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from mesh_py.admin.http_server import HttpServer
     from mesh_py.admin.readiness import Readiness
-    from mesh_py.proxy.ways import Endpoint
     from mesh_py.telemetry.logs import Logs
     from mesh_py.telemetry.metrics import Metrics
     from sidecar_py.config import Scrape, Settings
@@ -50,22 +48,16 @@ class Surfaces:
         stop: asyncio.Event,
     ) -> None:
         self.drained = asyncio.Event()
-        self._settings, self._plane, self._logs, self._metrics = settings, plane, logs, metrics
+        self._settings, self._plane, self._logs = settings, plane, logs
         self._readiness, self._stop = readiness, stop
+        self._pages = Layer7Pages(plane, metrics, readiness)
         self._servers: list[HttpServer] = []
 
     async def serve(self, stack: AsyncExitStack, sockets: Mapping[str, socket.socket]) -> None:
         """Serve on bound sockets until `stack` unwinds."""
-        more = {
-            "/clusters": self._clusters,
-            "/listeners": self._listeners,
-            "/stats": self._stats,
-            "/stats/prometheus": self._prometheus,
-            "/ready": self._ready,
-        }
         merged = {"/metrics": self._merged, "/stats/prometheus": self._merged}
         for server in (
-            serve_admin([sockets["admin"]], self._admin_surface(), more),
+            serve_admin([sockets["admin"]], self._admin_surface(), self._pages.handlers()),
             serve_http([sockets["stats"]], merged),
             serve_readiness([sockets["readiness"]], self._readiness.answer),
         ):
@@ -95,44 +87,6 @@ class Surfaces:
             "pools": context.describe(),
         }
 
-    async def _clusters(self, request: web.Request) -> web.Response:
-        lines = []
-        for cluster in self._plane.clusters.known():
-            lines += [
-                f"{cluster.name}::default_priority::{name}::{value}"
-                for name, value in (
-                    ("max_connections", cluster.traffic.pool.connections),
-                    ("max_requests", cluster.circuit.limits.max_requests),
-                    ("rq_active", cluster.circuit.requests),
-                    ("overflow", cluster.circuit.overflows),
-                )
-            ]
-            for host, endpoint in cluster.endpoints():
-                health = "/failed_outlier_check" if host.is_ejected else "healthy"
-                lines.append(
-                    f"{cluster.name}::{host.address}::{_way(endpoint)}::weight::{host.weight}"
-                    f"::rq_active::{host.active}::health_flags::{health}"
-                )
-        return _get(request, "".join(f"{line}\n" for line in lines))
-
-    async def _listeners(self, request: web.Request) -> web.Response:
-        rows = self._plane.listeners.items()
-        return _get(request, "".join(f"{name}::{show(listener.address)}\n" for name, listener in rows))
-
-    async def _stats(self, request: web.Request) -> web.Response:
-        found = [line for line in self._own().splitlines() if line and not line.startswith("#")]
-        return _get(request, "".join(f"{name}: {value}\n" for name, _, value in (x.rpartition(" ") for x in found)))
-
-    async def _prometheus(self, request: web.Request) -> web.Response:
-        return _get(request, self._own())
-
-    async def _ready(self, request: web.Request) -> web.Response:
-        status, _ = self._readiness.answer()
-        return text(200, "LIVE\n") if status == 200 else text(503, "PRE_INITIALIZING\n")
-
-    def _own(self) -> str:
-        return "".join(render(self._metrics.snapshot()))
-
     async def _shutdown(self) -> None:
         self._stop.set()
         await self.drained.wait()
@@ -158,7 +112,7 @@ class Surfaces:
         """Ours, then the application's. That it does not answer is no fault of ours: it is logged and left out."""
         if request.method not in ("GET", "HEAD"):
             return wrong_method("GET, HEAD")
-        own = self._own().removesuffix("# EOF\n")
+        own = self._pages.metrics().removesuffix("# EOF\n")
         theirs = "" if self._settings.scrape is None else await self._scraped(self._settings.scrape)
         return web.Response(body=(own + theirs).encode(), headers={"Content-Type": TEXT})
 
@@ -179,17 +133,3 @@ class Surfaces:
             log.warning("the application's metrics at %s are left out: more than %d bytes", url, _MOST_SCRAPED)
             return ""
         return body.decode(errors="replace").removesuffix("# EOF\n")
-
-
-def _get(request: web.Request, body: str) -> web.Response:
-    return text(200, body) if request.method in ("GET", "HEAD") else wrong_method("GET, HEAD")
-
-
-def _way(endpoint: Endpoint) -> str:
-    match endpoint.way:
-        case Hbone(authority=authority, is_waypoint=is_waypoint):
-            return f"hbone::{authority}{'::waypoint' if is_waypoint else ''}"
-        case MutualTls(server_name=name):
-            return f"mutual_tls::{name}"
-        case _:
-            return "plain"
