@@ -431,7 +431,7 @@ async def test_many_identities_do_not_hold_up_the_loop(world):
     async def tick() -> None:
         nonlocal ticks
         while True:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
             ticks += 1
 
     for number in range(200):
@@ -441,4 +441,4 @@ async def test_many_identities_do_not_hold_up_the_loop(world):
         await world.asked(200)
         await eventually(lambda: set(world.states().values()) == {"Available"}, "all there", seconds=30)
         ticker.cancel()
-    assert ticks > 5
+    assert ticks > 200
