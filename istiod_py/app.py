@@ -34,13 +34,13 @@ from istiod_py.views import Views
 from mesh_py.identity.signing import CaError
 from mesh_py.identity.tokens import TokenError, TokenKey
 from mesh_py.process.background import background
-from mesh_py.process.listening import StartError, bind_all
+from mesh_py.process.listening import StartError, bind_all, listener_fields
+from mesh_py.process.release import release
 from mesh_py.process.signals import stop_signals
+from mesh_py.process.waiting import done_before
 from mesh_py.rpc.protocol import StreamLimits
 from mesh_py.rpc.server import RpcServer, ServerLimits
-from mesh_py.telemetry.log_format import fields
 from mesh_py.telemetry.log_sink import LogSink
-from mesh_py.telemetry.log_text import Bare
 from mesh_py.telemetry.logs import Logs
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class ControlPlane:
 
 def _prepare(settings: Settings) -> ControlPlane:
     """Read what there is and make everything. Raises as `run`."""
-    metrics, clients = IstiodMetrics(version()), Clients()
+    metrics, clients = IstiodMetrics(release()), Clients()
     tokens, authority = _keys(settings)
     registry = _registry(settings)
     publisher = Publisher(lambda: registry.manifests, settings.options, clients, metrics, Debounce(*settings.debounce))
@@ -208,7 +208,7 @@ async def _serve(
         collection=control.views.collection,
         metrics=control.metrics,
         is_ready=lambda: control.publisher.world.number > 0,
-        version=version(),
+        version=release(),
     )
     control.publisher.publish()
     async with contextlib.AsyncExitStack() as stack:
@@ -217,8 +217,7 @@ async def _serve(
         if "plaintext" in sockets:
             await control.server.listen(sockets["plaintext"], None)
         for name, sock in sockets.items():
-            host, port = sock.getsockname()[:2]
-            log.info("listener established", extra=fields(address=Bare(f"{host}:{port}"), component=name))
+            log.info("listener established", extra=listener_fields(name, sock))
         workloads = control.publisher.world.mesh.workloads.values()
         announce(control.settings, sockets, control.authority.roots_file, workloads, console)
         work = (control.registry.follow(), control.publisher.follow(), control.renew())
@@ -232,26 +231,10 @@ async def _serve(
 async def _drain(control: ControlPlane, now: asyncio.Event) -> None:
     """End streams politely, then wait for what is still being answered; a second signal ends that, too."""
     control.clients.end_all()
-    async with asyncio.TaskGroup() as group:
-        draining = group.create_task(control.server.drain(control.settings.drain_deadline), name="drain")
-        impatience = group.create_task(now.wait(), name="second signal")
-        await asyncio.wait({draining, impatience}, return_when=asyncio.FIRST_COMPLETED)
-        draining.cancel()
-        impatience.cancel()
+    await done_before(control.server.drain(control.settings.drain_deadline), now)
     await control.server.aclose()
 
 
 def utc_now() -> datetime.datetime:
     """Now."""
     return datetime.datetime.now(datetime.UTC)
-
-
-def version() -> str:
-    """Of this project, as it is installed."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return installed("hbone-mesh")
-    except PackageNotFoundError:
-        return "unknown"

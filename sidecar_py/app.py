@@ -11,31 +11,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import itertools
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.tcp import show
 from mesh_py.admin.readiness import Readiness
 from mesh_py.discovery.state import MeshState
-from mesh_py.identity.choice import open_certificates
-from mesh_py.identity.local_ca import LocalCa
 from mesh_py.manifests.proxy_file import further_of, read_proxy_file
 from mesh_py.process.background import background
-from mesh_py.process.listening import StartError, bind_all
+from mesh_py.process.listening import StartError, bind_all, listener_fields
 from mesh_py.process.mesh_source import MeshPlace, MeshSource
+from mesh_py.process.release import release
 from mesh_py.process.signals import stop_signals
+from mesh_py.proxy.assembly import certificates_of, drain, following_of, tracing_of
 from mesh_py.proxy.directory import Directory
-from mesh_py.telemetry.log_format import fields
 from mesh_py.telemetry.log_sink import LogSink
-from mesh_py.telemetry.log_text import Bare
 from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
-from mesh_py.tracing import resource
-from mesh_py.tracing.process import Tracing, exporting
+from mesh_py.tracing.process import exporting
 from sidecar_py.data_plane import DataPlane
 from sidecar_py.listening import KEPT_ALIVE, data_addresses, surface_addresses
 from sidecar_py.surfaces import Surfaces
@@ -44,8 +39,6 @@ if TYPE_CHECKING:
     import socket
 
     from mesh_py.discovery.local_file import LocalConfig
-    from mesh_py.identity.certificates import Certificates
-    from mesh_py.proxy.following import Following
     from sidecar_py.config import Settings
 
 log = logging.getLogger("app")
@@ -68,17 +61,17 @@ async def run(settings: Settings) -> int:
     state = MeshState(settings.network)
     directory = Directory(state, settings.cluster_domain, settings.root_namespace)
     source = MeshSource.load(_place(settings), lambda config: _taken(config, directory))
-    certificates = _certificates(settings)
+    certificates = certificates_of(settings)
     sockets, surface_sockets = _bound(settings)
     logs.install()
     sink.attach(asyncio.get_running_loop(), Reactor.current().at_batch_end)
-    metrics = Metrics(_version(), component="proxy")
+    metrics = Metrics(release(), component="proxy")
     metrics.count_lost_lines(lambda: sink.dropped)
     readiness = Readiness(STATE_MANAGER, "proxy")
-    tracing = _tracing(settings, state, metrics)
+    tracing = tracing_of(settings, state, metrics)
     with stop_signals(stop, now):
         source.apply(state)
-        following = _following(settings, state, directory, metrics)
+        following = following_of(settings, state, directory, metrics)
         plane = DataPlane.build(settings, sockets, state, directory, certificates, logs, sink.write, metrics)
         plane.context.tracer = None if tracing is None else tracing.tracer
         surfaces = Surfaces(settings, plane, logs, metrics, readiness, stop)
@@ -94,11 +87,11 @@ async def run(settings: Settings) -> int:
             else:
                 await stack.enter_async_context(background(following.run(known)))
             for name, sock in (sockets | surface_sockets).items():
-                log.info("listener established", extra=_listener_fields(name, sock))
+                log.info("listener established", extra=listener_fields(name, sock))
             await stop.wait()
             log.info("shutting down: draining for at most %g s", settings.drain_deadline)
             await surfaces.stop_accepting()
-            await _drain(plane, settings.drain_deadline, now)
+            await drain(plane, settings.drain_deadline, now)
             surfaces.drained.set()
     Reactor.current().close()
     logs.uninstall()
@@ -132,65 +125,3 @@ def _bound(settings: Settings) -> tuple[dict[str, socket.socket], dict[str, sock
 def all_addresses(settings: Settings) -> itertools.chain[tuple[str, str, int]]:
     """(name, host, port) of everything it listens on."""
     return itertools.chain(data_addresses(settings), surface_addresses(settings))
-
-
-async def _drain(plane: DataPlane, seconds: float, now: asyncio.Event) -> None:
-    """Drain until it is done, or until a second signal says to stop at once."""
-    async with asyncio.TaskGroup() as group:
-        draining = group.create_task(plane.drain(seconds), name="drain")
-        impatience = group.create_task(now.wait(), name="second signal")
-        await asyncio.wait({draining, impatience}, return_when=asyncio.FIRST_COMPLETED)
-        if not draining.done():
-            draining.cancel()
-            await plane.cut()
-        impatience.cancel()
-
-
-def _following(settings: Settings, state: MeshState, directory: Directory, metrics: Metrics) -> Following | None:
-    """The control plane, where there is one."""
-    if settings.discovery is None:
-        return None
-    from mesh_py.proxy.following import Following  # its messages are many
-
-    return Following(settings.discovery, settings.tls, state, directory, metrics)
-
-
-def _certificates(settings: Settings) -> Certificates:
-    return open_certificates(
-        settings.certificates,
-        settings.tls,
-        _utc_now,
-        fake_ca=lambda: LocalCa.open(settings.fake_ca_folder, _utc_now()),
-        mark=settings.socket_options.mark,
-    )
-
-
-def _tracing(settings: Settings, state: MeshState, metrics: Metrics) -> Tracing | None:
-    """The spans, where they are wanted."""
-    if settings.tracing is None:
-        return None
-    info = settings.workload
-
-    def who() -> dict[str, str]:
-        workload = state.find_local_workload(info.name, info.namespace, info.service_account)
-        return resource.of_proxy(info, workload)
-
-    return Tracing(settings.tracing, metrics, who, _version(), settings.socket_options.mark)
-
-
-def _utc_now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("hbone-mesh")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def _listener_fields(name: str, sock: socket.socket) -> dict[str, Any]:
-    host, port = sock.getsockname()[:2]
-    return fields(address=Bare(show((host, port))), component=name)

@@ -14,20 +14,21 @@ import itertools
 import logging
 import platform
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hbone_py.aio.form import FORM
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.tcp import show
 from mesh_py.admin.readiness import Readiness
 from mesh_py.discovery.state import MeshState
 from mesh_py.identity.choice import open_certificates
 from mesh_py.identity.local_ca import LocalCa
 from mesh_py.identity.revocation import CrlError, RevocationFile
 from mesh_py.process.background import background
-from mesh_py.process.listening import StartError, bind_all, bind_datagrams
+from mesh_py.process.listening import StartError, bind_all, bind_datagrams, listener_fields
 from mesh_py.process.mesh_source import MeshSource
+from mesh_py.process.release import release
 from mesh_py.process.signals import stop_signals
+from mesh_py.process.waiting import done_before
 from mesh_py.telemetry.log_sink import LogSink
 from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
@@ -61,6 +62,9 @@ if TYPE_CHECKING:
     from ztunnel_py.stub_backends import StubBackends
 
 log = logging.getLogger("app")
+
+_COMPONENTS = {"plaintext": "inbound plaintext"}
+"""Listeners whose logs have the real ztunnel's name for them."""
 
 __all__ = ["StartError", "run"]
 
@@ -99,7 +103,7 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
         raise
     logs.install()
     sink.attach(asyncio.get_running_loop(), Reactor.current().at_batch_end)
-    metrics = Metrics(_version())
+    metrics = Metrics(release())
     metrics.count_lost_lines(lambda: sink.dropped)
     tracing = _tracing(settings, metrics)
     readiness = Readiness(STATE_MANAGER, "proxy", *(["dns proxy"] if settings.dns else []))
@@ -186,14 +190,8 @@ async def _serve_names(
 
 async def _drain(plane: DataPlane | Pods, seconds: float, now: asyncio.Event) -> None:
     """Drain until it is done, or until a second signal says to stop at once."""
-    async with asyncio.TaskGroup() as group:
-        draining = group.create_task(plane.drain(seconds), name="drain")
-        impatience = group.create_task(now.wait(), name="second signal")
-        await asyncio.wait({draining, impatience}, return_when=asyncio.FIRST_COMPLETED)
-        if not draining.done():
-            draining.cancel()
-            plane.cut()
-        impatience.cancel()
+    if not await done_before(plane.drain(seconds), now):
+        plane.cut()
 
 
 def _certificates(settings: Settings) -> Certificates:
@@ -226,34 +224,16 @@ def _tracing(settings: Settings, metrics: Metrics) -> Tracing | None:
     def who() -> dict[str, str]:
         return resource.of_node(settings.node or "", settings.cluster_id)
 
-    return Tracing(settings.tracing, metrics, who, _version(), settings.socket_options.mark)
+    return Tracing(settings.tracing, metrics, who, release(), settings.socket_options.mark)
 
 
 def _utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("hbone-mesh")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def _announce(sockets: Mapping[str, socket.socket]) -> None:
     """Who serves, and where."""
-    log.info("version %s, Python %s, hot modules %s", _version(), platform.python_version(), FORM)
+    log.info("version %s, Python %s, hot modules %s", release(), platform.python_version(), FORM)
     for name, sock in sockets.items():
         if not name.startswith(STUB_INBOUND):
-            log.info("listener established", extra=_listener_fields(name, sock))
-
-
-def _listener_fields(name: str, sock: socket.socket) -> dict[str, Any]:
-    from mesh_py.telemetry.log_format import fields
-    from mesh_py.telemetry.log_text import Bare
-
-    component = {"plaintext": "inbound plaintext"}.get(name, name)
-    host, port = sock.getsockname()[:2]
-    return fields(address=Bare(show((host, port))), component=component)
+            log.info("listener established", extra=listener_fields(_COMPONENTS.get(name, name), sock))

@@ -21,6 +21,7 @@ from mesh_py.discovery.dump import (
     dump_static_config,
     dump_workloads,
 )
+from mesh_py.process.release import release
 from ztunnel_py.config import Mode
 
 if TYPE_CHECKING:
@@ -139,16 +140,10 @@ class Surfaces:
 
 
 def _version() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
     from OpenSSL import SSL
 
-    try:
-        ours = version("hbone-mesh")
-    except PackageNotFoundError:
-        ours = "unknown"
     return version_info(
-        ours,
+        release(),
         git_revision="unknown",
         istio_version="unknown",
         language=f"Python {platform.python_version()}",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hbone_py.aio.tcp import SO_MARK, SocketOptions, listening_socket, show
+from mesh_py.telemetry.log_format import fields
+from mesh_py.telemetry.log_text import Bare
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -90,3 +92,9 @@ def _cannot_listen(error: OSError, address: tuple[str, int], name: str, protocol
         f"cannot listen on {show(address)} ({name}): {reason}; see who holds it with "
         f"`ss -l{protocol}np 'sport = :{address[1]}'`, or choose another address with {flag}"
     )
+
+
+def listener_fields(name: str, sock: socket.socket) -> dict[str, Any]:
+    """For the log: where a listener is, and whose."""
+    host, port = sock.getsockname()[:2]
+    return fields(address=Bare(show((host, port))), component=name)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 
 async def any_of(*events: asyncio.Event, seconds: float | None = None) -> bool:
@@ -15,3 +19,14 @@ async def any_of(*events: asyncio.Event, seconds: float | None = None) -> bool:
         for task in waiting:
             task.cancel()
     return bool(done)
+
+
+async def done_before(work: Coroutine[Any, Any, object], event: asyncio.Event) -> bool:
+    """Work until it is done, or until the event is set: then it is cancelled, and False."""
+    async with asyncio.TaskGroup() as group:
+        working, waiting = group.create_task(work), group.create_task(event.wait())
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        is_done = working.done()
+        working.cancel()
+        waiting.cancel()
+    return is_done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from mesh_py.process.waiting import any_of
+from mesh_py.process.waiting import any_of, done_before
 
 
 async def test_an_event_that_is_set_already_needs_no_waiting() -> None:
@@ -26,4 +26,16 @@ async def test_none_in_time_is_said() -> None:
 
 async def test_nothing_is_left_waiting() -> None:
     await any_of(asyncio.Event(), seconds=0)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_work_that_ends_is_done() -> None:
+    assert await done_before(asyncio.sleep(0), asyncio.Event())
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_work_that_is_not_waited_for_is_cancelled() -> None:
+    now, forever = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().call_soon(now.set)
+    assert not await done_before(forever.wait(), now)
     assert len(asyncio.all_tasks()) == 1
