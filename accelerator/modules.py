@@ -16,6 +16,7 @@ MODULES = (
     "hbone_py.aio.peer",
     "hbone_py.aio.peer_life",
     "hbone_py.aio.peer_output",
+    "hbone_py.aio.pieces",
     "hbone_py.aio.reactor",
     "hbone_py.aio.relay",
     "hbone_py.aio.transport",

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from hbone_py.frames import HEADER_SIZE
 from hbone_py.tls.buffers import SharedBuffer
+from hbone_py.tls.records import LARGEST_PLAINTEXT
 
 if TYPE_CHECKING:
     from hbone_py.aio.peer_output import PeerOutput
 
-SMALL: Final = 16 * 1024
-"""Payload bytes one frame may have here: as many as every peer takes (RFC 9113 section 6.5.2)."""
+SMALL: Final = LARGEST_PLAINTEXT - HEADER_SIZE
+"""Payload bytes one frame may have here: with its header it fills a record, and every peer takes it."""
 _STEP: Final = HEADER_SIZE + SMALL
 _SIZE: Final = 64 * 1024
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from hbone_py import events as ev
 from hbone_py.aio.owners import NOBODY, let_nobody_in
 from hbone_py.aio.peer_life import PeerLife
-from hbone_py.aio.reactor import CLOSING, READ_SIZE, READABLE, SHORT_PIECE, WRITABLE
+from hbone_py.aio.pieces import READ_SIZE, SHORT_RECORDS
+from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE
 from hbone_py.config import Http2Config
 from hbone_py.connection import HboneConnection
 from hbone_py.errors import (
@@ -25,6 +26,7 @@ from hbone_py.errors import (
 )
 from hbone_py.placement import LARGE
 from hbone_py.tls.engine import TlsEngine
+from hbone_py.tls.records import FULL_RECORD
 from hbone_py.tls.verify import identities_of_der
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
     from hbone_py.streams import Stream
     from hbone_py.tls.context import TlsContext
 
-_NEARLY_FULL = READ_SIZE - 16 * 1024
-"""Plaintext of less than this in the buffer is all there was: one more record would have found room."""
+_NEARLY_FULL = READ_SIZE
+"""Plaintext of no more than this in the buffer is all there was: one more record would have found room."""
 
 
 class Peer(PeerLife):
@@ -108,7 +110,7 @@ class Peer(PeerLife):
             return
         view = self.reactor.ciphertext_in.view
         if self._is_bulk and self.reactor.short_pieces:
-            view = view[:SHORT_PIECE]
+            view = view[: SHORT_RECORDS * FULL_RECORD]
         try:
             count = self.transport.recv_into(view)
         except BlockingIOError:

@@ -26,12 +26,13 @@ from weakref import WeakKeyDictionary
 
 from hbone_py.aio.loop import ReactorLoop
 from hbone_py.aio.outbox import Outbox
+from hbone_py.aio.pieces import READ_SIZE, RECORDS, scattered
 from hbone_py.aio.wheel import TimerWheel
 from hbone_py.errors import ErrorCode
 from hbone_py.events import TunnelReset
 from hbone_py.flow import UnreadLedger
-from hbone_py.frames import HEADER_SIZE
 from hbone_py.tls.buffers import SharedBuffer
+from hbone_py.tls.records import FULL_RECORD, LARGEST_PLAINTEXT
 
 if TYPE_CHECKING:
     import socket
@@ -42,18 +43,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-READ_SIZE = 256 * 1024
-"""Bytes one read may take: fewer cost more calls, more cost the cache."""
-SHORT_PIECE = 32 * 1024
-"""Bytes one read of bulk may take while somebody beside it says little and often,"""
 SHORT_PIECES = 512
-"""which means: a message was less than so many pieces ago. Then we look for more of them after each piece,"""
+"""Somebody says little and often: a message was less than so many pieces of bulk ago. Then pieces are short, and we
+look for more of them after each,"""
 _PIECES_A_TURN = 4
 """else after so many."""
-SCATTER = 16
-"""Frames one read may fill for a peer that takes only small ones,"""
-SCATTERED_FRAME = 16 * 1024
-"""and how much payload each of them holds."""
 
 ARRIVAL = select.EPOLLIN
 """What an edge says of a socket that never was full when bytes have come and nothing else is to be told."""
@@ -97,16 +91,12 @@ class Reactor:
         self.ledger = UnreadLedger()
         """Unread bytes of all connections here; the process sets its limit."""
         self.peers: set[Peer] = set()
-        self.ciphertext_in = SharedBuffer(READ_SIZE)
-        self.plaintext_in = SharedBuffer(READ_SIZE)
-        self.plaintext_out = SharedBuffer(READ_SIZE + (SCATTER + 1) * HEADER_SIZE)
+        self.ciphertext_in = SharedBuffer(RECORDS * FULL_RECORD)
+        self.plaintext_in = SharedBuffer(READ_SIZE + LARGEST_PLAINTEXT)  # and the rest of a record that was cut off
+        self.plaintext_out = SharedBuffer(READ_SIZE)
         self.ciphertext_out = SharedBuffer(READ_SIZE + 64 * 1024)
         self.outbox = Outbox()
-        step = SCATTERED_FRAME + HEADER_SIZE
-        self.scattered = [
-            self.plaintext_out.view[start * step + HEADER_SIZE : (start + 1) * step] for start in range(SCATTER)
-        ]
-        """Where the payload of each of them lies in `plaintext_out`, behind room for its header."""
+        self.scattered = scattered(self.plaintext_out.view)
         self._sockets: dict[int, Pollable] = {}
         self._fresh: set[int] = set()  # registered since the batch began: what it reports is of an older socket
         self._with_room: set[int] = set()  # room is reported of these

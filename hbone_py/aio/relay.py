@@ -19,18 +19,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.outbox import SMALL
-from hbone_py.aio.reactor import (
-    ARRIVAL,
-    BROKEN,
-    CLOSING,
-    READ_SIZE,
-    READABLE,
-    SCATTER,
-    SCATTERED_FRAME,
-    SHORT_PIECE,
-    SHORT_PIECES,
-    WRITABLE,
-)
+from hbone_py.aio.pieces import PIECE, SCATTERED_FRAME, SHORT_PIECE, SHORT_RECORDS, write_headers
+from hbone_py.aio.reactor import ARRIVAL, BROKEN, CLOSING, READABLE, SHORT_PIECES, WRITABLE
 from hbone_py.aio.tcp import reset, unacknowledged
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
 from hbone_py.frames import HEADER, HEADER_SIZE
@@ -43,7 +33,6 @@ if TYPE_CHECKING:
     from hbone_py.aio.wheel import Timer
     from hbone_py.streams import Stream
 
-_STEP = SCATTERED_FRAME + HEADER_SIZE
 _READS_PER_TURN = 4
 _PIECES_A_CALL = 64
 _GIVEN_A_TURN = 4 * SHORT_PIECE
@@ -249,9 +238,9 @@ class Relay:
         """The same for bulk: one frame as large as the peer takes, written at once."""
         peer, buffer = self.peer, self._reactor.plaintext_out
         largest = peer.engine.peer_max_frame
-        if largest < READ_SIZE:
+        if largest < PIECE:
             return self._read_scattered(allowed)
-        wanted = min(allowed, SHORT_PIECE if self._reactor.short_pieces else READ_SIZE)
+        wanted = min(allowed, SHORT_PIECE if self._reactor.short_pieces else PIECE)
         count = self.sock.recv_into(buffer.view[HEADER_SIZE : HEADER_SIZE + wanted])
         if not count:
             return -1
@@ -263,9 +252,9 @@ class Relay:
 
     def _read_scattered(self, allowed: int) -> int:
         """For a peer that takes frames of 16 KiB only: one read fills many, each behind its own header."""
-        peer, stream, view = self.peer, self.stream, self._reactor.plaintext_out.view
-        pieces = self._reactor.scattered
-        wanted = min(allowed, SHORT_PIECE if self._reactor.short_pieces else SCATTER * SCATTERED_FRAME)
+        reactor = self._reactor
+        pieces = reactor.scattered
+        wanted = min(allowed, (SHORT_RECORDS if reactor.short_pieces else len(pieces)) * SCATTERED_FRAME)
         whole, rest = divmod(wanted, SCATTERED_FRAME)
         targets = pieces[:whole]
         if rest:
@@ -275,12 +264,7 @@ class Relay:
             return -1
         self._is_small = count < SCATTERED_FRAME
         self._claim(count)
-        whole, rest = divmod(count, SCATTERED_FRAME)
-        for start in range(whole):
-            HEADER.pack_into(view, start * _STEP, SCATTERED_FRAME << 8, 0, stream.stream_id)
-        if rest:
-            HEADER.pack_into(view, whole * _STEP, rest << 8, 0, stream.stream_id)
-        peer.write_frames(whole * _STEP + (rest + HEADER_SIZE if rest else 0))
+        self.peer.write_frames(write_headers(reactor.plaintext_out.view, count, self.stream.stream_id))
         return wanted - count
 
     def _claim(self, count: int) -> None:

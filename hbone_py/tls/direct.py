@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hbone_py.errors import TlsError
 from hbone_py.tls import openssl
 from hbone_py.tls.reasons import CUT_OFF, describe
-from hbone_py.tls.records import RecordCounter
+from hbone_py.tls.records import LARGEST_PLAINTEXT, RecordCounter
 from hbone_py.tls.session import TlsSession
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if openssl.IS_COMPLETE:
     ZERO_RETURN: int = openssl.lib.SSL_ERROR_ZERO_RETURN
     _scratch = openssl.ffi.new("char **")
 
-LARGEST_PLAINTEXT = 16 * 1024
-"""What one record holds at most (RFC 8446 section 5.1), bytes."""
 LENT_FROM = 48 * 1024
 """From this size on the copy that `receive` saves costs more than lending the memory does."""
 
@@ -132,11 +130,13 @@ class DirectEngine(TlsSession):
                 return got
             self._readable = self._stopped(got, got_some=False)
             return 0
-        # One read more than there are records makes OpenSSL take in the beginning of the record that is cut off:
-        # nothing then stands in the way of lending the next piece.
-        self._readable += 1
+        self._readable += self._records.count(ciphertext.view, count)
+        if self._records.is_inside:
+            # One read more than there are records makes OpenSSL take in the beginning of the record that is cut off:
+            # nothing then stands in the way of lending the next piece.
+            self._readable += 1
         if bio_get_mem_data(self._input, _scratch) > 0:
-            self.feed_shared(ciphertext, count)
+            bio_write(self._input, ciphertext.pointer, count)
             return self.read_into(plaintext)
         return self._receive_lent(ciphertext, count, plaintext)
 
@@ -166,7 +166,6 @@ class DirectEngine(TlsSession):
             ssl_set_bio(self._ssl, self._input, self._output)
 
     def _receive_lent(self, ciphertext: SharedBuffer, count: int, plaintext: SharedBuffer) -> int:
-        self._readable += self._records.count(ciphertext.view, count)
         lent = bio_new_mem_buf(ciphertext.pointer, count)
         bio_set_mem_eof_return(lent, -1)
         ssl_set_bio(self._ssl, lent, self._output)

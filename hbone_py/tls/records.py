@@ -12,8 +12,10 @@ LARGEST_BODY = (1 << 14) + 2048
 """More than this no record may hold (RFC 5246 6.2.3; TLS 1.3 allows less). OpenSSL refuses it by its header alone."""
 RECORD_TYPES = range(20, 25)
 
-FULL_RECORD = HEADER_SIZE + (1 << 14) + 17
-"""A full record of TLS 1.3: 16 KiB, the byte that tells its type, the tag of an AEAD."""
+LARGEST_PLAINTEXT = 1 << 14
+"""What one record holds at most (RFC 8446 section 5.1), bytes."""
+FULL_RECORD = HEADER_SIZE + LARGEST_PLAINTEXT + 17
+"""A full record of TLS 1.3: its plaintext, the byte that tells its type, the tag of an AEAD."""
 _FULL_HIGH = bytes([(FULL_RECORD - HEADER_SIZE) >> 8])
 _FULL_LOW = bytes([(FULL_RECORD - HEADER_SIZE) & 0xFF])
 
@@ -28,6 +30,11 @@ class RecordCounter:
     def __init__(self) -> None:
         self._missing = 0  # bytes of the open record's body that are still to come
         self._header = b""  # of the open record, while it is not complete
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether a record has begun and not ended."""
+        return bool(self._missing or self._header)
 
     def count(self, data: Bytes, size: int) -> int:
         """How many records end within the first `size` bytes of `data`, which follow what was counted before.

@@ -63,4 +63,5 @@ def test_pieces_add_up_to_the_whole(sizes, pieces):
         counted += counter.count(data, len(data))
         seen += len(data)
         assert counted == sum(end <= seen for end in ends)
+        assert counter.is_inside == (seen not in (0, *ends))
     assert counted == len(sizes)
