@@ -123,6 +123,8 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
             tracer=None if tracing is None else tracing.tracer,
         )
         plane = _plane(parts, sockets, readiness, stop, now)
+        if worker is not None and not isinstance(plane, Pods):
+            plane.share_inbound(worker, settings.workers)
         readiness.done("proxy")
         surfaces = Surfaces(settings, plane, state, store, logs, metrics, readiness, source, stop, stubs)
         async with contextlib.AsyncExitStack() as stack:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.tcp import Listener, transparent
 from mesh_py.admin.config_dump import Json, workload_entry
+from mesh_py.process.children import worker_number
 from mesh_py.process.listening import StartError
 from mesh_py.telemetry.facts import Parties
 from ztunnel_py.capture import ProxyProtocolCapture
@@ -17,12 +18,14 @@ from ztunnel_py.certificate_keeper import Wanted, keep_certificates, wanted_of_n
 from ztunnel_py.context import PodNetwork, ProxyContext
 from ztunnel_py.inbound import Inbound, has_unsent
 from ztunnel_py.inbound_passthrough import InboundPassthrough
+from ztunnel_py.inbound_share import InboundShare
 from ztunnel_py.outbound import Outbound
 from ztunnel_py.socks5 import Socks5
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from mesh_py.discovery.state import MeshState
     from mesh_py.identity.certificates import Certificates
@@ -111,6 +114,15 @@ class DataPlane:
             state.watch(_recheck(state, context.connections)),
         )
         return DataPlane(context, outbound, inbound, passthrough, listeners, hooks)
+
+    def share_inbound(self, worker: Path, workers: int) -> None:
+        """Be one of `workers` on the same ports; `worker` is the path where our parent asks us. Raises StartError."""
+        inbound = self.inbound
+        number = worker_number(worker)
+        try:
+            inbound.share = InboundShare(self.context.reactor, worker.parent, number, workers, inbound.take)
+        except OSError as error:
+            raise StartError(f"{worker.parent}: workers cannot share connections there: {error.strerror}") from error
 
     async def background(self) -> None:
         """What the data plane needs tasks for, until cancelled."""

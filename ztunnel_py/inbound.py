@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hbone_py.aio.peer import Peer
     from mesh_py.identity.certificates import Contexts
     from ztunnel_py.context import ProxyContext
+    from ztunnel_py.inbound_share import InboundShare
 
 _PLANS_A_PEER = 64
 _LOOK_SECONDS = 0.25
@@ -44,6 +45,8 @@ class Inbound:
     def __init__(self, context: ProxyContext) -> None:
         self.context = context
         self.peers: set[InboundPeer] = set()
+        self.share: InboundShare | None = None
+        """Where several workers serve the same port: who of them takes which connection."""
 
     def listen(self, sock: socket.socket) -> Listener:
         """Accept on a bound socket."""
@@ -51,7 +54,8 @@ class Inbound:
 
     def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
         """Somebody dialled a workload's 15008."""
-        self.take(sock, client, canonical(sock.getsockname()))
+        if self.share is None or not self.share.give(sock):
+            self.take(sock, client, canonical(sock.getsockname()))
 
     def take(self, sock: socket.socket, client: SocketAddress, local: SocketAddress) -> None:
         """Serve a connection of `client` to `local`, whose workload discovery may still bring: that is waited for."""
@@ -78,6 +82,7 @@ class Inbound:
         owner = InboundPeer(self, client, local)
         owner.peer = self._peer(owner, sock, contexts)
         self.peers.add(owner)
+        self._count()
         self.context.metrics.traffic.sockets.destination += 1
         owner.peer.start()
 
@@ -116,14 +121,27 @@ class Inbound:
             "destination",
         )
 
+    def forget(self, owner: InboundPeer) -> None:
+        """Its connection is over."""
+        self.peers.discard(owner)
+        self._count()
+
+    def _count(self) -> None:
+        if self.share is not None:
+            self.share.holds(len(self.peers))
+
     def drain(self) -> None:
         """Say GOAWAY to every client; open tunnels go on."""
+        if self.share is not None:
+            self.share.leave()
         for owner in list(self.peers):
             owner.peer.drain()
             owner.close_when_idle()
 
     def close(self) -> None:
         """End every connection now."""
+        if self.share is not None:
+            self.share.leave()
         for owner in list(self.peers):
             owner.peer.close()
 
@@ -150,7 +168,7 @@ class InboundPeer:
     def peer_closed(self, peer: Peer, error: HboneError | None) -> None:
         """It is gone, or was never let in."""
         context = self.inbound.context
-        self.inbound.peers.discard(self)
+        self.inbound.forget(self)
         context.metrics.traffic.sockets.destination -= 1
         if not peer.is_up and error is not None:
             is_tls = isinstance(error, TlsError | TlsTimeout)

@@ -24,7 +24,7 @@ import msgspec
 from mesh_py.admin.readiness import Readiness
 from mesh_py.admin.worker_link import WorkerLinkError, ask
 from mesh_py.admin.workers import Workers
-from mesh_py.process.children import WORKER_SOCKET, Child, start_child
+from mesh_py.process.children import WORKER_SOCKET, Child, start_child, worker_socket
 from mesh_py.process.listening import bind_all
 from mesh_py.process.signals import stop_signals
 from mesh_py.process.waiting import any_of
@@ -117,7 +117,7 @@ class Supervisor:
         lives = restarts = 0
         while not self._stop.is_set():
             begin = time.monotonic()
-            status = await self._live(self._folder / f"worker-{number}.{lives}")
+            status = await self._live(worker_socket(self._folder, number, lives))
             if self._stop.is_set():
                 return
             if not self._first_settled.is_set():

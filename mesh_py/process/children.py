@@ -17,13 +17,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 WORKER_SOCKET = "ZTUNNEL_WORKER_SOCKET"
 """The environment name by which a worker process knows that it is one, and where its parent asks."""
-
 _PR_SET_PDEATHSIG = 1
 _PIECE = 64 * 1024
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def worker_socket(folder: Path, number: int, life: int) -> Path:
+    """That path, for the so-manyth life of worker `number`."""
+    return folder / f"worker-{number}.{life}"
+
+
+def worker_number(path: Path) -> int:
+    """Which worker a path is for. Raises ValueError."""
+    return int(path.stem.removeprefix("worker-"))
 
 
 class Child:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httpx
 import pytest
 
-from tests.support.processes import PeerProcess
+from tests.support.processes import PeerProcess, poll
 from tests.ztunnel_py.worlds import ProxyProcess, children_of, finished, started, wait_for_the_end_of, world_net
 from ztunnel_py.supervisor import pause_before
 from ztunnel_py.world import HOSTNAME, SERVICE_PORT, World
@@ -60,9 +60,9 @@ class Shared(NamedTuple):
         assert client.recv(2) == b"\x05\x00"
         return client
 
-    def owners(self, clients: list[socket.socket]) -> list[int]:
-        """The worker's process id for each client's connection, by the kernel's tables."""
-        inodes = accepted_inodes(15080)
+    def owners(self, clients: list[socket.socket], port: int = 15080) -> list[int]:
+        """The worker's process id for each client's connection, by the kernel's tables. KeyError: nobody's yet."""
+        inodes = accepted_inodes(port)
         holders = {link: pid for pid in self.worker_pids().values() for link in sockets_of(pid)}
         return [holders[inodes[client.getsockname()[1]]] for client in clients]
 
@@ -95,6 +95,19 @@ def follow_events(client: socket.socket) -> None:
     assert client.recv(4096).startswith(b"HTTP/1.1 200")
 
 
+def held_by(shared: Shared, peers: list[socket.socket]) -> Counter[int]:
+    """How many HBONE connections each worker holds, once all are somebody's."""
+    found: Counter[int] = Counter()
+
+    def all_are_held() -> bool:
+        with contextlib.suppress(KeyError):
+            found.update(shared.owners(peers, 15008))
+        return bool(found)
+
+    poll(all_are_held, "every connection with a worker", 20)
+    return found
+
+
 def is_cut(client: socket.socket) -> bool:
     """Whether the stream ends before its time; reads on until it does, or a while."""
     try:
@@ -106,7 +119,8 @@ def is_cut(client: socket.socket) -> bool:
 def arguments(world: World, folder: Path) -> list[str]:
     """A proxy for sleep; httpbin is no HBONE workload here, so one node is enough."""
     mesh = folder / "mesh.yaml"
-    mesh.write_text(world.mesh_file().replace("protocol: HBONE", "protocol: TCP"))
+    text = world.mesh_file().replace("protocol: HBONE", "protocol: TCP")
+    mesh.write_text(text.replace(world.sleep_ip, world.node_a.address))  # so that 15008 there is sleep's
     where = [
         "--bind",
         world.node_a.address,
@@ -159,6 +173,16 @@ def test_the_kernel_shares_connections_out_and_the_parent_counts_them_all(shared
     assert httpx.get(f"http://{shared.world.node_a.address}:15021/healthz/ready").status_code == 200
     dump = httpx.get(f"http://{shared.world.node_a.address}:15000/config_dump").json()
     assert [workload["name"] for workload in dump["workloads"]] == ["httpbin", "sleep"]
+
+
+def test_peers_are_spread_evenly_however_few(shared: Shared) -> None:
+    """Each carries the tunnels of a whole node, so one worker shall not have them all by chance."""
+    with contextlib.ExitStack() as stack:
+        peers: list[socket.socket] = []
+        for count in range(1, 13):
+            peers.append(stack.enter_context(socket.create_connection((shared.world.node_a.address, 15008))))
+            held = held_by(shared, peers)
+            assert sorted(held.values(), reverse=True) == [half for half in ((count + 1) // 2, count // 2) if half]
 
 
 def test_a_killed_worker_takes_only_its_own_connections_with_it(shared: Shared) -> None:

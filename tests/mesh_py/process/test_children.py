@@ -6,9 +6,11 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from mesh_py.process.children import Child, start_child
+from mesh_py.process.children import Child, start_child, worker_number, worker_socket
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 SCRIPT = (
@@ -31,6 +33,10 @@ async def ended(child: Child) -> int:
     status = await child.ended()
     assert child.status == status
     return status
+
+
+def test_a_worker_knows_its_number_by_its_path(tmp_path: Path) -> None:
+    assert worker_number(worker_socket(tmp_path, 12, 345)) == 12
 
 
 async def test_every_line_is_heard_with_the_name() -> None:
