@@ -353,6 +353,13 @@ class PeerMaker:
         client.start()
         return PeerPair(client, server, *owners)
 
+    def facing_client(self, owner: Owner | None = None, buffers: Buffers = ROOMY, **how: Any) -> tuple[Peer, Puppet]:
+        """A client of ours, started, and the puppet it takes for a server."""
+        near, far = tcp_pair(buffers)
+        peer = self.client(near, owner, **how)
+        peer.start()
+        return peer, Puppet(self.server_context, far)
+
     def facing_server(self, owner: Owner | None = None, buffers: Buffers = ROOMY, **how: Any) -> tuple[Peer, Puppet]:
         """A server of ours, started, and the puppet it takes for a client."""
         near, far = tcp_pair(buffers)
