@@ -15,6 +15,7 @@ from hbone_py.aio.tcp import reset
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamEnded, StreamReset, TunnelRefused
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
     from hbone_py import events as ev
@@ -227,6 +228,20 @@ class TcpStream:
         """Never asked for."""
 
 
+def _joined(held: deque[bytearray | memoryview], most: int) -> bytes:
+    """A copy of what comes first, as many pieces as fit: what a reader does for each may cost more than a copy."""
+    first = held[0]
+    if len(first) >= most or len(held) == 1:
+        return bytes(memoryview(first)[:most])
+    pieces: list[bytearray | memoryview] = []
+    for piece in held:
+        most -= len(piece)
+        if most < 0:
+            break
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
 class TunnelStream:
     """One tunnel as a ByteStream. Received bytes wait in the stream's window until they are asked for.
 
@@ -280,7 +295,7 @@ class TunnelStream:
             if self._error:
                 raise self._error
             return None if stream.remote_open else b""
-        piece = bytes(memoryview(stream.held[0])[:max_bytes])
+        piece = _joined(stream.held, max_bytes)
         self.peer.engine.consumed(stream, len(piece))
         self.peer.reactor.touch(self.peer)
         return piece
