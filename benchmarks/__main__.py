@@ -12,7 +12,7 @@ import click
 
 from benchmarks import once
 from benchmarks.contestants import available_peers, contestants_for
-from benchmarks.machine import machine_facts
+from benchmarks.machine import congestion_controls, machine_facts
 from benchmarks.processes import BenchmarkError
 from benchmarks.report import report
 from benchmarks.run import Outcome, Run, Settings
@@ -57,6 +57,12 @@ _FULL, _QUICK = _Length(5, 1.3, 24), _Length(1, 0.4, 5)
     help="redirect (default as root), or proxy headers.",
 )
 @click.option(
+    "--congestion",
+    metavar="NAME",
+    default="",
+    help="TCP congestion control of all namespaces: cubic, bbr, ... (the machine's)",
+)
+@click.option(
     "--calm",
     type=click.FloatRange(0, 600),
     default=0,
@@ -77,6 +83,7 @@ def main(
     minutes: float | None,
     topology: str | None,
     capture: str | None,
+    congestion: str,
     calm: float,
     with_once: bool | None,
     out: Path | None,
@@ -123,6 +130,7 @@ def main(
         chosen_capture,
         calm,
         (minutes or length.minutes) * 60,
+        _congestion(congestion),
     )
     folder = out or (_QUICK_RESULTS if quick else _RESULTS)
     also = not scenario if with_once is None else with_once
@@ -183,6 +191,7 @@ def _document(settings: Settings, outcome: Outcome, summary: Summary) -> dict[st
             "seconds": settings.seconds,
             "topology": settings.topology.value,
             "capture": settings.capture.value,
+            "congestion": settings.congestion,
         },
         "contestants": outcome.facts,
         "scenarios": [asdict(scenario) for scenario in settings.scenarios],
@@ -201,6 +210,14 @@ def _surroundings(topology: Topology | None, capture: Capture | None, peer: str)
     foreign = "foreign" in (_words(peer) or available_peers())
     topology = topology or (Topology.VETH if foreign else Topology.LOOPBACK)
     return topology, capture or Capture.REDIRECT
+
+
+def _congestion(name: str) -> str:
+    """As asked, or a usage error where the kernel does not have it."""
+    if name and (not can_isolate() or name not in congestion_controls()):
+        has = ", ".join(congestion_controls()) or "none that can be chosen"
+        raise click.UsageError(f"--congestion {name}: it needs the right to make namespaces; this kernel has {has}")
+    return name
 
 
 def _words(text: str) -> list[str]:

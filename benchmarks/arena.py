@@ -52,21 +52,22 @@ class Arena(contextlib.AbstractContextManager["Arena"]):
         folder: Path,
         topology: Topology,
         capture: Capture,
+        congestion: str = "",
     ) -> None:
-        """`folder` is the arena's own, and is made."""
+        """`folder` is the arena's own, and is made; `congestion` as in `open_world`."""
         self.contestant = contestant
         self.tls: dict[str, TlsFacts] = {}
         """What each leg agreed on, by its title."""
         self._peer = peer
         self._certificates, self._folder = certificates, folder
-        self._topology, self._capture = topology, capture
+        self._topology, self._capture, self._congestion = topology, capture, congestion
         self._held = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         try:
             self._folder.mkdir(parents=True)
             self._processes = self._held.enter_context(Processes())
-            self.world = self._held.enter_context(open_world(self._topology, self._capture))
+            self.world = self._held.enter_context(open_world(self._topology, self._capture, self._congestion))
             stage = self.contestant.stage
             given = Surroundings(self.world, self._processes, self._certificates, self._folder, stage)
             self.running = self._peer.start(given)

@@ -22,11 +22,18 @@ class Arenas(contextlib.AbstractContextManager["Arenas"]):
     """Entered, nothing runs yet; left, everything has ended."""
 
     def __init__(
-        self, certificates: Path, folder: Path, topology: Topology, capture: Capture, started: Callable[[Arena], None]
+        self,
+        certificates: Path,
+        folder: Path,
+        topology: Topology,
+        capture: Capture,
+        started: Callable[[Arena], None],
+        *,
+        congestion: str = "",
     ) -> None:
-        """`started` is told of every arena that came up."""
+        """`started` is told of every arena that came up; `congestion` as in `open_world`."""
         self._certificates, self._folder = certificates, folder
-        self._topology, self._capture = topology, capture
+        self._topology, self._capture, self._congestion = topology, capture, congestion
         self._started = started
         self._kept: dict[Contestant, Arena] = {}
         self._count = 0
@@ -67,4 +74,5 @@ class Arenas(contextlib.AbstractContextManager["Arenas"]):
         self._count += 1
         folder = self._folder / str(self._count)
         topology = Topology.VETH if contestant.stage.apart else self._topology
-        return Arena(contestant, peer_of(contestant), self._certificates, folder, topology, self._capture)
+        peer = peer_of(contestant)
+        return Arena(contestant, peer, self._certificates, folder, topology, self._capture, self._congestion)

@@ -44,6 +44,11 @@ def machine_facts() -> dict[str, str]:
     }
 
 
+def congestion_controls() -> list[str]:
+    """What a namespace may choose from."""
+    return _first_line("/proc/sys/net/ipv4/tcp_available_congestion_control").split()
+
+
 def _cpu_model() -> str:
     found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     return found.group(1).strip() if found else platform.machine()

@@ -191,10 +191,12 @@ def _contestants(document: Mapping[str, Any]) -> str:
 
 
 def _manner(settings: Mapping[str, Any]) -> str:
+    congestion = f"; TCP congestion control {settings['congestion']}" if settings.get("congestion") else ""
     return (
         f"{settings['rounds']} rounds of {settings['seconds']:g} s a measurement; topology"
-        f" {settings['topology']} where the stage says loopback; capture by {settings['capture']}; one worker each"
-        " unless it says two. A new tunnel is connect, 100 bytes there and back, and a clean end of both directions."
+        f" {settings['topology']} where the stage says loopback; capture by {settings['capture']}{congestion}; one"
+        " worker each unless it says two. A new tunnel is connect, 100 bytes there and back, and a clean end of both"
+        " directions."
         " In a cold pool each of 4,000 pods is called in turn, unused connections end after 0.5 s, and neither side"
         " resumes a TLS session."
     )

@@ -64,6 +64,8 @@ class Settings:
     """Seconds to wait, at most, for a quiet machine before each measurement."""
     budget: float = float("inf")
     """Seconds for all: a round that would not come to its end within them is left out."""
+    congestion: str = ""
+    """The TCP congestion control of every namespace; the machine's, if empty."""
 
     def steps_of(self, number: int) -> list[Step]:
         """The measurements of one round, in order. Each round another contestant begins: nobody is always second."""
@@ -122,7 +124,14 @@ class Run:
             certificates = make_certificates(folder / "certificates")
             settings = self._settings
             arenas = held.enter_context(
-                Arenas(certificates, folder, settings.topology, settings.capture, self._note_facts)
+                Arenas(
+                    certificates,
+                    folder,
+                    settings.topology,
+                    settings.capture,
+                    self._note_facts,
+                    congestion=settings.congestion,
+                )
             )
             self._rounds_began = time.monotonic()
             for number in range(1, settings.rounds + 1):

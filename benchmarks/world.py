@@ -117,20 +117,23 @@ def can_isolate() -> bool:
 
 
 @contextlib.contextmanager
-def open_world(topology: Topology, capture: Capture) -> Iterator[World]:
-    """Makes the surroundings of one pair. Raises BenchmarkError when a command of the system fails."""
+def open_world(topology: Topology, capture: Capture, congestion: str = "") -> Iterator[World]:
+    """Makes the surroundings of one pair; `congestion` is its TCP congestion control, the machine's if empty.
+
+    Raises BenchmarkError when a command of the system fails.
+    """
     if not can_isolate():
         a, b, c = (random.randrange(1, 255) for _ in range(3))
         one, two, three, four, five = (f"127.{a}.{b}.{(c + n) % 255}" for n in range(5))
         yield World(one, two, three, four, five, two, None, None, capture)
         return
     with contextlib.ExitStack() as held:
-        client = held.enter_context(_new_namespace())
+        client = held.enter_context(_new_namespace(congestion))
         if topology is Topology.LOOPBACK:
             addresses = ("127.0.21.1", "127.0.22.1", "127.0.23.1", "127.0.24.1", "127.0.25.1")
             world = World(*addresses, "127.0.22.1", client, client, capture)
         else:
-            server = held.enter_context(_new_namespace())
+            server = held.enter_context(_new_namespace(congestion))
             addresses = ("10.77.0.1", "10.77.0.2", "127.0.0.1", "10.77.0.3", "10.77.0.4")
             world = World(*addresses, "10.78.0.1", client, server, capture)
             _join(world)
@@ -140,13 +143,13 @@ def open_world(topology: Topology, capture: Capture) -> Iterator[World]:
 
 
 @contextlib.contextmanager
-def _new_namespace() -> Iterator[int]:
+def _new_namespace(congestion: str) -> Iterator[int]:
     home = os.open(_THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
     try:
         _check(_libc.unshare(_CLONE_NEWNET), "unshare")
         try:
             namespace = os.open(_THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
-            _settle()
+            _settle(congestion)
         finally:
             _check(_libc.setns(home, _CLONE_NEWNET), "setns")
     finally:
@@ -157,12 +160,14 @@ def _new_namespace() -> Iterator[int]:
         os.close(namespace)
 
 
-def _settle() -> None:
+def _settle(congestion: str) -> None:
     """Brings a new namespace to life. Ports: new connections by the ten thousand, none kept long in TIME_WAIT,
     whose table would otherwise measure the kernel's port search instead of the proxies."""
     _run("ip", "link", "set", "lo", "up")
     _sysctl("net/ipv4/ip_local_port_range", "20000 64999")
     _sysctl("net/ipv4/tcp_max_tw_buckets", "4000")
+    if congestion:
+        _sysctl("net/ipv4/tcp_congestion_control", congestion)
 
 
 def _sysctl(name: str, value: str) -> None:

@@ -23,7 +23,9 @@ def test_the_list_names_every_scenario() -> None:
     assert all(scenario.name in result.output for scenario in SCENARIOS)
 
 
-@pytest.mark.parametrize("arguments", [["--scenario", "nothing"], ["--peer", "nobody"], ["--rounds", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["--scenario", "nothing"], ["--peer", "nobody"], ["--rounds", "0"], ["--congestion", "none"]]
+)
 def test_a_wrong_argument_ends_with_status_2(arguments: list[str]) -> None:
     result = CliRunner().invoke(command.main, arguments)
     assert result.exit_code == 2

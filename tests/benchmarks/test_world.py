@@ -34,6 +34,17 @@ def test_a_loopback_world_is_one_namespace_apart() -> None:
 
 
 @pytest.mark.privileged
+def test_a_world_has_the_congestion_control_that_was_asked_for() -> None:
+    require_netns()
+    with (
+        open_world(Topology.LOOPBACK, Capture.PROXY, "reno") as world,
+        inside(world.client_namespace),
+        socket.create_server((world.server_ip, 15008)) as listener,
+    ):
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0") == b"reno"
+
+
+@pytest.mark.privileged
 def test_veth_joins_two_namespaces() -> None:
     require_netns()
     with open_world(Topology.VETH, Capture.PROXY) as world:
