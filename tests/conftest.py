@@ -22,10 +22,6 @@ os.environ.setdefault("HBONE_FORM", "plain")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# Nobody here trusts this machine's own authorities. aiohttp reads them all when it is imported, which is a tenth of a
-# proxy's start.
-os.environ["SSL_CERT_FILE"] = os.environ["SSL_CERT_DIR"] = os.devnull
-
 # CI draws the same examples every time; elsewhere they are new, and a failure prints what reproduces it.
 # Neither asserts a time: this project is tested on noisy machines.
 settings.register_profile(
