@@ -1,4 +1,4 @@
-"""Compiles the hot modules with mypyc, from the sources as they are.
+"""Compiles the hot modules: with mypyc, from the sources as they are, and the one that is written in C.
 
     python -m accelerator.build [--remove]
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from accelerator.modules import GROUP, MODULES
+from accelerator.modules import GROUP, MODULES, WRITTEN_IN_C
 from hbone_py.aio.form import FOLDER, write_manifest
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 _FLAGS = ["-fvisibility=hidden", "-fno-semantic-interposition"]
 """Nobody else calls into the library, so that the compiler may put one function into another."""
+C_FLAGS = ["-O2", "-std=c11", "-Wall", "-Wextra"]
 
 
 class CannotCompile(Exception):
@@ -42,7 +43,7 @@ def compile_into(folder: Path) -> list[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         files = [Path(shutil.copy(file, folder / name)) for name, file in made.items()]
-        write_manifest(folder, MODULES)
+        write_manifest(folder, (*MODULES, *WRITTEN_IN_C))
     return files
 
 
@@ -56,7 +57,7 @@ def _compiled(scratch: Path) -> dict[str, Path]:
     """Compile into `scratch`: files by the name that says which module each is."""
     try:
         from mypyc.build import mypycify
-        from setuptools import Distribution  # type: ignore[import-untyped]
+        from setuptools import Distribution, Extension  # type: ignore[import-untyped]
         from setuptools.errors import CompileError  # type: ignore[import-untyped]
     except ImportError as error:
         raise CannotCompile(f"{error.name} is missing: `make dev` installs it") from None
@@ -73,6 +74,9 @@ def _compiled(scratch: Path) -> dict[str, Path]:
         raise CannotCompile("mypyc refuses the sources; what it says is above") from None
     for extension in extensions:
         extension.extra_compile_args += _FLAGS
+    extensions += [
+        Extension(name, [name.replace(".", "/") + ".c"], extra_compile_args=C_FLAGS) for name in WRITTEN_IN_C
+    ]
     command = Distribution({"name": GROUP, "ext_modules": extensions}).get_command_obj("build_ext")
     command.build_lib, command.build_temp = str(scratch / "lib"), str(scratch / "objects")
     command.parallel = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
@@ -101,7 +105,9 @@ def main(remove: bool) -> None:
     except CannotCompile as error:
         raise click.ClickException(f"cannot compile: {error}. Plain Python runs without.") from None
     size = sum(file.stat().st_size for file in files)
-    click.echo(f"{len(MODULES)} modules compiled into {FOLDER.relative_to(ROOT)}, {size // 1024} KiB")
+    click.echo(
+        f"{len(MODULES) + len(WRITTEN_IN_C)} modules compiled into {FOLDER.relative_to(ROOT)}, {size // 1024} KiB"
+    )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ MODULES = (
     "hbone_py.aio.reactor",
     "hbone_py.aio.relay",
     "hbone_py.aio.transport",
+    "hbone_py.aio.way",
     "hbone_py.aio.wheel",
     "hbone_py.connection",
     "hbone_py.data_lane",
@@ -57,3 +58,6 @@ MODULES = (
     "mesh_py.http.route_index",
     "mesh_py.http.route_match",
 )
+
+WRITTEN_IN_C = ("hbone_py.aio._way",)
+"""Whose source is C, beside the plain Python that it does the work of."""

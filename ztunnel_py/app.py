@@ -16,7 +16,7 @@ import platform
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hbone_py.aio.form import FORM
+from hbone_py.aio.native import FORM
 from hbone_py.aio.reactor import Reactor
 from mesh_py.admin.readiness import Readiness
 from mesh_py.discovery.state import MeshState

@@ -6,7 +6,7 @@ import asyncio
 import platform
 from typing import TYPE_CHECKING, Protocol
 
-from hbone_py.aio.form import FORM
+from hbone_py.aio.native import FORM
 from mesh_py.admin.admin_server import AdminSurface, serve_admin
 from mesh_py.admin.config_dump import ConfigDumpParts, Json, assemble_config_dump, version_info
 from mesh_py.admin.profile import profile_this_process

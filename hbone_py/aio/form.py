@@ -88,10 +88,12 @@ def choose(wanted: str, folder: Path = FOLDER) -> str:
 
 
 def _digest(module: str) -> str:
-    try:
-        return sha256((_ROOT / f"{module.replace('.', '/')}.py").read_bytes()).hexdigest()
-    except FileNotFoundError:
-        return ""
+    """Of its source, in Python or in C; empty if there is none."""
+    source = _ROOT / f"{module.replace('.', '/')}.py"
+    for file in (source, source.with_suffix(".c")):
+        if file.is_file():
+            return sha256(file.read_bytes()).hexdigest()
+    return ""
 
 
 FORM = choose(os.environ.get(VARIABLE, ""))

@@ -43,7 +43,7 @@ class Outbox:
             return self._first
         return self.buffer.view[used + HEADER_SIZE : used + _STEP]
 
-    def clear(self) -> None:
-        """Its owner is gone, or has written it."""
-        self.used = 0
-        self.owner = None
+    def take(self) -> int:
+        """Its owner writes it now, or is gone: how many bytes it holds for it. They stay until the next frame's."""
+        used, self.used, self.owner = self.used, 0, None
+        return used

@@ -108,28 +108,35 @@ class Peer(PeerLife):
         if self._is_leaving or self._unheard:
             self._read_no_further()
             return
-        view = self.reactor.ciphertext_in.view
-        if self._is_bulk and self.reactor.short_pieces:
-            view = view[: SHORT_RECORDS * FULL_RECORD]
+        way = self.way
+        most = (
+            SHORT_RECORDS * FULL_RECORD
+            if self._is_bulk and self.reactor.short_pieces
+            else self.reactor.ciphertext_in.size
+        )
         try:
-            count = self.transport.recv_into(view)
+            size = way.receive(most)
         except BlockingIOError:
             return
         except OSError as error:
             self._lose(ConnectionLost(f"connection to the peer broke: {error.strerror}"))
             return
+        except TlsError as error:
+            self._lose(error)
+            return
+        count = way.received
         if not count:
             self._end_of_file()
             return
         try:
-            self._take(count)
+            self._take(size)
         except TlsError as error:
             self._lose(error)
             return
         self._is_bulk = count >= LARGE and self.engine.saw_bulk()
         if self._is_bulk:
             self.meter.moved(count, self.reactor.wheel.now)
-        if count == len(view) or self._is_hung_up:
+        if count == most or self._is_hung_up:
             self.reactor.later(self)
 
     def _read_no_further(self) -> None:
@@ -159,14 +166,11 @@ class Peer(PeerLife):
         if tls.peer_closed and not self._unheard and not self.is_closed:
             self._end_of_file()
 
-    def _take(self, count: int) -> None:
-        """`count` bytes of ciphertext are in the shared buffer."""
+    def _take(self, size: int) -> None:
+        """`size` bytes of plaintext are in the shared buffer, or the engine was fed what belongs to the handshake."""
         reactor, tls = self.reactor, self.tls
         plaintext = reactor.plaintext_in
-        if tls.handshake_done:
-            size = tls.receive(reactor.ciphertext_in, count, plaintext)
-        else:
-            tls.feed_shared(reactor.ciphertext_in, count)
+        if self._is_new:
             if not self._shake():
                 return
             size = tls.read_into(plaintext)

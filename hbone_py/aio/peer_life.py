@@ -138,7 +138,7 @@ class PeerLife(PeerOutput):
             self.flush()  # the GOAWAY that says what was wrong
         self.is_closed = True
         if self.reactor.outbox.owner is self:
-            self.reactor.outbox.clear()
+            self.reactor.outbox.take()
         if self._timer is not None:
             self._timer.cancel()
         self.transport.close()

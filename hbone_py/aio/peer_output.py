@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hbone_py.aio.transport import TcpTransport
+from hbone_py.aio.way import way_between
 from hbone_py.errors import ErrorCode, RemoteProtocolError
 from hbone_py.placement import BulkMeter
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from hbone_py.aio.transport import Transport
     from hbone_py.connection import HboneConnection
     from hbone_py.errors import HboneError
+    from hbone_py.tls.buffers import SharedBuffer
     from hbone_py.tls.engine import TlsEngine
 
 
@@ -28,6 +31,7 @@ class PeerOutput:
         self.transport = transport
         self.tls = tls
         self.engine = engine
+        self.way = way_between(reactor, transport.sock if isinstance(transport, TcpTransport) else transport, tls)
         self.is_closed = False
         self.is_dirty = False
         """Listed for a flush; the reactor's."""
@@ -38,68 +42,62 @@ class PeerOutput:
         self._waiting: dict[TunnelDriver, None] = {}  # for the socket
 
     def flush(self) -> None:
-        """Write what the engine has collected: one record, one system call."""
+        """Write what relays and the engine have collected: one record each, one system call."""
         if self.is_closed or not self.tls.handshake_done:
             return
-        if self.reactor.outbox.owner is self:
-            self.empty_outbox()
+        outbox, used = self.reactor.outbox, 0
+        if outbox.owner is self:
+            used = outbox.take()
         if self.is_stalled:
+            self.tls.write_shared(outbox.buffer, used)
             self._bound_control()
-            return
-        if self.engine.output:
-            self._write_queued()
-        self._send_ciphertext()
+        else:
+            self._send(outbox.buffer, used, self._queued() if self.engine.output else b"")
 
     def write_frames(self, count: int) -> None:
         """Encrypt and send the first `count` bytes of the shared `plaintext_out`, behind what is already queued."""
         if self.reactor.outbox.owner is self:
             self.empty_outbox()
         if self.engine.output:
-            self._write_queued()
+            self.tls.write(self._queued())
         self.meter.moved(count, self.reactor.wheel.now)
-        self.tls.write_shared(self.reactor.plaintext_out, count)
-        self._send_ciphertext()
+        if self.is_stalled:
+            self.tls.write_shared(self.reactor.plaintext_out, count)
+        else:
+            self._send(self.reactor.plaintext_out, count, b"")
 
     def empty_outbox(self) -> None:
         """Encrypt what relays have put there for this peer. It is sent with the next that is."""
         outbox = self.reactor.outbox
-        used, outbox.used, outbox.owner = outbox.used, 0, None
-        self.tls.write_shared(outbox.buffer, used)
+        self.tls.write_shared(outbox.buffer, outbox.take())
 
-    def _write_queued(self) -> None:
+    def _queued(self) -> bytes:
+        """What the engine has to say; taken."""
         out = self.engine.output
         data = out[0] if len(out) == 1 else b"".join(out)
         out.clear()
-        self.tls.write(data)
+        return data
 
     def wait_writable(self, driver: TunnelDriver) -> None:
         """`driver` stopped because the socket is full; it is told when there is room."""
         self._waiting[driver] = None
 
     def _send_ciphertext(self) -> None:
-        """Hand the kernel what is encrypted; on the first refusal keep the rest and stall."""
-        if self.is_stalled or self.is_closed:
+        """Hand the kernel what is encrypted."""
+        if not (self.is_stalled or self.is_closed):
+            self._send(self.reactor.outbox.buffer, 0, b"")
+
+    def _send(self, buffer: SharedBuffer, size: int, queued: bytes) -> None:
+        """Encrypt as `Way.send` says, and hand it to the kernel; on the first refusal keep the rest and stall."""
+        try:
+            unsent = self.way.send(buffer, size, queued)
+        except OSError:
+            self._write_failed()
             return
-        buffer = self.reactor.ciphertext_out
-        while True:
-            count = self.tls.take_ciphertext(buffer)
-            if not count:
-                return
-            view = buffer.view[:count]
-            try:
-                sent = self.transport.send(view)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                self._write_failed()
-                return
-            if sent < count:
-                self._unsent = bytes(view[sent:])
-                self.is_stalled = True
-                self.transport.await_room()
-                return
-            if count < buffer.size:
-                return
+        if unsent:
+            self._unsent = unsent
+            self.is_stalled = True
+            self.transport.await_room()
 
     def _unstall(self) -> bool:
         """The kernel says that there is room: the kept rest first. True if there is room for more than that."""

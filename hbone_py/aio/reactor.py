@@ -24,6 +24,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
+from hbone_py.aio import native
 from hbone_py.aio.loop import ReactorLoop
 from hbone_py.aio.outbox import Outbox
 from hbone_py.aio.pieces import READ_SIZE, RECORDS, scattered
@@ -95,6 +96,8 @@ class Reactor:
         self.plaintext_in = SharedBuffer(READ_SIZE + LARGEST_PLAINTEXT)  # and the rest of a record that was cut off
         self.plaintext_out = SharedBuffer(READ_SIZE)
         self.ciphertext_out = SharedBuffer(READ_SIZE + 64 * 1024)
+        self.ways = native.ways(self.ciphertext_in, self.plaintext_in, self.ciphertext_out)
+        """How messages come and go in C; None where plain Python does it."""
         self.outbox = Outbox()
         self.scattered = scattered(self.plaintext_out.view)
         self._sockets: dict[int, Pollable] = {}

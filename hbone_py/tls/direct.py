@@ -5,7 +5,7 @@ Every method that moves bytes is a call or two into C with pointers to memory we
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from hbone_py.errors import TlsError
 from hbone_py.tls import openssl
@@ -37,6 +37,16 @@ if openssl.IS_COMPLETE:
 
 LENT_FROM = 48 * 1024
 """From this size on the copy that `receive` saves costs more than lending the memory does."""
+
+
+class Ways(Protocol):
+    """The ways of a message in C, to a socket and from it: `hbone_py/aio/_way.c`."""
+
+    def receive(self, socket: Any, ssl: Any, bio: Any, most: int, is_between: bool, /) -> int:
+        """See `hbone_py/aio/_way.pyi`."""
+
+    def send(self, socket: Any, ssl: Any, bio: Any, buffer: memoryview, size: int, queued: bytes, /) -> bytes | None:
+        """See `hbone_py/aio/_way.pyi`."""
 
 
 class DirectEngine(TlsSession):
@@ -159,6 +169,28 @@ class DirectEngine(TlsSession):
         count: int = bio_read(self._output, buffer.pointer, buffer.size)
         return count if count > 0 else 0
 
+    def receive_by(self, ways: Ways, socket: Any, most: int) -> int:
+        """One small message, in one call into C: read it from `socket`, and decrypt it, to the buffers of `ways`.
+
+        Bytes of plaintext, or -1 where `receive` has to go on with what was read. Raises OSError, and as `read_into`.
+        """
+        is_between = self.handshake_done and not self._readable and not self._records.is_inside
+        size = ways.receive(socket, self._ssl, self._input, most, is_between)
+        if size == 0:
+            self._readable = 1  # and stays so where the next line raises: what has failed fails again
+            self._readable = self._stopped(-1, got_some=False)
+        return size
+
+    def send_by(self, ways: Ways, socket: Any, buffer: SharedBuffer, size: int, queued: bytes) -> bytes:
+        """`write_shared`, `write` and `take_ciphertext` in one call into C, and offer that to `socket`.
+
+        The bytes it refused, with more behind them maybe. Raises OSError, and as `write`.
+        """
+        refused = ways.send(socket, self._ssl, self._output, buffer.view, size, queued)
+        if refused is None:
+            self._raise_failure()
+        return refused
+
     def release_memory(self) -> None:
         """Give back what a burst made OpenSSL's buffer grow to; for a connection that has become idle."""
         if bio_get_mem_data(self._output, _scratch) == 0:
@@ -194,7 +226,7 @@ class DirectEngine(TlsSession):
             raise self._failure
         return 1  # the next read raises
 
-    def _raise_failure(self) -> None:
+    def _raise_failure(self) -> NoReturn:
         if self._failure is None:
             self._failure = self._take_failure()
         raise self._failure

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from cryptography.hazmat.bindings import _rust
 from OpenSSL import SSL
 
 # cffi's objects have no types of their own: a function of `lib` and a pointer are `Any` to us.
@@ -60,6 +61,29 @@ def set_groups(context: SSL.Context, groups: str) -> bool:
     if not chosen and CAN_CHOOSE_GROUPS:
         lib.ERR_clear_error()
     return bool(chosen)
+
+
+def address(function: str, signature: str) -> int:
+    """Where a function of OpenSSL's is, for whoever calls it without cffi.
+
+    Raises LookupError when the bindings do not tell, or tell of another signature (in cffi's words).
+    """
+    try:
+        # `lib` is a copy of these bindings that has functions only by name.
+        pointer = ffi.addressof(_rust._openssl.lib, function)
+    except AttributeError:
+        raise LookupError(f"OpenSSL's bindings do not tell where {function} is") from None
+    if (found := ffi.typeof(pointer).cname) != signature:
+        raise LookupError(f"{function} of OpenSSL's bindings is {found}, not {signature}")
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+def c_type(name: str) -> Any:
+    """cffi's own object for a type of OpenSSL's, such as ``SSL *``. Raises LookupError when the bindings have none."""
+    try:
+        return ffi.typeof(name)
+    except ffi.error as error:
+        raise LookupError(f"OpenSSL's bindings have no {name}: {error}") from None
 
 
 def verify_problem(connection: SSL.Connection) -> str | None:

@@ -58,7 +58,7 @@ def version_option(script: str) -> Callable[[Command], Command]:
             return
         from importlib.metadata import version
 
-        from hbone_py.aio.form import FORM
+        from hbone_py.aio.native import FORM
 
         click.echo(f"{script}, version {version('hbone-mesh')}, hot modules {FORM}")
         context.exit()

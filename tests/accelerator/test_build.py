@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accelerator.modules import MODULES
+from accelerator.modules import MODULES, WRITTEN_IN_C
 from tests.support.require import require_tool
 from tests.support.source_tree import ROOT, packages
 
@@ -22,7 +22,7 @@ SAME_TESTS = (
     *("tests/fuzz/test_differential.py", "tests/conformance", "tests/interop"),
 )
 NOT_COPIED = shutil.ignore_patterns("_compiled", "__pycache__")
-FORMS = "import hbone_py.aio.form as f, hbone_py.connection as c; print(f.FORM, c.__file__.endswith('.so'))"
+FORMS = "import hbone_py.aio.native as n, hbone_py.connection as c; print(n.FORM, c.__file__.endswith('.so'))"
 
 
 def run(tree: Path, form: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -49,7 +49,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "pyproject.toml", copy)
     done = run(copy, "plain", "-m", "accelerator.build")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(MODULES)} modules compiled into hbone_py/_compiled" in done.stdout
+    assert f"{len(MODULES) + len(WRITTEN_IN_C)} modules compiled into hbone_py/_compiled" in done.stdout
     return copy
 
 

@@ -70,6 +70,13 @@ def test_a_source_that_is_gone_counts_as_changed(compiled: Path):
     assert form.choose("", compiled).startswith("plain, compiled from older sources (hbone_py.gone)")
 
 
+def test_a_source_in_c_counts_too(compiled: Path):
+    form.write_manifest(compiled, ["hbone_py.aio._way"])
+    assert form.choose("", compiled) == "compiled"
+    change(compiled, sources={"hbone_py.aio._way": "0" * 64})
+    assert form.choose("", compiled).startswith("plain, compiled from older sources (hbone_py.aio._way)")
+
+
 def test_for_another_interpreter(compiled: Path):
     change(compiled, suffix=".cpython-399-any.so")
     assert form.choose("", compiled) == "plain, compiled for another interpreter (.cpython-399-any.so)"

@@ -14,7 +14,8 @@ def public_names(engine: type) -> set[str]:
 
 
 def test_both_engines_have_the_same_names():
-    assert public_names(PublicEngine) == public_names(DirectEngine)
+    """But for what hands OpenSSL's own objects to C, which are private names too."""
+    assert public_names(PublicEngine) == public_names(DirectEngine) - {"receive_by", "send_by"}
 
 
 def test_no_private_name_of_the_library_is_used():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hbone_py.aio import form
+from hbone_py.aio import native
 from mesh_py.settings.command import run_command
 from tests.mesh_py.settings.example import cli
 
@@ -67,7 +67,7 @@ def test_help_is_offered_by_the_name_it_was_started_with(
 
 def test_the_version_tells_the_form_of_the_hot_modules(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version") == 0
-    assert capsys.readouterr().out == f"example-role, version {version('hbone-mesh')}, hot modules {form.FORM}\n"
+    assert capsys.readouterr().out == f"example-role, version {version('hbone-mesh')}, hot modules {native.FORM}\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
