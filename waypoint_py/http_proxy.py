@@ -67,7 +67,7 @@ class HttpProxy:
         self.client, self.address = show(caller.client), describe(target)
         """Who calls, and what it asks for, for the log."""
         self._facts: Remembered[Pick, ConnectionFacts] = Remembered(forwarding.context, _PICKS_KEPT)
-        self._rules: Remembered[Target, Rules] = Remembered(forwarding.context, 1)
+        self._rules: Remembered[None, Rules] = Remembered(forwarding.context, 1)
 
     def passage(self, exchange: Exchange) -> _Passage:
         """One request."""
@@ -76,8 +76,7 @@ class HttpProxy:
 
     def rules(self) -> Rules:
         """What every request passes. Raises AccessDenied while nothing is known yet."""
-        target = self._target
-        return self._rules.get(target) or self._rules.keep(target, self._forwarding.rules(target))
+        return self._rules.get(None) or self._rules.keep(None, self._forwarding.rules(self._target))
 
     def facts(self, pick: Pick | None) -> ConnectionFacts:
         """Who talks to whom, where a request went to an endpoint, or to none."""
