@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from sidecar_py.embedded import Running
+    from mesh_py.process.embedded import Running
+    from sidecar_py.world import WorldFiles
 
 TOKEN_HEADER = "X-Demo-Token"
 _INTERRUPTED = 130
@@ -69,7 +70,7 @@ async def _demo(world: World, state_dir: Path | None, *, once: bool) -> int:
         return await running.family.serve_until_told(console)
 
 
-async def _requests(console: Console, running: Running) -> bool:
+async def _requests(console: Console, running: Running[World, WorldFiles]) -> bool:
     world = running.world
     socks = (world.sleep_ip, Ports().socks5)
     seen = []

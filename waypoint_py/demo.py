@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from waypoint_py.embedded import Running
+    from mesh_py.process.embedded import Running
+    from waypoint_py.world import WorldFiles
 
 TOKEN_HEADER = "X-Demo-Token"
 _INTERRUPTED = 130
@@ -69,7 +70,7 @@ async def _demo(world: World, state_dir: Path | None, *, once: bool) -> int:
         return await running.family.serve_until_told(console)
 
 
-async def _requests(console: Console, running: Running) -> bool:
+async def _requests(console: Console, running: Running[World, WorldFiles]) -> bool:
     world = running.world
     plain, chosen, refused = Seen("GET", {}), Seen("GET", {"x-version": "v2"}), Seen("DELETE", {})
     for one in (plain, chosen, refused):

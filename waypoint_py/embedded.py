@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-import datetime
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh_py.process.console import Console
-from mesh_py.process.family import Family, family, state_folder
-from mesh_py.process.listening import StartError
+from mesh_py.process.embedded import Running, running_world
 from mesh_py.process.run_loop import started
 from waypoint_py.config import Ports
 from waypoint_py.world import World, WorldFiles, lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
 NAME_STYLES = {"node-a": "blue", "waypoint": "magenta", "node-b": "green", "node-c": "yellow"}
 """How lines of the world's processes are told apart at a terminal."""
 
 
-@dataclass(slots=True)
-class Running:
-    """A world that is up."""
-
-    world: World
-    files: WorldFiles
-    family: Family
-
-
-@asynccontextmanager
-async def embedded_world(
+def embedded_world(
     world: World, state_dir: Path | None, environment: Mapping[str, str], heard: Callable[[str, str], None]
-) -> AsyncIterator[Running]:
-    """Start the world and end it with the context. Raises StartError, KeyboardInterrupt, as `family`.
-
-    Args:
-        state_dir: where its files go; None: a folder that goes away in the end.
-        environment: what the proxies are told beside their place in the world.
-        heard: gets each line the processes write.
-    """
-    with state_folder(state_dir, "waypoint-world-") as folder:
-        try:
-            files = lay_out(world, folder, datetime.datetime.now(datetime.UTC))
-        except OSError as error:
-            raise StartError(f"{error.filename or folder}: {(error.strerror or str(error)).lower()}") from None
-        members = world.members(files, environment)
-        async with family(members, heard, "take other addresses with --world-net 127.77") as found:
-            yield Running(world, files, found)
+) -> AbstractAsyncContextManager[Running[World, WorldFiles]]:
+    """The world, up as long as the context: see `running_world`."""
+    return running_world(world, lay_out, state_dir, environment, heard, prefix="waypoint-world-")
 
 
 def run_embedded(net: str, state_dir: Path | None, environment: Mapping[str, str]) -> int:
@@ -65,7 +39,7 @@ async def _serve(world: World, state_dir: Path | None, environment: Mapping[str,
         return await running.family.serve_until_told(console)
 
 
-def print_banner(console: Console, running: Running) -> None:
+def print_banner(console: Console, running: Running[World, WorldFiles]) -> None:
     """What runs where."""
     world, ports = running.world, Ports()
     a, w = world.sleep_ip, world.waypoint_ip
@@ -88,7 +62,7 @@ def print_banner(console: Console, running: Running) -> None:
     console.say()
 
 
-def print_what_to_try(console: Console, running: Running) -> None:
+def print_what_to_try(console: Console, running: Running[World, WorldFiles]) -> None:
     """Lines to copy."""
     world, ports = running.world, Ports()
     curl = f"curl --socks5-hostname {world.socks[0]}:{world.socks[1]}"

@@ -21,7 +21,6 @@ from ztunnel_py.embedded import (
     embedded_world,
     print_banner,
     print_what_to_try,
-    serve_until_told,
 )
 from ztunnel_py.world import APPLICATION_PORT, HTTPBIN, SLEEP, World
 
@@ -29,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from mesh_py.process.embedded import Running
     from mesh_py.process.heard import Line
-    from ztunnel_py.embedded import Running
+    from ztunnel_py.world import WorldFiles
 
 TOKEN_HEADER = "X-Demo-Token"
 _LOG_SECONDS = 5.0
@@ -48,7 +48,7 @@ async def _demo(world: World, state_dir: Path | None, *, once: bool) -> int:
     listener = Heard(console)
     async with embedded_world(world, state_dir, {}, listener.heard) as running:
         print_banner(console, running)
-        proved = await unless_stopped(_request(console, running, listener), running.stop)
+        proved = await unless_stopped(_request(console, running, listener), running.family.stop)
         if proved is None:
             return _INTERRUPTED
         _print_next_steps(console)
@@ -57,10 +57,10 @@ async def _demo(world: World, state_dir: Path | None, *, once: bool) -> int:
         listener.go_live()
         console.say()
         print_what_to_try(console, running)
-        return await serve_until_told(running, console)
+        return await running.family.serve_until_told(console)
 
 
-async def _request(console: Console, running: Running, listener: Heard) -> bool:
+async def _request(console: Console, running: Running[World, WorldFiles], listener: Heard) -> bool:
     """Send, show, ask the witnesses, judge."""
     world, evidence = running.world, Evidence(secrets.token_hex(8))
     console.say(console.styled(f"GET {world.url}/headers   ({TOKEN_HEADER}: {evidence.token})", "bold"))
@@ -75,7 +75,7 @@ async def _request(console: Console, running: Running, listener: Heard) -> bool:
     return _print_verdict(console, evidence, world)
 
 
-async def _ask_witnesses(evidence: Evidence, running: Running, listener: Heard) -> None:
+async def _ask_witnesses(evidence: Evidence, running: Running[World, WorldFiles], listener: Heard) -> None:
     world = running.world
     evidence.source_line = await _access_line(listener, "node-a", "outbound")
     evidence.destination_line = await _access_line(listener, "node-b", "inbound")

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from hbone_py.identity import SpiffeId
 from mesh_py.identity.layout import identity_folder, write_leaf
 from mesh_py.identity.local_ca import LocalCa
+from mesh_py.process.family import Member
 from mesh_py.settings.source import SettingsError
 from ztunnel_py.config import Ports
 
 if TYPE_CHECKING:
     import datetime
+    from collections.abc import Mapping
     from pathlib import Path
 
 TRUST_DOMAIN = "cluster.local"
@@ -98,6 +100,15 @@ class World:
         """The application, by its service."""
         return f"http://{HOSTNAME}:{SERVICE_PORT}"
 
+    def members(self, files: WorldFiles, environment: Mapping[str, str]) -> list[Member]:
+        """Every process, those that others need first."""
+        return [self._application(), *(_proxy(node, files, environment) for node in (self.node_b, self.node_a))]
+
+    def _application(self) -> Member:
+        address = (self.httpbin_ip, APPLICATION_PORT)
+        arguments = ["-m", "lab_py.apps.httpbin", "--host", address[0], "--port", str(address[1])]
+        return Member("httpbin", arguments, {}, (*address, "/healthz"), [address], ends_last=True)
+
     def mesh_file(self) -> str:
         """The mesh in the real ztunnel's own file form (hbone-controlplane 5)."""
         return _MESH.format(
@@ -135,6 +146,28 @@ def lay_out(world: World, folder: Path, now: datetime.datetime) -> WorldFiles:
         files.serials[identity] = str(leaf.certificate.serial_number)
     files.mesh.write_text(world.mesh_file(), encoding="utf-8")
     return files
+
+
+def _proxy(node: Node, files: WorldFiles, environment: Mapping[str, str]) -> Member:
+    told = {
+        "PROXY_MODE": "node",
+        "NODE_NAME": node.name,
+        "PROXY_BIND_ADDRESS": node.address,
+        "LOCAL_XDS_PATH": str(files.mesh),
+        "XDS_ADDRESS": "",
+        "WORKLOAD_CERT_DIR": str(files.certificates),
+        "DNS_CAPTURE": "true",
+        "DNS_PROXY_ADDR": f"{node.address}:{DNS_PORT}",
+    }
+    if node.socks5:
+        told |= {"UNSTABLE_ENABLE_SOCKS5": "true", "SOCKS5_SOURCE_WORKLOAD": "default/sleep"}
+    return Member(
+        node.name,
+        ["-m", "ztunnel_py"],
+        {**environment, **told},
+        (node.address, Ports().readiness, "/healthz/ready"),
+        [(node.address, port) for port in node.ports.values()],
+    )
 
 
 _MESH = """\
