@@ -6,6 +6,8 @@
 
 A second run keeps the root and every certificate that is still good. This file is the command line alone; the
 authority is mesh_py/identity.
+
+Exit status: 0 ok; 2 usage, or nothing was done and why.
 """
 
 from __future__ import annotations
@@ -65,7 +67,10 @@ class Refused(click.ClickException):
     exit_code = 2
 
 
-@click.command(help=__doc__.replace("\n    python", "\n\n\b\n    python", 1))
+@click.command(
+    help=__doc__.replace("\n    python", "\n\n\b\n    python", 1),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("identities", nargs=-1, metavar="[NAMESPACE/SERVICE_ACCOUNT]...")
 @click.option("--trust-domain", default="cluster.local", show_default=True, help="Of the SPIFFE identities.")
 @click.option("--intermediate", is_flag=True, help="Put an intermediate between root and certificates.")
