@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from hbone_py.baggage import Baggage
 from hbone_py.connect import traceparent
 from hbone_py.errors import HboneError
 from hbone_py.header_blocks import literal, text
 from mesh_py.model.address import is_loopback, parse_ip
+from mesh_py.telemetry.own_baggage import baggage_of
 from ztunnel_py.connections import Connections
 
 if TYPE_CHECKING:
@@ -208,17 +208,3 @@ class ProxyContext:
 
         unwatch = self.state.watch(lambda: finish(True) if is_so() else None)
         timer = self.reactor.wheel.after(seconds, lambda: finish(False))
-
-
-def baggage_of(workload: Workload) -> Baggage:
-    """A workload as its proxy announces it."""
-    return Baggage(
-        cluster=workload.cluster_id,
-        namespace=workload.namespace,
-        workload=workload.workload_name,
-        workload_type=workload.workload_type or "deployment",
-        service=workload.canonical_name,
-        revision=workload.canonical_revision,
-        region=workload.locality.region,
-        zone=workload.locality.zone,
-    )

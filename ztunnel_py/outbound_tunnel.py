@@ -22,8 +22,8 @@ from hbone_py.errors import (
 from hbone_py.header_blocks import connect_block, literal
 from mesh_py.identity.certificates import CertificatePending
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
+from mesh_py.telemetry.own_baggage import baggage_of
 from ztunnel_py.certificate_wait import CertificateFirst
-from ztunnel_py.context import baggage_of
 from ztunnel_py.outbound_connection import OutboundConnection
 from ztunnel_py.peers import make_peer
 from ztunnel_py.tunnel_spans import begin_outbound

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 
+from mesh_py.process.file_stamp import stamp_of
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
@@ -93,7 +95,7 @@ class RevocationFile:
 
     def load(self) -> None:
         """Read it, for the start. Raises CrlError when it is there and cannot be read."""
-        self._stamp = self._seen = _stamp_of(self._path)
+        self._stamp = self._seen = stamp_of(self._path)
         if self._stamp is None:
             log.warning("%s: not there yet: nothing is revoked", self._path)
         else:
@@ -101,7 +103,7 @@ class RevocationFile:
 
     def refresh(self) -> bool:
         """Look at the file once; True if there are other lists now. A broken file changes nothing."""
-        stamp, seen, self._seen = _stamp_of(self._path), self._seen, _stamp_of(self._path)
+        stamp, seen, self._seen = stamp_of(self._path), self._seen, stamp_of(self._path)
         if stamp is None or stamp == self._stamp or stamp != seen:
             return False
         self._stamp = stamp
@@ -130,11 +132,3 @@ def _read(path: Path) -> Revocations:
         raise CrlError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     except CrlError as error:
         raise CrlError(f"{path}: {error}") from error
-
-
-def _stamp_of(path: Path) -> object:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

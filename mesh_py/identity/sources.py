@@ -15,6 +15,7 @@ from hbone_py.errors import TlsConfigError
 from hbone_py.tls.credentials import Credentials
 from mesh_py.identity.layout import CERT_CHAIN, KEY, ROOT_CERT, identity_folder
 from mesh_py.identity.signing import LEAF_LIFETIME, CaError
+from mesh_py.process.file_stamp import stamp_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +81,7 @@ class FileTriple:
 
     def stamp(self, identity: SpiffeId) -> Hashable:
         """See `CertificateSource.stamp`."""
-        return tuple(_stamp(path) for path in (self.cert_chain, self.key, self.root_cert))
+        return tuple(stamp_of(path) for path in (self.cert_chain, self.key, self.root_cert))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +216,3 @@ def _opened(fake_ca: Callable[[], LocalCa]) -> LocalCa:
         raise TlsConfigError(f"FAKE_CA: {error}") from error
     except OSError as error:
         raise TlsConfigError(f"FAKE_CA: {error.filename}: {error.strerror}") from error
-
-
-def _stamp(path: Path) -> Hashable:
-    """Changes whenever the file is written, replaced, linked elsewhere, or removed."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return (found.st_mtime_ns, found.st_ino, found.st_dev, found.st_size)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from mesh_py.discovery.local_file import LocalConfig, read_local_config
 from mesh_py.discovery.problems import ConfigError
 from mesh_py.discovery.state import Told
+from mesh_py.process.file_stamp import stamp_of
 from mesh_py.process.listening import StartError
 from mesh_py.xds.pauses import without_collection
 
@@ -76,7 +77,7 @@ class MeshSource:
             config = place.read(place.text or "{}", "LOCAL_XDS", trust_domain=place.trust_domain)
             source = MeshSource(config, None, place, None, change)
         else:
-            stamp = _stamp_of(path)
+            stamp = stamp_of(path)
             config = place.read(_read(path), str(path), trust_domain=place.trust_domain)
             followed = path if place.is_followed else None
             source = MeshSource(config, followed, place, stamp, change)
@@ -113,7 +114,7 @@ class MeshSource:
         seen = self._stamp
         while self._path is not None:
             await asyncio.sleep(LOOK_EVERY)
-            stamp = _stamp_of(self._path)
+            stamp = stamp_of(self._path)
             if stamp is not None and stamp == seen != self._stamp:
                 self._stamp = stamp
                 self._reload(self._path, state)
@@ -143,11 +144,3 @@ def _read(path: Path) -> str:
         raise StartError(f"{path}: {reason}: check the path and its rights (LOCAL_XDS_PATH)") from error
     except UnicodeDecodeError as error:
         raise StartError(f"{path}: not UTF-8 text at byte {error.start}: save it as UTF-8") from error
-
-
-def _stamp_of(path: Path) -> object:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

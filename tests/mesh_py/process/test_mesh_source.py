@@ -121,7 +121,7 @@ async def test_a_file_that_is_being_written_is_left_alone(file: Path, monkeypatc
             seen.append(names(state))
             return next(stamps, 5)
 
-        monkeypatch.setattr(mesh_source, "_stamp_of", look)
+        monkeypatch.setattr(mesh_source, "stamp_of", look)
         edit(file, "")
         await eventually(lambda: len(seen) == 4, "looked at")
         edit(file, TWO)
