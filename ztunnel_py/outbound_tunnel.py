@@ -240,7 +240,6 @@ class TunnelConnection(OutboundConnection):
         self._timer = reactor.wheel.after(self.context.settings.deadlines.reply, self._no_answer)
         if self._may_speak():
             self._first = FirstBytes(peer, stream, self._sock)
-            self._first.start()
 
     def _may_speak(self) -> bool:
         """Whether the application's bytes may follow the CONNECT at once."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hbone_py.aio.outbox import SMALL
 from hbone_py.aio.reactor import CLOSING, READABLE
+from hbone_py.frames import HEADER
 
 if TYPE_CHECKING:
     from hbone_py.aio.peer import Peer
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
 
 class FirstBytes:
-    """Of one application, for a tunnel that was just asked for: `start`, then `hand_on` to its relay, or `stop`.
+    """Of one application, for a tunnel that was just asked for: what is there is sent, else waited for.
 
-    One DATA frame at most, as large as every peer takes; the application's end waits for the 200, like all else.
+    Then `hand_on` them to the relay, or `stop`. One DATA frame at most, as large as every peer takes; the application's
+    end waits for the 200, like all else.
     """
 
     __slots__ = ("_edges", "_is_watching", "_peer", "_sock", "_stream", "broken", "sent")
@@ -34,13 +36,10 @@ class FirstBytes:
         """How many bytes have been sent, and are still to be taken off the socket."""
         self.broken: OSError | None = None
         """What the kernel has said of the socket, and says only once."""
-
-    def start(self) -> None:
-        """Send what is there; if that is nothing, wait for it."""
         self._send()
         if not self.sent:
             self._is_watching = True
-            self._peer.reactor.register(self._sock.fileno(), self)
+            peer.reactor.register(sock.fileno(), self)
 
     def hand_on(self) -> int:
         """The tunnel is open: whoever registers the socket next has the rest. Returns `sent`."""
@@ -55,29 +54,35 @@ class FirstBytes:
             self._is_watching = False
             self._peer.reactor.unregister(self._sock.fileno())
 
-    def _send(self) -> int:
-        """Returns for how many bytes more there was room. Nothing is put behind a full TLS socket or a shut window."""
-        peer = self._peer
-        room = 0 if peer.is_stalled else min(SMALL, peer.engine.sendable(self._stream))
+    def _send(self) -> bool:
+        """Returns whether that was all there is. Nothing is put behind a full TLS socket or a shut window."""
+        peer, stream = self._peer, self._stream
+        room = 0 if peer.is_stalled else peer.engine.sendable(stream)
         if not room:
-            return 0
+            return False
+        if room > SMALL:
+            room = SMALL
         view = peer.reactor.plaintext_out.view
         try:
             count = self._sock.recv_into(view, room, socket.MSG_PEEK)
         except BlockingIOError:
-            return 0
+            return True
         except OSError as error:
             self.broken = error
-            return 0
+            return False
         if count:
-            self.sent = peer.engine.send(self._stream, view[:count])
-            peer.reactor.touch(peer)
-        return room - count
+            self.sent = count
+            peer.engine.claim(stream, count)
+            peer.engine.queue_frame(HEADER.pack(count << 8, 0, stream.stream_id) + view[:count])
+        return count < room
 
     def on_ready(self, mask: int) -> None:
         """The kernel reports an edge: the first bytes, or what the relay will have to be told."""
-        if mask & READABLE and not self.sent and self._send() and not mask & CLOSING:
-            return  # they were all there is
+        if mask & READABLE and not self.sent:
+            is_all = self._send()
+            self._peer.reactor.touch(self._peer)
+            if is_all and not mask & CLOSING:
+                return
         self._edges |= mask
 
     def on_again(self) -> None:

@@ -211,7 +211,6 @@ class Beginning:
         self.said = self.app.stuff(said)
         self.near = pair.request()
         self.first = FirstBytes(pair.client, self.near.stream, self.inside)
-        self.first.start()
 
     async def asked(self) -> Driver:
         """The server's driver, once it has the request."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hbone_py.aio.outbox import SMALL
 from hbone_py.config import KIB, Http2Config
 from hbone_py.errors import ConnectionLost, ErrorCode
 from tests.support.sockets import Heard, turns, until
@@ -13,8 +14,6 @@ from tests.support.tcp_apps import payload
 
 if TYPE_CHECKING:
     from tests.support.peers import Beginning, Driver, PeerMaker, PeerPair
-
-FRAME = 16 * KIB
 
 
 async def waiting_pair(peers: PeerMaker, server_config: Http2Config | None = None) -> PeerPair:
@@ -80,11 +79,11 @@ async def test_nobody_has_to_say_anything(peers: PeerMaker) -> None:
     assert await relayed.over() == (None, None)
 
 
-@pytest.mark.parametrize("size", [FRAME - 1, FRAME, FRAME + 1, 5 * FRAME])
+@pytest.mark.parametrize("size", [SMALL - 1, SMALL, SMALL + 1, 5 * SMALL])
 async def test_it_is_one_frame_at_most(peers: PeerMaker, size: int) -> None:
     said = payload(size)
     beginning = (await waiting_pair(peers)).begin(said)
-    assert await held(await beginning.asked(), min(size, FRAME)) == said[:FRAME]
+    assert await held(await beginning.asked(), min(size, SMALL)) == said[:SMALL]
     await check_the_rest(beginning, said)
 
 

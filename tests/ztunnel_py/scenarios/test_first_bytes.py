@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from hbone_py.aio.outbox import SMALL
 from hbone_py.config import KIB
 from mesh_py.model.authorization import Action, Match, MatchKind, Policy, Scope, StringMatch
 from tests.interop.callers import read_exactly, read_to_end
@@ -29,7 +30,6 @@ from tests.support.tcp_apps import answer_at_end, digest, echo, payload, source
 if TYPE_CHECKING:
     from tests.support.pods import Pod, Pods
 
-FRAME = 16 * KIB
 OFF = {"FIRST_BYTES_WITH_CONNECT": "false"}
 
 
@@ -106,11 +106,11 @@ async def test_of_much_one_frame_goes_first(pods: Pods) -> None:
     async with met.there, met.sleep.call(met.destination) as caller:
         await caller.send(said)
         peer = await met.there.accept()
-        stream = await asked_with(peer, said[:FRAME])
+        stream = await asked_with(peer, said[:SMALL])
         await peer.round_trip()
-        assert payload_of(peer, stream) == said[:FRAME]
+        assert payload_of(peer, stream) == said[:SMALL]
         await accept(peer, stream)
-        assert await all_of(peer, stream, len(said) - FRAME) == said[FRAME:]
+        assert await all_of(peer, stream, len(said) - SMALL) == said[SMALL:]
 
 
 async def test_a_refused_stream_s_are_said_again_on_the_next_one(pods: Pods) -> None:
