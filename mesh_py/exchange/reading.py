@@ -73,20 +73,25 @@ class Reading:
         for _ in range(_READS):
             if codec.is_closing:
                 return
-            data = stream.receive_now()
-            if data is None:
-                return
-            if data:
-                codec.receive_data(data)
+            if codec.has_rest:
+                codec.go_on()
             else:
-                codec.receive_eof()
-                self.is_over = True
+                data = stream.receive_now()
+                if data is None:
+                    return
+                if data:
+                    codec.receive_data(data)
+                else:
+                    codec.receive_eof()
+                    self.is_over = True
             reader.came()
             if self.is_over:
                 return
             if reader.has_enough():
                 self.is_paused = True
                 return
+            if codec.has_rest:
+                break
         self._read_later()
 
     def _read_later(self) -> None:

@@ -48,6 +48,13 @@ class Codec(Protocol):
     def receive_data(self, data: bytes) -> None:
         """Bytes from the peer."""
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether bytes it has received wait for another turn: `go_on` takes them, or what comes next does."""
+
+    def go_on(self) -> None:
+        """Take more of what was received."""
+
     def receive_eof(self) -> None:
         """The peer will send no more."""
 

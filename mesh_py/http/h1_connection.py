@@ -86,6 +86,14 @@ class H1Connection:
         elif not self.is_closing:
             self._read(data)
 
+    @property
+    def has_rest(self) -> bool:
+        """Never: a piece of HTTP/1 is taken at once."""
+        return False
+
+    def go_on(self) -> None:
+        """Nothing: see `has_rest`."""
+
     def consumed(self, stream: int, credit: int) -> None:
         """Nothing: over HTTP/1 the socket is the window."""
 

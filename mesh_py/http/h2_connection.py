@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mesh_py.http.h2_stream import H2Stream
     from mesh_py.http.limits import Limits
 
+_AT_ONCE = 2048
+"""Frames of DATA in one turn, or 128 others, so that a flood of small ones keeps nobody waiting."""
 _TOLERATED = 4
 """Heads so many times larger than announced are still read to the end, to answer 431."""
 
@@ -38,7 +40,8 @@ class H2Connection(H2Sender):
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
-        self._reader = FrameReader(self, self._on_frame, limits.frame_size)
+        self._reader = FrameReader(self, self._on_frame, limits.frame_size, _AT_ONCE)
+        self._unheard = b""
         self._blocks = HeaderReader(limits.head_bytes)
         self._decoder = QuickDecoder(limits.head_bytes * _TOLERATED)
         self._preface = b"" if self._is_client else frames.PREFACE
@@ -52,13 +55,26 @@ class H2Connection(H2Sender):
             data = self._take_preface(data)
         if self.is_closing or not data:
             return
-        view = memoryview(data)
+        self._hear(self._unheard + data if self._unheard else data)
+
+    def go_on(self) -> None:
+        """See `Codec`."""
+        unheard, self._unheard = self._unheard, b""
+        if not self.is_closing:
+            self._hear(unheard)
+
+    def _hear(self, data: bytes) -> None:
         try:
-            while rest := self._reader.feed(view, len(view)):
-                view = view[-rest:]
+            rest = self._reader.feed(memoryview(data), len(data))
+            self._unheard = data[len(data) - rest :] if rest else b""
         except RemoteProtocolError as error:
             if not self.is_closing:
                 self._give_up(str(error), error.code)
+
+    @property
+    def has_rest(self) -> bool:
+        """See `Codec`."""
+        return bool(self._unheard) and not self.is_closing
 
     def _take_preface(self, data: bytes) -> bytes:
         wanted, self._preface = self._preface, self._preface[len(data) :]

@@ -36,9 +36,14 @@ class Taker:
         self.taken: list[bytes] = []
         self.told: list[str] = []
         self.is_closing = False
+        self.has_rest = False
 
     def receive_data(self, data: bytes) -> None:
         self.taken.append(data)
+        self.has_rest = data == b"long"
+
+    def go_on(self) -> None:
+        self.receive_data(b"rest")
 
     def receive_eof(self) -> None:
         self.told.append("end")
@@ -81,6 +86,14 @@ async def test_others_have_their_turn() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
     assert len(taker.taken) == 40
+
+
+async def test_a_long_piece_is_taken_in_turns() -> None:
+    source, taker = Source(b"long", b"next"), Taker()
+    reading(source, taker).begin()
+    assert (taker.taken, taker.told) == ([b"long"], ["turn"])
+    await asyncio.sleep(0)
+    assert taker.taken == [b"long", b"rest", b"next"]
 
 
 async def test_enough_is_enough() -> None:

@@ -47,6 +47,8 @@ class Peer:
                 return events
             self.seen += self.h2.receive_data(ours)
             self.codec.receive_data(theirs)
+            while self.codec.has_rest:
+                self.codec.go_on()
             events += self.codec.events()
 
     def take(self, *kinds: type[h2.events.Event]) -> list[h2.events.Event]:

@@ -152,6 +152,21 @@ def test_a_larger_initial_window_opens_streams_that_wait() -> None:
     assert WindowOpened(1) in peer.pump()
 
 
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_many_small_frames_are_taken_in_turns(is_asked: bool) -> None:
+    """Told to go on, or by whatever comes next."""
+    server, peer = served()
+    peer.h2.send_headers(1, POST)
+    peer.pump()
+    server.receive_data(frames.frame(frames.DATA, 0, 1, b"x") * 3000 + frames.end_stream(1))
+    taken = sum(event.credit for event in server.events() if isinstance(event, DataReceived))
+    assert (server.has_rest, 1000 < taken < 3000) == (True, True)
+    server.go_on() if is_asked else server.receive_data(frames.frame(frames.PING, 0, 0, bytes(8)))
+    *rest, ending = server.events()
+    taken += sum(event.credit for event in rest if isinstance(event, DataReceived))
+    assert (taken, ending, server.has_rest) == (3000, MessageEnded(1), False)
+
+
 def test_interim_responses_come_first() -> None:
     server, peer = served()
     peer.h2.send_headers(1, POST)
