@@ -10,8 +10,9 @@ from typing import Final
 from hbone_py.frames import HEADER, HEADER_SIZE
 from hbone_py.tls.records import LARGEST_PLAINTEXT
 
-RECORDS: Final = 16
-"""Records that one read of bulk may fill: fewer cost more calls, more cost the cache."""
+RECORDS: Final = 48
+"""Records that one read of bulk may fill. Fewer cost more calls and wake-ups, and that more than what no longer fits
+the cache."""
 SHORT_RECORDS: Final = 2
 """The same while somebody beside it says little and often (`Reactor.short_pieces`)."""
 READ_SIZE: Final = RECORDS * LARGEST_PLAINTEXT

@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 SHORT_PIECES = 512
 """Somebody says little and often: a message was less than so many pieces of bulk ago. Then pieces are short, and we
 look for more of them after each,"""
-_PIECES_A_TURN = 4
+_PIECES_A_TURN = 2
 """else after so many."""
 
 ARRIVAL = select.EPOLLIN

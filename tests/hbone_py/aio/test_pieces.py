@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,28 +22,22 @@ from hbone_py.aio.reactor import SHORT_PIECES
 from hbone_py.config import KIB, MIB, Http2Config
 from hbone_py.frame_reader import FrameReader
 from hbone_py.tls.records import FULL_RECORD
-from tests.support.sockets import Buffers, Heard, turns
+from tests.support.peers import Owner, PeerPair
+from tests.support.sockets import Buffers, Heard, tcp_pair, turns
 
 if TYPE_CHECKING:
     from tests.support.peers import PeerMaker
+
+ROOMY = Buffers(MIB, MIB)
+"""One read finds all there is."""
 
 
 @pytest.mark.parametrize("largest", [16 * KIB, MIB], ids=["small frames", "large frames"])
 async def test_bulk_fills_its_records(peers: PeerMaker, largest: int) -> None:
     """A frame's header must not push a record's last bytes into one of their own."""
-    roomy = Buffers(MIB, MIB)  # one read finds all there is
-    pair = peers.pair(server_config=Http2Config(max_frame_size=largest))
+    pair, wire = tapped_pair(peers, Http2Config(max_frame_size=largest))
     await pair.up()
-    relayed = await pair.relayed(buffers=roomy)
-    wire = bytearray()
-    send = pair.client.transport.send
-
-    def tapped(data: bytes | memoryview) -> int:
-        count = send(data)
-        wire.extend(data[:count])
-        return count
-
-    pair.client.transport.send = tapped  # type: ignore[method-assign]
+    relayed = await pair.relayed(buffers=ROOMY)
     await turns()
     wire.clear()
     peers.near.short_pieces = SHORT_PIECES  # so that a piece fits any machine's buffers
@@ -55,6 +51,30 @@ async def test_bulk_fills_its_records(peers: PeerMaker, largest: int) -> None:
     assert lengths[:full] == [FULL_RECORD] * full
     assert lengths[full] > rest
     relayed.close()
+
+
+def tapped_pair(peers: PeerMaker, server_config: Http2Config) -> tuple[PeerPair, bytearray]:
+    """A client and a server, and what the client has put on the wire between them."""
+    near, client_end = tcp_pair(ROOMY)
+    server_end, far = tcp_pair(ROOMY)
+    wire = bytearray()
+    loop = asyncio.get_running_loop()
+
+    def carry(source: socket.socket, target: socket.socket, seen: bytearray) -> None:
+        data = source.recv(MIB)
+        seen.extend(data)
+        target.sendall(data)
+        if not data:
+            loop.remove_reader(source)
+            target.shutdown(socket.SHUT_WR)
+
+    loop.add_reader(client_end, carry, client_end, server_end, wire)
+    loop.add_reader(server_end, carry, server_end, client_end, bytearray())
+    owners = Owner(), Owner()
+    server, client = peers.server(far, owners[1], config=server_config), peers.client(near, owners[0])
+    server.start()
+    client.start()
+    return PeerPair(client, server, *owners), wire
 
 
 def lengths_of_records(wire: bytes | bytearray) -> list[int]:
