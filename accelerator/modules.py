@@ -55,8 +55,13 @@ MODULES = (
     "mesh_py.http.h1_quick",
     "mesh_py.http.h1_write",
     "mesh_py.http.headers",
+    "mesh_py.http.paths",
     "mesh_py.http.route_index",
     "mesh_py.http.route_match",
+    "mesh_py.proxy.backends",
+    "sidecar_py.inbound_http",
+    "sidecar_py.outbound_http",
+    "waypoint_py.http_proxy",
 )
 
 WRITTEN_IN_C = ("hbone_py.aio._way",)

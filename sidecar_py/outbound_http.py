@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import show
 from mesh_py.exchange.passage import Limits, Plan
@@ -47,11 +47,13 @@ class BlackHole(HttpError):
     body = ""
 
 
-class _Meant(NamedTuple):
+class _Meant:
     """Whom a host means, and the routes that are asked here."""
 
-    to: Destination
-    routes: RouteTable
+    __slots__ = ("routes", "to")
+
+    def __init__(self, to: Destination, routes: RouteTable) -> None:
+        self.to, self.routes = to, routes
 
 
 _HOSTS_KEPT = 16
@@ -137,7 +139,8 @@ class _Passage:
     def decide(self) -> Plan[Pick] | None:
         """See `Passage`."""
         context, request = self._context, self._exchange.request
-        meant, routes = self._handler.meant_by(request.authority)
+        known = self._handler.meant_by(request.authority)
+        meant, routes = known.to, known.routes
         request.path = normalize(request.path, context.settings.path_normalization)
         mark_request(request, "")
         forward_client_cert(request, ClientCertRule.SANITIZE, "")  # who we are is proved, not said

@@ -115,3 +115,20 @@ async def test_a_lost_connection_holds_nobody() -> None:
         await asyncio.sleep(0)
         kernel.allow(0)
     assert wire.is_broken
+
+
+async def test_whoever_waits_for_room_is_called_once_and_in_a_turn_of_its_own() -> None:
+    wire, kernel, speaker = joined()
+    speaker.words = [bytes(BACKLOG + 1)]
+    wire.touch()
+    called: list[bool] = []
+    wire.when_room(lambda: called.append(wire.has_room))
+    kernel.allow(0)
+    await asyncio.sleep(0)
+    assert called == []
+    kernel.allow(2)
+    assert called == []
+    await asyncio.sleep(0)
+    kernel.allow(2)
+    await asyncio.sleep(0)
+    assert called == [True]
