@@ -22,7 +22,9 @@ class Ways:
         Raises OSError.
         """
 
-    def send(self, socket: Socket, ssl: Any, bio: Any, buffer: memoryview, size: int, queued: bytes, /) -> bytes | None:
+    def send(
+        self, socket: Socket, ssl: Any, bio: Any, buffer: memoryview, size: int, queued: bytes | memoryview, /
+    ) -> bytes | None:
         """Encrypt the first `size` bytes of `buffer` and `queued`, offer the socket all that is encrypted.
 
         The bytes it refused; None where OpenSSL refused. Raises OSError.

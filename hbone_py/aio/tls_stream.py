@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE, Reactor
 from hbone_py.aio.stream import RECEIVE_SIZE, Waiter
 from hbone_py.aio.tcp import reset
+from hbone_py.aio.way import way_between
 from hbone_py.errors import ConnectionLost, HboneError, StreamEnded, TlsError, TlsTimeout
 from hbone_py.tls.engine import TlsEngine
 from hbone_py.tls.verify import identities_of_der
@@ -52,6 +53,7 @@ class TlsStream:
     def __init__(self, reactor: Reactor, sock: socket.socket, context: TlsContext) -> None:
         self.sock = sock
         self.tls = TlsEngine(context)
+        self._way = way_between(reactor, sock, self.tls)
         self.identities: tuple[SpiffeId, ...] = ()
         """The peer's SPIFFE identities."""
         self.on_room: Callable[[], None] | None = None
@@ -88,7 +90,7 @@ class TlsStream:
         try:
             while not self.tls.handshake():
                 await self._flush()
-                self._feed_some(await self._read_ciphertext())
+                self._fed_some(await self._receive_ciphertext())
             self.identities = identities_of_der(self.tls.peer_leaf_der)
             check(self.identities)
         except TlsError:
@@ -96,31 +98,32 @@ class TlsStream:
             raise
         await self._flush()
 
-    async def _read_ciphertext(self) -> int:
-        """Bytes now in the shared buffer; 0 at the end."""
-        while (count := self._read_now()) is None:
+    async def _receive_ciphertext(self) -> int:
+        """As `_receive_now`, as soon as something is there."""
+        while (size := self._receive_now()) is None:
             await self._readable.wait()
-        return count
+        return size
 
-    def _read_now(self) -> int | None:
-        """The same without waiting: None if nothing is there yet."""
+    def _receive_now(self) -> int | None:
+        """Bytes of plaintext now in the shared buffer; None if no ciphertext is there yet. See `Way.receive`."""
         if not self._may_have_more:
             return None
-        buffer = self._reactor.ciphertext_in
+        if self._error is not None:
+            raise self._error
+        most = self._reactor.ciphertext_in.size
         try:
-            count = self.sock.recv_into(buffer.view)
+            size = self._way.receive(most)
         except BlockingIOError:
             self._may_have_more = False
             return None
         except OSError as error:
             raise self._broken(error) from error
-        self._may_have_more = count == len(buffer.view) or self._is_closing
-        return count
+        self._may_have_more = self._way.received == most or self._is_closing
+        return size
 
-    def _feed_some(self, count: int) -> None:
-        if not count:
+    def _fed_some(self, _size: int) -> None:
+        if not self._way.received:
             raise TlsError("TLS handshake failed: the peer closed the connection")
-        self.tls.feed_shared(self._reactor.ciphertext_in, count)
         self._may_hold_more = True  # application data may lie behind the handshake
 
     # ByteStream ---------------------------------------------------------------
@@ -143,10 +146,10 @@ class TlsStream:
                 return b""
             if self._may_hold_more:
                 self._take(self.tls.read_into(self._reactor.plaintext_in))
-            elif (count := self._read_now()) is None:
+            elif (size := self._receive_now()) is None:
                 return None
             else:
-                self._take_records(count)
+                self._take_records(size)
         piece = self._held
         if len(piece) <= max_bytes:
             self._held = b""
@@ -166,21 +169,19 @@ class TlsStream:
         return self._held[:max_bytes]
 
     async def _receive_records(self) -> None:
-        self._take_records(await self._read_ciphertext())
+        self._take_records(await self._receive_ciphertext())
 
-    def _take_records(self, count: int) -> None:
-        reactor, tls = self._reactor, self.tls
-        if self._error is not None:
-            raise self._error
-        if count:
-            self._take(tls.receive(reactor.ciphertext_in, count, reactor.plaintext_in))
+    def _take_records(self, size: int) -> None:
+        """`size` bytes of plaintext are in the shared buffer, if it was not the end."""
+        if self._way.received:
+            self._take(size)
             self._flush_what_goes()
             return
         if self._is_over:
             raise self._failed(TlsError("TLS failed: the peer closed the connection without close_notify"))
         self._is_over = True
-        tls.feed_eof()
-        self._take(tls.read_into(reactor.plaintext_in))
+        self.tls.feed_eof()
+        self._take(self.tls.read_into(self._reactor.plaintext_in))
 
     def _take(self, count: int) -> None:
         plaintext = self._reactor.plaintext_in
@@ -214,9 +215,8 @@ class TlsStream:
             self._flush_what_goes()
         while taken < len(view) and not self._unsent and self._error is None:
             piece = view[taken : taken + _PIECE]
-            self.tls.write(piece)
             taken += len(piece)
-            self._flush_what_goes()
+            self._flush_what_goes(piece)
         if taken < len(view):
             self._is_short_of_room = True
         return taken
@@ -254,31 +254,22 @@ class TlsStream:
                 return
             await self._writable.wait()
 
-    def _flush_what_goes(self) -> None:
-        """What the kernel takes now."""
-        buffer = self._reactor.ciphertext_out
-        is_last = False
-        while self._error is None and not is_last:
+    def _flush_what_goes(self, piece: bytes | memoryview = b"") -> None:
+        """What the kernel takes now: what it refused before, else `piece` and what is encrypted already."""
+        if self._error is not None:
+            return
+        try:
+            if self._unsent:
+                self._unsent = self._unsent[self.sock.send(self._unsent) :]
             if not self._unsent:
-                count = self.tls.take_ciphertext(buffer)
-                if not count:
-                    return
-                is_last = count < buffer.size
-                view = buffer.view[:count]
-            else:
-                view = memoryview(self._unsent)
-            try:
-                sent = self.sock.send(view)
-            except BlockingIOError:
-                sent = 0
-            except OSError as error:
-                self._broken(error)
-                return
-            if sent < len(view):
-                self._unsent = bytes(view[sent:])
-                self._reactor.await_room(self.sock.fileno())
-                return
-            self._unsent = b""
+                self._unsent = self._way.send(self._reactor.outbox.buffer, 0, piece)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._broken(error)
+            return
+        if self._unsent:
+            self._reactor.await_room(self.sock.fileno())
 
     # The end --------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ class Way:
         tls.feed_shared(self._ciphertext_in, self.received)
         return 0
 
-    def send(self, buffer: SharedBuffer, size: int, queued: bytes) -> bytes:
+    def send(self, buffer: SharedBuffer, size: int, queued: bytes | memoryview) -> bytes:
         """Encrypt the first `size` bytes of `buffer`, then `queued`, and offer the socket all that is encrypted.
 
         Returns the bytes it refused; there may be more behind them in the engine then. Raises OSError when the
@@ -105,7 +105,7 @@ class NativeWay(Way):
         self.received = self._ways.received
         return self._decrypt() if size < 0 else size
 
-    def send(self, buffer: SharedBuffer, size: int, queued: bytes) -> bytes:
+    def send(self, buffer: SharedBuffer, size: int, queued: bytes | memoryview) -> bytes:
         """See `Way.send`."""
         return self._tls.send_by(self._ways, self._socket, buffer, size, queued)
 

@@ -45,7 +45,9 @@ class Ways(Protocol):
     def receive(self, socket: Any, ssl: Any, bio: Any, most: int, is_between: bool, /) -> int:
         """See `hbone_py/aio/_way.pyi`."""
 
-    def send(self, socket: Any, ssl: Any, bio: Any, buffer: memoryview, size: int, queued: bytes, /) -> bytes | None:
+    def send(
+        self, socket: Any, ssl: Any, bio: Any, buffer: memoryview, size: int, queued: bytes | memoryview, /
+    ) -> bytes | None:
         """See `hbone_py/aio/_way.pyi`."""
 
 
@@ -181,7 +183,7 @@ class DirectEngine(TlsSession):
             self._readable = self._stopped(-1, got_some=False)
         return size
 
-    def send_by(self, ways: Ways, socket: Any, buffer: SharedBuffer, size: int, queued: bytes) -> bytes:
+    def send_by(self, ways: Ways, socket: Any, buffer: SharedBuffer, size: int, queued: bytes | memoryview) -> bytes:
         """`write_shared`, `write` and `take_ciphertext` in one call into C, and offer that to `socket`.
 
         The bytes it refused, with more behind them maybe. Raises OSError, and as `write`.
