@@ -12,7 +12,7 @@ from hbone_py.aio.headers import encoded
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.stream import TunnelStream
-from hbone_py.aio.tcp import Connecting, SocketOptions, canonical, outgoing_socket, show
+from hbone_py.aio.tcp import SocketOptions, canonical, connect_soon, outgoing_socket, show
 from hbone_py.aio.transport import TcpTransport, TunnelTransport
 from hbone_py.config import Deadlines, Http2Config, Keepalive
 from hbone_py.connect import parse_authority
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hbone_py import events as ev
     from hbone_py.aio.headers import Headers
     from hbone_py.aio.owners import IdentityCheck, PeerOwner
-    from hbone_py.aio.tcp import SocketAddress
+    from hbone_py.aio.tcp import Connecting, SocketAddress
     from hbone_py.aio.transport import Transport
     from hbone_py.identity import SpiffeId
     from hbone_py.tls.context import TlsContext
@@ -53,15 +53,14 @@ class Dial:
         self._address: SocketAddress = ("", 0)
 
     def start(self, address: SocketAddress, options: SocketOptions, seconds: float, source: str | None = None) -> None:
-        """Begin to connect, from the address `source` if one is given."""
+        """Begin to connect, from the address `source` if one is given. A neighbour's answer is told within the call."""
         self._address = address
         try:
             sock = outgoing_socket(address, options, source)
         except OSError as error:
             self._failed(ConnectionFailed(f"io error: {error.strerror}: {show(address)}"))
             return
-        self._connecting = Connecting(self._reactor, sock, address, self)
-        self._connecting.start(seconds)
+        self._connecting = connect_soon(self._reactor, sock, address, self, seconds)
 
     def take(self, sock: socket.socket, address: SocketAddress) -> None:
         """Go on with a connected, non-blocking socket; `address` is whom it counts as leading to."""

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.tcp import Connecting, SocketAddress, SocketOptions, outgoing_socket, show
+from hbone_py.aio.tcp import SocketAddress, SocketOptions, connect_soon, outgoing_socket, show
 from hbone_py.errors import ConnectionFailed
 
 if TYPE_CHECKING:
@@ -46,13 +46,12 @@ async def connect_tcp(
     except OSError as error:
         raise ConnectionFailed(f"io error: {error.strerror}: {show(address)}") from error
     outcome = _Outcome()
-    attempt = Connecting(Reactor.current(), sock, address, outcome)
-    attempt.start(seconds)
+    attempt = connect_soon(Reactor.current(), sock, address, outcome, seconds)
     try:
         return await outcome.socket
     except asyncio.CancelledError:
         if outcome.socket.done() and not outcome.socket.cancelled():
             outcome.socket.result().close()
-        else:
+        elif attempt is not None:
             attempt.cancel()
         raise

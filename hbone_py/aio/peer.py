@@ -136,8 +136,15 @@ class Peer(PeerLife):
         self._is_bulk = count >= LARGE and self.engine.saw_bulk()
         if self._is_bulk:
             self.meter.moved(count, self.reactor.wheel.now)
-        if count == most or self._is_hung_up:
+        if count == most:
             self.reactor.later(self)
+        elif self._is_hung_up:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """The end lies behind what was read, and no edge tells of it any more; it may have been told already."""
+        if not self.is_closed and not self._unheard:
+            self.reactor.again(self)
 
     def _read_no_further(self) -> None:
         """We leave, and nothing counts any more; or the last read held more than one turn may take."""

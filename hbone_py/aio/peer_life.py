@@ -87,9 +87,7 @@ class PeerLife(PeerOutput):
 
     def _take_leave(self) -> None:
         """The last bytes, as soon as the socket has room for them."""
-        self.flush()
-        self.tls.send_close_notify()
-        self._send_ciphertext()
+        self._send_last()
         if not self.is_stalled:
             self.transport.end()
             self.reactor.again(self)
@@ -114,10 +112,18 @@ class PeerLife(PeerOutput):
             return
         self.engine.close()
         if self.tls.handshake_done and not self.is_stalled:
-            self.flush()
-            self.tls.send_close_notify()
-            self._send_ciphertext()
+            self._send_last()
         self._lose(error)
+
+    def _send_last(self) -> None:
+        """All that is left, GOAWAY, close_notify: one system call, and one packet with the FIN behind it."""
+        if self.reactor.outbox.owner is self:
+            self.empty_outbox()
+        if self.engine.output:
+            self.tls.write(self._queued())
+        self.tls.send_close_notify()
+        self.transport.hold()
+        self._send_ciphertext()
 
     def abort(self, error: Exception) -> None:
         """A handler of ours failed: end the connection at once."""

@@ -231,22 +231,11 @@ class Connected(Protocol):
 
 
 class Connecting:
-    """One attempt to connect, with a deadline; on the reactor only while it has to wait."""
+    """One attempt to connect that has to wait, with a deadline. Begun by `connect_soon`."""
 
     def __init__(self, reactor: Reactor, sock: socket.socket, address: SocketAddress, owner: Connected) -> None:
         self._reactor, self._sock, self._address, self._owner = reactor, sock, address, owner
         self._timer: Timer | None = None
-
-    def start(self, seconds: float) -> None:
-        """Begin."""
-        code = self._sock.connect_ex(self._address)
-        if code == 0:
-            self._owner.connected(self._sock)
-        elif code == errno.EINPROGRESS:
-            self.wait(seconds)
-        else:
-            self._sock.close()
-            self._owner.connect_failed(connect_error(code, self._address))
 
     def wait(self, seconds: float) -> None:
         """It has begun: wait for the answer."""

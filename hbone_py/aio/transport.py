@@ -38,6 +38,9 @@ class Transport(Protocol):
     def await_room(self) -> None:
         """`send` took less than it was given: report an edge when there is room."""
 
+    def hold(self) -> None:
+        """What is sent from now on may leave with the end that follows at once."""
+
     def end(self) -> None:
         """We send no more; reading goes on."""
 
@@ -64,6 +67,11 @@ class TcpTransport:
     def await_room(self) -> None:
         """See `Transport`."""
         self._reactor.await_room(self.sock.fileno())
+
+    def hold(self) -> None:
+        """The last bytes and the FIN in one packet."""
+        with contextlib.suppress(OSError):  # it is gone already
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
 
     def end(self) -> None:
         """FIN."""
@@ -135,6 +143,9 @@ class TunnelTransport:
 
     def await_room(self) -> None:
         """`send` has asked for it."""
+
+    def hold(self) -> None:
+        """The end of the batch joins them anyway."""
 
     def end(self) -> None:
         """END_STREAM on the outer tunnel."""

@@ -38,9 +38,15 @@ class Dialler:
         self.sock: socket.socket | None = None
         self.error: HboneError | None = None
 
-    def dial(self, address: SocketAddress, seconds: float = 10) -> Connecting:
-        connecting = Connecting(self.reactor, outgoing_socket(address, SocketOptions()), address, self)
-        connecting.start(seconds)
+    def dial(self, address: SocketAddress, seconds: float = 10) -> Connecting | None:
+        return connect_soon(self.reactor, outgoing_socket(address, SocketOptions()), address, self, seconds)
+
+    def wait(self, address: SocketAddress, seconds: float = 10) -> Connecting:
+        """As if the answer were on its way, wherever the other side is."""
+        sock = outgoing_socket(address, SocketOptions())
+        assert sock.connect_ex(address) == errno.EINPROGRESS
+        connecting = Connecting(self.reactor, sock, address, self)
+        connecting.wait(seconds)
         return connecting
 
     def connected(self, sock: socket.socket) -> None:
@@ -70,7 +76,7 @@ def _listening() -> Iterator[socket.socket]:
 
 async def test_a_connection_is_made(near: Reactor, listening: socket.socket) -> None:
     dialler = Dialler(near)
-    dialler.dial(listening.getsockname())
+    dialler.wait(listening.getsockname())
     await until(lambda: dialler.is_told, "told")
     assert dialler.sock is not None
     accepted, _ = listening.accept()
@@ -84,7 +90,7 @@ async def test_nobody_listens(near: Reactor) -> None:
     dialler = Dialler(near)
     host = loopback_address()
     address = host, free_port(host)
-    dialler.dial(address)
+    dialler.wait(address)
     await until(lambda: dialler.is_told, "told")
     assert isinstance(dialler.error, ConnectionFailed)
     assert str(dialler.error) == f"io error: Connection refused (os error 111): {show(address)}"
@@ -99,26 +105,25 @@ async def test_there_is_no_way(near: Reactor) -> None:
 
 async def test_a_neighbour_is_connected_to_at_once(near: Reactor, listening: socket.socket) -> None:
     dialler = Dialler(near)
-    sock = outgoing_socket(listening.getsockname(), SocketOptions())
-    assert connect_soon(near, sock, listening.getsockname(), dialler, 10) is None
-    assert (dialler.sock, near.open_sockets, near.wheel.pending) == (sock, 0, 0)
+    assert dialler.dial(listening.getsockname()) is None
+    assert dialler.sock is not None
+    assert (near.open_sockets, near.wheel.pending) == (0, 0)
     listening.accept()[0].close()
-    sock.close()
+    dialler.sock.close()
 
 
 async def test_a_neighbour_who_does_not_listen_is_told_at_once(near: Reactor) -> None:
     dialler = Dialler(near)
     host = loopback_address()
     address = host, free_port(host)
-    assert connect_soon(near, outgoing_socket(address, SocketOptions()), address, dialler, 10) is None
+    assert dialler.dial(address) is None
     assert str(dialler.error) == f"io error: Connection refused (os error 111): {show(address)}"
 
 
 async def test_whoever_does_not_answer_at_once_is_waited_for(near: Reactor, listening: socket.socket) -> None:
     fillers = busy(listening)
     dialler = Dialler(near)
-    address = listening.getsockname()
-    assert connect_soon(near, outgoing_socket(address, SocketOptions()), address, dialler, 3) is not None
+    assert dialler.dial(listening.getsockname(), 3) is not None
     await turns()
     assert not dialler.is_told
     clock_of(near).advance(3.6)
@@ -153,7 +158,7 @@ async def test_nobody_answers_in_time(near: Reactor, listening: socket.socket) -
 async def test_an_attempt_that_is_cancelled_tells_nobody(near: Reactor, listening: socket.socket) -> None:
     fillers = busy(listening)
     dialler = Dialler(near)
-    connecting = dialler.dial(listening.getsockname())
+    connecting = dialler.wait(listening.getsockname())
     await turns()
     connecting.cancel()
     connecting.cancel()
@@ -171,14 +176,14 @@ async def test_an_owner_that_breaks_leaves_nothing(
         def connected(self, sock: socket.socket) -> None:
             raise RuntimeError("what now?")
 
-    Broken(near).dial(listening.getsockname())
+    Broken(near).wait(listening.getsockname())
     await until(lambda: problems, "the failure told")
     accepted, _ = listening.accept()
     accepted.setblocking(False)
     assert (await App(accepted).hear_all()).data == b""
     accepted.close()
     dialler = Dialler(near)
-    dialler.dial(listening.getsockname())
+    dialler.wait(listening.getsockname())
     await until(lambda: dialler.is_told, "the next one told")
     assert dialler.sock is not None
     dialler.sock.close()
@@ -209,7 +214,7 @@ async def test_an_answer_that_came_at_once_with_its_end_is_read(near: Reactor, l
             raise AssertionError(error)
 
     dialler = Reading(near)
-    dialler.dial(listening.getsockname())
+    dialler.wait(listening.getsockname())
     accepted, _ = listening.accept()
     accepted.send(b"hello")
     accepted.close()
