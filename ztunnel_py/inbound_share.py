@@ -75,14 +75,16 @@ class InboundShare:
         if self._has_left or (other := holder_of_fewest(counts, own)) == own:
             return False
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [sock.fileno()]))]
+        before = counts[other]
+        counts[other] = min(before + 1, _GONE)  # before it is sent: what the other says once it has it is the last word
         try:
             self._post.sendmsg([b"\0"], rights, 0, bytes(self._address(other)))
         except BlockingIOError:  # it has a queue of them already
+            counts[other] = before
             return False
         except OSError:
             counts[other] = _GONE
             return False
-        counts[other] = min(counts[other] + 1, _GONE)  # until it says so itself
         sock.close()
         return True
 
