@@ -59,8 +59,8 @@ class HboneConnection(Incoming):
 
     @property
     def is_crowded(self) -> bool:
-        """Streams that nobody reads hold three quarters of our window, or all of the peer's, which all share:
-        new tunnels belong elsewhere."""
+        """Streams that nobody reads hold what all share, three quarters of our window or all of the peer's: new tunnels
+        belong elsewhere."""
         credit = self._credit
         return self.send_window <= 0 or credit.unread > credit.crowd
 

@@ -1,10 +1,7 @@
 """The windows a peer sends into, and the bytes that arrived and nobody has read [pure].
 
-A stream's credit goes back as its *reader* consumes, never before. The connection's, which all its streams share, goes
-back as bytes arrive, so that readers who do not read never take it from their neighbours; what such readers may hold
-is bounded by their own windows, by the connection's share of the budget and by the budget (docs/decisions/0030). Both
-go back in large steps: a peer may count small ones as a flood (Envoy does), and each costs a frame. A sender's windows
-are plain numbers in the stream table.
+Credit goes back as the *reader* consumes, never before, and in large steps: a peer may count small ones as a flood
+(Envoy does), and each costs a frame. A sender's windows are plain numbers in the stream table.
 """
 
 from __future__ import annotations
@@ -47,8 +44,6 @@ class UnreadLedger:
         """Change the budget, bytes."""
         self.limit = limit
         self.near = limit * 3 // 4
-        self.share = limit // 8
-        """What one connection may hold unread before its own credit waits for its readers, too."""
 
     @property
     def is_near(self) -> bool:
@@ -66,9 +61,9 @@ class UnreadLedger:
 class ReceiveWindow:
     """What a peer may still send, on one stream or on the connection.
 
-    `left` is what the peer believes it may send; `owed` is free again but not yet announced back. A stream announces at
-    `step`, half of its window. The connection cannot wait for half: streams may hold that much of it beyond its share.
-    It announces when as much is owed as is left.
+    `left` is what the peer believes it may send; `owed` is read but not yet announced back. A stream announces at
+    `step`, half of its window. The connection cannot wait for half: other streams may hold that much unread. It
+    announces when as much is owed as is left.
     """
 
     __slots__ = ("left", "owed", "step")
@@ -86,12 +81,9 @@ class ReceiveWindow:
 
 
 class ReceiveCredit:
-    """The unread bytes of one connection, and the credit it owes its peer.
+    """The unread bytes of one connection, and the credit it owes its peer for what was read."""
 
-    Of the connection's window `left`, `owed` and `_kept` are the whole, always.
-    """
-
-    __slots__ = ("_connection", "_kept", "_out", "crowd", "ledger", "saw_bulk", "unread", "window")
+    __slots__ = ("_connection", "_out", "crowd", "ledger", "saw_bulk", "unread", "window")
 
     def __init__(self, connection: Incoming, size: int, ledger: UnreadLedger, out: list[bytes]) -> None:
         self.window = ReceiveWindow(size)
@@ -101,9 +93,8 @@ class ReceiveCredit:
         self.saw_bulk = False
         """A stream had BULK_RUN or more in one piece since somebody looked last."""
         self._connection: Incoming | None = connection
-        self._kept = 0  # unread bytes beyond the connection's share: their part of its window waits for their readers
         self.crowd = size * 3 // 4
-        """With so much unread, left by streams that nobody reads, new tunnels are better off elsewhere."""
+        """So much unread, left by streams that nobody reads, is most of the window: what comes next may starve."""
         self._out = out
 
     def read(self, stream: Stream, count: int) -> None:
@@ -129,31 +120,17 @@ class ReceiveCredit:
 
     def hold(self, stream: Stream, pieces: list[memoryview], skip: int) -> None:
         """Keep what lies behind the first `skip` bytes of `pieces` until somebody reads it."""
-        self._count(stream.hold(pieces, skip))
-        ledger, connection = self.ledger, self._connection
-        if connection is None:
-            return
-        ledger.holding[stream] = connection  # type: ignore[assignment]  # it is the whole, not its half
-        if self.window.owed >= self.window.left:
-            if ledger.used < ledger.near:
-                self.skip(0)
-            else:
-                ledger.withheld.add(connection)
-
-    def _count(self, change: int) -> None:
-        """So many unread bytes more, or fewer: the window has them back, but for those beyond the share."""
-        self.unread += change
-        self.ledger.used += change
-        kept = self.unread - self.ledger.share
-        if kept < 0:
-            kept = 0
-        self.window.owed += change + self._kept - kept
-        self._kept = kept
+        held = stream.hold(pieces, skip)
+        self.unread += held
+        self.ledger.used += held
+        if self._connection is not None:
+            self.ledger.holding[stream] = self._connection  # type: ignore[assignment]  # it is the whole, not its half
 
     def release(self, stream: Stream, count: int) -> None:
         """The reader has `count` of the held bytes."""
         stream.release(count)
-        self._count(-count)
+        self.unread -= count
+        self.ledger.used -= count
         if not stream.unread:
             self.ledger.holding.pop(stream, None)
         self.read(stream, count)
@@ -163,7 +140,8 @@ class ReceiveCredit:
         if count := stream.unread:
             stream.unread = 0
             stream.held.clear()
-            self._count(-count)
+            self.unread -= count
+            self.ledger.used -= count
             self.ledger.holding.pop(stream, None)
             self.skip(count)
 

@@ -9,7 +9,6 @@ import pytest
 
 from hbone_py.config import Http2Config
 from hbone_py.errors import ErrorCode
-from hbone_py.flow import UnreadLedger
 from tests.support.frames import connect, data, headers, headers_of, ok, rst, window, wire
 from tests.support.playbook import (
     accepted,
@@ -195,7 +194,7 @@ class TestCredit:
 
     def test_a_peer_that_exceeds_the_connections_window_is_cut_off(self) -> None:
         config = Http2Config(stream_window=16_384, connection_window=65_536, max_frame_size=16_384)
-        engine = server(config, ledger=UnreadLedger(1))  # memory is short: no credit comes back
+        engine = server(config)
         numbers = range(1, 11, 2)
         engine.receive_data(wire(*map(connect, numbers)))
         engine.receive_data(wire(*[data(number, bytes(16_384)) for number in numbers]))

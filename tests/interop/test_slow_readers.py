@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 
 import pytest
@@ -15,8 +14,7 @@ from tests.support.tcp_apps import Gate, TcpApp, echo, payload
 
 # Between two Envoys a neighbour may stop as well, and what they hold is theirs: their connection windows are
 # 1.5 stream windows, and credit comes back only by the half.
-pytestmark = pytest.mark.interop
-every_pair = pytest.mark.parametrize("pair", PAIRS_WITH_OURS, indirect=True)
+pytestmark = [pytest.mark.interop, pytest.mark.parametrize("pair", PAIRS_WITH_OURS, indirect=True)]
 
 MIB = 1 << 20
 BLOCK = payload(MIB, seed=5)
@@ -46,7 +44,6 @@ def whole_digest() -> str:
     return whole.hexdigest()
 
 
-@every_pair
 async def test_an_application_that_does_not_read_stops_its_caller_and_loses_nothing(pair: Pair) -> None:
     gate, pouring = Gate(), Pouring()
     before = pair.held_bytes()
@@ -66,7 +63,6 @@ async def test_an_application_that_does_not_read_stops_its_caller_and_loses_noth
         assert slow.connections[0].digest == whole_digest()
 
 
-@every_pair
 async def test_a_caller_that_does_not_read_stops_its_application_and_loses_nothing(pair: Pair) -> None:
     pouring = Pouring()
     before = pair.held_bytes()
@@ -80,22 +76,3 @@ async def test_a_caller_that_does_not_read_stops_its_application_and_loses_nothi
             heard.update(await read_exactly(caller, MIB))
         assert heard.hexdigest() == whole_digest()
         assert await caller.receive() == b""
-
-
-@pytest.mark.parametrize("pair", ["envoy-to-library"], indirect=True)
-async def test_many_that_do_not_read_do_not_stop_their_neighbour(pair: Pair) -> None:
-    """Five full streams are more than the connection's window holds, which they share with their neighbour."""
-    async with (
-        TcpApp(Gate(), pair.address) as slow,
-        TcpApp(echo, pair.address) as lively,
-        contextlib.AsyncExitStack() as stack,
-        asyncio.TaskGroup() as tasks,
-    ):
-        pours = [Pouring() for _ in range(5)]
-        pouring = [tasks.create_task(one(await stack.enter_async_context(pair.call(slow.authority)))) for one in pours]
-        await settled(lambda: sum(one.sent for one in pours))
-        assert sum(one.sent for one in pours) > 5 * 16
-        async with pair.call(lively.authority) as neighbour:
-            await talk(neighbour, b"we go on")
-        for task in pouring:
-            task.cancel()
