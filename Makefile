@@ -53,7 +53,7 @@ bench: $(STAMPS)/bench ## measure both forms beside the real Envoy: table, JSON 
 profile: $(STAMPS)/bench ## where our proxies spend their time: flame graphs, and the steps in docs/performance.md
 	$(BIN)/python -m benchmarks.profile --docs $(ARGS)
 
-accelerated: $(STAMPS)/dev ## compile the hottest modules with mypyc; `--remove` in ARGS takes them away (docs/performance.md)
+accelerated: $(STAMPS)/dev ## compile the hottest modules (mypyc, and one in C); `--remove` in ARGS takes them away (docs/performance.md)
 	@$(BIN)/python -m accelerator.build $(ARGS)
 
 wheel: $(STAMPS)/dev ## wheels in dist/: for every machine, and for this interpreter with the compiled form inside

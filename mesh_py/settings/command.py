@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,9 +44,20 @@ def run_command(command: click.Command, arguments: Sequence[str], *, script: str
         if error.name != _FORM_VARIABLE:
             raise
         return complain(str(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return _disk_full(error)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     return status if isinstance(status, int) else 0
+
+
+def _disk_full(error: OSError) -> int:
+    """Where what was to be said has no room. The interpreter would try once more at its end, and fail in its own words."""
+    complain(f"{error.filename or 'standard output'}: no space left: make room, or write somewhere else")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def version_option(script: str) -> Callable[[Command], Command]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,9 @@ from hbone_py.aio.reactor import ARRIVAL, BROKEN, CLOSING, READABLE, SHORT_PIECE
 from hbone_py.aio.tcp import reset
 from tests.support.pollables import Note, registered
 from tests.support.sockets import tcp_pair, turns, until
+
+if TYPE_CHECKING:
+    from tests.support.peers import PeerMaker
 
 # One for each loop --------------------------------------------------------------------------------------------------
 
@@ -219,24 +222,21 @@ async def test_the_core_is_offered_to_whoever_talks_after_each_piece(
     [("ab", ["a", "b", "late", "written"]), ("a", ["a", "written", "late", "written"])],
 )
 async def test_who_comes_while_a_few_are_served_is_written_with_them(
-    reactor: Reactor, ready: str, expected: list[str]
+    peers: PeerMaker, ready: str, expected: list[str]
 ) -> None:
     """Somebody who is alone waits for nobody."""
     told: list[str] = []
-
-    class Writer:
-        is_dirty = False
-
-        def flush(self) -> None:
-            told.append("written")
+    peer, _ = peers.facing_server()
+    reactor = peers.far
 
     def say(name: str) -> None:
         told.append(name)
-        reactor.touch(writer)  # type: ignore[arg-type]
+        if not peer.is_dirty:
+            reactor.at_batch_end(lambda: told.append("written"))
+        reactor.touch(peer)
         if name == "a":
             late_far.send(b"x")
 
-    writer = Writer()
     notes = [Note(lambda name=name: say(name)) for name in ready]  # type: ignore[misc]
     with registered(reactor, Note(lambda: say("late"))) as (late_far,), registered(reactor, *notes) as far:
         await turns()

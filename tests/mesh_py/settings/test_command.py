@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from hbone_py.aio import native
 from mesh_py.settings.command import run_command
 from tests.mesh_py.settings.example import cli
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 def run(*arguments: str) -> int:
     return run_command(cli, arguments, script="example-role", module="example_role")
@@ -51,6 +48,21 @@ def test_what_is_wrong_is_one_line(
     assert said.out == ""
     [line] = said.err.splitlines()
     assert line.startswith(complaint)
+
+
+_EXAMPLE = """
+import sys
+from mesh_py.settings.command import run_command
+from tests.mesh_py.settings.example import cli
+sys.exit(run_command(cli, ["--help"], script="example-role", module="example_role"))
+"""
+
+
+def test_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", _EXAMPLE], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: standard output: no space left: make room, or write somewhere else\n"
 
 
 @pytest.mark.parametrize(
