@@ -54,7 +54,7 @@ def run_command(command: click.Command, arguments: Sequence[str], *, script: str
 
 
 def _disk_full(error: OSError) -> int:
-    """Where what was to be said has no room. The interpreter would try once more at its end, and fail in its own words."""
+    """What was to be said has no room. The interpreter would try once more as it ends, and fail in its own words."""
     complain(f"{error.filename or 'standard output'}: no space left: make room, or write somewhere else")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

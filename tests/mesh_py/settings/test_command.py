@@ -13,6 +13,7 @@ from hbone_py.aio import native
 from mesh_py.settings.command import run_command
 from tests.mesh_py.settings.example import cli
 
+
 def run(*arguments: str) -> int:
     return run_command(cli, arguments, script="example-role", module="example_role")
 
@@ -60,7 +61,8 @@ sys.exit(run_command(cli, ["--help"], script="example-role", module="example_rol
 
 def test_a_full_disk_is_one_line() -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([sys.executable, "-c", _EXAMPLE], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        command = [sys.executable, "-c", _EXAMPLE]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "error: standard output: no space left: make room, or write somewhere else\n"
 
