@@ -21,7 +21,8 @@ from tests.support.sockets import until
 if TYPE_CHECKING:
     from hbone_py.aio.reactor import Reactor
 
-ALLOWED = Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control").read_bytes().split()
+_ALLOWED = Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
+ALLOWED = _ALLOWED.read_bytes().split() if _ALLOWED.exists() else [RENO]
 FAR = loopback_address()
 """Counts as an address of another machine here."""
 
@@ -30,7 +31,8 @@ FAR = loopback_address()
 def _paced(monkeypatch: pytest.MonkeyPatch) -> bytes:
     """A congestion control that counts as one that paces, whatever it is, on a machine whose choice it is."""
     paced = next((name for name in ALLOWED if name != RENO), b"")
-    assert paced, "this kernel has Reno alone"
+    if not paced:
+        pytest.skip("this kernel has no congestion control besides Reno")
     monkeypatch.setattr(pacing, "UNPACED", frozenset({RENO}))
     monkeypatch.setattr(tcp, "is_paced_here", lambda: True)
     monkeypatch.setattr(tcp, "is_loopback", lambda host: host != FAR)
@@ -59,7 +61,9 @@ async def test_who_is_accepted(reactor: Reactor, paced: bytes, client: str, near
 
 
 @pytest.mark.parametrize(
-    ("address", "near", "is_spared"), [("127.0.0.1", False, True), (FAR, False, False), (FAR, True, True)]
+    ("address", "near", "is_spared"),
+    [("127.0.0.1", False, True), (FAR, False, False), (FAR, True, True)],
+    ids=["loopback", "far", "said to be near"],
 )
 @pytest.mark.usefixtures("paced")
 def test_who_is_called(address: str, near: bool, is_spared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
