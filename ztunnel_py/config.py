@@ -139,8 +139,8 @@ class Settings:
     state_wait: float
     """How long a connection waits for a workload that is not known yet."""
     policy_wait: float
-    certificate_wait: float
     """How long for a policy that is named but not known, before it is refused."""
+    certificate_wait: float
     drain_deadline: float
     """How long open connections may take when the process ends (hbone-dataplane 6.2)."""
 

@@ -50,6 +50,16 @@ static void *pointer_of(const Ways *self, PyObject *object, PyObject *type)
     return pointer;
 }
 
+/* The `SSL *` and the `BIO *` that both ways are given behind the socket; false with an error set. */
+static int take_objects(const Ways *self, PyObject *const *arguments, void **ssl, void **bio)
+{
+    *ssl = pointer_of(self, arguments[1], self->ssl_type);
+    if (*ssl == NULL)
+        return 0;
+    *bio = pointer_of(self, arguments[2], self->bio_type);
+    return *bio != NULL;
+}
+
 /* The socket's own word for it; -1 with an error set: a closed one fails as its own methods do. */
 static int descriptor_of(PyObject *socket)
 {
@@ -101,11 +111,8 @@ static PyObject *ways_receive(Ways *self, PyObject *const *arguments, Py_ssize_t
     int fd = descriptor_of(arguments[0]);
     if (fd < 0)
         return NULL;
-    void *ssl = pointer_of(self, arguments[1], self->ssl_type);
-    if (ssl == NULL)
-        return NULL;
-    void *bio = pointer_of(self, arguments[2], self->bio_type);
-    if (bio == NULL)
+    void *ssl, *bio;
+    if (!take_objects(self, arguments, &ssl, &bio))
         return NULL;
     Py_ssize_t most = size_of(arguments[3], self->ciphertext_in.len);
     if (most < 0)
@@ -176,11 +183,8 @@ static PyObject *ways_send(Ways *self, PyObject *const *arguments, Py_ssize_t co
 {
     if (!is_expected(count, 6))
         return NULL;
-    void *ssl = pointer_of(self, arguments[1], self->ssl_type);
-    if (ssl == NULL)
-        return NULL;
-    void *bio = pointer_of(self, arguments[2], self->bio_type);
-    if (bio == NULL)
+    void *ssl, *bio;
+    if (!take_objects(self, arguments, &ssl, &bio))
         return NULL;
     Py_ssize_t size = size_of(arguments[4], INT_MAX);
     if (size < 0)

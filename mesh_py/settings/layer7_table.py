@@ -5,8 +5,12 @@ Names are those of Istio's own proxy and agent, or of the real ztunnel, wherever
 
 from __future__ import annotations
 
+from typing import Any
+
 from mesh_py.settings import key_sets
-from mesh_py.settings.control_plane import CA
+from mesh_py.settings.control_plane import CA, XDS
+from mesh_py.settings.discovery import POD_NAME
+from mesh_py.settings.embedded import EmbeddedDefault
 from mesh_py.settings.key_log import KEY_LOG
 from mesh_py.settings.kinds import (
     BOOLEAN,
@@ -21,7 +25,8 @@ from mesh_py.settings.kinds import (
     choice,
     whole,
 )
-from mesh_py.settings.setting import setting, unset
+from mesh_py.settings.setting import Setting, setting, unset
+from mesh_py.settings.tracing import TRACING
 from mesh_py.telemetry.log_filter import DEFAULT_FILTER, LogFilter
 
 MIB = 1 << 20
@@ -129,3 +134,22 @@ SOCKETS = (PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME)
 DEADLINES = (CONNECT_DEADLINE, TLS_DEADLINE, REPLY_DEADLINE, TERMINATION_DRAIN_DURATION)
 
 # fmt: on
+
+
+def embedded_default(local_xds_path: Setting[Any], proxy_workload_info: Setting[Any]) -> EmbeddedDefault:
+    """When the embedded world starts instead of the proxy; of the two settings each role tells in its own words."""
+    return EmbeddedDefault(
+        means_a_proxy=(
+            local_xds_path,
+            LOCAL_XDS,
+            XDS.address,
+            CA_ADDRESS,
+            proxy_workload_info,
+            POD_NAME,
+            WORKLOAD_CERT_CHAIN,
+            WORKLOAD_KEY,
+            WORKLOAD_ROOT_CERT,
+            WORKLOAD_CERT_DIR,
+        ),
+        passed_on=(RUST_LOG, LOG_FORMAT, *TRACING),
+    )
