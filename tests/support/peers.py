@@ -451,3 +451,10 @@ class Puppet:
     def _flush(self) -> None:
         while count := self.tls.take_ciphertext(self._buffer):
             self.app.stuff(self._buffer.view[:count])
+
+
+async def up(peers: PeerMaker, **how: Any) -> PeerPair:
+    """A pair as `PeerMaker.pair` makes it, once both have come up."""
+    pair = peers.pair(**how)
+    await pair.up()
+    return pair

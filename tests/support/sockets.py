@@ -37,6 +37,7 @@ class Buffers(NamedTuple):
 
 ROOMY = Buffers()
 TIGHT = Buffers(4096, 4096)
+SMALL_SOCKETS = Buffers(16 * 1024, 16 * 1024)
 
 
 def tcp_pair(buffers: Buffers = ROOMY) -> Pair:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,13 +10,10 @@ import pytest
 from hbone_py.config import KIB
 from hbone_py.frames import HEADER_SIZE
 from tests.support.sockets import turns, until
+from tests.support.tcp_apps import payload
 
 if TYPE_CHECKING:
     from tests.support.peers import PeerMaker, Relayed
-
-
-def payload(size: int, seed: int) -> bytes:
-    return random.Random(seed).randbytes(size)
 
 
 async def check_told(relayed: list[Relayed], size: int) -> None:

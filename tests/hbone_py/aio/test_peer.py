@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,8 +19,8 @@ from hbone_py.errors import (
     TlsTimeout,
 )
 from tests.support.frames import DATA, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, Frame, connect, ping, settings
-from tests.support.peers import Driver, Owner, client_tls, clock_of
-from tests.support.sockets import Buffers, tcp_pair, turns, until
+from tests.support.peers import Driver, Owner, client_tls, clock_of, up
+from tests.support.sockets import tcp_pair, turns, until
 
 if TYPE_CHECKING:
     from hbone_py import events as ev
@@ -29,18 +28,6 @@ if TYPE_CHECKING:
     from hbone_py.identity import SpiffeId
     from tests.support.certificates import MeshCertificates
     from tests.support.peers import PeerMaker, PeerPair
-
-SMALL_SOCKETS = Buffers(16 * KIB, 16 * KIB)
-
-
-def payload(size: int, seed: int = 1) -> bytes:
-    return random.Random(seed).randbytes(size)
-
-
-async def up(peers: PeerMaker, **how: object) -> PeerPair:
-    pair = peers.pair(**how)  # type: ignore[arg-type]
-    await pair.up()
-    return pair
 
 
 # Coming up ----------------------------------------------------------------------------------------------------------

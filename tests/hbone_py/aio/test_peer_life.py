@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,23 +9,12 @@ import pytest
 from hbone_py.config import KIB, Keepalive
 from hbone_py.errors import ConnectionClosing, ConnectionLost, ErrorCode, HboneError
 from tests.support.frames import GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, connect, data, ping, settings
-from tests.support.peers import Owner, clock_of
-from tests.support.sockets import Buffers, turns, until
+from tests.support.peers import Owner, clock_of, up
+from tests.support.sockets import SMALL_SOCKETS, turns, until
+from tests.support.tcp_apps import payload
 
 if TYPE_CHECKING:
-    from tests.support.peers import PeerMaker, PeerPair
-
-SMALL_SOCKETS = Buffers(16 * KIB, 16 * KIB)
-
-
-def payload(size: int, seed: int = 1) -> bytes:
-    return random.Random(seed).randbytes(size)
-
-
-async def up(peers: PeerMaker, **how: object) -> PeerPair:
-    pair = peers.pair(**how)  # type: ignore[arg-type]
-    await pair.up()
-    return pair
+    from tests.support.peers import PeerMaker
 
 
 def freeze(peer: object) -> None:

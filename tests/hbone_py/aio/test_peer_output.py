@@ -8,12 +8,10 @@ from hbone_py.config import KIB, Http2Config
 from hbone_py.errors import ErrorCode, RemoteProtocolError
 from tests.support.frames import PREFACE, settings
 from tests.support.peers import Owner
-from tests.support.sockets import Buffers, turns, until
+from tests.support.sockets import SMALL_SOCKETS, turns, until
 
 if TYPE_CHECKING:
     from tests.support.peers import PeerMaker
-
-SMALL_SOCKETS = Buffers(16 * KIB, 16 * KIB)
 
 
 async def test_a_peer_that_asks_and_never_reads_is_ended(peers: PeerMaker) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,16 +12,13 @@ from hbone_py.config import KIB, MIB, Http2Config
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
 from tests.support.peers import clock_of
 from tests.support.sockets import ROOMY, TIGHT, Buffers, Heard, turns, until
+from tests.support.tcp_apps import payload
 
 if TYPE_CHECKING:
     from tests.support.peers import HalfRelayed, PeerMaker, PeerPair, Relayed
     from tests.support.sockets import App
 
 SMALL_WINDOWS = Http2Config(stream_window=64 * KIB, connection_window=256 * KIB)
-
-
-def payload(size: int, seed: int = 1) -> bytes:
-    return random.Random(seed).randbytes(size)
 
 
 async def relayed_pair(
