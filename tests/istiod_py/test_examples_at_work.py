@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from tests.istiod_py.test_examples import EXAMPLES
 from tests.support.istiod import Istiod, start_istiod
 from tests.support.processes import PeerProcess
 from tests.support.ztunnel import Ztunnel
-from tests.ztunnel_py.worlds import CLEAN
+from tests.ztunnel_py.worlds import CLEAN, world_net
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +94,7 @@ def node_proxy(istiod: Istiod, node: str, address: str, **more: str) -> Iterator
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     base = tmp_path_factory.mktemp("example")
-    net = f"127.{random.randint(64, 250)}"
+    net = world_net()
     folder = copied("ambient", base / "mesh", net)
     application = [sys.executable, "-m", "lab_py.apps.httpbin", "--host", f"{net}.2.1", "--port", "8080"]
     with contextlib.ExitStack() as running:
