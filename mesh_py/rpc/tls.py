@@ -141,12 +141,7 @@ class TlsLink(asyncio.Protocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Plaintext to send. Too much waiting already means that the peer does not read: it loses the connection."""
-        if self.is_closing:
-            return
-        waiting = self.below.get_write_buffer_size()
-        if waiting > self._limits.unsent:
-            self._error = TlsError(f"the peer does not read: {waiting} bytes wait for it")
-            self.abort()
+        if self.is_closing or self._is_cut_off():
             return
         try:
             self.engine.write(data)
@@ -167,7 +162,7 @@ class TlsLink(asyncio.Protocol):
                 return
             if count:
                 self.above.data_received(bytes(self._buffer.view[:count]))
-        if self.is_closing:
+        if self.is_closing or self._is_cut_off():
             return
         self._flush()  # reading may have produced an answer, such as to a KeyUpdate
         if self.engine.peer_closed and not self.above.eof_received():
@@ -238,6 +233,15 @@ class TlsLink(asyncio.Protocol):
             self.engine.send_close_notify()
         self._flush()
         self._leave()
+
+    def _is_cut_off(self) -> bool:
+        """Whether so much waits already that the peer cannot be reading: it is not written to any more."""
+        waiting = self.below.get_write_buffer_size()
+        if waiting <= self._limits.unsent:
+            return False
+        self._error = TlsError(f"the peer does not read: {waiting} bytes wait for it")
+        self.abort()
+        return True
 
     def _leave(self) -> None:
         self._stop_timer()

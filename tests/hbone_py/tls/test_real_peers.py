@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hbone_py.errors import TlsError, TlsHandshakeError
+from hbone_py.tls import direct
 from hbone_py.tls.buffers import SharedBuffer
 from hbone_py.tls.context import TlsContext, TlsSettings, client_context, server_context
+from hbone_py.tls.direct import DirectEngine
 from hbone_py.tls.engine import TlsEngine
 from hbone_py.tls.verify import peer_identities
 from tests.hbone_py.tls.authority import CLIENT, SERVER
@@ -184,6 +186,58 @@ async def test_s_client_finds_no_more_suites_than_allowed_with_tls_1_2(
     assert "New, TLSv1.2, Cipher is ECDHE-ECDSA-AES128-GCM-SHA256" in good
     assert "Secure Renegotiation IS supported" in good
     assert "alert handshake failure" in bad
+
+
+async def test_who_asks_for_new_keys_and_reads_none_is_ended(
+    root: Authority, server_credentials: Credentials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """`K` makes openssl's client send a KeyUpdate that asks for ours, which stay here as for a full socket."""
+    monkeypatch.setattr(direct, "MOST_UNSENT", 500)
+    files, engine = (
+        files_of(root.issue(CLIENT), tmp_path),
+        DirectEngine(server_context(server_credentials, TlsSettings())),
+    )
+    failures: list[TlsError] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        plain = SharedBuffer(65536)
+        while not failures and (data := await reader.read(65536)):
+            engine.feed(data)
+            if not engine.handshake_done:
+                engine.handshake()
+                while count := engine.take_ciphertext(plain):
+                    writer.write(bytes(plain.view[:count]))
+                continue
+            try:
+                assert engine.read_into(plain) == 0
+            except TlsError as error:
+                failures.append(error)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(accept, loopback_address(), 0) as listener:
+        where = "{}:{}".format(*listener.sockets[0].getsockname())
+        updates = await key_updates(where, files)
+    assert [str(failure) for failure in failures] == ["TLS failed: the peer asks for new keys and does not read ours"]
+    assert 500 // 27 <= updates <= 40  # an answer of ours has 27 bytes
+
+
+async def key_updates(where: str, files: Files) -> int:
+    """Let openssl's client ask for new keys until it is thrown out; how often it did."""
+    command = [require_tool("openssl"), "s_client", "-connect", where, "-alpn", "h2", "-quiet", "-no_ign_eof"]
+    own = ["-cert", str(files.chain), "-key", str(files.key), "-CAfile", str(files.roots)]
+    pipe = asyncio.subprocess.PIPE
+    client = await asyncio.create_subprocess_exec(*command, *own, stdin=pipe, stdout=pipe, stderr=pipe)
+    assert client.stdin is not None
+    assert client.stderr is not None
+    count = 0
+    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        while count < 1000:
+            client.stdin.write(b"K\n")
+            await client.stdin.drain()
+            await client.stderr.readuntil(b"KEYUPDATE\n")
+            count += 1
+    await client.communicate()
+    return count
 
 
 @dataclass

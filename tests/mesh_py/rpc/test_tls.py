@@ -230,6 +230,20 @@ async def test_a_peer_that_never_reads_is_cut_off(join):
     assert str(server.above.error).startswith("the peer does not read: ")
 
 
+async def test_who_only_asks_and_never_reads_is_cut_off(join):
+    """TLS itself may have answers to give, and nobody above writes any."""
+    near, far = tcp_pair(TIGHT)
+    server = await join(far, is_server=True, limits=LinkLimits(unsent=100_000))
+    client = await join(near, is_server=False)
+    await eventually(lambda: server.is_up and client.is_up, "both up")
+    client.above.transport.pause_reading()
+    server.above.transport.write(bytes(MIB))  # stands for the answers to many KeyUpdates
+    assert not server.link.is_closing
+    client.above.transport.write(b"one more")
+    await eventually(lambda: server.is_lost, "cut off")
+    assert str(server.above.error).startswith("the peer does not read: ")
+
+
 async def test_one_large_message_is_not_a_peer_that_does_not_read(join):
     """A single write may exceed the bound: HTTP/2 lets the peer choose the size of frames."""
     near, far = tcp_pair(TIGHT)
