@@ -32,6 +32,7 @@ MODULES = (
     "hbone_py.header_reader",
     "hbone_py.incoming",
     "hbone_py.openings",
+    "hbone_py.past_streams",
     "hbone_py.stream_table",
     "hbone_py.streams",
     "hbone_py.tls.buffers",

@@ -51,6 +51,7 @@ def judge(client: bool, kind: int, flags: int, stream_id: int, payload: bytes) -
 
     Raises RemoteProtocolError with h2's own error code when h2 would end the connection.
     """
+    frames.check_acknowledgement(kind, flags, payload)
     if len(payload) > _LONGEST_REMEMBERED:
         return _ask_h2(client, kind, flags, stream_id, payload)
     return _remembered(client, kind, flags, stream_id, payload)

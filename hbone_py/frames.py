@@ -103,3 +103,12 @@ def strip_padding(payload: bytes, flags: int) -> bytes:
     if start > end:
         raise RemoteProtocolError("HEADERS with more padding than payload")
     return payload[start:end]
+
+
+def check_acknowledgement(kind: int, flags: int, payload: bytes) -> None:
+    """SETTINGS with ACK carry nothing (RFC 9113 section 6.5), of which h2 says PROTOCOL_ERROR.
+
+    Raises RemoteProtocolError.
+    """
+    if payload and kind == SETTINGS and flags & ACK:
+        raise RemoteProtocolError("SETTINGS with ACK and a payload", ErrorCode.FRAME_SIZE_ERROR)

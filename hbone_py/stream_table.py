@@ -6,22 +6,18 @@ fault. The peer's own faults end one stream, are counted, and end the connection
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from hbone_py import events as ev
 from hbone_py import frames
 from hbone_py.errors import ErrorCode, MalformedRequest, RemoteProtocolError
 from hbone_py.flow import DEFAULT_WINDOW, MAX_WINDOW
+from hbone_py.past_streams import PastStreams
 from hbone_py.streams import Stream
 
 if TYPE_CHECKING:
     from hbone_py.config import Http2Config
     from hbone_py.flow import ReceiveCredit
-
-_REMEMBERED = 1024
-"""Resets whose late frames are forgiven. More than a peer has streams open, or 200s under way to us."""
-_REMEMBERED_GAPS = 64
 
 
 class StreamTable:
@@ -44,8 +40,7 @@ class StreamTable:
         self._credit = credit
         self._out = out
         self._events = events
-        self._reset: dict[int, bool] = {}  # the latest resets: True when the peer has been told
-        self._gaps: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_GAPS)  # numbers the peer passed over
+        self._past = PastStreams()
         self._protocol_resets = 0
         self._early_resets = 0
 
@@ -61,7 +56,7 @@ class StreamTable:
         if not stream_id & 1:
             raise RemoteProtocolError("a client opened a stream with an even number")
         if stream_id > self.last_peer_id + 2:
-            self._gaps.append((self.last_peer_id, stream_id))
+            self._past.passed_over(self.last_peer_id, stream_id)
         self.last_peer_id = stream_id
 
     def forget(self, stream: Stream) -> None:
@@ -97,14 +92,14 @@ class StreamTable:
     def reset(self, stream_id: int, code: int) -> None:
         """Send RST_STREAM; frames of that stream that are on their way are no fault of the peer's."""
         self._out.append(frames.rst_stream(stream_id, code))
-        self._remember(stream_id, told=True)
+        self._past.reset(stream_id, told=True)
 
     def reset_received(self, stream: Stream, code: int) -> None:
         """RST_STREAM from the peer. After END_STREAM a NO_ERROR loses nothing: what is held is still delivered."""
         after_end = not stream.remote_open
         if not stream.answered and not self.is_client:
             self._count_early()
-        self._remember(stream.stream_id, told=False)
+        self._past.reset(stream.stream_id, told=False)
         self.forget(stream)
         if not (after_end and code == ErrorCode.NO_ERROR):
             self._credit.drop(stream)
@@ -141,11 +136,6 @@ class StreamTable:
         if self._early_resets > self._config.max_early_resets + self.last_peer_id // 4:
             raise RemoteProtocolError("too_many_resets", ErrorCode.ENHANCE_YOUR_CALM)
 
-    def _remember(self, stream_id: int, *, told: bool) -> None:
-        self._reset[stream_id] = told
-        if len(self._reset) > _REMEMBERED:
-            del self._reset[next(iter(self._reset))]
-
     # Frames for streams that are not open ---------------------------------------------------------------
 
     def check_not_idle(self, stream_id: int, what: str) -> None:
@@ -160,17 +150,13 @@ class StreamTable:
         self.check_not_idle(stream_id, "DATA")
         if stream_id in self.open:
             self.fault(stream_id, "DATA after END_STREAM", ErrorCode.STREAM_CLOSED)
-        elif not self._reset.get(stream_id):
+        elif not self._past.has_late_data(stream_id):
             self.count_reset(stream_id, ErrorCode.STREAM_CLOSED)
 
     def late_headers(self, stream_id: int) -> None:
-        """HEADERS likewise; but a stream that ended in peace, or was passed over, cannot have any (5.1, 5.1.1)."""
+        """HEADERS likewise. Raises RemoteProtocolError where a stream cannot have any (`PastStreams`)."""
         self.check_not_idle(stream_id, "HEADERS")
         if stream_id in self.open:
             self.fault(stream_id, "HEADERS after END_STREAM", ErrorCode.STREAM_CLOSED)
-        elif any(low < stream_id < high for low, high in self._gaps):
-            raise RemoteProtocolError(f"HEADERS on stream {stream_id}, which was passed over")
-        elif stream_id not in self._reset:
-            raise RemoteProtocolError(f"HEADERS on closed stream {stream_id}", ErrorCode.STREAM_CLOSED)
-        elif not self._reset[stream_id]:
+        elif not self._past.has_late_head(stream_id):
             self.count_reset(stream_id, ErrorCode.STREAM_CLOSED)

@@ -84,12 +84,14 @@ class H2Server(H2Connection):
         if stream % 2 == 0:
             raise RemoteProtocolError(f"a request on stream {stream}, which is no client's")
         if stream <= self._highest:
-            self._count_idle_frame()  # of a request that was given up
+            self._on_late_head(stream)
             return
+        if stream > self._highest + 2:
+            self._past.passed_over(self._highest, stream)
         self._highest = stream
         self._idle_frames = 0
         if len(self._streams) >= self._limits.streams:
-            self._out.append(frames.rst_stream(stream, ErrorCode.REFUSED_STREAM))
+            self._say_reset(stream, ErrorCode.REFUSED_STREAM)
             self._count_reset()
             return
         try:
@@ -99,6 +101,21 @@ class H2Server(H2Connection):
             return
         self._streams[stream] = state
         self._events.append(RequestReceived(stream, state.request, ended))
+
+    def _on_late_head(self, stream: int) -> None:
+        """Raises RemoteProtocolError where a stream cannot have any head."""
+        if self._past.has_late_head(stream):
+            self._count_idle_frame()
+        else:
+            self._refuse_late(stream)
+
+    def _on_late_data(self, stream: int) -> None:
+        if not self._past.has_late_data(stream):
+            self._refuse_late(stream)
+
+    def _refuse_late(self, stream: int) -> None:
+        self._say_reset(stream, ErrorCode.STREAM_CLOSED)
+        self._count_reset()
 
     def _read_request(self, fields: RawFields, *, ended: bool) -> H2Stream:
         request = for_h1(h2_heads.read_request(fields, self._limits))
@@ -114,6 +131,7 @@ class H2Server(H2Connection):
 
     def _on_reset(self, stream: int, state: H2Stream, code: int) -> None:
         self._drop(stream)
+        self._past.reset(stream, told=False)
         self._events.append(StreamFailed(stream, DownstreamGone(f"the client reset its stream: {code_name(code)}")))
         self._count_reset()
 
@@ -129,7 +147,7 @@ class H2Server(H2Connection):
         elif isinstance(error, HeadTooLarge):
             self._send_head(stream, [(b":status", b"%d" % error.answer)], ended=True)
             code = ErrorCode.NO_ERROR
-        self._out.append(frames.rst_stream(stream, code))
+        self._say_reset(stream, code)
         self._count_reset()
 
     def _peer_leaves(self, last_stream: int, reason: str) -> None:
@@ -197,6 +215,9 @@ class H2Client(H2Connection):
         self._check_not_idle(stream, "HEADERS")
         self._count_idle_frame()  # of a request that was given up
 
+    def _on_late_data(self, stream: int) -> None:
+        """Passed over: of a request that was given up, most likely."""
+
     def _on_head(self, stream: int, state: H2Stream, fields: RawFields, *, ended: bool) -> None:
         try:
             response = self._read_response(state, fields, ended=ended)
@@ -245,7 +266,7 @@ class H2Client(H2Connection):
     def _refuse_stream(self, stream: int, error: BadMessage, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> None:
         if self._drop(stream):
             self._events.append(StreamFailed(stream, UpstreamBadMessage(str(error))))
-        self._out.append(frames.rst_stream(stream, code))
+        self._say_reset(stream, code)
         self._close_if_left()
 
     def _peer_leaves(self, last_stream: int, reason: str) -> None:

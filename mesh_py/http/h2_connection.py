@@ -107,6 +107,8 @@ class H2Connection(H2Sender):
             self._on_rst(stream, payload)
         elif kind == frames.GOAWAY:
             self._on_goaway(stream, payload)
+        elif kind == frames.PRIORITY and self._has_settings:
+            self._on_priority(stream, payload)
         else:
             self._on_control(kind, flags, stream, payload)
 
@@ -155,6 +157,7 @@ class H2Connection(H2Sender):
         state = self._streams.get(stream_id)
         if state is None:
             self._check_not_idle(stream_id, "DATA")
+            self._on_late_data(stream_id)
             return
         mine = state.receive_window
         mine.left -= length
@@ -228,9 +231,22 @@ class H2Connection(H2Sender):
         self._close_if_drained()
 
     def _on_goaway(self, stream: int, payload: bytes) -> None:
-        if stream or len(payload) < 8:
+        if stream:
+            raise RemoteProtocolError("GOAWAY on a stream")
+        if len(payload) < 8:
             raise RemoteProtocolError("a GOAWAY that is none", ErrorCode.FRAME_SIZE_ERROR)
         self._peer_leaves(frames.u32(payload) & frames.MAX_STREAM_ID, code_name(frames.u32(payload[4:])))
+
+    def _on_priority(self, stream: int, payload: bytes) -> None:
+        """Looked at, never followed (RFC 9113 5.3.2, 6.3)."""
+        self._count_idle_frame()
+        if not stream:
+            raise RemoteProtocolError("PRIORITY on stream 0")
+        if len(payload) == 5:
+            return
+        if stream not in self._streams:
+            raise RemoteProtocolError(f"PRIORITY of {len(payload)} bytes", ErrorCode.FRAME_SIZE_ERROR)
+        self._refuse_stream(stream, BadMessage("PRIORITY is not five bytes"), ErrorCode.FRAME_SIZE_ERROR)
 
     def _on_control(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if not self._has_settings and (kind != frames.SETTINGS or flags & frames.ACK):
@@ -303,6 +319,10 @@ class H2Connection(H2Sender):
         raise NotImplementedError
 
     def _on_head(self, stream: int, state: H2Stream, fields: RawFields, *, ended: bool) -> None:
+        raise NotImplementedError
+
+    def _on_late_data(self, stream: int) -> None:
+        """DATA has come for a stream that is over."""
         raise NotImplementedError
 
     def _on_reset(self, stream: int, state: H2Stream, code: int) -> None:

@@ -1,4 +1,4 @@
-"""The frames that belong to an HTTP/2 connection and to no stream: SETTINGS, PING, PRIORITY, PUSH_PROMISE [pure].
+"""The frames that belong to an HTTP/2 connection and to no stream: SETTINGS, PING, PUSH_PROMISE [pure].
 
 h2 parses and answers them; its verdict stands. It never hears of our streams, nor of GOAWAY, which to h2 is the end of
 everything and to a proxy begins a drain (RFC 9113 6.8).
@@ -49,6 +49,7 @@ class Control:
         Raises:
             RemoteProtocolError: h2 would end the connection.
         """
+        frames.check_acknowledgement(kind, flags, payload)
         try:
             events = self._h2.receive_data(frames.frame(kind, flags, stream, payload))
         except ProtocolError as error:

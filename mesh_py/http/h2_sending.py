@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hbone_py import frames
 from hbone_py.errors import ErrorCode
 from hbone_py.flow import DEFAULT_WINDOW, ReceiveWindow
+from hbone_py.past_streams import PastStreams
 from mesh_py.http import h2_heads
 from mesh_py.http.errors import UnwritableMessage
 from mesh_py.http.events import Event, StreamFailed
@@ -43,6 +44,7 @@ class H2Sender:
         """Streams that are over while somebody still reads what came of them."""
         self._highest = 0
         """Of the streams that were ever opened."""
+        self._past = PastStreams()
         self._receive_window = ReceiveWindow(limits.connection_window)
         self._send_window = DEFAULT_WINDOW
         self._peer: dict[int, int] = {}
@@ -151,10 +153,15 @@ class H2Sender:
     def reset(self, stream: int, code: ErrorCode) -> None:
         """Give the stream up; the others go on."""
         if self._drop(stream):
-            self._out.append(frames.rst_stream(stream, code))
+            self._say_reset(stream, code)
             self._close_if_drained()
         elif (state := self._lingering.pop(stream, None)) is not None:
             self._give_back(state.unread)
+
+    def _say_reset(self, stream: int, code: ErrorCode) -> None:
+        """Frames of that stream that are on their way are no fault of the peer's."""
+        self._out.append(frames.rst_stream(stream, code))
+        self._past.reset(stream, told=True)
 
     def consumed(self, stream: int, credit: int) -> None:
         """The reader has so much; the peer may send as much again."""

@@ -84,9 +84,8 @@ def test_an_answer_to_our_ping_is_reported() -> None:
     [
         pytest.param(Frame(SETTINGS, 0, 1), ErrorCode.PROTOCOL_ERROR, id="6.5: SETTINGS on a stream"),
         pytest.param(Frame(SETTINGS, 0, 0, b"12345"), ErrorCode.FRAME_SIZE_ERROR, id="6.5: not a multiple of six"),
-        # The RFC says FRAME_SIZE_ERROR here; h2's verdict stands.
         pytest.param(
-            Frame(SETTINGS, 1, 0, b"123456"), ErrorCode.PROTOCOL_ERROR, id="6.5: an acknowledgement with payload"
+            Frame(SETTINGS, 1, 0, b"123456"), ErrorCode.FRAME_SIZE_ERROR, id="6.5: an acknowledgement with payload"
         ),
         pytest.param(settings({2: 2}), ErrorCode.PROTOCOL_ERROR, id="6.5.2: ENABLE_PUSH 2"),
         pytest.param(settings({4: 2**31}), ErrorCode.FLOW_CONTROL_ERROR, id="6.5.2: INITIAL_WINDOW_SIZE 2^31"),

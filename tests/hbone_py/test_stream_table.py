@@ -341,15 +341,6 @@ class TestFloods:
             engine.receive_data(wire(rst(stream.stream_id, ErrorCode.REFUSED_STREAM)))
         assert end_code(engine) is None
 
-    def test_what_is_remembered_is_bounded(self) -> None:
-        engine = client()
-        for _ in range(5000):
-            engine.reset(engine.open_tunnel(b""), ErrorCode.CANCEL)
-        assert len(engine._table._reset) <= 1024
-        for number in range(1, 100_001, 4):
-            engine._table.number(number)
-        assert len(engine._table._gaps) <= 64
-
 
 def test_streams_that_overflow_by_settings_end_the_connection() -> None:
     """RFC 9113 section 6.9.2."""

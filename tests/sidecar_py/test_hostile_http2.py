@@ -13,7 +13,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
-from hbone_py.frames import END_STREAM, HEADERS
+from hbone_py.frames import END_HEADERS, END_STREAM, GOAWAY, HEADERS, frame
 from tests.sidecar_py.applications import web_application
 from tests.sidecar_py.doors import dialled_by_socks
 from tests.sidecar_py.pairs import KINDS, pair
@@ -59,6 +59,11 @@ class Client:
                 self.events += self.h2.receive_data(data)
                 await self.flush()
         return found[0]
+
+    async def say(self, wire: bytes) -> None:
+        """What h2 would never say."""
+        self._writer.write(wire)
+        await self._writer.drain()
 
     async def end(self) -> bytes:
         """What comes to the end of the connection, whichever it is."""
@@ -183,6 +188,18 @@ async def test_a_flood_of_control_frames_ends_the_connection(
                 await caller.flush()
         await caller.end()
         assert caller.is_over
+
+
+async def test_a_number_that_was_passed_over_ends_the_connection(certificates: Mapping[str, CertificateFiles]) -> None:
+    """RFC 9113 5.1.1."""
+    async with pair(certificates) as (client, _, at), web_application(at.app, at.port), client_of(client) as caller:
+        caller.h2.send_headers(5, asks("/ip"), end_stream=True)
+        await caller.flush()
+        await caller.until(h2.events.StreamEnded)
+        await caller.say(frame(HEADERS, END_HEADERS | END_STREAM, 3, caller.h2.encoder.encode(asks("/ip"))))
+        [last] = [one for one in split(await caller.end()) if one.kind == GOAWAY]
+        assert last.payload[4:8] == ErrorCodes.PROTOCOL_ERROR.to_bytes(4)
+        assert len(client.lines) == 1
 
 
 async def test_a_drain_says_goaway_and_finishes(certificates: Mapping[str, CertificateFiles]) -> None:

@@ -44,6 +44,10 @@ def data(stream: int, payload: bytes = b"x", *, ends: bool = False) -> bytes:
     return frames.frame(frames.DATA, frames.END_STREAM if ends else 0, stream, payload)
 
 
+def priority(stream: int, on: int = 0) -> bytes:
+    return frames.frame(frames.PRIORITY, 0, stream, on.to_bytes(4) + b"\x10")
+
+
 def sent_frames(server: H2Server | H2Client) -> list[tuple[int, int, bytes]]:
     """Kind, stream and payload of what it said."""
     wire, found = b"".join(server.data_to_send()), []
@@ -82,7 +86,21 @@ CONNECTION_ERRORS = [
     pytest.param(frames.settings({frames.ENABLE_PUSH: 2}), ErrorCode.PROTOCOL_ERROR, id="a setting that may not be"),
     pytest.param(frames.settings({4: 2**31}), ErrorCode.FLOW_CONTROL_ERROR, id="an initial window too large"),
     pytest.param(frames.frame(frames.GOAWAY, 0, 0, b"1"), ErrorCode.FRAME_SIZE_ERROR, id="short GOAWAY"),
-    pytest.param(frames.frame(frames.GOAWAY, 0, 1, bytes(8)), ErrorCode.FRAME_SIZE_ERROR, id="GOAWAY on a stream"),
+    pytest.param(frames.frame(frames.GOAWAY, 0, 1, bytes(8)), ErrorCode.PROTOCOL_ERROR, id="GOAWAY on a stream"),
+    pytest.param(
+        frames.frame(frames.SETTINGS, frames.ACK, 0, bytes(6)),
+        ErrorCode.FRAME_SIZE_ERROR,
+        id="an acknowledgement with a payload",
+    ),
+    pytest.param(frames.settings({5: 16_383}), ErrorCode.PROTOCOL_ERROR, id="frames too small"),
+    pytest.param(priority(0), ErrorCode.PROTOCOL_ERROR, id="PRIORITY on stream 0"),
+    pytest.param(frames.frame(frames.PRIORITY, 0, 1, b"1"), ErrorCode.FRAME_SIZE_ERROR, id="short PRIORITY"),
+    pytest.param(
+        headers(7, GET, ends=True) + headers(5, GET, ends=True),
+        ErrorCode.PROTOCOL_ERROR,
+        id="a stream that was passed over",
+    ),
+    pytest.param(frames.window_update(2, 1), ErrorCode.PROTOCOL_ERROR, id="WINDOW_UPDATE on a server's stream"),
     pytest.param(frames.frame(frames.PUSH_PROMISE, 4, 1, bytes(4)), ErrorCode.PROTOCOL_ERROR, id="PUSH_PROMISE"),
     pytest.param(frames.frame(frames.CONTINUATION, 4, 1), ErrorCode.PROTOCOL_ERROR, id="CONTINUATION alone"),
     pytest.param(
@@ -129,6 +147,9 @@ STREAM_ERRORS = [
     pytest.param(headers(1, GET, ends=True) + headers(1, GET), ErrorCode.STREAM_CLOSED, id="a head behind the end"),
     pytest.param(headers(1, POST) + frames.window_update(1, 0), ErrorCode.PROTOCOL_ERROR, id="a window of nothing"),
     pytest.param(
+        headers(1, POST) + frames.frame(frames.PRIORITY, 0, 1, b"1"), ErrorCode.FRAME_SIZE_ERROR, id="short PRIORITY"
+    ),
+    pytest.param(
         headers(1, POST) + frames.window_update(1, 2**31 - 1), ErrorCode.FLOW_CONTROL_ERROR, id="a window too large"
     ),
     pytest.param(
@@ -147,6 +168,63 @@ def test_what_ends_its_stream_alone(wire: bytes, code: ErrorCode) -> None:
     assert events[-1] == RequestReceived(3, HttpRequest("GET", "/", "web", version="HTTP/2"), ended=True)
     assert (frames.RST_STREAM, 1, frames.rst_stream(1, code)[9:]) in sent_frames(server)
     assert not server.is_closing
+
+
+@pytest.mark.parametrize("on", [0, 1, 3, 5])
+def test_priorities_are_looked_at_and_never_followed(on: int) -> None:
+    """RFC 9113 5.3.2: not those of a stream on itself either."""
+    server = served(priority(1, on), headers(1, GET, ends=True), priority(1, on), priority(9, on))
+    assert [type(event) for event in server.events()] == [RequestReceived]
+    assert sent_frames(server) == []
+
+
+HEAD, DATA = headers(1, GET, ends=True), data(1, b"late")
+
+
+def ended_by(how: str) -> H2Server:
+    """A server whose stream 1 is over."""
+    server = served(headers(1, GET if how == "peace" else POST, ends=how == "peace"))
+    if how == "the client":
+        server.receive_data(frames.rst_stream(1, ErrorCode.CANCEL))
+    elif how == "us":
+        server.reset(1, ErrorCode.CANCEL)
+    else:
+        server.send_response(1, HttpResponse(200), ended=True)
+    server.events()
+    server.data_to_send()
+    return server
+
+
+@pytest.mark.parametrize(
+    ("how", "late", "answer"),
+    [
+        ("peace", HEAD, (frames.GOAWAY, 0)),
+        ("peace", DATA, (frames.RST_STREAM, 1)),
+        ("the client", HEAD, (frames.RST_STREAM, 1)),
+        ("the client", DATA, (frames.RST_STREAM, 1)),
+        ("us", HEAD, None),
+        ("us", DATA, None),
+        ("an early answer", HEAD, None),
+        ("an early answer", DATA, None),
+    ],
+)
+def test_what_comes_behind_the_end(how: str, late: bytes, answer: tuple[int, int] | None) -> None:
+    """RFC 9113 5.1: STREAM_CLOSED, but where our reset may not have arrived yet. Credit and resets are never late."""
+    server = ended_by(how)
+    for wire in (frames.window_update(1, 5), frames.rst_stream(1, ErrorCode.CANCEL), priority(1), late):
+        server.receive_data(wire)
+    said = [frame for frame in sent_frames(server) if frame[0] != frames.WINDOW_UPDATE]
+    assert [frame[:2] for frame in said] == ([] if answer is None else [answer])
+    assert all(frames.u32(payload[-4:] if kind == frames.RST_STREAM else payload[4:]) == 5 for kind, _, payload in said)
+    assert server.is_closing == (answer is not None and answer[0] == frames.GOAWAY)
+
+
+def test_a_flood_of_late_data_ends_the_connection() -> None:
+    server = served(headers(2 * 20 + 1, GET, ends=True), limits=Limits(resets=9))
+    for number in range(10):
+        assert not server.is_closing
+        server.receive_data(data(2 * number + 1))
+    assert server.is_closing
 
 
 @pytest.mark.parametrize("length", [b"x", b"-1", b"+1", b"1" * 20])
