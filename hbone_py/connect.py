@@ -12,6 +12,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
+from hbone_py.address import format_address
 from hbone_py.errors import BadConnect, MalformedRequest
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Authority:
     ip: IPAddress | None
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return format_address(self.host, self.port)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from mesh_py.settings.kinds import is_loopback
+from hbone_py.address import format_address, is_loopback
 from mesh_py.xds.words import DEFAULT_CLUSTER
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def lines(
 ) -> list[str]:
     """The environment of a node proxy, a command for each node, and where to look."""
     host, port = addresses["secure"]
-    secure = _authority(_UNNAMED.get(host, host), port)
+    secure = format_address(_UNNAMED.get(host, host), port)
     state = shlex.quote(str(settings.state_folder))
     named = list((nodes or {"node-a": ""}).items())
     found = [
@@ -58,12 +58,12 @@ def lines(
         f"  export XDS_ADDRESS=https://{secure} CA_ADDRESS=https://{secure} PROXY_MODE=node{_cluster(settings)}",
         f"  export XDS_ROOT_CA={shlex.quote(str(roots))} CA_ROOT_CA={shlex.quote(str(roots))}",
         *(_join(node, address, state) for node, address in named[:MOST_NODES]),
-        f"look at it: curl http://{_authority(*addresses['monitoring'])}/debug",
+        f"look at it: curl http://{format_address(*addresses['monitoring'])}/debug",
     ]
     if len(named) > MOST_NODES:
         found.insert(-1, f"  ... and so on for {len(named) - MOST_NODES} more nodes")
     if "plaintext" in addresses:
-        found.append(f"plaintext, for this machine alone: {_authority(*addresses['plaintext'])}")
+        found.append(f"plaintext, for this machine alone: {format_address(*addresses['plaintext'])}")
     return found
 
 
@@ -78,7 +78,3 @@ def _join(node: str, address: str, state: str) -> str:
     bind = f"PROXY_BIND_ADDRESS={address} " if address else ""
     who = f"NODE_NAME={shlex.quote(node)} POD_NAME={shlex.quote(f'ztunnel-{node}')} POD_NAMESPACE=istio-system"
     return f"  {who} {bind}AUTH_TOKEN=$({token}) python -m ztunnel_py"
-
-
-def _authority(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

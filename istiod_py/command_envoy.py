@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import yaml
 
+from hbone_py.address import format_address
 from istiod_py import settings_table as table
 from istiod_py.ambient.build import build
 from istiod_py.config import from_values
@@ -27,7 +28,6 @@ from mesh_py.discovery.problems import ConfigError, suggest
 from mesh_py.identity.key_files import PRIVATE, PUBLIC, write_file
 from mesh_py.identity.tokens import LIFETIME, Caller, TokenError, TokenKey
 from mesh_py.manifests.core import Pod
-from mesh_py.model.address import format_address
 from mesh_py.settings.source import SettingsError, Values
 
 if TYPE_CHECKING:

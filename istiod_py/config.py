@@ -12,7 +12,7 @@ from istiod_py.ambient.options import AmbientOptions
 from mesh_py.identity.local_ca import user_folder
 from mesh_py.manifests.addresses import AddressRanges
 from mesh_py.manifests.mesh_config import MeshConfig
-from mesh_py.settings.kinds import is_loopback
+from mesh_py.settings.binding import local_address
 from mesh_py.settings.source import SettingsError, Values
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Settings:
 def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str]) -> Settings:
     """Settings from their sources, the strongest first. Raises SettingsError."""
     values = Values(layers)
-    bind, local_bind = _addresses(values)
+    bind, local = table.PROXY_BIND_ADDRESS, table.PROXY_LOCAL_ADDRESS
     state = state_folder(values, environ)
     return Settings(
         folder=_folder(values),
@@ -99,9 +99,9 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         intermediate=values[table.CA_INTERMEDIATE],
         lifetime=datetime.timedelta(seconds=values[table.DEFAULT_TTL]),
         longest=datetime.timedelta(seconds=values[table.MAX_TTL]),
-        names=tuple(dict.fromkeys([*NAMES, *([bind] if bind else []), *values[table.DNS_NAMES]])),
-        bind=bind,
-        local_bind=local_bind,
+        names=tuple(dict.fromkeys(filter(None, (*NAMES, values[bind], *values[table.DNS_NAMES])))),
+        bind=values[bind],
+        local_bind=local_address(values, bind, local, "plaintext and debug stay"),
         secure_port=values[table.SECURE_GRPC_PORT],
         plaintext_port=values[table.GRPC_PORT],
         monitoring_port=values[table.MONITORING_PORT],
@@ -156,13 +156,3 @@ def _audiences(values: Values) -> tuple[str, ...]:
     if not (audiences := values[table.TOKEN_AUDIENCES]):
         raise SettingsError(f"{values.origin(table.TOKEN_AUDIENCES)}: name at least one audience")
     return audiences
-
-
-def _addresses(values: Values) -> tuple[str | None, str]:
-    bind, local = values[table.PROXY_BIND_ADDRESS], values[table.PROXY_LOCAL_ADDRESS]
-    if local is None:
-        return bind, bind if bind is not None and is_loopback(bind) else "127.0.0.1"
-    if not is_loopback(local):
-        where = values.origin(table.PROXY_LOCAL_ADDRESS)
-        raise SettingsError(f"{where}: {local!r} is no loopback address: plaintext and debug stay on this machine")
-    return bind, local

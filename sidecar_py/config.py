@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh_py.settings import layer7_table as shared
-from mesh_py.settings.kinds import is_loopback
+from mesh_py.settings.binding import capture_by_preamble
 from mesh_py.settings.layer7 import Layer7Settings, Role, layer7_values
 from mesh_py.settings.source import SettingsError, Values
 from sidecar_py import settings_table as table
@@ -96,7 +96,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         **layer7_values(ROLE, layers, values, environ),
         ports=_ports(values),
         socks5_enabled=values[table.UNSTABLE_ENABLE_SOCKS5],
-        proxy_protocol_capture=_on_loopback(values),
+        proxy_protocol_capture=capture_by_preamble(values, table.PROXY_PROTOCOL_CAPTURE, table.PROXY_BIND_ADDRESS),
         captured_ports=values[table.CAPTURED_PORTS],
         app_address=values[table.APP_ADDRESS] or ("127.0.0.1" if values[table.CAPTURED_PORTS] else None),
         registry_only=values[table.OUTBOUND_TRAFFIC_POLICY] == "REGISTRY_ONLY",
@@ -117,16 +117,6 @@ def _ports(values: Values) -> Ports:
         stats=values[table.STATS_PORT],
         readiness=values[shared.READINESS_PORT],
     )
-
-
-def _on_loopback(values: Values) -> bool:
-    wanted, bind = values[table.PROXY_PROTOCOL_CAPTURE], values[table.PROXY_BIND_ADDRESS]
-    if wanted and (bind is None or not is_loopback(bind)):
-        raise SettingsError(
-            f"{values.origin(table.PROXY_PROTOCOL_CAPTURE)}: whoever reaches the port could claim any source: "
-            "set PROXY_BIND_ADDRESS to a loopback address"
-        )
-    return wanted
 
 
 def _scrape(values: Values) -> Scrape | None:

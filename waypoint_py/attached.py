@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hbone_py.address import format_address
 from mesh_py.discovery.inbound import parse_authority
 from mesh_py.discovery.record import ServiceRecord
-from mesh_py.model.address import HostPort, IpAddress, format_address
+from mesh_py.model.address import HostPort, IpAddress
 from mesh_py.model.errors import MeshError
 from mesh_py.proxy.directory import Destination
 

@@ -18,6 +18,7 @@ from mesh_py.identity.sources import CertificateSettings
 from mesh_py.process.memory_limit import memory_limit
 from mesh_py.process.mesh_source import MeshPlace
 from mesh_py.settings import control_plane
+from mesh_py.settings.binding import capture_by_preamble, listening_address, local_address
 from mesh_py.settings.control_plane import XDS, endpoint
 from mesh_py.settings.discovery import (
     POD_NAME,
@@ -28,7 +29,7 @@ from mesh_py.settings.discovery import (
     discovery,
 )
 from mesh_py.settings.key_log import key_log
-from mesh_py.settings.kinds import WorkloadInfo, is_loopback
+from mesh_py.settings.kinds import WorkloadInfo
 from mesh_py.settings.source import SettingsError, from_environment, from_flags
 from mesh_py.settings.tracing import tracing
 from ztunnel_py import settings_table as table
@@ -153,8 +154,8 @@ class Settings:
 
     @property
     def bind_address(self) -> str:
-        """Address of the listeners: `bind`, or all; `::` is meant for IPv4 too."""
-        return self.bind or ("::" if self.ipv6 else "0.0.0.0")
+        """Address of the listeners: `bind`, or all."""
+        return listening_address(self.bind, ipv6=self.ipv6)
 
     @property
     def mesh(self) -> MeshPlace:
@@ -188,7 +189,8 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
     workers = values[table.WORKERS].on(len(os.sched_getaffinity(0)))
     if mode is Mode.SHARED:
         _refuse_beside_pods(values, workers)
-    bind, local_bind = _addresses(values)
+    bind, local = table.PROXY_BIND_ADDRESS, table.PROXY_LOCAL_ADDRESS
+    local_bind = local_address(values, bind, local, "admin and SOCKS5 stay")
     dns = read_dns_settings(values, mode, local_bind)
     return Settings(
         mode=mode,
@@ -206,12 +208,12 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         stub_backends=values[table.STUB_BACKENDS],
         certificates=_certificates(values, mode, environ),
         fake_ca_folder=values[table.FAKE_CA_DIR] or user_folder(environ),
-        bind=bind,
+        bind=values[bind],
         local_bind=local_bind,
         ports=_ports(values),
         socks5_enabled=values[table.UNSTABLE_ENABLE_SOCKS5],
         socks_as=values[table.SOCKS5_SOURCE_WORKLOAD],
-        proxy_protocol_capture=_proxy_protocol(values, bind),
+        proxy_protocol_capture=capture_by_preamble(values, table.PROXY_PROTOCOL_CAPTURE, bind),
         ipv6=values[table.IPV6_ENABLED],
         dns=dns,
         tls=_tls(values, environ),
@@ -326,27 +328,6 @@ def _authority(values: Values, mode: Mode, environ: Mapping[str, str]) -> CaSett
 
     lifetime = datetime.timedelta(seconds=int(max(1, values[table.SECRET_TTL])))
     return CaSettings(found, lifetime, impersonates=mode is not Mode.DEDICATED)
-
-
-def _addresses(values: Values) -> tuple[str | None, str]:
-    bind = values[table.PROXY_BIND_ADDRESS]
-    local = values[table.PROXY_LOCAL_ADDRESS]
-    if local is None:
-        return bind, bind if bind is not None and is_loopback(bind) else "127.0.0.1"
-    if not is_loopback(local):
-        where = values.origin(table.PROXY_LOCAL_ADDRESS)
-        raise SettingsError(f"{where}: {local!r} is no loopback address: admin and SOCKS5 stay on this machine")
-    return bind, local
-
-
-def _proxy_protocol(values: Values, bind: str | None) -> bool:
-    wanted = values[table.PROXY_PROTOCOL_CAPTURE]
-    if wanted and (bind is None or not is_loopback(bind)):
-        raise SettingsError(
-            f"{values.origin(table.PROXY_PROTOCOL_CAPTURE)}: whoever reaches the port could claim any source: "
-            "set PROXY_BIND_ADDRESS to a loopback address"
-        )
-    return wanted
 
 
 def _ports(values: Values) -> Ports:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+from hbone_py.address import is_loopback
 from hbone_py.connect import traceparent
 from hbone_py.errors import HboneError
 from hbone_py.header_blocks import literal, text
-from mesh_py.model.address import is_loopback, parse_ip
+from mesh_py.model.address import parse_ip
 from mesh_py.telemetry.own_baggage import baggage_of
 from ztunnel_py.connections import Connections
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mesh_py.settings.kinds import is_loopback
+from hbone_py.address import is_loopback
 from mesh_py.settings.source import SettingsError
 from ztunnel_py import settings_table as table
 from ztunnel_py.mode import Mode

@@ -10,13 +10,14 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from hbone_py.address import is_loopback
 from hbone_py.aio.original_dst import original_destination
 from hbone_py.aio.pool import Pool
 from hbone_py.aio.tcp import Listener, SocketAddress, reset, show
 from hbone_py.errors import HboneError
 from mesh_py.discovery.missing import missing_destination, missing_for_outbound
 from mesh_py.discovery.resolve import resolve
-from mesh_py.model.address import is_loopback, parse_ip
+from mesh_py.model.address import parse_ip
 from mesh_py.model.errors import SelfCall
 from mesh_py.model.route import ByName, Direct, NestedTunnel, Tunnel
 from mesh_py.telemetry.labels import on_demand_dns_values

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_py.settings.kinds import WorkerCount, is_loopback
+from hbone_py.address import is_loopback
+from mesh_py.settings.kinds import WorkerCount
 from mesh_py.settings.source import Given, SettingsError, Values
 from ztunnel_py import settings_table as table
 from ztunnel_py.mode import Mode

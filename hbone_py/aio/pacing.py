@@ -52,8 +52,3 @@ def is_paced_here() -> bool:
     """Whether new connections of this machine are paced; looked at once, so that a connection costs no question."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         return congestion_control(probe) not in UNPACED
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is one of this machine to itself."""
-    return host.startswith("127.") or host == "::1"

@@ -16,7 +16,8 @@ from struct import pack
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING, Protocol
 
-from hbone_py.aio.pacing import is_loopback, is_paced_here, pace, spare_pacing
+from hbone_py.address import is_loopback
+from hbone_py.aio.pacing import is_paced_here, pace, spare_pacing
 from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE
 from hbone_py.errors import ConnectionFailed, ConnectTimeout, HboneError
 

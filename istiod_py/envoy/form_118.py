@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hbone_py.address import format_address
 from istiod_py.envoy.extension import TYPE_PREFIX, Json, extension
 from istiod_py.envoy.names import HBONE_PORT
 from istiod_py.envoy.node import ProxyType
-from mesh_py.model.address import format_address
 
 if TYPE_CHECKING:
     from istiod_py.envoy.mesh import EnvoyMesh, Place

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hbone_py.address import format_address
 from istiod_py.envoy.extension import Json, extension
 from istiod_py.envoy.names import (
     CONNECT_AUTHORITY,
@@ -22,7 +23,6 @@ from istiod_py.envoy.names import (
     TUNNEL_DESTINATION,
     inbound_vip,
 )
-from mesh_py.model.address import format_address
 
 if TYPE_CHECKING:
     from istiod_py.envoy.mesh import EnvoyMesh, Place

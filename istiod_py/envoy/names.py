@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_py.model.address import format_address
+from hbone_py.address import format_address
 
 if TYPE_CHECKING:
     from mesh_py.model.address import IpAddress

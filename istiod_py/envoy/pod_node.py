@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hbone_py.address import is_loopback
 from istiod_py.ambient.participation import speaks_hbone
 from istiod_py.envoy.node import GATEWAY_LABEL, EnvoyNode, ProxyType
 from mesh_py.manifests.gateway import Gateway
-from mesh_py.model.address import is_loopback
 
 if TYPE_CHECKING:
     from mesh_py.manifests.core import Pod

@@ -7,18 +7,12 @@ header tells: it carries that name). Both would hand the mesh's state and an off
 
 from __future__ import annotations
 
-import ipaddress
+from hbone_py.address import is_loopback_host
 
 
 def is_loopback_authority(authority: str) -> bool:
     """Whether `host` or `host:port` names this machine: localhost, 127.0.0.0/8 or ::1."""
-    host = _host(authority)
-    if host.rstrip(".").lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback_host(_host(authority))
 
 
 def is_meant_for_us(host: str | None, origin: str | None) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hbone_py.address import format_address
 from mesh_py.discovery.load_balance import Resolution, Upstream
 from mesh_py.discovery.record import ServiceRecord
 from mesh_py.discovery.waypoint import (
@@ -20,7 +21,7 @@ from mesh_py.discovery.waypoint import (
     pick_waypoint,
     upstream_of_service,
 )
-from mesh_py.model.address import IpAddress, NetworkAddress, SocketAddress, format_address, is_ipv6
+from mesh_py.model.address import IpAddress, NetworkAddress, SocketAddress, is_ipv6
 from mesh_py.model.errors import NoHealthyUpstream, NoRoutingDestination, NoService
 from mesh_py.model.route import ByName, Direct, NestedTunnel, Tunnel
 from mesh_py.model.workload import Protocol

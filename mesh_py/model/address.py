@@ -48,20 +48,10 @@ def is_ipv6(ip: IpAddress) -> bool:
     return ":" in ip
 
 
-def is_loopback(ip: IpAddress) -> bool:
-    """Whether the address is in 127.0.0.0/8 or ::1."""
-    return ip.startswith("127.") or ip == "::1"
-
-
 @lru_cache(maxsize=65536)
 def ip_number(ip: IpAddress) -> int:
     """The address as an integer, for prefix arithmetic."""
     return int(ipaddress.ip_address(ip))
-
-
-def format_address(host: str, port: int) -> str:
-    """`host:port`, with brackets around IPv6: the form of CONNECT authorities and logs."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class HostPort(NamedTuple):

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from mesh_py.model.address import Cidr, IpAddress, format_address
+from hbone_py.address import format_address
 from mesh_py.model.authorization import Match, MatchKind, Rule, ServiceAccountMatch, StringMatch
 
 if TYPE_CHECKING:
     from hbone_py.identity import SpiffeId
+    from mesh_py.model.address import Cidr, IpAddress
 
 
 class ConnectionFacts(NamedTuple):

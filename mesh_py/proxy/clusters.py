@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hbone_py.address import format_address
 from mesh_py.discovery.load_balance import Resolution, find_candidates
 from mesh_py.discovery.waypoint import upstream_of
 from mesh_py.http.balancing import NO_WISH, Host, HostSet, Wish
@@ -16,7 +17,6 @@ from mesh_py.http.outliers import Outcome, OutlierDetector
 from mesh_py.manifests.metadata import NO_LABELS
 from mesh_py.manifests.selector import has_labels
 from mesh_py.manifests.traffic import NO_POLICY
-from mesh_py.model.address import format_address
 from mesh_py.model.errors import NoHealthyUpstream, RouteError
 from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.localities import ranks

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from hbone_py.address import is_loopback
 from hbone_py.errors import HboneError
-from mesh_py.model.address import is_loopback, parse_ip
+from mesh_py.model.address import parse_ip
 from mesh_py.telemetry.facts import Parties
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from hbone_py.address import format_address
 from mesh_py.discovery.resolve import HBONE_PORT
 from mesh_py.discovery.waypoint import find_waypoint, pick_waypoint
 from mesh_py.manifests.traffic import TlsMode
-from mesh_py.model.address import IpAddress, format_address, is_ipv6
+from mesh_py.model.address import IpAddress, is_ipv6
 from mesh_py.model.errors import NoRoutingDestination
 from mesh_py.model.workload import Protocol
 

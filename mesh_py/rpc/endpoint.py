@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from hbone_py.address import format_address, is_loopback_host
 from mesh_py.rpc.errors import EndpointError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Address:
     @property
     def authority(self) -> str:
         """As HTTP/2 names it, and as logs show it."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return format_address(self.host, self.port)
 
     def __str__(self) -> str:
         return self.authority
@@ -98,14 +98,6 @@ def header_settings(prefix: str, settings: Mapping[str, str]) -> dict[str, str]:
     """
     asked = ((name, value) for name, value in settings.items() if name.startswith(prefix) and value.strip())
     return dict(_header(name, name.removeprefix(prefix).lower(), value) for name, value in asked)
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether only this machine answers under that name."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _header(variable: str, name: str, value: str) -> tuple[str, str]:

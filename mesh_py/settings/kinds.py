@@ -150,14 +150,9 @@ def _name_server(text: str) -> tuple[str, int]:
 
 
 def write_address(address: tuple[str, int]) -> str:
-    """`host:port`, brackets around IPv6."""
+    """`host:port`, brackets around IPv6; `hbone_py.address` would load all of that package for a `--help`."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches an IP address."""
-    return ipaddress.ip_address(address).is_loopback
 
 
 def _text(text: str) -> str:

@@ -14,11 +14,12 @@ from mesh_py.identity.local_ca import user_folder
 from mesh_py.identity.sources import CertificateSettings
 from mesh_py.process.memory_limit import memory_limit
 from mesh_py.settings import layer7_table as table
+from mesh_py.settings.binding import listening_address, local_address
 from mesh_py.settings.control_plane import CA, XDS, endpoint
 from mesh_py.settings.discovery import POD_NAME, POD_NAMESPACE, SERVICE_ACCOUNT, DiscoverySettings, discovery
 from mesh_py.settings.key_log import key_log
 from mesh_py.settings.key_sets import KeySetSettings, key_sets
-from mesh_py.settings.kinds import WorkloadInfo, is_loopback
+from mesh_py.settings.kinds import WorkloadInfo
 from mesh_py.settings.source import Given, SettingsError, Values
 from mesh_py.settings.tracing import tracing
 
@@ -84,8 +85,8 @@ class Layer7Settings:
 
     @property
     def bind_address(self) -> str:
-        """Address of the listeners: `bind`, or all; `::` is meant for IPv4 too."""
-        return self.bind or ("::" if self.ipv6 else "0.0.0.0")
+        """Address of the listeners: `bind`, or all."""
+        return listening_address(self.bind, ipv6=self.ipv6)
 
 
 class Role(NamedTuple):
@@ -117,7 +118,6 @@ def layer7_values(
         SettingsError: a value cannot be used, or two do not go together; one line.
     """
     workload = _workload(role, values)
-    bind, local_bind = _addresses(role, values)
     return {
         "workload": workload,
         "network": values[table.NETWORK],
@@ -129,8 +129,8 @@ def layer7_values(
         "key_sets": key_sets(values),
         "certificates": _certificates(values, environ),
         "fake_ca_folder": values[table.FAKE_CA_DIR] or user_folder(environ),
-        "bind": bind,
-        "local_bind": local_bind,
+        "bind": values[role.bind],
+        "local_bind": local_address(values, role.bind, role.local_bind, role.local),
         "ipv6": values[table.IPV6_ENABLED],
         **_http(values),
         **_tunnel(values, environ),
@@ -200,16 +200,6 @@ def _certificates(values: Values, environ: Mapping[str, str]) -> CertificateSett
         is_dedicated=True,
         lifetime=datetime.timedelta(seconds=values[table.SECRET_TTL]),
     )
-
-
-def _addresses(role: Role, values: Values) -> tuple[str | None, str]:
-    bind, local = values[role.bind], values[role.local_bind]
-    if local is None:
-        return bind, bind if bind is not None and is_loopback(bind) else "127.0.0.1"
-    if not is_loopback(local):
-        where = values.origin(role.local_bind)
-        raise SettingsError(f"{where}: {local!r} is no loopback address: {role.local} on this machine")
-    return bind, local
 
 
 def _http(values: Values) -> dict[str, Any]:

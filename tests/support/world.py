@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hbone_py.address import format_address
 from mesh_py.discovery.state import MeshState
 from mesh_py.model.address import (
     Cidr,
@@ -13,7 +14,6 @@ from mesh_py.model.address import (
     NetworkAddress,
     NetworkCidr,
     SocketAddress,
-    format_address,
     parse_ip,
 )
 from mesh_py.model.authorization import Policy

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hbone_py.aio import pacing, tcp
-from hbone_py.aio.pacing import RENO, congestion_control, is_loopback, is_paced_here, spare_pacing
+from hbone_py.aio.pacing import RENO, congestion_control, is_paced_here, spare_pacing
 from hbone_py.aio.tcp import Listener, SocketOptions, listening_socket, outgoing_socket
 from tests.support.processes import loopback_address
 from tests.support.sockets import until
@@ -90,10 +90,3 @@ def test_what_does_not_pace_is_left(choice: bytes) -> None:
 def test_the_machine_is_asked() -> None:
     default = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_bytes().strip()
     assert is_paced_here() == (default not in pacing.UNPACED)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"), [("127.0.0.1", True), ("127.8.9.1", True), ("::1", True), ("10.0.0.1", False), ("::", False)]
-)
-def test_loopback_addresses(host: str, expected: bool) -> None:
-    assert is_loopback(host) == expected

@@ -16,11 +16,9 @@ from mesh_py.model.address import (
     NamespacedHostname,
     NetworkAddress,
     NetworkCidr,
-    format_address,
     ip_from_packed,
     ip_number,
     is_ipv6,
-    is_loopback,
     parse_ip,
 )
 
@@ -59,21 +57,6 @@ def test_packed_and_number_agree_with_text(address: object) -> None:
 def test_packed_addresses_have_4_or_16_bytes() -> None:
     with pytest.raises(ValueError, match="4 or 16 bytes, not 5"):
         ip_from_packed(b"12345")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("10.0.0.1", False), ("::2", False)]
-)
-def test_loopback(text: str, expected: bool) -> None:
-    assert is_loopback(parse_ip(text)) is expected
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("10.0.0.1", "10.0.0.1:80"), ("fd00::1", "[fd00::1]:80"), ("example.com", "example.com:80")],
-)
-def test_addresses_with_ports(host: str, expected: str) -> None:
-    assert format_address(host, 80) == expected
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,6 @@ from mesh_py.settings.kinds import (
     WorkloadInfo,
     choice,
     duration,
-    is_loopback,
     size,
     write_duration,
     write_size,
@@ -139,8 +138,3 @@ def test_a_duration_is_written_as_it_would_be_read(microseconds: int) -> None:
 )
 def test_a_worker_count_meets_a_machine(count: WorkerCount, cores: int, workers: int) -> None:
     assert count.on(cores) == workers
-
-
-@pytest.mark.parametrize(("address", "expected"), [("127.9.9.9", True), ("::1", True), ("10.0.0.1", False)])
-def test_loopback_is_known(address: str, expected: bool) -> None:
-    assert is_loopback(address) is expected
