@@ -21,6 +21,7 @@ from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.courses import Courses
 from mesh_py.proxy.detection import detect_protocol
 from mesh_py.proxy.dial import FOR_TCP, connect
+from mesh_py.proxy.first_words import first_words
 from mesh_py.proxy.mirrors import Mirrors
 from mesh_py.proxy.opaque import carry
 from mesh_py.proxy.tcp_telemetry import TcpConnection
@@ -116,7 +117,7 @@ class Outbound:
         context = self._context
         if spoken.hello is not None and spoken.hello.server_name:
             meant = context.directory.by_host(context.workload, spoken.hello.server_name, meant)
-        connection = TcpConnection(context, "source", client)
+        connection, words = TcpConnection(context, "source", client), first_words(context, stream)
         try:
             if not meant.is_known and context.settings.registry_only:
                 raise Blocked(f"{show(meant.address)} is nobody the mesh knows (REGISTRY_ONLY)")
@@ -132,9 +133,9 @@ class Outbound:
                 there=endpoint.address,
                 authority=getattr(endpoint.way, "authority", None),
             )
-            upstream = await connect(context, endpoint.way, FOR_TCP, connection.traceparent)
+            upstream = await connect(context, endpoint.way, FOR_TCP, connection.traceparent, words)
         except (HboneError, HttpError) as error:
             stream.abort()
             connection.failed(meant.address, error)
             return
-        connection.closed(await carry(context.reactor, stream, upstream))
+        connection.closed(await carry(context.reactor, stream, upstream, words=words))

@@ -13,6 +13,7 @@ from mesh_py.http.rbac_facts import RequestFacts
 from mesh_py.model.errors import PolicyDenied
 from mesh_py.proxy.backends import hand_over
 from mesh_py.proxy.dial import FOR_TCP, begin, reach
+from mesh_py.proxy.first_words import first_words
 from mesh_py.proxy.opaque import Carried, carry
 from mesh_py.proxy.tcp_telemetry import TcpConnection
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mesh_py.proxy.clusters import Pick
     from mesh_py.proxy.dial import AnyStream, Reached
     from mesh_py.proxy.directory import Destination
+    from mesh_py.proxy.first_words import FirstWords
     from mesh_py.proxy.tunnels import Incoming
     from waypoint_py.attached import Target
     from waypoint_py.callers import Caller
@@ -38,19 +40,24 @@ class ByteProxy:
 
     async def open(self, tunnel: Incoming, caller: Caller, target: Target) -> ByteConnection:
         """The pod is reached, and hears that bytes will come. Raises PolicyDenied, HboneError."""
-        connection = await self.reach(tunnel, caller, target)
+        connection = await self._reach(tunnel, caller, target, first_words(self.forwarding.context, tunnel.stream))
         await connection.begin()
         return connection
 
     async def reach(self, tunnel: Incoming, caller: Caller, target: Target) -> ByteConnection:
         """The pod is reached, and has heard nothing yet: it may still turn out to be HTTP. Raises as `open`."""
+        return await self._reach(tunnel, caller, target, None)
+
+    async def _reach(
+        self, tunnel: Incoming, caller: Caller, target: Target, words: FirstWords | None
+    ) -> ByteConnection:
         forwarding = self.forwarding
         context = forwarding.context
         self.judge(caller, target)
         meant = self._routed(target)
         pick = forwarding.clusters.pick(context.workload, meant, context.now(), caller.client[0])
-        reached = await reach(context, pick.endpoint.way, caller.traceparent)
-        return ByteConnection(self, tunnel, caller, target, pick, reached)
+        reached = await reach(context, pick.endpoint.way, caller.traceparent, words)
+        return ByteConnection(self, tunnel, caller, target, pick, reached, words)
 
     def _judge_again(self) -> None:
         """Policies have changed: what they do not allow any more ends."""
@@ -93,8 +100,11 @@ class ByteConnection:
         target: Target,
         pick: Pick,
         reached: Reached,
+        words: FirstWords | None = None,
     ) -> None:
+        """`words`: what of the client's the pod may have got already."""
         self.caller, self.target = caller, target
+        self._words = words
         self._proxy, self._tunnel, self._pick, self._reached = proxy, tunnel, pick, reached
         self._upstream: AnyStream = reached
         self._task: asyncio.Task[None] | None = None
@@ -130,7 +140,8 @@ class ByteConnection:
         self._task = asyncio.current_task()
         self._proxy.open_connections.add(self)
         try:
-            carried = await carry(self._proxy.forwarding.context.reactor, self._tunnel.stream, self._upstream)
+            reactor = self._proxy.forwarding.context.reactor
+            carried = await carry(reactor, self._tunnel.stream, self._upstream, words=self._words)
         except asyncio.CancelledError:
             if self._denied is None or self._task is None:
                 raise

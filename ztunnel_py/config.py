@@ -28,6 +28,7 @@ from mesh_py.settings.discovery import (
     DiscoverySettings,
     discovery,
 )
+from mesh_py.settings.first_bytes import FIRST_BYTES
 from mesh_py.settings.key_log import key_log
 from mesh_py.settings.kinds import WorkloadInfo
 from mesh_py.settings.source import SettingsError, from_environment, from_flags
@@ -224,7 +225,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         pool_max_streams=values[table.POOL_MAX_STREAMS],
         pool_idle=values[table.POOL_IDLE],
         unread_budget=values[table.UNREAD_BUDGET] or memory_limit() // 4,
-        first_bytes=values[table.FIRST_BYTES],
+        first_bytes=values[FIRST_BYTES],
         same_node_inside=values[table.SAME_NODE_INSIDE] and mode is Mode.NODE,
         lenient_resets=values[table.LENIENT_RESETS],
         response_baggage=values[table.ENABLE_RESPONSE_BAGGAGE],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mesh_py.settings.control_plane import AUTH_TOKEN, CA, XDS
 from mesh_py.settings.discovery import NODE_SETTINGS, XDS_ON_DEMAND
+from mesh_py.settings.first_bytes import FIRST_BYTES
 from mesh_py.settings.key_log import KEY_LOG
 from mesh_py.settings.kinds import (
     ADDRESS,
@@ -161,10 +162,6 @@ POOL_MAX_STREAMS = setting(
 POOL_IDLE = setting("POOL_UNUSED_RELEASE_TIMEOUT", POSITIVE_TIME, 300.0, "An unused connection closes after this.")
 UNREAD_BUDGET = unset(
     "UNREAD_BUDGET", SIZE, "Unread bytes this process may hold.", note="a quarter of the memory limit", theirs="none"
-)
-FIRST_BYTES = setting(
-    "FIRST_BYTES_WITH_CONNECT", BOOLEAN, True, "Send what an application says at once together with its CONNECT, "
-    "16 KiB at most, instead of behind the answer.", theirs="never",
 )
 SAME_NODE_INSIDE = setting(
     "SAME_NODE_INSIDE", BOOLEAN, False, "Node mode: HBONE between our own workloads stays inside the process, but to "

@@ -309,6 +309,12 @@ class TunnelStream:
             await self._readable.wait()
         return b"".join(stream.held)[:max_bytes]
 
+    def peek_now(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """What `receive_now` would give, left where it is; b"" if nothing is there."""
+        if self._message:
+            return self._message[:max_bytes]
+        return _joined(self._stream.held, max_bytes) if self._stream.unread else b""
+
     def release(self) -> tuple[Peer, Stream]:
         """Give the tunnel to somebody else, who takes it over at once, with what it holds."""
         return self.peer, self._stream

@@ -55,6 +55,10 @@ class ProxySettings(Protocol):
         """Of every socket."""
 
     @property
+    def first_bytes(self) -> bool:
+        """What a client of bytes says at once goes with its CONNECT."""
+
+    @property
     def http_pool_idle(self) -> float:
         """How long an upstream connection may be without a request."""
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hbone_py.errors import HboneError
     from mesh_py.identity.certificates import Contexts
     from mesh_py.proxy.context import AnyContext
+    from mesh_py.proxy.first_words import FirstWords
     from mesh_py.proxy.ways import Way
 
 AnyStream = TcpStream | TlsStream | TunnelStream
@@ -45,15 +46,20 @@ class Alpn(NamedTuple):
 FOR_HTTP1, FOR_HTTP2, FOR_TCP = Alpn(istio_tls.HTTP1), Alpn(istio_tls.HTTP2), Alpn(istio_tls.TCP)
 
 
-async def connect(context: AnyContext, way: Way, alpn: Alpn, trace: str = "") -> AnyStream:
-    """A stream to the other end; a tunnel tells `trace`, a `traceparent`. Raises HboneError."""
-    return await begin(context, way, await reach(context, way, trace), alpn)
+async def connect(
+    context: AnyContext, way: Way, alpn: Alpn, trace: str = "", words: FirstWords | None = None
+) -> AnyStream:
+    """A stream to the other end; a tunnel tells `trace`, a `traceparent`, and `words`. Raises HboneError."""
+    return await begin(context, way, await reach(context, way, trace, words), alpn)
 
 
-async def reach(context: AnyContext, way: Way, trace: str = "") -> Reached:
-    """The other end is there, and has been told nothing yet of what is going to be said. Raises HboneError."""
+async def reach(context: AnyContext, way: Way, trace: str = "", words: FirstWords | None = None) -> Reached:
+    """The other end is there, and has been told nothing yet of what is going to be said, unless by `words`.
+
+    Raises HboneError.
+    """
     if isinstance(way, Hbone):
-        return await open_tunnel(context, way, trace)
+        return await open_tunnel(context, way, trace, words)
     return TcpStream(context.reactor, await connect_socket(context, way.address))
 
 
@@ -85,8 +91,10 @@ async def connect_socket(context: AnyContext, address: SocketAddress, source: st
     return await connect_tcp(address, settings.socket_options, settings.deadlines.connect, own)
 
 
-async def open_tunnel(context: AnyContext, way: Hbone, trace: str = "") -> TunnelStream:
-    """A tunnel, in a connection that is shared with others who go the same way."""
+async def open_tunnel(
+    context: AnyContext, way: Hbone, trace: str = "", words: FirstWords | None = None
+) -> TunnelStream:
+    """A tunnel, in a connection that is shared with others who go the same way. Raises HboneError."""
     baggage = literal(b"baggage", str(baggage_of(context.workload)).encode())
     if parse_traceparent(trace.encode("latin-1")):
         baggage += literal(b"traceparent", trace.encode("ascii"))
@@ -96,26 +104,34 @@ async def open_tunnel(context: AnyContext, way: Hbone, trace: str = "") -> Tunne
         tries += 1
         peer = await _peer(context, way)
         try:
-            return await _ask(context, peer, way, block)
+            return await _ask(context, peer, way, block, words)
         except (ConnectionClosing, StreamReset) as error:
             refused = isinstance(error, ConnectionClosing) or error.code == ErrorCode.REFUSED_STREAM
             if not refused or tries >= _TRIES:
                 raise
 
 
-async def _ask(context: AnyContext, peer: Peer, way: Hbone, block: bytes) -> TunnelStream:
+async def _ask(context: AnyContext, peer: Peer, way: Hbone, block: bytes, words: FirstWords | None) -> TunnelStream:
     tunnel = TunnelStream(peer, peer.engine.open_tunnel(block))
     peer.reactor.touch(peer)
     try:
+        if words is not None:
+            words.follow(tunnel)
         async with asyncio.timeout(context.settings.deadlines.reply):
             await tunnel.opened()
     except TimeoutError as error:
-        tunnel.abort(ErrorCode.CANCEL)
+        _give_up(tunnel, words)
         raise ConnectReplyTimeout(f"no answer to CONNECT {way.authority} in time") from error
     except BaseException:
-        tunnel.abort(ErrorCode.CANCEL)
+        _give_up(tunnel, words)
         raise
     return tunnel
+
+
+def _give_up(tunnel: TunnelStream, words: FirstWords | None) -> None:
+    tunnel.abort(ErrorCode.CANCEL)
+    if words is not None:
+        words.stop()
 
 
 async def _peer(context: AnyContext, way: Hbone) -> Peer:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from hbone_py.aio.reactor import Reactor
     from hbone_py.aio.tls_stream import TlsStream
+    from mesh_py.proxy.first_words import FirstWords
 
     AnyStream = TcpStream | TlsStream | TunnelStream
 
@@ -41,17 +42,26 @@ class Knife:
         """Why is what the carrying ends with."""
 
 
-async def carry(reactor: Reactor, downstream: AnyStream, upstream: AnyStream, knife: Knife | None = None) -> Carried:
-    """Carry both directions to their ends; then both streams are over. A reset of one becomes one of the other."""
+async def carry(
+    reactor: Reactor,
+    downstream: AnyStream,
+    upstream: AnyStream,
+    knife: Knife | None = None,
+    words: FirstWords | None = None,
+) -> Carried:
+    """Carry both directions to their ends; then both streams are over. A reset of one becomes one of the other.
+
+    `words`: what of the client's `upstream` has got already, if that is a tunnel.
+    """
     knife = knife or Knife()
     if isinstance(downstream, TcpStream) and isinstance(upstream, TcpStream):
         return await _splice(reactor, downstream, upstream, knife)
     if isinstance(downstream, TcpStream) and isinstance(upstream, TunnelStream):
-        return await _relay(downstream, upstream, knife)
+        return await _relay(downstream, upstream, knife, words)
     if isinstance(downstream, TunnelStream) and isinstance(upstream, TcpStream):
-        sent, received, error = await _relay(upstream, downstream, knife)
+        sent, received, error = await _relay(upstream, downstream, knife, None)
         return Carried(received, sent, error)
-    return await _copy(downstream, upstream, knife)
+    return await _copy(downstream, upstream, knife, words)
 
 
 async def _splice(reactor: Reactor, downstream: TcpStream, upstream: TcpStream, knife: Knife) -> Carried:
@@ -67,7 +77,7 @@ async def _splice(reactor: Reactor, downstream: TcpStream, upstream: TcpStream, 
     return await _until(over, lambda: splice.finish(_CUT))
 
 
-async def _relay(application: TcpStream, tunnel: TunnelStream, knife: Knife) -> Carried:
+async def _relay(application: TcpStream, tunnel: TunnelStream, knife: Knife, words: FirstWords | None) -> Carried:
     over: asyncio.Future[Carried] = asyncio.get_running_loop().create_future()
 
     def done(relay: Relay, error: HboneError | None) -> None:
@@ -75,9 +85,9 @@ async def _relay(application: TcpStream, tunnel: TunnelStream, knife: Knife) -> 
             over.set_result(Carried(relay.sent, relay.received, error))
 
     peer, stream = tunnel.release()
-    relay = Relay(peer, stream, application.release(), done)
+    relay = Relay(peer, stream, application.release() if words is None else application.sock, done)
     knife.cut = lambda error: relay.cut(error, ErrorCode.CANCEL)
-    relay.start()
+    relay.start(*(words.hand_on() if words is not None else ()))
     return await _until(over, lambda: relay.cut(_CUT, ErrorCode.CANCEL))
 
 
@@ -92,12 +102,14 @@ async def _until(over: asyncio.Future[Carried], cut: Callable[[], None]) -> Carr
         raise
 
 
-async def _copy(downstream: AnyStream, upstream: AnyStream, knife: Knife) -> Carried:
+async def _copy(downstream: AnyStream, upstream: AnyStream, knife: Knife, words: FirstWords | None) -> Carried:
     """As `hbone_py.aio.copy.relay`, for streams of which TLS ends its direction by close_notify, as Envoy does."""
     counts = [0, 0]
     error: HboneError | None = None
     causes: list[HboneError] = []
     try:
+        if words is not None:
+            counts[0], _ = words.hand_on()
         async with asyncio.TaskGroup() as both:
             ways = [
                 both.create_task(_one_way(downstream, upstream, counts, 0)),

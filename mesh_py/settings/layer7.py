@@ -17,6 +17,7 @@ from mesh_py.settings import layer7_table as table
 from mesh_py.settings.binding import listening_address, local_address
 from mesh_py.settings.control_plane import CA, XDS, endpoint
 from mesh_py.settings.discovery import POD_NAME, POD_NAMESPACE, SERVICE_ACCOUNT, DiscoverySettings, discovery
+from mesh_py.settings.first_bytes import FIRST_BYTES
 from mesh_py.settings.key_log import key_log
 from mesh_py.settings.key_sets import KeySetSettings, key_sets
 from mesh_py.settings.kinds import WorkloadInfo
@@ -76,6 +77,8 @@ class Layer7Settings:
     socket_options: SocketOptions
     pool_idle: float
     unread_budget: int
+    first_bytes: bool
+    """What a client of bytes says at once goes with its CONNECT."""
     drain_deadline: float
 
     log_filter: LogFilter
@@ -231,6 +234,7 @@ def _tunnel(values: Values, environ: Mapping[str, str]) -> dict[str, Any]:
             mark=values[table.PACKET_MARK] or None,
         ),
         "pool_idle": values[table.POOL_IDLE],
+        "first_bytes": values[FIRST_BYTES],
         "unread_budget": values[table.UNREAD_BUDGET] or memory_limit() // 4,
     }
 

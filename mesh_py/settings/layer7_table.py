@@ -11,6 +11,7 @@ from mesh_py.settings import key_sets
 from mesh_py.settings.control_plane import CA, XDS
 from mesh_py.settings.discovery import POD_NAME
 from mesh_py.settings.embedded import EmbeddedDefault
+from mesh_py.settings.first_bytes import FIRST_BYTES
 from mesh_py.settings.key_log import KEY_LOG
 from mesh_py.settings.kinds import (
     BOOLEAN,
@@ -129,7 +130,7 @@ PATIENCE = (
     PATH_NORMALIZATION, PROTOCOL_DETECTION_TIMEOUT, HTTP_HEAD_TIMEOUT, HTTP_STREAM_IDLE, HTTP_IDLE, HTTP_POOL_IDLE,
 )
 CLIENTS = (MAX_CONNECTIONS, *key_sets.ALL)
-TUNNEL = (STREAM_WINDOW, CONNECTION_WINDOW, POOL_IDLE, UNREAD_BUDGET, COMPLIANCE_POLICY, KEY_LOG)
+TUNNEL = (STREAM_WINDOW, CONNECTION_WINDOW, POOL_IDLE, UNREAD_BUDGET, FIRST_BYTES, COMPLIANCE_POLICY, KEY_LOG)
 SOCKETS = (PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME)
 DEADLINES = (CONNECT_DEADLINE, TLS_DEADLINE, REPLY_DEADLINE, TERMINATION_DRAIN_DURATION)
 
