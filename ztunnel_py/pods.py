@@ -58,7 +58,7 @@ class Pods:
         self._announced = Announcements()
         self._proxies: dict[str, PodProxy] = {}
         self._waiting: dict[str, NetworkNamespace] = {}  # those of pods that are pending
-        self._reading: asyncio.Task[None] | None = None
+        self._taking: list[asyncio.Task[None]] = []  # what may bring a pod: the agent, and the next try
         self._group: asyncio.TaskGroup | None = None
         self._show()
 
@@ -68,8 +68,10 @@ class Pods:
         wanted = partial(wanted_of_node, parts.state)
         async with asyncio.TaskGroup() as group:
             self._group = group
-            self._reading = group.create_task(self._listen(), name="node agent")
-            group.create_task(self._try_again())
+            self._taking = [
+                group.create_task(self._listen(), name="node agent"),
+                group.create_task(self._try_again(), name="pending pods"),
+            ]
             group.create_task(self._lookup.serve())
             group.create_task(keep_certificates(parts.state, parts.certificates, wanted))
             if parts.revocation is not None:
@@ -77,14 +79,14 @@ class Pods:
 
     async def drain(self, seconds: float) -> None:
         """Hear nothing more, then end every pod's connections side by side (hbone-dataplane 6.3)."""
-        self._stop_listening()
+        self._take_nothing_more()
         async with asyncio.TaskGroup() as group:
             for proxy in self._served():
                 group.create_task(proxy.drain(seconds))
 
     def cut(self) -> None:
         """End everything now."""
-        self._stop_listening()
+        self._take_nothing_more()
         for proxy in self._served():
             proxy.cut()
 
@@ -137,9 +139,9 @@ class Pods:
             self.is_broken = True
             self._end()
 
-    def _stop_listening(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
+    def _take_nothing_more(self) -> None:
+        for task in self._taking:
+            task.cancel()
 
     # Pods ---------------------------------------------------------------
 

@@ -205,6 +205,21 @@ async def test_nonsense_is_the_end(networks, tmp_path: Path, monkeypatch: pytest
         assert node.pods.is_broken
 
 
+async def test_a_drain_gives_up_what_could_not_be_served(
+    networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_tried_again() -> bool:
+        return "pending pods" in {task.get_name() for task in asyncio.all_tasks()}
+
+    async with serving(tmp_path / "z", monkeypatch) as node:
+        with taken(networks[0], 15006):
+            await node.agent.add(announced(networks[0]))
+            assert is_tried_again()
+            await node.pods.drain(3600)
+        await eventually(lambda: not is_tried_again(), "given up")
+        assert networks[0].sockets("state", "listening") == []
+
+
 async def test_a_drain_ends_all_pods_and_hears_nothing_more(
     networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
