@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mesh_py.process.console import Console
+from mesh_py.process.editable_file import invitation
 from mesh_py.process.embedded import Running, running_world
 from mesh_py.process.run_loop import started
 from sidecar_py.config import Ports
@@ -58,7 +59,7 @@ def print_banner(console: Console, running: Running[World, WorldFiles]) -> None:
         ("sidecar-a", f"SOCKS5 {world.socks}, admin {a}:{ports.admin}, metrics {a}:{ports.stats}"),
         ("sidecar-b", f"mutual TLS {b}:{APPLICATION_PORT}, HBONE {b}:{ports.inbound}, admin {b}:{ports.admin}"),
         ("ztunnel", f"HBONE {z}:{ports.inbound}, admin {z}:{ports.admin}"),
-        ("mesh", f"{running.files.mesh}: edit it, the sidecars follow"),
+        ("mesh", invitation(running.files.mesh, "the sidecars follow", is_edited=running.files.is_edited)),
     )
     for name, text in rows:
         console.say(f"  {name:<11}{text}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mesh_py.process.console import Console
+from mesh_py.process.editable_file import invitation
 from mesh_py.process.embedded import Running, running_world
 from mesh_py.process.run_loop import started
 from waypoint_py.config import Ports
@@ -55,7 +56,7 @@ def print_banner(console: Console, running: Running[World, WorldFiles]) -> None:
     rows = (
         ("node-a", f"SOCKS5 {a}:{world.socks[1]}, metrics {a}:{ports.stats}"),
         ("waypoint", f"HBONE {w}:{ports.inbound}, admin {w}:{ports.admin}, metrics {w}:{ports.stats}"),
-        ("mesh", f"{running.files.mesh}: edit it, the waypoint follows"),
+        ("mesh", invitation(running.files.mesh, "the waypoint follows", is_edited=running.files.is_edited)),
     )
     for name, text in rows:
         console.say(f"  {name:<11}{text}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hbone_py.identity import SpiffeId
 from mesh_py.identity.layout import identity_folder, write_leaf
 from mesh_py.identity.local_ca import LocalCa
+from mesh_py.process.editable_file import write_unless_edited
 from mesh_py.process.family import Member
 from mesh_py.settings.source import SettingsError
 from waypoint_py.config import Ports
@@ -139,21 +140,25 @@ class WorldFiles:
     """The same for node proxies, which know no further keys."""
     certificates: Path
     """A folder per identity."""
+    is_edited: bool
+    """`mesh` is as its user left it."""
 
 
 def lay_out(world: World, folder: Path, now: datetime.datetime) -> WorldFiles:
     """Write the mesh files and, by an authority made for the purpose and thrown away, the certificates.
 
+    A mesh file that somebody has edited stays as it is.
+
     Raises:
         OSError: the folder cannot be written.
     """
-    files = WorldFiles(folder / "mesh.yaml", folder / "node-mesh.yaml", folder / "certs")
+    mesh, node_mesh, certificates = folder / "mesh.yaml", folder / "node-mesh.yaml", folder / "certs"
     authority = LocalCa.throw_away(now)
     for identity in (SLEEP, WAYPOINT, HELLO):
-        write_leaf(identity_folder(files.certificates, identity), authority.issue(identity, now), replace=True)
-    files.mesh.write_text(world.mesh_file(), encoding="utf-8")
-    files.node_mesh.write_text(world.mesh_file(with_further=False), encoding="utf-8")
-    return files
+        write_leaf(identity_folder(certificates, identity), authority.issue(identity, now), replace=True)
+    is_edited = write_unless_edited(mesh, world.mesh_file())
+    write_unless_edited(node_mesh, world.mesh_file(with_further=False))
+    return WorldFiles(mesh, node_mesh, certificates, is_edited)
 
 
 def _application(name: str, address: str) -> Member:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mesh_py.process.console import Console
+from mesh_py.process.editable_file import invitation
 from mesh_py.process.embedded import Running, running_world
 from mesh_py.process.run_loop import started
 from ztunnel_py.config import Ports
@@ -63,7 +64,7 @@ def print_banner(console: Console, running: Running[World, WorldFiles]) -> None:
         ("node-a", f"SOCKS5 {world.socks}, admin {a}:{ports.admin}, metrics {a}:{ports.stats}"),
         ("node-b", f"HBONE {b}:{ports.inbound}, admin {b}:{ports.admin}, metrics {b}:{ports.stats}"),
         ("service", f"{world.url}, virtual IP {world.service_ip}"),
-        ("mesh", f"{running.files.mesh}: edit it, the proxies follow"),
+        ("mesh", invitation(running.files.mesh, "the proxies follow", is_edited=running.files.is_edited)),
     )
     for name, text in rows:
         console.say(f"  {name:<9}{text}")

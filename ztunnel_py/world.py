@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hbone_py.identity import SpiffeId
 from mesh_py.identity.layout import identity_folder, write_leaf
 from mesh_py.identity.local_ca import LocalCa
+from mesh_py.process.editable_file import write_unless_edited
 from mesh_py.process.family import Member
 from mesh_py.settings.source import SettingsError
 from ztunnel_py.config import Ports
@@ -130,21 +131,25 @@ class WorldFiles:
     """A folder per identity."""
     serials: dict[SpiffeId, str]
     """The serial number of each identity's certificate, decimal."""
+    is_edited: bool
+    """`mesh` is as its user left it."""
 
 
 def lay_out(world: World, folder: Path, now: datetime.datetime) -> WorldFiles:
     """Write the mesh file and, by an authority made for the purpose and thrown away, the certificates.
 
+    A mesh file that somebody has edited stays as it is.
+
     Raises:
         OSError: the folder cannot be written.
     """
-    files = WorldFiles(folder / "mesh.yaml", folder / "certs", {})
+    mesh = folder / "mesh.yaml"
+    files = WorldFiles(mesh, folder / "certs", {}, write_unless_edited(mesh, world.mesh_file()))
     authority = LocalCa.throw_away(now)
     for identity in (SLEEP, HTTPBIN):
         leaf = authority.issue(identity, now)
         write_leaf(identity_folder(files.certificates, identity), leaf, replace=True)
         files.serials[identity] = str(leaf.certificate.serial_number)
-    files.mesh.write_text(world.mesh_file(), encoding="utf-8")
     return files
 
 

@@ -71,3 +71,11 @@ def test_a_folder_is_used_again_with_fresh_certificates(tmp_path: Path) -> None:
     first = lay_out(World(), tmp_path, NOW)
     second = lay_out(World(), tmp_path, NOW)
     assert first.serials[SLEEP] != second.serials[SLEEP]
+    assert not second.is_edited
+
+
+def test_an_edited_mesh_file_stays(tmp_path: Path) -> None:
+    lay_out(World(), tmp_path, NOW).mesh.write_text("workloads: []\n")
+    again = lay_out(World("127.77"), tmp_path, NOW)
+    assert again.is_edited
+    assert again.mesh.read_text() == "workloads: []\n"
