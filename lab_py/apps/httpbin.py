@@ -53,7 +53,7 @@ def make_app(name: str, record: CallerRecord) -> web.Application:
 
     :param name: what ``/hostname`` answers.
     """
-    app = web.Application(middlewares=[_remember], client_max_size=MAX_BYTES)
+    app = web.Application(middlewares=[_let_go, _remember], client_max_size=MAX_BYTES)
     app[NAME] = name
     app[RECORD] = record
     app.router.add_get("/", _index)
@@ -88,6 +88,15 @@ async def serve(host: str, port: int, name: str, record: CallerRecord) -> AsyncI
     finally:
         await runner.cleanup()
         record.close()
+
+
+@web.middleware
+async def _let_go(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A client that leaves in the middle is no error of ours, nor worth a traceback."""
+    try:
+        return await handler(request)
+    except ConnectionError:
+        return web.Response()  # to nobody
 
 
 @web.middleware

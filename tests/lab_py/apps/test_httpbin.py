@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 
+from hbone_py.aio.tcp import reset
 from lab_py.apps import httpbin
 from lab_py.apps.caller_record import CallerRecord
 from lab_py.apps.payload import digest_of
 from tests.support.require import require_tool
+from tests.support.sockets import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -141,6 +144,22 @@ async def test_echo_answers_while_the_body_is_still_coming(world: World) -> None
         assert await response.content.readexactly(5) == b"first"
         echoed.set()
         assert await response.content.read() == b"second"
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    ["GET /bytes/50000000", "GET /sse?interval=0.01&count=1000", "POST /echo", "POST /anything"],
+)
+async def test_a_client_that_leaves_in_the_middle_is_no_error(
+    request_text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = CallerRecord()
+    async with httpbin.serve("127.0.0.1", 0, "httpbin-1", record) as address:
+        client = socket.create_connection(address)
+        client.sendall(f"{request_text} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n...".encode())
+        await until(record.calls, "asked")
+        reset(client)
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
