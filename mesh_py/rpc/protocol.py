@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from grpclib.config import Configuration
     from grpclib.utils import Wrapper
-    from h2.events import Event, RequestReceived, ResponseReceived, TrailersReceived
+    from h2.events import Event, RequestReceived, ResponseReceived, StreamReset, TrailersReceived
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ logging.getLogger("hpack").setLevel(logging.INFO)
 
 _COMPRESSED = 1
 LARGEST_FRAME = 64 << 10
+TURN = 8 << 10
+"""Bytes of one connection that are heard before others have a turn: some hundreds of the smallest frames."""
 LONGEST_TIMEOUT = 9
 """Characters: eight digits and a unit (gRPC over HTTP/2, "Timeout")."""
 
@@ -57,6 +59,8 @@ class StreamLimits:
     """One header list, decoded."""
     streams: int = 100
     """Calls of the peer's at once."""
+    taken_back: int = 100
+    """Calls that a client may reset between two looks of the server's (rapid reset)."""
     unsent: int = 4 << 20
     """With more than this waiting for a peer that does not read, the connection ends. Messages wait before they are
     written, so that only answers to its own PINGs and the like can add up to it."""
@@ -93,6 +97,8 @@ class BoundedStream(protocol.Stream):
             GRPCError: the message is too large, compressed, or cut short.
         """
         is_body, self._body_is_next = self._body_is_next, False
+        if not is_body:
+            await asyncio.sleep(0)  # or a window full of small messages would be read in one go
         try:
             data = await super().recv_data(size)
         except CutShort as error:
@@ -155,6 +161,8 @@ class TolerantProcessor(protocol.EventsProcessor):
     """Events grpclib does not know are none of its business; once we drain, new calls are turned away."""
 
     is_draining = False
+    taken_back = 0
+    """Calls that the peer has reset since the owner's last look."""
 
     def process(self, event: Event) -> None:
         """One event of h2's."""
@@ -171,6 +179,11 @@ class TolerantProcessor(protocol.EventsProcessor):
             self.connection._connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
         else:
             super().process_request_received(event)
+
+    def process_stream_reset(self, event: StreamReset) -> None:
+        """A call is over before its time."""
+        self.taken_back += event.remote_reset
+        super().process_stream_reset(event)
 
     def process_response_received(self, event: ResponseReceived) -> None:
         """An answer begins."""
@@ -229,6 +242,8 @@ class RpcProtocol(protocol.H2Protocol):
         super().__init__(handler, config, _h2_configuration(is_client=is_client))
         self._limits = limits
         self._lost = lost
+        self._unheard = b""
+        """What had no turn yet; nothing is read meanwhile."""
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -244,22 +259,49 @@ class RpcProtocol(protocol.H2Protocol):
         self.processor = TolerantProcessor(self.handler, self.connection)
 
     def data_received(self, data: bytes) -> None:
-        """Frames, or parts of them."""
+        """Frames, or parts of them: a piece of them now, the rest when others have had a turn."""
+        self._feed(data[:TURN])
+        if len(data) > TURN:
+            self._unheard = data[TURN:]
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._hear_on)
+
+    def _hear_on(self) -> None:
+        data, self._unheard = self._unheard, b""
+        if not data or self.transport.is_closing():
+            return
+        self.data_received(data)
+        if not self._unheard:
+            self.transport.resume_reading()
+
+    def eof_received(self) -> None:
+        """Nothing will follow: what came before is heard at once."""
+        while self._unheard:
+            self._hear_on()
+
+    def _feed(self, data: bytes) -> None:
         if self.transport.get_write_buffer_size() > self._limits.unsent:
             self.connection.abort("the peer asks and does not read the answers")
             return
         try:
             events = self.connection.feed(data)
         except (ProtocolError, UnicodeDecodeError) as error:
-            reason = str(error) or type(error).__name__
-            log.info("connection with %s ends, the peer breaks HTTP/2: %s", self.peer, reason)
-            self.connection.flush()  # GOAWAY says why
-            self.processor.close(f"the peer breaks HTTP/2: {reason}")
+            self._end(f"the peer breaks HTTP/2: {str(error) or type(error).__name__}")
             return
         self.connection.flush()
         for event in events:
             self.processor.process(event)
+        if self.processor.taken_back > self._limits.taken_back and not self.h2_config.client_side:
+            self.connection._connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+            self._end(f"the peer takes its calls back, {self.processor.taken_back} in a moment")
+            return
         self.connection.flush()
+
+    def _end(self, reason: str) -> None:
+        """Over, by the peer's fault; h2 has a GOAWAY ready that says why."""
+        log.info("connection with %s ends, %s", self.peer, reason)
+        self.connection.flush()
+        self.processor.close(reason)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The transport is gone: calls that still run hear why."""

@@ -223,6 +223,7 @@ class ServedConnection:
         limits = self._server.limits
         if not self.is_up:
             return  # the handshake has a deadline of its own
+        self.protocol.processor.taken_back = 0
         if self.calls:
             self._busy_at = now
         elif self.protocol.processor.is_draining or now - self._busy_at > limits.idle:
