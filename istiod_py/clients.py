@@ -7,6 +7,8 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from istiod_py.subscription import TooManyNamesError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,6 +24,25 @@ class TooManyClientsError(Exception):
     """No stream more fits."""
 
 
+class NameBudget:
+    """What the names that clients ask for may cost us (bytes): each alone, and less when all together ask for much.
+
+    A modest client is never refused for what others do.
+    """
+
+    ALL = 512 << 20
+    ONE = 16 << 20
+    MODEST = 256 << 10
+
+    def __init__(self) -> None:
+        self.spent = 0
+
+    @property
+    def share(self) -> int:
+        """What one client may take now."""
+        return max(self.MODEST, min(self.ONE, self.ALL - self.spent))
+
+
 @dataclass(eq=False)
 class Client:
     """One proxy on one stream."""
@@ -35,10 +56,13 @@ class Client:
     """`delta` or `state`."""
     connected_at: float
     """Seconds since the epoch."""
+    budget: NameBudget
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     """By type URL."""
     pushes: int = 0
     is_ending: bool = False
+    names_cost: int = 0
+    """Bytes of the common budget that its names take."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
@@ -49,6 +73,13 @@ class Client:
         """The stream is to end, politely."""
         self.is_ending = True
         self._wake.set()
+
+    def remember(self, more: int) -> None:
+        """Its names cost so many bytes more, or less. Raises TooManyNamesError."""
+        self.names_cost += more
+        self.budget.spent += more
+        if more > 0 and self.names_cost > self.budget.share:
+            raise TooManyNamesError(f"names of {self.names_cost} bytes in all: unsubscribe some, or come back later")
 
     async def woken(self) -> None:
         """Wait until somebody has called `wake`, or has since the last time."""
@@ -61,6 +92,7 @@ class Clients:
 
     def __init__(self, most: int = MOST_CLIENTS) -> None:
         self._most = most
+        self.names = NameBudget()
         self._clients: dict[str, Client] = {}
         self._numbers = itertools.count(1)
         self._is_closed = False
@@ -76,12 +108,13 @@ class Clients:
         if len(self._clients) >= self._most or self._is_closed:
             raise TooManyClientsError
         id = f"{node.name}.{node.namespace}-{next(self._numbers)}"
-        client = self._clients[id] = Client(id, node, caller, address, form, now)
+        client = self._clients[id] = Client(id, node, caller, address, form, now, self.names)
         return client
 
     def leave(self, client: Client) -> None:
         """It is over."""
-        self._clients.pop(client.id, None)
+        if self._clients.pop(client.id, None) is not None:
+            self.names.spent -= client.names_cost
 
     def wake_all(self) -> None:
         """There is a new state."""

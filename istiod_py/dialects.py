@@ -35,6 +35,8 @@ class Subscription(Protocol):
 
     nonces: Nonces
     is_wildcard: bool
+    cost: int
+    """Bytes that the names asked for cost us, roughly."""
 
     @property
     def asked(self) -> frozenset[str]:

@@ -48,7 +48,7 @@ PUSH_ORDER = (
 GONE = (h2.exceptions.ProtocolError, ConnectionError)
 """What sending meets when the client has left in that moment: no fault of anybody."""
 
-MOST_TYPES = 32
+MOST_TYPES = 16
 """Types that one stream may subscribe to."""
 
 
@@ -113,8 +113,10 @@ class Session:
 
     def _receive(self, request: Any) -> None:
         subscription = self._subscription(request.type_url)
+        before = subscription.cost
         try:
             reply = subscription.receive(self._dialect.read(request))
+            self._client.remember(subscription.cost - before)
         except TooManyNamesError as error:
             self._give_up("names", str(error))
         self._note(request.type_url, reply, subscription)

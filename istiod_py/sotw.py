@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from istiod_py.nonces import Nonces, Reply
 from istiod_py.snapshot import Collection, Resource, joint_version
-from istiod_py.subscription import MOST_NAMES, WILDCARD, TooManyNamesError, check_name
+from istiod_py.subscription import MOST_NAMES, WILDCARD, TooManyNamesError, check_name, cost_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,6 +45,8 @@ class StateSubscription:
         self.nonces = Nonces()
         self.is_wildcard = False
         self.is_open = False
+        self.cost = 0
+        """Bytes that the names asked for cost us, roughly."""
         self._has_wildcard = has_wildcard
         self._names: tuple[str, ...] = ()
         self._was_named = False
@@ -100,6 +102,7 @@ class StateSubscription:
         self._was_named = self._was_named or bool(names)
         self.is_wildcard = WILDCARD in names or (self._has_wildcard and not self._was_named)
         self._names = names
+        self.cost = sum(map(cost_of, names))
         self._owes_answer = True
 
     def _state(self, collection: Collection) -> State:

@@ -25,6 +25,9 @@ MOST_NAMES = 65_536
 LONGEST_NAME = 2048
 """Characters; no resource of ours has half of it."""
 
+NAME_COST = 256
+"""Bytes that a name costs us beside its characters, roughly: it lies in a set, and in others until it is answered."""
+
 MOST_KEPT = 1_000_000
 """Resources that a client may have kept over a reconnect, in one type."""
 
@@ -42,6 +45,11 @@ def check_name(name: str) -> None:
     """Raises TooManyNamesError for one that is not worth remembering."""
     if len(name) > LONGEST_NAME:
         raise TooManyNamesError(f"a name of {len(name)} characters: at most {LONGEST_NAME} are read")
+
+
+def cost_of(name: str) -> int:
+    """Bytes that remembering it takes, roughly."""
+    return len(name) + NAME_COST
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ class DeltaSubscription:
         self.nonces = Nonces()
         self.is_wildcard = False
         self.is_open = False
+        self.cost = 0
+        """Bytes that the names asked for cost us, roughly."""
         self._node = node
         self._asked: set[str] = set()
         self._held: dict[str, str] = {}
@@ -144,7 +154,9 @@ class DeltaSubscription:
             self._owes_answer = True
             check_name(name)
             if name != WILDCARD:
-                self._asked.add(name)
+                if name not in self._asked:
+                    self._asked.add(name)
+                    self.cost += cost_of(name)
                 self._unanswered[name] = again
             elif not self.is_wildcard:
                 self.is_wildcard, self._seen = True, None
@@ -161,6 +173,7 @@ class DeltaSubscription:
             return
         was_wildcard = self.is_wildcard
         self.is_wildcard = was_wildcard and WILDCARD not in gone
+        self.cost -= sum(map(cost_of, self._asked & gone))
         self._asked -= gone
         for name in gone:
             self._unanswered.pop(name, None)

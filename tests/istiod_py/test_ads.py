@@ -8,10 +8,11 @@ import time
 import grpc
 import pytest
 
-from istiod_py.clients import Clients
+from istiod_py.clients import Clients, NameBudget
 from istiod_py.dialects import LARGEST_ANSWER
 from istiod_py.session import MOST_TYPES, SessionLimits
 from istiod_py.snapshot import Resource
+from istiod_py.subscription import NAME_COST
 from mesh_py.identity.tokens import Caller
 from mesh_py.rpc.server import ServerLimits
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION, CLUSTER, ENDPOINTS, LISTENER, ROUTE, WORKLOAD
@@ -321,6 +322,20 @@ async def test_names_are_limited(proxy, address, monkeypatch):
         code, text = await stream.status()
         assert (code, "names subscribed" in text) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
         assert discovery.count("pilot_xds_turned_away", "names") == 1
+
+
+async def test_what_names_cost_is_limited_over_all_types(proxy, address, monkeypatch):
+    monkeypatch.setattr(NameBudget, "ONE", 2 * NAME_COST + 10)
+    monkeypatch.setattr(NameBudget, "MODEST", 0)
+    async with Discovery().on(address) as discovery:
+        stream = proxy(discovery.port).delta(ADDRESS)
+        await stream.says(node=node_of(), resource_names_subscribe=["a"])
+        await stream.hears()
+        await stream.says(type_url=WORKLOAD, resource_names_subscribe=["b", "c"])
+        code, text = await stream.status()
+        assert (code, "unsubscribe some" in text) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+        assert discovery.count("pilot_xds_turned_away", "names") == 1
+        await eventually(lambda: discovery.clients.names.spent == 0, "given back")
 
 
 @pytest.mark.parametrize(

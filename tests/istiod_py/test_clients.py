@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from istiod_py.clients import Client, Clients, TooManyClientsError
+from istiod_py.clients import Client, Clients, NameBudget, TooManyClientsError
 from istiod_py.node import read_node
+from istiod_py.subscription import TooManyNamesError
 
 CART = read_node("sidecar~10.0.0.1~cart-1.shop~shop.svc.cluster.local")
 
@@ -59,3 +60,27 @@ async def test_at_the_end_everyone_is_told_and_nobody_let_in() -> None:
     assert client.is_ending
     with pytest.raises(TooManyClientsError):
         join(clients)
+
+
+def test_names_of_one_client_may_cost_so_much() -> None:
+    client = join(Clients())
+    client.remember(NameBudget.ONE)
+    with pytest.raises(TooManyNamesError, match="unsubscribe some"):
+        client.remember(1)
+    client.remember(-2)
+    client.remember(1)
+
+
+def test_when_all_cost_much_the_greedy_are_refused_and_the_modest_are_not() -> None:
+    clients = Clients()
+    greedy = [join(clients) for _ in range(NameBudget.ALL // NameBudget.ONE)]
+    for one in greedy[1:]:
+        one.remember(NameBudget.ONE)
+    greedy[0].remember(NameBudget.ONE // 2)  # what is left besides
+    with pytest.raises(TooManyNamesError):
+        greedy[0].remember(1)
+    join(clients).remember(NameBudget.MODEST)
+    for one in greedy:
+        clients.leave(one)
+        clients.leave(one)
+    assert clients.names.spent == NameBudget.MODEST

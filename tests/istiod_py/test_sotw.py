@@ -7,7 +7,7 @@ import pytest
 from istiod_py.nonces import Reply
 from istiod_py.snapshot import NOTHING, Collection, Resource
 from istiod_py.sotw import StateRequest, StateSubscription
-from istiod_py.subscription import MOST_NAMES, TooManyNamesError
+from istiod_py.subscription import MOST_NAMES, NAME_COST, TooManyNamesError
 
 A, B = Resource("a", b"1"), Resource("b", b"1", ("alias-of-b",))
 A_2 = Resource("a", b"2")
@@ -126,3 +126,11 @@ def test_names_are_limited() -> None:
 def test_a_name_of_endless_length_is_refused() -> None:
     with pytest.raises(TooManyNamesError, match="at most 2048"):
         Stream().says("n" * 2049)
+
+
+def test_what_names_cost() -> None:
+    stream = Stream()
+    stream.says("a", "bb", "bb")
+    assert stream.subscription.cost == len("abb") + 2 * NAME_COST
+    stream.says("a")
+    assert stream.subscription.cost == len("a") + NAME_COST

@@ -9,7 +9,7 @@ import pytest
 from istiod_py import subscription
 from istiod_py.nonces import MOST_REMEMBERED, Reply
 from istiod_py.snapshot import NOTHING, Collection, Resource
-from istiod_py.subscription import MOST_NAMES, DeltaRequest, DeltaSubscription, TooManyNamesError
+from istiod_py.subscription import MOST_NAMES, NAME_COST, DeltaRequest, DeltaSubscription, TooManyNamesError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -309,6 +309,14 @@ def test_names_are_limited() -> None:
     stream.says(*(f"/10.{number}" for number in range(MOST_NAMES)))
     with pytest.raises(TooManyNamesError, match="65536 names"):
         stream.says("/one/more")
+
+
+def test_what_names_cost() -> None:
+    stream = on_demand()
+    stream.says("/10.1", "/10.22", "/10.22")
+    assert stream.subscription.cost == len("/10.1/10.22") + 2 * NAME_COST
+    stream.says(unsubscribe=("/10.22", "/10.9"))
+    assert stream.subscription.cost == len("/10.1") + NAME_COST
 
 
 def test_what_is_said_to_be_kept_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
