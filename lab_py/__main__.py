@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from lab_py.command_line import run_lab
-from lab_py.enter import before_leaving
+from mesh_py.process.interpreter import lacking
+
+try:
+    from lab_py.command_line import run_lab
+    from lab_py.enter import before_leaving
+except ModuleNotFoundError as missing:
+    raise lacking(missing, "lab_py") from None
 
 
 def main() -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from sidecar_py.command_line import run
+from mesh_py.process.interpreter import lacking
+
+try:
+    from sidecar_py.command_line import run
+except ModuleNotFoundError as missing:
+    raise lacking(missing, "sidecar_py") from None
 
 
 def main() -> None:

@@ -147,6 +147,15 @@ def test_a_console_script_leads_to_a_function(target: str) -> None:
     assert callable(getattr(importlib.import_module(module), function))
 
 
+@pytest.mark.parametrize("command", console_scripts().values(), ids=console_scripts().keys())
+def test_an_interpreter_without_our_dependencies_is_told_of_the_one_that_has_them(command: str) -> None:
+    package = command.partition(".")[0]
+    bare = [sys.executable, "-S", "-m", package]  # without site-packages
+    done = subprocess.run([*bare, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf"error: \S+ has no \w+: say \.venv/bin/python -m {package} .*\n", done.stderr)
+
+
 @pytest.mark.parametrize("package", [path.name for path in packages()])
 def test_a_package_imports_without_a_warning_or_a_word(package: str) -> None:
     done = subprocess.run(
