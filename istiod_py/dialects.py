@@ -16,7 +16,7 @@ from istiod_py.subscription import Delta, DeltaRequest, DeltaSubscription
 from mesh_py.xds.types import DELTA_DISCOVERY, ENDPOINTS, ROUTE, SECRET, STREAM_DISCOVERY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from istiod_py.nonces import Nonces, Reply
     from istiod_py.snapshot import Collection, Resource
@@ -48,6 +48,9 @@ class Subscription(Protocol):
 
     def receive(self, request: Any, /) -> Reply:
         """Take in a request. Raises TooManyNamesError."""
+
+    def send_again(self, names: Iterable[str]) -> None:
+        """What the client asked for of these goes to it once more, held or not."""
 
     def take(self, collection: Collection, /) -> Any:
         """What the client is to be sent, None for nothing."""

@@ -45,6 +45,10 @@ PUSH_ORDER = (
 )
 """A proxy must know a cluster before a route leads to it (hbone-controlplane 2.8); other types come last."""
 
+WARMED_BY = {types.CLUSTER: types.ENDPOINTS}
+"""An Envoy does not use a cluster that has changed before it has heard of its endpoints once more, and it does not ask
+for those whose name it has asked for before."""
+
 GONE = (h2.exceptions.ProtocolError, ConnectionError)
 """What sending meets when the client has left in that moment: no fault of anybody."""
 
@@ -167,6 +171,8 @@ class Session:
                 continue
             for message in self._dialect.messages(type_url, update, subscription.nonces):
                 await self._send(type_url, message)
+            if (warming := self._client.subscriptions.get(WARMED_BY.get(type_url, ""))) is not None:
+                warming.send_again(one.name for one in update.resources)
         if started != self._converged:
             self._converged = started
             self._around.metrics.convergence.observe(time.monotonic() - started)

@@ -97,6 +97,10 @@ class StateSubscription:
         self._sent_version, self._sent = state.version, len(state.resources)
         return state
 
+    def send_again(self, names: Iterable[str]) -> None:
+        """As DeltaSubscription's: here all goes once more, if any of these does."""
+        self._owes_answer |= not self.asked.isdisjoint(names)
+
     def _ask_for(self, names: tuple[str, ...]) -> None:
         """Whoever has once named what it wants means nothing when it names nothing."""
         self._was_named = self._was_named or bool(names)

@@ -139,6 +139,12 @@ class DeltaSubscription:
         self._owes_answer = False
         return Delta(tuple(resources.values()), tuple(removed))
 
+    def send_again(self, names: Iterable[str]) -> None:
+        """What the client asked for and holds goes to it once more: it has begun anew with it, and does not say so."""
+        again = self._asked.intersection(names)
+        self._unanswered |= dict.fromkeys(again, True)
+        self._owes_answer |= bool(again)
+
     def _open(self, request: DeltaRequest) -> None:
         """The first request: without names it means everything; what the client kept is as if asked for (2.8)."""
         self.is_open = True

@@ -118,6 +118,16 @@ def test_an_alias_asked_for_brings_the_resource() -> None:
     assert stream.gets(BOTH) == {"b"}
 
 
+def test_what_somebody_begins_anew_with_is_sent_again() -> None:
+    stream = Stream(has_wildcard=False)
+    stream.says("a")
+    stream.gets(BOTH)
+    stream.subscription.send_again(["b"])
+    assert stream.gets(BOTH) is None
+    stream.subscription.send_again(["a"])
+    assert stream.gets(BOTH) == {"a"}
+
+
 def test_names_are_limited() -> None:
     with pytest.raises(TooManyNamesError):
         Stream().says(*map(str, range(MOST_NAMES + 1)))

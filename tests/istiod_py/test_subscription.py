@@ -304,6 +304,16 @@ def test_from_some_to_everything() -> None:
     assert stream.gets() == (ALL - {LONE.name}, set())
 
 
+def test_what_somebody_begins_anew_with_is_sent_again() -> None:
+    stream = on_demand()
+    stream.says(LONE.name)
+    stream.gets(MESH)
+    stream.subscription.send_again([LONE.name, CART.name])
+    assert stream.gets() == ({LONE.name}, set())  # the other was never asked for
+    stream.subscription.send_again([CART.name])
+    assert stream.gets() is None
+
+
 def test_names_are_limited() -> None:
     stream = on_demand()
     stream.says(*(f"/10.{number}" for number in range(MOST_NAMES)))
