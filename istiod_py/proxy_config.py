@@ -19,7 +19,7 @@ from mesh_py.manifests.metadata import NO_LABELS
 from mesh_py.manifests.objects import labels_of
 from mesh_py.manifests.peer_modes import PeerModes
 from mesh_py.manifests.proxy_config import ProxyConfig
-from mesh_py.manifests.rule_of_host import find_rule
+from mesh_py.manifests.rule_of_host import Client, find_rule
 from mesh_py.manifests.selector import has_labels
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class ProxyConfigs:
             (one for one in (own, *in_force) if one is not None),
             (one for one in self._policies if self._selects(one, namespace, labels)),
             self._with_surroundings(routes),
-            self._rules(namespace),
+            self._rules(namespace, labels),
             self._filter_configs(),
         )
         return self._config(namespace, name, objects)
@@ -92,7 +92,7 @@ class ProxyConfigs:
             policies,
             self._with_surroundings(routes),
             self._services(named),
-            self._rules(namespace),
+            self._rules(namespace, NO_LABELS),
             self._permissions(own, {one.metadata.namespace for one in shared}),
             self._filter_configs(*(its for _, its, _ in behind)),
         )
@@ -152,13 +152,13 @@ class ProxyConfigs:
 
     # Rules of hosts
 
-    def _rules(self, namespace: str) -> Iterator[KubernetesObject]:
-        """The DestinationRules that clients of a namespace see, and the workloads of subsets, for their labels."""
-        rules = [one for one in self._manifests.destination_rules if one.is_visible_to(namespace)]
+    def _rules(self, namespace: str, labels: Labels) -> Iterator[KubernetesObject]:
+        """The DestinationRules that a client follows, and the workloads of subsets, for their labels."""
+        client = Client(namespace, labels, self._names.root_namespace)
+        rules = [one for one in self._manifests.destination_rules if one.is_for(namespace, labels)]
         yield from rules
-        names = self._names
         for key, service in self._told.services.items() if any(one.subsets for one in rules) else ():
-            rule = find_rule(rules, service, names.cluster_domain, (namespace, service.namespace, names.root_namespace))
+            rule = find_rule(rules, service, self._names.cluster_domain, client)
             if rule is not None and rule.subsets:
                 yield from self._workloads_of.get(key, ())
 

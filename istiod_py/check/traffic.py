@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from istiod_py.check import codes
 from istiod_py.check.nearest import nearest
+from mesh_py.manifests.metadata import NO_LABELS
 from mesh_py.manifests.route_filters import ExtensionFilter, is_subset
 from mesh_py.manifests.routes import TCPRouteRule
-from mesh_py.manifests.rule_of_host import find_rule, names_host
+from mesh_py.manifests.rule_of_host import Client, find_rule, names_host
 from mesh_py.manifests.selector import has_labels
 
 if TYPE_CHECKING:
@@ -87,6 +88,6 @@ def _has(route: Route, backend: BackendReference, named: ExtensionFilter, mesh: 
     service = mesh.mesh.services.get(f"{backend.namespace}/{names.hostname(backend.name, backend.namespace)}")
     if service is None:
         return True  # which is told elsewhere
-    looked_at = (route.metadata.namespace, service.namespace, names.root_namespace)
-    rule = find_rule(mesh.manifests.destination_rules, service, names.cluster_domain, looked_at)
+    client = Client(route.metadata.namespace, NO_LABELS, names.root_namespace)
+    rule = find_rule(mesh.manifests.destination_rules, service, names.cluster_domain, client)
     return rule is not None and rule.subset(named.name) is not None

@@ -7,21 +7,32 @@ from typing import TYPE_CHECKING
 from istiod_py.envoy import names
 from istiod_py.envoy.endpoints import SIDECAR_MATCH, TUNNEL_MATCH, Way, way_to
 from istiod_py.envoy.extension import socket_address
-from istiod_py.envoy.tls import ALPN_OF_HTTP, ALPN_OF_HTTP2, ALPN_OF_TCP, BY_ADS, RAW, sidecar_client
-from istiod_py.envoy.tunnel import http1_options, http2_options, internal_upstream, same_protocol_options
+from istiod_py.envoy.tls import (
+    ALPN_OF_HTTP,
+    ALPN_OF_HTTP2,
+    ALPN_OF_TCP,
+    BY_ADS,
+    RAW,
+    originated_client,
+    sidecar_client,
+)
+from istiod_py.envoy.traffic_policy import CONNECT_TIMEOUT, passes_through, shaped, spoken
+from istiod_py.envoy.tunnel import http_options, internal_upstream
+from mesh_py.manifests.client_tls import TlsMode
 from mesh_py.model.address import is_ipv6
 from mesh_py.model.workload import AppProtocol
+from mesh_py.proxy.localities import is_distributed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from istiod_py.envoy.extension import Json
     from istiod_py.envoy.form import Form
-    from istiod_py.envoy.mesh import EnvoyMesh
+    from istiod_py.envoy.mesh import EnvoyMesh, Target
     from istiod_py.envoy.node import EnvoyNode
+    from mesh_py.manifests.traffic import TrafficPolicy
     from mesh_py.model.workload import Service
 
-CONNECT_TIMEOUT = "10s"
 INBOUND_SOURCE = "127.0.0.6"
 """Where a sidecar's connections to its own application come from: redirection lets them pass by it."""
 INBOUND_SOURCE_V6 = "::6"
@@ -31,38 +42,43 @@ _ALPN = {
     AppProtocol.HTTP2: ALPN_OF_HTTP2,
     AppProtocol.GRPC: ALPN_OF_HTTP2,
 }
+_ALPN_OF_APPLICATIONS = {
+    AppProtocol.HTTP11: ("http/1.1",),
+    AppProtocol.HTTP2: ("h2",),
+    AppProtocol.GRPC: ("h2",),
+}
 
 
-def outbound_cluster(mesh: EnvoyMesh, node: EnvoyNode, form: Form, service: Service, port: int) -> Json:
-    """The cluster of a service's port for its clients: the endpoint's metadata picks one of three sockets."""
+def outbound_cluster(mesh: EnvoyMesh, node: EnvoyNode, form: Form, target: Target) -> Json:
+    """The cluster of a service's port or subset for its clients: the endpoint's metadata picks one of three sockets,
+    unless a DestinationRule has chosen."""
+    service, port, subset = target
+    policy = mesh.rules_of(node).policy(service, port, target.subset_name)
     protocol = mesh.protocol(service, port)
-    name = names.outbound(port, service.hostname)
-    if service.is_passthrough:
-        return _original_destination(name) | http_options(protocol)
-    if by_name := mesh.names(service, port):
-        return _by_dns(name, by_name, ipv6=is_ipv6(node.ip)) | http_options(protocol)
-    return {
-        **_by_eds(name),
-        "transport_socket_matches": [
-            {"name": "hbone", "match": TUNNEL_MATCH, "transport_socket": internal_upstream(form.passed_on)},
-            {
-                "name": "tlsMode-istio",
-                "match": SIDECAR_MATCH,
-                "transport_socket": _to_sidecars(mesh, node, form, service, port, protocol),
-            },
-            {"name": "tlsMode-disabled", "match": {}, "transport_socket": RAW},
-        ],
-        **http_options(protocol),
-    }
+    name = names.outbound(port, service.hostname, target.subset_name)
+    if _has_no_certificate(policy):
+        return shaped(_nobody(name), policy, protocol)
+    if service.is_passthrough or passes_through(policy):
+        return shaped(_original_destination(name) | _socket(mesh, node, form, target), policy, protocol)
+    if by_name := mesh.names(service, port, subset):
+        cluster = _by_dns(name, by_name, ipv6=is_ipv6(node.ip))
+        return shaped(cluster | _socket(mesh, node, form, target), policy, protocol)
+    sockets = {"transport_socket_matches": _sockets(mesh, node, form, target)}
+    return shaped(_by_eds(name) | sockets | _by_locality(mesh, node, policy), policy, protocol)
 
 
-def service_cluster(mesh: EnvoyMesh, form: Form, service: Service, port: int, name: str) -> Json:
-    """A waypoint's cluster for a service's port: every tunnel starts in an internal listener."""
-    return {
-        **_by_eds(name),
-        "transport_socket": internal_upstream(form.passed_on),
-        **http_options(mesh.protocol(service, port)),
-    }
+def service_cluster(mesh: EnvoyMesh, node: EnvoyNode, form: Form, target: Target, name: str) -> Json:
+    """A waypoint's cluster for a service's port or subset: every tunnel starts in an internal listener.
+
+    TLS that a rule asks for is spoken inside it; Istio's own mutual TLS means the tunnel.
+    """
+    policy = mesh.rules_of(node).policy(target.service, target.port, target.subset_name)
+    protocol = mesh.protocol(target.service, target.port)
+    if _has_no_certificate(policy):
+        return shaped(_nobody(name), policy, protocol)
+    inner = _originated(target.service, policy, protocol)
+    cluster = _by_eds(name) | {"transport_socket": internal_upstream(form.passed_on, inner or RAW)}
+    return shaped(cluster | _by_locality(mesh, node, policy), policy, protocol)
 
 
 def inbound_cluster(port: int, protocol: AppProtocol, *, ipv6: bool) -> Json:
@@ -90,34 +106,72 @@ def black_hole_cluster() -> Json:
     return {"name": names.BLACK_HOLE, "type": "STATIC", "connect_timeout": CONNECT_TIMEOUT}
 
 
-def http_options(protocol: AppProtocol) -> Json:
-    """Which version of HTTP a cluster speaks, if it ever does."""
-    match protocol:
-        case AppProtocol.HTTP11:
-            options = http1_options()
-        case AppProtocol.HTTP2 | AppProtocol.GRPC:
-            options = http2_options({})
-        case AppProtocol.TCP | AppProtocol.TLS:
-            return {}
-        case AppProtocol.UNKNOWN:
-            options = same_protocol_options()
-    return {"typed_extension_protocol_options": options}
+def _sockets(mesh: EnvoyMesh, node: EnvoyNode, form: Form, target: Target) -> list[Json]:
+    """Tunnels to who takes them; mutual TLS to who has a sidecar, or what a rule says to all others."""
+    policy = mesh.rules_of(node).policy(target.service, target.port, target.subset_name)
+    inner = _originated(target.service, policy, mesh.protocol(target.service, target.port))
+    tunnel = internal_upstream(form.passed_on, inner or RAW)
+    found = [{"name": "hbone", "match": TUNNEL_MATCH, "transport_socket": tunnel}]
+    if policy.tls is None:
+        socket = _to_sidecars(mesh, node, form, target)
+        found.append({"name": "tlsMode-istio", "match": SIDECAR_MATCH, "transport_socket": socket})
+    others = _socket(mesh, node, form, target).get("transport_socket", RAW)
+    return [
+        *found,
+        {"name": "tlsMode-disabled" if others is RAW else "configured", "match": {}, "transport_socket": others},
+    ]
 
 
-def _to_sidecars(
-    mesh: EnvoyMesh, node: EnvoyNode, form: Form, service: Service, port: int, protocol: AppProtocol
-) -> Json:
+def _socket(mesh: EnvoyMesh, node: EnvoyNode, form: Form, target: Target) -> Json:
+    """The one socket that a rule wants, as a field of a cluster; none where it wants no TLS."""
+    policy = mesh.rules_of(node).policy(target.service, target.port, target.subset_name)
+    if policy.tls is not None and policy.tls.mode is TlsMode.ISTIO_MUTUAL:
+        return {"transport_socket": _to_sidecars(mesh, node, form, target)}
+    found = _originated(target.service, policy, mesh.protocol(target.service, target.port))
+    return {} if found is None else {"transport_socket": found}
+
+
+def _originated(service: Service, policy: TrafficPolicy, protocol: AppProtocol) -> Json | None:
+    if policy.tls is None or not policy.tls.is_originated:
+        return None
+    alpn = _ALPN_OF_APPLICATIONS.get(spoken(protocol, policy), ())
+    return originated_client(policy.tls, alpn, service.subject_alt_names)
+
+
+def _has_no_certificate(policy: TrafficPolicy) -> bool:
+    """Whether a rule wants TLS with what is in a Secret, of which we have none to send: nothing goes without."""
+    return policy.tls is not None and policy.tls.is_originated and bool(policy.tls.credential_name)
+
+
+def _to_sidecars(mesh: EnvoyMesh, node: EnvoyNode, form: Form, target: Target) -> Json:
+    service, port, subset = target
+    policy = mesh.rules_of(node).policy(service, port, target.subset_name)
+    wanted = (Way.SIDECAR,) if policy.tls is None else (Way.SIDECAR, Way.PLAIN)
     expected = {
         mesh.identity(place.workload)
-        for place in mesh.places(service, port)
-        if way_to(mesh, node, form, place) is Way.SIDECAR
+        for place in mesh.places(service, port, subset)
+        if way_to(mesh, node, form, place) in wanted
     }
+    accounts = [*expected, *service.subject_alt_names] if expected else []
     return sidecar_client(
-        names.server_name(port, service.hostname),
-        _ALPN.get(protocol, ALPN_OF_TCP),
-        [*expected, *service.subject_alt_names] if expected else [],
+        (policy.tls and policy.tls.sni) or names.server_name(port, service.hostname, target.subset_name),
+        _ALPN.get(spoken(mesh.protocol(service, port), policy), ALPN_OF_TCP),
+        (policy.tls and policy.tls.subject_alt_names) or accounts,
         mesh.trust_domains,
     )
+
+
+def _by_locality(mesh: EnvoyMesh, node: EnvoyNode, policy: TrafficPolicy) -> Json:
+    """Whether localities have weights of their own: where a rule distributes the traffic of this client's."""
+    setting = policy.balancer.locality if policy.balancer is not None else None
+    own = mesh.locality(node)
+    if setting is None or not is_distributed(own, setting):
+        return {}
+    return {"common_lb_config": {"locality_weighted_lb_config": {}}}
+
+
+def _nobody(name: str) -> Json:
+    return {"name": name, "type": "STATIC"}
 
 
 def _by_eds(name: str) -> Json:
@@ -125,8 +179,6 @@ def _by_eds(name: str) -> Json:
         "name": name,
         "type": "EDS",
         "eds_cluster_config": {"eds_config": BY_ADS, "service_name": name},
-        "connect_timeout": CONNECT_TIMEOUT,
-        "lb_policy": "LEAST_REQUEST",
     }
 
 
@@ -139,8 +191,6 @@ def _by_dns(name: str, endpoints: Sequence[tuple[str, int]], *, ipv6: bool) -> J
         # AUTO tries IPv6 first, and then nothing else.
         "dns_lookup_family": "AUTO" if ipv6 else "V4_PREFERRED",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": found}]},
-        "connect_timeout": CONNECT_TIMEOUT,
-        "lb_policy": "LEAST_REQUEST",
     }
 
 

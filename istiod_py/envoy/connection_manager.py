@@ -57,8 +57,10 @@ def tcp_proxy(stat_prefix: str, cluster: str, **fields: object) -> Json:
     )
 
 
-def weighted_tcp_proxy(stat_prefix: str, clusters: Sequence[tuple[str, int]], **fields: object) -> Json:
-    """A network filter that hands each connection on to one of several."""
+def to_clusters(stat_prefix: str, clusters: Sequence[tuple[str, int]], **fields: object) -> Json:
+    """A network filter that hands each connection on to one of these, by their weights."""
+    if len(clusters) == 1:
+        return tcp_proxy(stat_prefix, clusters[0][0], **fields)
     weighted = [{"name": name, "weight": weight} for name, weight in clusters]
     return extension(
         "envoy.filters.network.tcp_proxy",

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 from istiod_py.envoy.extension import Json, socket_address
 from istiod_py.envoy.names import CONNECT_ORIGINATE, endpoint_id
 from mesh_py.model.workload import Protocol
+from mesh_py.proxy.localities import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from istiod_py.envoy.form import Form
-    from istiod_py.envoy.mesh import EnvoyMesh, Place
+    from istiod_py.envoy.mesh import EnvoyMesh, Place, Target
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.model.workload import Locality, Workload
+    from mesh_py.proxy.localities import Rank
 
 TUNNEL_MATCH: Json = {"tunnel": "http"}
 SIDECAR_MATCH: Json = {"tlsMode": "istio"}
@@ -44,23 +46,35 @@ def way_to(mesh: EnvoyMesh, node: EnvoyNode, form: Form, place: Place) -> Way:
     return Way.PLAIN
 
 
-def load_assignment(mesh: EnvoyMesh, node: EnvoyNode, form: Form, cluster: str, places: Sequence[Place]) -> Json:
+def load_assignment(mesh: EnvoyMesh, node: EnvoyNode, form: Form, cluster: str, target: Target) -> Json:
     """The endpoints of a cluster of the outbound kind."""
+    places = mesh.places(*target)
     legs = tuple((place, way_to(mesh, node, form, place), _waypoint_on_the_way(mesh, form, place)) for place in places)
+    ranked = _ranks(mesh, node, target, places)
 
     def make() -> Json:
-        return _assignment(cluster, [(leg[0], _client_endpoint(form, *leg)) for leg in legs])
+        return _assignment(cluster, [(leg[0], _client_endpoint(form, *leg)) for leg in legs], ranked)
 
-    return mesh.memory.recall((form.name, cluster, form.sends_hbone(node)), legs, make)
+    return mesh.memory.recall((form.name, cluster, form.sends_hbone(node), ranked), legs, make)
 
 
-def tunnel_assignment(mesh: EnvoyMesh, form: Form, cluster: str, places: Sequence[Place]) -> Json:
+def tunnel_assignment(mesh: EnvoyMesh, node: EnvoyNode, form: Form, cluster: str, target: Target) -> Json:
     """The endpoints of a waypoint's own cluster: tunnels to what takes them, plain TCP to the rest."""
+    places = mesh.places(*target)
+    ranked = _ranks(mesh, node, target, places)
 
     def make() -> Json:
-        return _assignment(cluster, [(place, _behind_waypoint(form, place)) for place in places])
+        return _assignment(cluster, [(place, _behind_waypoint(form, place)) for place in places], ranked)
 
-    return mesh.memory.recall((form.name, cluster), tuple(places), make)
+    return mesh.memory.recall((form.name, cluster, ranked), places, make)
+
+
+def _ranks(mesh: EnvoyMesh, node: EnvoyNode, target: Target, places: Sequence[Place]) -> tuple[Rank, ...]:
+    """How near each place is and what share it gets, as a DestinationRule of the client's says."""
+    policy = mesh.rules_of(node).policy(target.service, target.port, target.subset_name)
+    setting = policy.balancer.locality if policy.balancer is not None else None
+    workloads = [place.workload for place in places]
+    return tuple(ranks(workloads, mesh.locality(node), setting, fails_over=policy.outliers is not None))
 
 
 def _client_endpoint(form: Form, place: Place, way: Way, waypoint: Place | None) -> Json:
@@ -99,7 +113,6 @@ def _endpoint(address: Json, place: Place, metadata: Json) -> Json:
     return {
         "endpoint": {"address": address},
         "metadata": {"filter_metadata": {**metadata, "istio": {"workload": _telemetry(place.workload)}}},
-        "load_balancing_weight": place.workload.capacity,
     }
 
 
@@ -116,21 +129,28 @@ def _telemetry(workload: Workload) -> str:
     )
 
 
-def _assignment(cluster: str, endpoints: Iterable[tuple[Place, Json]]) -> Json:
-    by_locality: defaultdict[Locality, list[Json]] = defaultdict(list)
-    for place, endpoint in endpoints:
-        if place.workload.capacity > 0:  # Envoy knows no weight of 0: such an endpoint is never chosen
-            by_locality[place.workload.locality].append(endpoint)
+def _assignment(cluster: str, endpoints: Iterable[tuple[Place, Json]], ranked: Sequence[Rank]) -> Json:
+    groups: defaultdict[tuple[int, Locality], list[Json]] = defaultdict(list)
+    for (place, endpoint), rank in zip(endpoints, ranked, strict=True):
+        if rank.weight > 0:  # Envoy knows no weight of 0: such an endpoint is never chosen
+            weighed = endpoint | {"load_balancing_weight": rank.weight}
+            groups[rank.priority, place.workload.locality].append(weighed)
+    order = sorted({priority for priority, _ in groups})
     return {
         "cluster_name": cluster,
-        "endpoints": [_group(locality, found) for locality, found in sorted(by_locality.items())],
+        "endpoints": [
+            # Envoy's priorities have no gaps.
+            _group(locality, found, order.index(priority))
+            for (priority, locality), found in sorted(groups.items())
+        ],
     }
 
 
-def _group(locality: Locality, endpoints: list[Json]) -> Json:
+def _group(locality: Locality, endpoints: list[Json], priority: int) -> Json:
     named = {"region": locality.region, "zone": locality.zone, "sub_zone": locality.subzone}
     return {
         "locality": {key: value for key, value in named.items() if value},
         "lb_endpoints": endpoints,
         "load_balancing_weight": sum(one["load_balancing_weight"] for one in endpoints),
+        **({"priority": priority} if priority else {}),
     }

@@ -30,6 +30,11 @@ def address_prefix(address: str) -> Json:
     return {"address_prefix": address, "prefix_len": 128 if ":" in address else 32}
 
 
+def seconds(value: float) -> str:
+    """A duration in protobuf's JSON form."""
+    return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
+
+
 def percent_free(text: str) -> str:
     """`text` for a place where Envoy replaces %WORDS%: as it stands there, not replaced."""
     return text.replace("%", "%%")

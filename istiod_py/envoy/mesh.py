@@ -14,6 +14,7 @@ from hbone_py.identity import SpiffeId
 from istiod_py.ambient.mesh import Mesh
 from istiod_py.envoy.grpc_routes import as_http_route
 from istiod_py.envoy.memory import Memory
+from istiod_py.envoy.rules import Rules
 from mesh_py.manifests import core
 from mesh_py.manifests.core import Pod
 from mesh_py.manifests.mesh_config import MeshConfig
@@ -21,9 +22,11 @@ from mesh_py.manifests.metadata import NO_LABELS
 from mesh_py.manifests.networking import WorkloadEntry
 from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.peer_modes import PeerModes
+from mesh_py.manifests.rule_of_host import Client, RuleIndex
 from mesh_py.manifests.security import MutualTls
+from mesh_py.manifests.selector import has_labels
 from mesh_py.model.address import NamespacedHostname, NetworkAddress
-from mesh_py.model.workload import AppProtocol, HealthStatus, NetworkMode
+from mesh_py.model.workload import NOWHERE, AppProtocol, HealthStatus, NetworkMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,8 +34,9 @@ if TYPE_CHECKING:
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.manifests.metadata import Labels
     from mesh_py.manifests.routes import HTTPRoute
+    from mesh_py.manifests.traffic import Subset
     from mesh_py.model.address import GatewayAddress, IpAddress
-    from mesh_py.model.workload import Service, Workload
+    from mesh_py.model.workload import Locality, Service, Workload
 
 HTTP = frozenset({AppProtocol.HTTP11, AppProtocol.HTTP2, AppProtocol.GRPC})
 """Ports that speak HTTP for certain."""
@@ -50,6 +54,19 @@ class Place(NamedTuple):
     workload: Workload
     ip: IpAddress
     port: int
+
+
+class Target(NamedTuple):
+    """What a cluster leads to: a port of a service, all of it or a subset."""
+
+    service: Service
+    port: int
+    subset: Subset | None = None
+
+    @property
+    def subset_name(self) -> str:
+        """Empty for all of it."""
+        return "" if self.subset is None else self.subset.name
 
 
 @dataclass(frozen=True)
@@ -88,16 +105,25 @@ class EnvoyMesh:
         """What workloads ask of their peers."""
         return PeerModes(self.manifests.peer_authentications, self.config.root_namespace)
 
-    def places(self, service: Service, port: int) -> Sequence[Place]:
-        """Who serves a port of a service: ready, with an address and the port, in the order of their uids."""
-        return tuple(self._places(service, port))
+    def rules_of(self, node: EnvoyNode) -> Rules:
+        """The DestinationRules that a proxy follows."""
+        labels = self.labels_of_proxy(node) if self._rule_index.has_selectors else NO_LABELS
+        key = (node.namespace, tuple(sorted(labels.items())))
+        if key not in self._rules_of_clients:
+            client = Client(node.namespace, labels, self.config.root_namespace)
+            self._rules_of_clients[key] = Rules(self._rule_index, client)
+        return self._rules_of_clients[key]
 
-    def names(self, service: Service, port: int) -> Sequence[tuple[str, int]]:
+    def places(self, service: Service, port: int, subset: Subset | None = None) -> Sequence[Place]:
+        """Who serves a port of a service: ready, with an address and the port, in the order of their uids."""
+        return tuple(one for one in self._places(service, port) if self._is_of(one.workload, subset))
+
+    def names(self, service: Service, port: int, subset: Subset | None = None) -> Sequence[tuple[str, int]]:
         """Who serves a port of a service and is known by a DNS name only: the name and the port."""
         found = (
             (workload.hostname, self._target(service, workload, port))
             for workload in self._by_service.get(service.key, ())
-            if workload.hostname and not workload.workload_ips
+            if workload.hostname and not workload.workload_ips and self._is_of(workload, subset)
         )
         return tuple((name, target) for name, target in found if target)
 
@@ -142,6 +168,11 @@ class EnvoyMesh:
         is_known = workload is not None and (workload.namespace, workload.name) == (node.namespace, node.name)
         found = self._manifest(workload) if workload is not None and is_known else None
         return node.labels if workload is None or found is None else self.labels(workload)
+
+    def locality(self, node: EnvoyNode) -> Locality:
+        """Where a proxy is, if that is known."""
+        workload = self.workload_at(node.ip)
+        return NOWHERE if workload is None else workload.locality
 
     def takes_mutual_tls(self, place: Place) -> bool:
         """Whether a place takes mutual TLS between sidecars: a sidecar is there, and the port has not opted out."""
@@ -196,6 +227,9 @@ class EnvoyMesh:
         found = self._serving(service) if service is not None else ()
         return next((Place(one, one.workload_ips[0], gateway.hbone_mtls_port) for one in found), None)
 
+    def _is_of(self, workload: Workload, subset: Subset | None) -> bool:
+        return subset is None or has_labels(self.labels(workload), subset.labels)
+
     def _places(self, service: Service, port: int) -> Iterable[Place]:
         for workload in self._serving(service):
             target = self._target(service, workload, port)
@@ -226,6 +260,14 @@ class EnvoyMesh:
         if len(parts) < 3 or parts[-3] not in kinds:
             return None
         return self.manifests.find(kinds[parts[-3]], parts[-2], parts[-1])
+
+    @cached_property
+    def _rule_index(self) -> RuleIndex:
+        return RuleIndex(self.manifests.destination_rules, self.config.cluster_domain)
+
+    @cached_property
+    def _rules_of_clients(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], Rules]:
+        return {}
 
     @cached_property
     def _by_ip(self) -> Mapping[IpAddress, Workload]:

@@ -47,9 +47,9 @@ ORIGINAL_DST = "envoy.filters.listener.original_dst"
 """Metadata and filter state that the listener filter of this name turns into a connection's addresses."""
 
 
-def outbound(port: int, hostname: str) -> str:
-    """The cluster of a service's port, for clients of it."""
-    return f"outbound|{port}||{hostname}"
+def outbound(port: int, hostname: str, subset: str = "") -> str:
+    """The cluster of a service's port or of a subset there, for clients of it."""
+    return f"outbound|{port}|{subset}|{hostname}"
 
 
 def inbound(port: int) -> str:
@@ -57,9 +57,9 @@ def inbound(port: int) -> str:
     return f"inbound|{port}||"
 
 
-def inbound_vip(port: int, protocol: str, hostname: str) -> str:
+def inbound_vip(port: int, protocol: str, hostname: str, subset: str = "") -> str:
     """A waypoint's cluster and filter chain for a service's port; `protocol` is `http` or `tcp`."""
-    return f"inbound-vip|{port}|{protocol}|{hostname}"
+    return f"inbound-vip|{port}|{protocol}{f'/{subset}' if subset else ''}|{hostname}"
 
 
 def virtual_listener(address: str, port: int) -> str:
@@ -67,9 +67,9 @@ def virtual_listener(address: str, port: int) -> str:
     return f"{address}_{port}"
 
 
-def server_name(port: int, hostname: str) -> str:
+def server_name(port: int, hostname: str, subset: str = "") -> str:
     """The TLS server name between sidecars."""
-    return f"outbound_.{port}_._.{hostname}"
+    return f"outbound_.{port}_.{subset}_.{hostname}"
 
 
 def endpoint_id(ip: IpAddress, port: int) -> str:

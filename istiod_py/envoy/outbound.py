@@ -11,14 +11,16 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from istiod_py.envoy import names
-from istiod_py.envoy.connection_manager import HTTP_ALPN, connection_manager, routed_by, tcp_proxy, weighted_tcp_proxy
+from istiod_py.envoy.connection_manager import HTTP_ALPN, connection_manager, routed_by, tcp_proxy, to_clusters
 from istiod_py.envoy.extension import Json, extension, socket_address
 from istiod_py.envoy.form_today import ORIGINAL_DST_FILTER
 from istiod_py.envoy.inspectors import HTTP_INSPECTOR, PATIENCE
 from istiod_py.envoy.mesh import HTTP
 from istiod_py.envoy.route_actions import default_route
 from istiod_py.envoy.routes import domains_of, routes_of_service, virtual_host
+from istiod_py.envoy.rules import Backends
 from istiod_py.envoy.tcp_routes import clusters_of_service
+from istiod_py.envoy.traffic_policy import of_tcp_proxy
 from mesh_py.model.address import is_ipv6
 from mesh_py.model.workload import AppProtocol
 
@@ -43,7 +45,7 @@ def outbound_listeners(mesh: EnvoyMesh, node: EnvoyNode) -> list[Json]:
         for port in service.ports:
             protocol = mesh.protocol(service, port)
             if protocol not in HTTP:
-                found += [_service_listener(mesh, service, port, protocol, vip.ip) for vip in service.vips]
+                found += [_service_listener(mesh, node, service, port, vip.ip) for vip in service.vips]
     if node.http_proxy_port is not None:
         found.append(_http_proxy(node, node.http_proxy_port))
     return found
@@ -69,6 +71,11 @@ def outbound_routes(mesh: EnvoyMesh, node: EnvoyNode) -> dict[str, Json]:
     if node.http_proxy_port is not None:
         found[names.HTTP_PROXY_ROUTE] = _http_proxy_routes(mesh, node, visible)
     return found
+
+
+def outbound_backends(mesh: EnvoyMesh, node: EnvoyNode) -> Backends:
+    """What the routes of a client lead to."""
+    return Backends(mesh.rules_of(node), _outbound_cluster)
 
 
 def visible_services(mesh: EnvoyMesh, node: EnvoyNode) -> Sequence[Service]:
@@ -110,10 +117,10 @@ def _http_listeners(mesh: EnvoyMesh, node: EnvoyNode, services: Iterable[Service
     ]
 
 
-def _service_listener(mesh: EnvoyMesh, service: Service, port: int, protocol: AppProtocol, address: str) -> Json:
+def _service_listener(mesh: EnvoyMesh, node: EnvoyNode, service: Service, port: int, address: str) -> Json:
     name = names.virtual_listener(address, port)
-    proxy = _to_service(mesh, service, port)
-    if protocol is AppProtocol.UNKNOWN:
+    proxy = _to_service(mesh, node, service, port)
+    if mesh.protocol(service, port) is AppProtocol.UNKNOWN:
         return _sniffing_listener(name, address, port, _sniffed_route(service, port), {"filters": [proxy]})
     return _unbound(name, address, port) | {"filter_chains": [{"filters": [proxy]}]}
 
@@ -138,10 +145,10 @@ def _unbound(name: str, address: str, port: int) -> Json:
     }
 
 
-def _to_service(mesh: EnvoyMesh, service: Service, port: int) -> Json:
+def _to_service(mesh: EnvoyMesh, node: EnvoyNode, service: Service, port: int) -> Json:
     clusters = clusters_of_service(mesh, service, port, _outbound_cluster, (service.namespace,))
-    name = names.outbound(port, service.hostname)
-    return tcp_proxy(name, clusters[0][0]) if len(clusters) == 1 else weighted_tcp_proxy(name, clusters)
+    fields = of_tcp_proxy(mesh.rules_of(node).policy(service, port))
+    return to_clusters(names.outbound(port, service.hostname), clusters, **fields)
 
 
 def _http_proxy(node: EnvoyNode, port: int) -> Json:
@@ -170,7 +177,7 @@ def _host(
 ) -> Json:
     # A route of the service's namespace is for all its clients, one of the client's for these alone.
     namespaces = (service.namespace, node.namespace)
-    routes = routes_of_service(mesh, service, port, _outbound_cluster, namespaces)
+    routes = routes_of_service(mesh, service, port, outbound_backends(mesh, node), namespaces)
     domains = ["*"] if any_domain else domains_of(service, node.namespace, node.dns_domain)
     if with_port:
         domains = [f"{one}:{port}" for one in domains] + (domains if port == 80 else [])
@@ -202,8 +209,8 @@ def _configuration(name: str, hosts: list[Json], *, ignore_port: bool = True) ->
     }
 
 
-def _outbound_cluster(service: Service, port: int) -> str:
-    return names.outbound(port, service.hostname)
+def _outbound_cluster(service: Service, port: int, subset: str = "") -> str:
+    return names.outbound(port, service.hostname, subset)
 
 
 def _sniffed_route(service: Service, port: int) -> str:

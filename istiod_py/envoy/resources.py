@@ -13,6 +13,7 @@ from istiod_py.envoy import clusters, endpoints, names, tunnel
 from istiod_py.envoy.access_log import logged
 from istiod_py.envoy.form_today import TODAY
 from istiod_py.envoy.inbound import application_ports, main_internal, virtual_inbound
+from istiod_py.envoy.mesh import Target
 from istiod_py.envoy.node import ProxyType
 from istiod_py.envoy.outbound import outbound_listeners, outbound_routes, visible_services
 from istiod_py.envoy.router import gateway_listeners, gateway_routes
@@ -83,16 +84,21 @@ def _sidecar(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> EnvoyResources:
 
 def _waypoint(mesh: EnvoyMesh, node: EnvoyNode, form: Form) -> EnvoyResources:
     waypoint = Waypoint(mesh, node, form)
-    owned = list(waypoint.owned_clusters())
+    owned = [
+        (name, target, clusters.service_cluster(mesh, node, form, target, name))
+        for name, target in waypoint.owned_clusters()
+    ]
     own = [
         tunnel.main_internal_cluster(),
         tunnel.internal_cluster(names.ENCAP, names.CONNECT_ORIGINATE),
         tunnel.connect_originate_cluster(mesh, node, form),
         clusters.black_hole_cluster(),
-        *(clusters.service_cluster(mesh, form, service, port, name) for name, service, port in owned),
+        *(cluster for _, _, cluster in owned),
     ]
     assignments = {
-        name: endpoints.tunnel_assignment(mesh, form, name, mesh.places(service, port)) for name, service, port in owned
+        name: endpoints.tunnel_assignment(mesh, node, form, name, target)
+        for name, target, cluster in owned
+        if cluster["type"] == "EDS"
     }
     listeners = [
         tunnel.connect_terminate_listener(mesh, node, form),
@@ -117,16 +123,23 @@ def _client_side(
 ) -> tuple[list[Json], dict[str, Json]]:
     """Clusters and endpoints of the services it may call; of `wanted` names only, if given."""
     found, assignments = [], {}
+    for target in _targets(mesh, node):
+        name = names.outbound(target.port, target.service.hostname, target.subset_name)
+        if wanted is None or name in wanted:
+            cluster = clusters.outbound_cluster(mesh, node, form, target)
+            found.append(cluster)
+            if cluster["type"] == "EDS":
+                assignments[name] = endpoints.load_assignment(mesh, node, form, name, target)
+    return found, assignments
+
+
+def _targets(mesh: EnvoyMesh, node: EnvoyNode) -> Iterator[Target]:
+    """Every port of every service it may call, whole and by subset."""
+    rules = mesh.rules_of(node)
     for service in visible_services(mesh, node):
         for port in service.ports:
-            name = names.outbound(port, service.hostname)
-            if wanted is None or name in wanted:
-                cluster = clusters.outbound_cluster(mesh, node, form, service, port)
-                found.append(cluster)
-                if cluster["type"] == "EDS":
-                    places = mesh.places(service, port)
-                    assignments[name] = endpoints.load_assignment(mesh, node, form, name, places)
-    return found, assignments
+            yield Target(service, port)
+            yield from (Target(service, port, subset) for subset in rules.subsets(service))
 
 
 def _clusters_named(value: object) -> Iterator[str]:

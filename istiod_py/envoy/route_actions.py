@@ -6,20 +6,23 @@ import re
 from typing import TYPE_CHECKING
 
 from istiod_py.envoy.cors import cors_of_route
-from istiod_py.envoy.extension import Json, extension, percent_free
+from istiod_py.envoy.extension import Json, extension, percent_free, seconds
 from mesh_py.manifests.route_filters import (
     Cors,
+    ExtensionFilter,
     RequestHeaderModifier,
     RequestMirror,
     RequestRedirect,
     ResponseHeaderModifier,
     UrlRewrite,
+    is_subset,
 )
 from mesh_py.manifests.routes import PathMatchType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from istiod_py.envoy.rules import Lead
     from mesh_py.manifests.references import BackendReference
     from mesh_py.manifests.route_filters import HeaderChanges, PathModifier, RouteFilter
     from mesh_py.manifests.routes import HTTPRouteMatch, HTTPRouteRule, Retry, WeightedBackend
@@ -46,17 +49,20 @@ _PREVIOUS_HOSTS = extension(
 )
 
 
-def default_route(cluster: str) -> Json:
+def default_route(cluster: str, hash_policies: Sequence[Json] = ()) -> Json:
     """Everything goes on."""
-    action = {"cluster": cluster, "timeout": "0s", "retry_policy": retry_policy(None, None)}
+    action = {"cluster": cluster, "timeout": "0s", "retry_policy": retry_policy(None, None), **_hashed(hash_policies)}
     return {"name": "default", "match": {"prefix": "/"}, "route": action}
 
 
 def route_action(
-    rule: HTTPRouteRule, match: HTTPRouteMatch, cluster: Callable[[BackendReference], str], port: int
+    rule: HTTPRouteRule, match: HTTPRouteMatch, lead: Callable[[BackendReference, str], Lead], port: int
 ) -> Json:
-    """What becomes of the requests of one match, which come in at `port`: fields of Envoy's `Route`."""
-    if not all(isinstance(one, KNOWN_FILTERS) for one in rule.filters) or not _backends_are_known(rule):
+    """What becomes of the requests of one match, which come in at `port`: fields of Envoy's `Route`.
+
+    `lead` tells the way to a backend, or to a subset of it.
+    """
+    if not _are_known(rule.filters, KNOWN_FILTERS) or not _backends_are_known(rule):
         return NO_BACKEND
     common = header_changes(rule.filters)
     for one in rule.filters:
@@ -67,7 +73,7 @@ def route_action(
     backends = [one for one in rule.backend_refs if one.weight > 0]
     if not backends:
         return NO_BACKEND
-    return {"route": _forward(rule, match, backends, cluster)} | common
+    return {"route": _forward(rule, match, backends, lead)} | common
 
 
 def header_changes(filters: Sequence[RouteFilter]) -> Json:
@@ -106,28 +112,36 @@ def _asked_for(retry: Retry) -> Json:
     return found
 
 
-def seconds(value: float) -> str:
-    """A duration in protobuf's JSON form."""
-    return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
-
-
 def _backends_are_known(rule: HTTPRouteRule) -> bool:
-    return all(isinstance(one, KNOWN_FOR_BACKEND) for backend in rule.backend_refs for one in backend.filters)
+    return all(_are_known(backend.filters, KNOWN_FOR_BACKEND) for backend in rule.backend_refs)
+
+
+def _are_known(filters: Sequence[RouteFilter], known: tuple[type, ...]) -> bool:
+    return all(isinstance(one, known) or is_subset(one) for one in filters)
+
+
+def _hashed(policies: Sequence[Json]) -> Json:
+    once = [one for index, one in enumerate(policies) if one not in policies[:index]]
+    return {"hash_policy": once} if once else {}
 
 
 def _forward(
     rule: HTTPRouteRule,
     match: HTTPRouteMatch,
     backends: Sequence[WeightedBackend],
-    cluster: Callable[[BackendReference], str],
+    lead: Callable[[BackendReference, str], Lead],
 ) -> Json:
+    leads = [lead(one.backend_ref, _subset(rule, one)) for one in backends]
     action = {
-        **_clusters(backends, cluster),
+        **_clusters(backends, leads),
+        **_hashed([policy for one in leads for policy in one.hash_policies]),
         "cluster_not_found_response_code": "INTERNAL_SERVER_ERROR",
         "timeout": seconds(rule.timeouts.request or 0),
         "retry_policy": retry_policy(rule.retry, rule.timeouts.backend_request),
     }
-    mirrors = [_mirror(one, cluster) for one in rule.filters if isinstance(one, RequestMirror)]
+    mirrors = [
+        _mirror(one, lead(one.backend_ref, "").cluster) for one in rule.filters if isinstance(one, RequestMirror)
+    ]
     if mirrors:
         action["request_mirror_policies"] = mirrors
     for one in rule.filters:
@@ -137,18 +151,26 @@ def _forward(
     return action
 
 
-def _clusters(backends: Sequence[WeightedBackend], cluster: Callable[[BackendReference], str]) -> Json:
-    if len(backends) == 1 and not backends[0].filters:
-        return {"cluster": cluster(backends[0].backend_ref)}
+def _subset(rule: HTTPRouteRule, backend: WeightedBackend) -> str:
+    """Of a backend's endpoints, empty for all; its own filter is asked before the rule's."""
+    found = (one.name for one in (*backend.filters, *rule.filters) if isinstance(one, ExtensionFilter))
+    return next(found, "")
+
+
+def _clusters(backends: Sequence[WeightedBackend], leads: Sequence[Lead]) -> Json:
+    changes = [header_changes(one.filters) for one in backends]
+    if len(backends) == 1 and not changes[0]:
+        return {"cluster": leads[0].cluster}
     weighted = [
-        {"name": cluster(one.backend_ref), "weight": one.weight, **header_changes(one.filters)} for one in backends
+        {"name": lead.cluster, "weight": one.weight, **changed}
+        for one, lead, changed in zip(backends, leads, changes, strict=True)
     ]
     return {"weighted_clusters": {"clusters": weighted}}
 
 
-def _mirror(one: RequestMirror, cluster: Callable[[BackendReference], str]) -> Json:
+def _mirror(one: RequestMirror, cluster: str) -> Json:
     share = {"numerator": round(one.fraction * 1_000_000), "denominator": "MILLION"}
-    return {"cluster": cluster(one.backend_ref), "runtime_fraction": {"default_value": share}}
+    return {"cluster": cluster, "runtime_fraction": {"default_value": share}}
 
 
 def _redirect(one: RequestRedirect, match: HTTPRouteMatch, port: int) -> Json:

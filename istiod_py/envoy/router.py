@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from istiod_py.envoy import names
 from istiod_py.envoy.connection_manager import connection_manager, routed_by
 from istiod_py.envoy.extension import socket_address
+from istiod_py.envoy.outbound import outbound_backends
 from istiod_py.envoy.routes import routes_of, virtual_host
 from mesh_py.manifests.gateway import Gateway
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from istiod_py.envoy.node import EnvoyNode
     from mesh_py.manifests.gateway import Listener
     from mesh_py.manifests.routes import HTTPRoute
-    from mesh_py.model.workload import Service
 
 
 def gateway_listeners(mesh: EnvoyMesh, node: EnvoyNode) -> list[Json]:
@@ -50,7 +50,7 @@ def gateway_routes(mesh: EnvoyMesh, node: EnvoyNode) -> dict[str, Json]:
             for route in _attached(mesh, node, listener):
                 for host in _hostnames(listener, route):
                     hosts[host].append(route)
-        tables = [_host(mesh, host, port, routes) for host, routes in sorted(hosts.items())]
+        tables = [_host(mesh, node, host, port, routes) for host, routes in sorted(hosts.items())]
         found[f"http.{port}"] = {
             "name": f"http.{port}",
             "virtual_hosts": tables,
@@ -60,14 +60,11 @@ def gateway_routes(mesh: EnvoyMesh, node: EnvoyNode) -> dict[str, Json]:
     return found
 
 
-def _host(mesh: EnvoyMesh, host: str, port: int, routes: Sequence[HTTPRoute]) -> Json:
+def _host(mesh: EnvoyMesh, node: EnvoyNode, host: str, port: int, routes: Sequence[HTTPRoute]) -> Json:
     distinct = list({route.metadata.key: route for route in routes}.values())
     distinct.sort(key=lambda route: route.metadata.age)
-    return virtual_host(f"{host}:{port}", [host], routes_of(mesh, distinct, _cluster_of, port, grants_needed=True))
-
-
-def _cluster_of(service: Service, port: int) -> str:
-    return names.outbound(port, service.hostname)
+    found = routes_of(mesh, distinct, outbound_backends(mesh, node), port, grants_needed=True)
+    return virtual_host(f"{host}:{port}", [host], found)
 
 
 def _http_listeners(mesh: EnvoyMesh, node: EnvoyNode) -> dict[int, list[Listener]]:

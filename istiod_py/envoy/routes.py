@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from istiod_py.envoy.names import UNKNOWN_SERVICE
 from istiod_py.envoy.route_actions import default_route, route_action
 from istiod_py.envoy.route_matches import precedence, route_match
+from istiod_py.envoy.rules import NOWHERE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from istiod_py.envoy.extension import Json
     from istiod_py.envoy.mesh import EnvoyMesh
+    from istiod_py.envoy.rules import Backends, Lead
     from mesh_py.manifests.references import BackendReference, ParentReference
     from mesh_py.manifests.routes import HTTPRoute, HTTPRouteMatch, HTTPRouteRule
     from mesh_py.model.workload import Service
@@ -32,22 +33,19 @@ class Attached(NamedTuple):
 
 
 def routes_of_service(
-    mesh: EnvoyMesh, service: Service, port: int, cluster_of: Callable[[Service, int], str], namespaces: Iterable[str]
+    mesh: EnvoyMesh, service: Service, port: int, backends: Backends, namespaces: Iterable[str]
 ) -> list[Json]:
-    """The routes of a service's port, the first that matches counting.
-
-    `cluster_of` names the cluster of a backend; routes are taken from `namespaces` only.
-    """
+    """The routes of a service's port, the first that matches counting; they are taken from `namespaces` only."""
     found = attached_to_service(mesh, service, port, namespaces)
     if not found:
-        return [default_route(cluster_of(service, port))]
-    return routes_of(mesh, found, cluster_of, port)
+        return [default_route(*backends.lead(service, port))]
+    return routes_of(mesh, found, backends, port)
 
 
 def routes_of(
     mesh: EnvoyMesh,
     routes: Sequence[HTTPRoute],
-    cluster_of: Callable[[Service, int], str],
+    backends: Backends,
     port: int,
     *,
     grants_needed: bool = False,
@@ -65,7 +63,7 @@ def routes_of(
     ]
     # Sorting is stable: of equal precedence the oldest route's first rule comes first.
     every.sort(key=lambda one: precedence(one.match))
-    return [_route(mesh, one, cluster_of, port, grants_needed=grants_needed) for one in every]
+    return [_route(mesh, one, backends, port, grants_needed=grants_needed) for one in every]
 
 
 def attached_to_service(mesh: EnvoyMesh, service: Service, port: int, namespaces: Iterable[str]) -> list[HTTPRoute]:
@@ -109,21 +107,19 @@ def domains_of(service: Service, namespace: str, dns_domain: str) -> list[str]:
     return names + [f"[{vip.ip}]" if ":" in vip.ip else vip.ip for vip in service.vips]
 
 
-def _route(
-    mesh: EnvoyMesh, one: Attached, cluster_of: Callable[[Service, int], str], port: int, *, grants_needed: bool
-) -> Json:
+def _route(mesh: EnvoyMesh, one: Attached, backends: Backends, port: int, *, grants_needed: bool) -> Json:
     namespace = one.route.metadata.namespace
 
-    def cluster(reference: BackendReference) -> str:
+    def lead(reference: BackendReference, subset: str) -> Lead:
         if grants_needed and not _is_granted(mesh, reference, namespace):
-            return UNKNOWN_SERVICE
+            return NOWHERE
         service = backend_service(mesh, reference, namespace)
         if service is None or reference.port is None or reference.port not in service.ports:
-            return UNKNOWN_SERVICE
-        return cluster_of(service, reference.port)
+            return NOWHERE
+        return backends.lead(service, reference.port, subset)
 
     name = f"{one.route.metadata.namespace}.{one.route.metadata.name}.{one.rule.name or one.position}"
-    return {"name": name, "match": route_match(one.match), **route_action(one.rule, one.match, cluster, port)}
+    return {"name": name, "match": route_match(one.match), **route_action(one.rule, one.match, lead, port)}
 
 
 def is_parent(mesh: EnvoyMesh, parent: ParentReference, service: Service, port: int) -> bool:

@@ -14,6 +14,8 @@ from istiod_py.envoy.names import IDENTITY_SECRET, ROOTS_SECRET
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from mesh_py.manifests.client_tls import ClientTls
+
 BY_ADS: Json = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
 """From where a resource comes that another one names: the same stream. Without limit: half a state serves nobody."""
 
@@ -31,6 +33,9 @@ MESH_ALPN = ("istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1",
 
 SERVER_ALPN_HTTP = ("h2", "http/1.1")
 SERVER_ALPN_TCP = ("istio-peer-exchange", "h2", "http/1.1")
+
+SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
+"""Where most systems keep the roots they trust; Envoy asks for a name."""
 
 RAW: Json = extension("raw_buffer", "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer")
 """No TLS."""
@@ -57,6 +62,22 @@ def sidecar_client(
     names = [{"exact": identity} for identity in sorted(set(identities))]
     common = _context("TLSv1_2", alpn, names or _of_trust_domains(trust_domains))
     return extension("tls", UPSTREAM_TYPE, {"common_tls_context": common, "sni": server_name})
+
+
+def originated_client(tls: ClientTls, alpn: Sequence[str], service_names: Sequence[str]) -> Json:
+    """The transport socket of a client that begins TLS of the application's kind, as a DestinationRule asks for it.
+
+    Files are on Envoy's machine, which follows them when they change. `service_names` are expected where the rule
+    names nobody (`subjectAltNames` of a ServiceEntry).
+    """
+    common: Json = {"alpn_protocols": list(alpn)} if alpn else {}
+    if not tls.insecure_skip_verify:
+        common["validation_context"] = _validation(tls, tls.subject_alt_names or service_names)
+    if tls.client_certificate:
+        chain, key = ({"filename": name} for name in (tls.client_certificate, tls.private_key))
+        watched = _folder_of(tls.client_certificate)
+        common["tls_certificates"] = [{"certificate_chain": chain, "private_key": key, "watched_directory": watched}]
+    return extension("tls", UPSTREAM_TYPE, {"common_tls_context": common, **({"sni": tls.sni} if tls.sni else {})})
 
 
 def sidecar_server(alpn: Sequence[str], trust_domains: Sequence[str]) -> Json:
@@ -86,6 +107,27 @@ def _context(least_version: str, alpn: Sequence[str], names: list[Json]) -> Json
             "validation_context_sds_secret_config": _secret(ROOTS_SECRET),
         },
     }
+
+
+def _validation(tls: ClientTls, names: Sequence[str]) -> Json:
+    file = tls.ca_certificates or SYSTEM_ROOTS
+    expected = names or ([tls.sni] if tls.sni else [])
+    return {
+        "trusted_ca": {"filename": file},
+        "watched_directory": _folder_of(file),
+        **({"crl": {"filename": tls.crl}} if tls.crl else {}),
+        **({"match_typed_subject_alt_names": [one for name in expected for one in _any_san(name)]} if expected else {}),
+    }
+
+
+def _any_san(name: str) -> list[Json]:
+    """A name as the kind of subject it can be."""
+    kinds = ("URI",) if "://" in name else ("DNS", "IP_ADDRESS")
+    return [{"san_type": kind, "matcher": {"exact": name}} for kind in kinds]
+
+
+def _folder_of(file: str) -> Json:
+    return {"path": file.rpartition("/")[0] or "."}
 
 
 def _secret(name: str) -> Json:

@@ -13,6 +13,7 @@ from istiod_py.envoy.connection_manager import connection_manager, routed_inline
 from istiod_py.envoy.extension import Json, extension, socket_address
 from istiod_py.envoy.names import CONNECT_ORIGINATE, CONNECT_TERMINATE, HBONE_PORT, MAIN_INTERNAL
 from istiod_py.envoy.tls import RAW, tunnel_client, tunnel_server
+from mesh_py.model.workload import AppProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,13 +90,14 @@ def internal_cluster(name: str, listener: str) -> Json:
     }
 
 
-def internal_upstream(passed_on: Sequence[str]) -> Json:
-    """The transport socket into an internal listener; metadata of the endpoint under these names goes along."""
+def internal_upstream(passed_on: Sequence[str], inner: Json = RAW) -> Json:
+    """The transport socket into an internal listener; metadata of the endpoint under these names goes along. `inner`:
+    what is spoken inside the tunnel."""
     passed: Json = {"passthrough_metadata": [{"kind": {"host": {}}, "name": name} for name in passed_on]}
     return extension(
         "internal_upstream",
         "envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
-        (passed if passed_on else {}) | {"transport_socket": RAW},
+        (passed if passed_on else {}) | {"transport_socket": inner},
     )
 
 
@@ -104,14 +106,20 @@ def http2_options(http2: Json, **fields: object) -> Json:
     return _options({"explicit_http_config": {"http2_protocol_options": http2}, **fields})
 
 
-def http1_options() -> Json:
-    """A cluster's options for HTTP/1.1."""
-    return _options({"explicit_http_config": {"http_protocol_options": {}}})
-
-
-def same_protocol_options() -> Json:
-    """A cluster's options where each request goes on in the version it came in."""
-    return _options({"use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}}})
+def http_options(protocol: AppProtocol, http2: Json | None = None, **fields: object) -> Json:
+    """Which version of HTTP a cluster speaks, if it ever does: a field of the cluster. `http2` are options of HTTP/2;
+    what is unknown goes on in the version it came in."""
+    match protocol:
+        case AppProtocol.HTTP11:
+            options = _options({"explicit_http_config": {"http_protocol_options": {}}, **fields})
+        case AppProtocol.HTTP2 | AppProtocol.GRPC:
+            options = http2_options(http2 or {}, **fields)
+        case AppProtocol.TCP | AppProtocol.TLS:
+            return {}
+        case AppProtocol.UNKNOWN:
+            both = {"http_protocol_options": {}, "http2_protocol_options": http2 or {}}
+            options = _options({"use_downstream_protocol_config": both, **fields})
+    return {"typed_extension_protocol_options": options}
 
 
 def _options(fields: Json) -> Json:

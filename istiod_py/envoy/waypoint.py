@@ -18,16 +18,18 @@ from istiod_py.envoy.connection_manager import (
     routed_by,
     routed_inline,
     tcp_proxy,
-    weighted_tcp_proxy,
+    to_clusters,
 )
 from istiod_py.envoy.inspectors import HTTP_INSPECTOR, PATIENCE, not_on
 from istiod_py.envoy.matchers import by_destination, by_port, by_protocol, chain
-from istiod_py.envoy.mesh import HTTP
+from istiod_py.envoy.mesh import HTTP, Target
 from istiod_py.envoy.policies import policies_of_waypoint
 from istiod_py.envoy.rbac_rules import Judge
 from istiod_py.envoy.route_actions import default_route
 from istiod_py.envoy.routes import routes_of_service, virtual_host
+from istiod_py.envoy.rules import Backends, Rules
 from istiod_py.envoy.tcp_routes import clusters_of_service
+from istiod_py.envoy.traffic_policy import of_tcp_proxy
 from mesh_py.model.workload import AppProtocol
 
 if TYPE_CHECKING:
@@ -54,10 +56,12 @@ class Waypoint:
     form: Form
     services: Sequence[Service] = field(init=False)
     workloads: Sequence[Workload] = field(init=False)
+    rules: Rules = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "services", self.mesh.attached(self.node))
         object.__setattr__(self, "workloads", self.mesh.attached_workloads(self.node))
+        object.__setattr__(self, "rules", self.mesh.rules_of(self.node))
 
     def main_internal(self) -> Json:
         """The internal listener for what was inside the tunnels."""
@@ -81,19 +85,21 @@ class Waypoint:
                 found[name] = self._configuration(name, service, port)
         return found
 
-    def owned_clusters(self) -> Iterator[tuple[str, Service, int]]:
-        """The waypoint's own clusters: their names, each with the service's port it is for."""
+    def owned_clusters(self) -> Iterator[tuple[str, Target]]:
+        """The waypoint's own clusters: their names, each with what it is for."""
         for service, port in self._ports():
-            if self._speaks_http(service, port):
-                yield names.inbound_vip(port, "http", service.hostname), service, port
-            if self._speaks_tcp(service, port):
-                yield names.inbound_vip(port, "tcp", service.hostname), service, port
+            for subset in (None, *self.rules.subsets(service)):
+                target = Target(service, port, subset)
+                if self._speaks_http(service, port):
+                    yield names.inbound_vip(port, "http", service.hostname, target.subset_name), target
+                if self._speaks_tcp(service, port):
+                    yield names.inbound_vip(port, "tcp", service.hostname, target.subset_name), target
 
-    def cluster_of(self, service: Service, port: int) -> str:
+    def cluster_of(self, service: Service, port: int, subset: str = "") -> str:
         """The cluster that requests for a service's port go to: the waypoint's own, or that of any client."""
         if any(one.key == service.key for one in self.services) and self._speaks_http(service, port):
-            return names.inbound_vip(port, "http", service.hostname)
-        return names.outbound(port, service.hostname)
+            return names.inbound_vip(port, "http", service.hostname, subset)
+        return names.outbound(port, service.hostname, subset)
 
     def _chain(self, service: Service, port: int, protocol: str) -> str:
         return self.form.service_chain(port, protocol, service.hostname)
@@ -138,10 +144,11 @@ class Waypoint:
 
     def _tcp(self, service: Service, port: int, name: str) -> Json:
         clusters = clusters_of_service(self.mesh, service, port, self._tcp_cluster_of, self._namespaces(service))
-        return tcp_proxy(name, clusters[0][0]) if len(clusters) == 1 else weighted_tcp_proxy(name, clusters)
+        return to_clusters(name, clusters, **of_tcp_proxy(self.rules.policy(service, port)))
 
     def _configuration(self, name: str, service: Service, port: int) -> Json:
-        routes = routes_of_service(self.mesh, service, port, self.cluster_of, self._namespaces(service))
+        backends = Backends(self.rules, self.cluster_of)
+        routes = routes_of_service(self.mesh, service, port, backends, self._namespaces(service))
         host = virtual_host(f"inbound|http|{port}", ["*"], routes)
         return {"name": name, "virtual_hosts": [host], "validate_clusters": False}
 

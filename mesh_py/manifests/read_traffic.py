@@ -1,6 +1,7 @@
 """Reading DestinationRule [pure].
 
-What Istio knows and our proxies do not act on is read over with a warning: an object of a cluster can be used as it is.
+What Istio knows and our proxies do not act on is kept for Envoys, or read over, with a warning: an object of a cluster
+can be used as it is.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh_py.discovery.problems import FaultKind
 from mesh_py.discovery.yaml_reader import Fault, Field, Schema, boolean, choice, integer, map_of, port, scalar
+from mesh_py.manifests.client_tls import TlsMode, valid_client_tls
 from mesh_py.manifests.decoders import duration, object_name, text_not_empty, texts
 from mesh_py.manifests.kinds import STATUS, Kind, KindName, required_part
 from mesh_py.manifests.traffic import (
@@ -17,12 +19,13 @@ from mesh_py.manifests.traffic import (
     ConnectionPool,
     ConsistentHash,
     DestinationRule,
+    H2Upgrade,
+    Keepalive,
     LoadBalancer,
     LocalitySetting,
     OutlierDetection,
     Share,
     Subset,
-    TlsMode,
     TrafficPolicy,
 )
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     import yaml
 
+    from mesh_py.manifests.client_tls import ClientTls
     from mesh_py.manifests.decoders import ManifestReader
 
 KINDS: Mapping[str, KindName] = {"DestinationRule": KindName("networking.istio.io", ("v1", "v1beta1", "v1alpha3"))}
@@ -57,7 +61,7 @@ class TrafficKinds:
             "trafficPolicy": Field(self._policy(), "policy"),
             "subsets": Field(self._reader.each(self._record(Subset, "subset", subset)), "subsets"),
             "exportTo": Field(texts, "export_to"),
-            **self._passed_over("workloadSelector"),
+            "workloadSelector": Field(self._reader.workload_selector(), "selector"),
         }
         return Kind(_rule, {"spec": required_part(self._reader, "the spec of a DestinationRule", spec), **STATUS})
 
@@ -83,27 +87,40 @@ class TrafficKinds:
         return self._record(lambda number: number, "port", {"number": Field(port, "number", required=True)})
 
     def _balancer(self) -> Callable[[yaml.Node], LoadBalancer | None]:
-        cookie = {"name": Field(text_not_empty, "name", required=True), **self._passed_over("path", "ttl")}
-        consistent = {
-            "httpHeaderName": Field(text_not_empty, "header"),
-            "httpCookie": Field(self._record(lambda name: name, "cookie", cookie), "cookie"),
-            "httpQueryParameterName": Field(text_not_empty, "query_parameter"),
-            "useSourceIp": Field(boolean, "source_ip"),
-            **self._passed_over("minimumRingSize", "ringHash", "maglev"),
-        }
         fields = {
             "simple": Field(self._simple, "simple"),
-            "consistentHash": Field(self._record(_one_of, "consistent hash", consistent), "hash"),
+            "consistentHash": Field(self._consistent_hash(), "hash"),
             "localityLbSetting": Field(self._locality(), "locality"),
-            **self._passed_over("warmup", "warmupDurationSecs"),
+            "warmupDurationSecs": self._for_envoys("warmupDurationSecs", duration, "warmup"),
+            **self._passed_over("warmup"),
         }
         return self._record(LoadBalancer, "load balancer", fields)
 
+    def _consistent_hash(self) -> Callable[[yaml.Node], ConsistentHash | None]:
+        cookie = {
+            "name": Field(text_not_empty, "cookie", required=True),
+            "path": self._for_envoys("path", scalar, "cookie_path"),
+            "ttl": self._for_envoys("ttl", duration, "cookie_ttl"),
+        }
+        size = integer(0, _MOST)
+        ring = {"minimumRingSize": Field(size, "ring_size")}
+        table = {"tableSize": Field(size, "table_size")}
+        fields = {
+            "httpHeaderName": Field(text_not_empty, "header"),
+            "httpCookie": Field(self._record(dict, "cookie", cookie), "of_cookie"),
+            "httpQueryParameterName": Field(text_not_empty, "query_parameter"),
+            "useSourceIp": Field(boolean, "source_ip"),
+            "minimumRingSize": self._for_envoys("minimumRingSize", size, "ring_size"),
+            "ringHash": self._for_envoys("ringHash", self._record(dict, "ring", ring), "ring"),
+            "maglev": self._for_envoys("maglev", self._record(dict, "table", table), "maglev"),
+        }
+        return self._record(_one_of, "consistent hash", fields)
+
     def _simple(self, node: yaml.Node) -> Balancing:
-        if scalar(node) == "PASSTHROUGH":
-            self._reader.warn(_unheeded(node, "PASSTHROUGH"))
-            return Balancing.UNSPECIFIED
-        return choice(Balancing)(node)
+        found = choice(Balancing)(node)
+        if found is Balancing.PASSTHROUGH:
+            self._reader.warn(_for_envoys_only(node, found.value))
+        return found
 
     def _locality(self) -> Callable[[yaml.Node], LocalitySetting | None]:
         share = {"from": Field(text_not_empty, "source"), "to": Field(map_of(scalar, integer(0, _WHOLE)), "to")}
@@ -121,7 +138,9 @@ class TrafficKinds:
         tcp = {
             "maxConnections": Field(count, "max_connections"),
             "connectTimeout": Field(duration, "connect_timeout"),
-            **self._passed_over("tcpKeepalive", "maxConnectionDuration", "idleTimeout"),
+            "idleTimeout": self._for_envoys("idleTimeout", duration, "tcp_idle_timeout"),
+            "maxConnectionDuration": self._for_envoys("maxConnectionDuration", duration, "max_connection_duration"),
+            "tcpKeepalive": self._for_envoys("tcpKeepalive", self._keepalive(), "keepalive"),
         }
         http = {
             "http1MaxPendingRequests": Field(count, "max_pending"),
@@ -129,7 +148,9 @@ class TrafficKinds:
             "maxRetries": Field(integer(0, _MOST), "max_retries"),
             "maxRequestsPerConnection": Field(integer(0, _MOST), "max_requests_per_connection"),
             "idleTimeout": Field(duration, "idle_timeout"),
-            **self._passed_over("h2UpgradePolicy", "useClientProtocol", "maxConcurrentStreams"),
+            "h2UpgradePolicy": self._for_envoys("h2UpgradePolicy", choice(H2Upgrade), "h2_upgrade"),
+            "useClientProtocol": self._for_envoys("useClientProtocol", boolean, "use_client_protocol"),
+            "maxConcurrentStreams": self._for_envoys("maxConcurrentStreams", count, "max_concurrent_streams"),
         }
 
         def make(tcp: dict[str, Any] | None = None, http: dict[str, Any] | None = None) -> ConnectionPool:
@@ -141,6 +162,14 @@ class TrafficKinds:
         }
         return self._record(make, "connection pool", fields)
 
+    def _keepalive(self) -> Callable[[yaml.Node], Keepalive | None]:
+        fields = {
+            "probes": Field(integer(0, _MOST), "probes"),
+            "time": Field(duration, "time"),
+            "interval": Field(duration, "interval"),
+        }
+        return self._record(Keepalive, "keepalive", fields)
+
     def _outliers(self) -> Callable[[yaml.Node], OutlierDetection | None]:
         percent = integer(0, _WHOLE)
         fields = {
@@ -150,19 +179,29 @@ class TrafficKinds:
             "baseEjectionTime": Field(duration, "base_ejection_time"),
             "maxEjectionPercent": Field(percent, "max_ejection_percent"),
             "minHealthPercent": Field(percent, "min_health_percent"),
-            **self._passed_over(
-                "splitExternalLocalOriginErrors", "consecutiveLocalOriginFailures", "consecutiveErrors"
+            "splitExternalLocalOriginErrors": self._for_envoys(
+                "splitExternalLocalOriginErrors", boolean, "splits_local_errors"
             ),
+            "consecutiveLocalOriginFailures": self._for_envoys(
+                "consecutiveLocalOriginFailures", integer(0, _MOST), "consecutive_local_failures"
+            ),
+            **self._passed_over("consecutiveErrors"),
         }
         return self._record(OutlierDetection, "outlier detection", fields)
 
-    def _tls(self) -> Callable[[yaml.Node], TlsMode | None]:
-        others = ("clientCertificate", "privateKey", "caCertificates", "credentialName", "subjectAltNames", "sni")
+    def _tls(self) -> Callable[[yaml.Node], ClientTls | None]:
         fields = {
             "mode": Field(choice(TlsMode), "mode", required=True),
-            **self._passed_over(*others, "insecureSkipVerify", "caCrl"),
+            "caCertificates": Field(scalar, "ca_certificates"),
+            "clientCertificate": Field(scalar, "client_certificate"),
+            "privateKey": Field(scalar, "private_key"),
+            "credentialName": Field(scalar, "credential_name"),
+            "sni": Field(scalar, "sni"),
+            "subjectAltNames": Field(texts, "subject_alt_names"),
+            "insecureSkipVerify": Field(boolean, "insecure_skip_verify"),
+            "caCrl": Field(scalar, "crl"),
         }
-        return self._record(lambda mode: mode, "TLS settings", fields)
+        return self._record(valid_client_tls, "TLS settings", fields)
 
     def _record(self, make: Callable[..., Any], thing: str, fields: Mapping[str, Field]) -> Callable[[yaml.Node], Any]:
         return self._reader.record(make, Schema(thing, fields))
@@ -174,10 +213,24 @@ class TrafficKinds:
     def _warning(self, key: str) -> Callable[[yaml.Node], None]:
         return lambda node: self._reader.warn(_unheeded(node, key))
 
+    def _for_envoys(self, key: str, decode: Callable[[yaml.Node], Any], argument: str) -> Field:
+        """A key that Envoys follow and our own proxies do not."""
+
+        def read(node: yaml.Node) -> Any:
+            self._reader.warn(_for_envoys_only(node, key))
+            return decode(node)
+
+        return Field(read, argument)
+
 
 def _unheeded(node: yaml.Node, key: str) -> Fault:
+    what = f"{key!r} has no effect"
+    return Fault(node, what, "proxies behave as if it was not there", FaultKind.UNSUPPORTED)
+
+
+def _for_envoys_only(node: yaml.Node, key: str) -> Fault:
     what = f"{key!r} has no effect in our proxies"
-    return Fault(node, what, "they behave as if it was not there", FaultKind.UNSUPPORTED)
+    return Fault(node, what, "they behave as if it was not there; Envoys follow it", FaultKind.UNSUPPORTED)
 
 
 def _rule(policy: TrafficPolicy = NO_POLICY, **fields: Any) -> DestinationRule:
@@ -193,10 +246,21 @@ def _port_policy(number: int, **sections: Any) -> tuple[int, TrafficPolicy]:
     return number, TrafficPolicy(**sections)
 
 
-def _one_of(**given: Any) -> ConsistentHash:
-    if len([value for value in given.values() if value]) != 1:
+_KEYS_OF_A_HASH = ("header", "cookie", "query_parameter", "source_ip")
+
+
+def _one_of(
+    of_cookie: dict[str, Any] | None = None,
+    ring: dict[str, int] | None = None,
+    maglev: dict[str, int] | None = None,
+    **given: Any,
+) -> ConsistentHash:
+    given |= of_cookie or {}
+    if sum(1 for key in _KEYS_OF_A_HASH if given.get(key)) != 1:
         raise ValueError("a consistent hash is by one thing", "name a header, a cookie, a parameter, or the source")
-    return ConsistentHash(**given)
+    if ring is not None and maglev is not None:
+        raise ValueError("a consistent hash is a ring or a Maglev table", "remove one of the two")
+    return ConsistentHash(**(given | (ring or {}) | (maglev or {})), is_maglev=maglev is not None)
 
 
 def _distribution(source: str = "", to: Mapping[str, int] | None = None) -> tuple[str, tuple[Share, ...]]:

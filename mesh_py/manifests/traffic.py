@@ -10,8 +10,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from mesh_py.manifests.metadata import NO_LABELS
+from mesh_py.manifests.selector import has_labels
 
 if TYPE_CHECKING:
+    from mesh_py.manifests.client_tls import ClientTls
     from mesh_py.manifests.metadata import Labels, Metadata
 
 
@@ -24,16 +26,26 @@ class Balancing(Enum):
     LEAST_CONN = "LEAST_CONN"
     """The older name of LEAST_REQUEST."""
     RANDOM = "RANDOM"
+    PASSTHROUGH = "PASSTHROUGH"
+    """Nobody is chosen: to where the client meant. Envoys only."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsistentHash:
-    """`loadBalancer.consistentHash`: exactly one is set."""
+    """`loadBalancer.consistentHash`: exactly one of the first four is set; what follows is for Envoys."""
 
     header: str = ""
     cookie: str = ""
     query_parameter: str = ""
     source_ip: bool = False
+    cookie_path: str = ""
+    cookie_ttl: float | None = None
+    """Seconds that a cookie lives which the proxy sets where there is none; None: none is set."""
+    ring_size: int = 0
+    """The least entries of the ring; 0: Istio's 1024."""
+    is_maglev: bool = False
+    table_size: int = 0
+    """Of Maglev, a prime; 0: Envoy's own."""
 
 
 class Share(NamedTuple):
@@ -63,11 +75,32 @@ class LoadBalancer:
     simple: Balancing = Balancing.UNSPECIFIED
     hash: ConsistentHash | None = None
     locality: LocalitySetting | None = None
+    warmup: float | None = None
+    """Seconds in which a new endpoint comes to its full share. Envoys only."""
+
+
+class Keepalive(NamedTuple):
+    """`tcpKeepalive`; None: as the system has it. Times are seconds."""
+
+    probes: int | None = None
+    time: float | None = None
+    interval: float | None = None
+
+
+class H2Upgrade(Enum):
+    """`h2UpgradePolicy`: whether HTTP/1.1 goes on as HTTP/2."""
+
+    DEFAULT = "DEFAULT"
+    DO_NOT_UPGRADE = "DO_NOT_UPGRADE"
+    UPGRADE = "UPGRADE"
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionPool:
-    """`connectionPool`; None: no limit, and the proxy's own times. `max_requests_per_connection` 0: no limit either."""
+    """`connectionPool`; None: no limit, and the proxy's own times. `max_requests_per_connection` 0: no limit either.
+
+    What follows `idle_timeout` is for Envoys.
+    """
 
     max_connections: int | None = None
     max_pending: int | None = None
@@ -78,6 +111,16 @@ class ConnectionPool:
     """Seconds."""
     idle_timeout: float | None = None
     """Seconds without a request until a connection closes."""
+    tcp_idle_timeout: float | None = None
+    """Seconds without a byte until a plain connection closes."""
+    max_connection_duration: float | None = None
+    """Seconds."""
+    keepalive: Keepalive | None = None
+    h2_upgrade: H2Upgrade = H2Upgrade.DEFAULT
+    use_client_protocol: bool = False
+    """Each request goes on in the version it came in."""
+    max_concurrent_streams: int | None = None
+    """Of one HTTP/2 connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +134,9 @@ class OutlierDetection:
     max_ejection_percent: int = 10
     min_health_percent: int = 0
     """With fewer healthy endpoints than this nobody is left out."""
-
-
-class TlsMode(Enum):
-    """`tls.mode`."""
-
-    DISABLE = "DISABLE"
-    SIMPLE = "SIMPLE"
-    MUTUAL = "MUTUAL"
-    ISTIO_MUTUAL = "ISTIO_MUTUAL"
+    splits_local_errors: bool = False
+    """Failures to connect are counted apart from answers. Envoys only, as the next."""
+    consecutive_local_failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +146,7 @@ class TrafficPolicy:
     balancer: LoadBalancer | None = None
     pool: ConnectionPool | None = None
     outliers: OutlierDetection | None = None
-    tls: TlsMode | None = None
+    tls: ClientTls | None = None
     ports: tuple[tuple[int, TrafficPolicy], ...] = ()
     """`portLevelSettings`."""
 
@@ -151,6 +188,8 @@ class DestinationRule:
     subsets: tuple[Subset, ...] = ()
     export_to: tuple[str, ...] = ()
     """Namespaces that see it: `*` (as when empty), `.` its own, or names."""
+    selector: Labels = field(default_factory=lambda: NO_LABELS)
+    """`workloadSelector`: only clients of its own namespace that have these labels follow it; empty: all do."""
 
     def subset(self, name: str) -> Subset | None:
         """The first of that name."""
@@ -172,6 +211,11 @@ class DestinationRule:
         """Whether clients of a namespace follow it."""
         own = self.metadata.namespace
         return not self.export_to or bool({"*", namespace} & {own if to == "." else to for to in self.export_to})
+
+    def is_for(self, namespace: str, labels: Labels) -> bool:
+        """Whether a client of a namespace that has these labels follows it, if it names the host."""
+        is_chosen = not self.selector or (namespace == self.metadata.namespace and has_labels(labels, self.selector))
+        return is_chosen and self.is_visible_to(namespace)
 
     def joined(self, younger: DestinationRule) -> DestinationRule:
         """Two rules for one host, as one: the older's policy if it has any, and the subsets of both."""

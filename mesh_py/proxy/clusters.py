@@ -156,7 +156,7 @@ class Cluster:
     def _pick(self, host: Host[Upstream]) -> Pick:
         """How it is reached: each time in the same way, unless it lies behind several pods of a waypoint."""
         clusters, chance = self._clusters, _Chance(self._clusters.random)
-        rules = clusters.rules.heeding(self.traffic.tls)
+        rules = clusters.rules.heeding(self.traffic.tls_mode)
         pick = Pick(way_to(clusters.state, self.source, host.target, self._vip(), self.port, rules, chance), host)
         if not chance.was_asked:
             self._picks[host.address] = pick

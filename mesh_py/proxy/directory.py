@@ -16,7 +16,7 @@ from mesh_py.manifests import core, networking
 from mesh_py.manifests.chain import Chain
 from mesh_py.manifests.objects import Manifests
 from mesh_py.manifests.proxy_file import Further
-from mesh_py.manifests.rule_of_host import find_rule
+from mesh_py.manifests.rule_of_host import Client, find_rule
 from mesh_py.model.workload import AppProtocol
 
 if TYPE_CHECKING:
@@ -130,8 +130,9 @@ class Directory:
         rules = self.further.manifests.destination_rules
         if not rules:
             return None
-        namespaces = (source.namespace, record.service.namespace, self.further.root_namespace or self._root)
-        return find_rule(rules, record.service, self._domain, namespaces)
+        labels = self.further.labels_of(source.namespace, source.name)
+        client = Client(source.namespace, labels, self.further.root_namespace or self._root)
+        return find_rule(rules, record.service, self._domain, client)
 
     def routes(self, source: Workload, record: ServiceRecord, port: int) -> RouteTable:
         """The routes attached to a service's port, its own namespace's and the client's."""

@@ -45,6 +45,11 @@ def ranks(
     return [Rank(one.capacity, _distance(own, one.locality, failover.get(own.region, ""))) for one in workloads]
 
 
+def is_distributed(own: Locality, setting: LocalitySetting) -> bool:
+    """Whether a setting says shares for clients in a locality."""
+    return bool(own.region) and setting.enabled and any(_is_in(own, source) for source, _ in setting.distribute)
+
+
 def _distributed(workloads: Sequence[Workload], shares: Iterable[Share]) -> list[Rank]:
     """Each share is divided among those in its locality; the longest that fits is an endpoint's own."""
     by_length = sorted(shares, key=lambda share: -len(share.to))

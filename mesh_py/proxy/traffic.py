@@ -10,9 +10,10 @@ from mesh_py.http.balancing import Policy
 from mesh_py.http.circuit import NO_LIMIT, CircuitLimits
 from mesh_py.http.hash_key import HashBy
 from mesh_py.http.outliers import OutlierRules
-from mesh_py.manifests.traffic import Balancing, ConnectionPool, LoadBalancer, TlsMode
+from mesh_py.manifests.traffic import Balancing, ConnectionPool, LoadBalancer
 
 if TYPE_CHECKING:
+    from mesh_py.manifests.client_tls import ClientTls, TlsMode
     from mesh_py.manifests.traffic import ConsistentHash, LocalitySetting, OutlierDetection, TrafficPolicy
 
 _POLICIES = {
@@ -21,6 +22,7 @@ _POLICIES = {
     Balancing.LEAST_CONN: Policy.LEAST_REQUEST,
     Balancing.ROUND_ROBIN: Policy.ROUND_ROBIN,
     Balancing.RANDOM: Policy.RANDOM,
+    Balancing.PASSTHROUGH: Policy.LEAST_REQUEST,
 }
 
 
@@ -36,12 +38,17 @@ class Traffic:
     outliers: OutlierRules | None = None
     least_healthy: float = 0.0
     """With a smaller part of the endpoints healthy nobody is left out."""
-    tls: TlsMode | None = None
+    tls: ClientTls | None = None
+
+    @property
+    def tls_mode(self) -> TlsMode | None:
+        """What it says of TLS, if anything."""
+        return None if self.tls is None else self.tls.mode
 
     @property
     def is_originated(self) -> bool:
         """Whether we can do what it says of TLS."""
-        return self.tls not in (TlsMode.SIMPLE, TlsMode.MUTUAL)
+        return self.tls is None or not self.tls.is_originated
 
     @staticmethod
     def of(policy: TrafficPolicy, idle: float) -> Traffic:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hbone_py.address import format_address
 from mesh_py.discovery.resolve import HBONE_PORT
 from mesh_py.discovery.waypoint import find_waypoint, pick_waypoint
-from mesh_py.manifests.traffic import TlsMode
+from mesh_py.manifests.client_tls import TlsMode
 from mesh_py.model.address import IpAddress, is_ipv6
 from mesh_py.model.errors import NoRoutingDestination
 from mesh_py.model.workload import Protocol

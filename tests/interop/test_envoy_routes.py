@@ -13,6 +13,7 @@ from istiod_py.envoy.cors import CORS_FILTER
 from istiod_py.envoy.extension import extension, socket_address
 from istiod_py.envoy.route_actions import route_action
 from istiod_py.envoy.route_matches import precedence, route_match
+from istiod_py.envoy.rules import Lead
 from mesh_py.http.errors import HttpError
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest, HttpResponse
@@ -111,7 +112,7 @@ def routes_of(document: object, port: int = 80) -> list[dict[str, Any]]:
     every.sort(key=lambda pair: precedence(pair[0]))
     made = []
     for match, rule in every:
-        action = route_action(rule, match, lambda _: "echo", port)
+        action = route_action(rule, match, lambda _, subset: Lead("echo"), port)
         name = rule.backend_refs[0].backend_ref.name if rule.backend_refs else ""
         says = [*action.get("response_headers_to_add", []), {"header": {"key": "x-backend", "value": name}}]
         made.append({"match": route_match(match), **action, "response_headers_to_add": says})

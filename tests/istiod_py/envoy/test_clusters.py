@@ -8,6 +8,7 @@ import pytest
 
 from istiod_py.envoy.clusters import inbound_cluster, outbound_cluster
 from istiod_py.envoy.form_today import TODAY
+from istiod_py.envoy.mesh import Target
 from mesh_py.model.workload import AppProtocol, LoadBalancer, LoadBalancerMode, Protocol
 from tests.istiod_py.envoy.meshes import ECHO, echo_pod, echo_service, mesh, sidecar
 
@@ -15,7 +16,7 @@ from tests.istiod_py.envoy.meshes import ECHO, echo_pod, echo_service, mesh, sid
 def cluster(*pods: Any, protocol: AppProtocol = AppProtocol.HTTP11, **service: Any) -> dict[str, Any]:
     given = echo_service(app_protocols={80: protocol}, **service)
     sidecars = tuple(pod.name for pod in pods if pod.protocol is Protocol.TCP)
-    return outbound_cluster(mesh(given, *pods, sidecars=sidecars), sidecar(), TODAY, given, 80)
+    return outbound_cluster(mesh(given, *pods, sidecars=sidecars), sidecar(), TODAY, Target(given, 80))
 
 
 def tls_of(found: dict[str, Any]) -> dict[str, Any]:

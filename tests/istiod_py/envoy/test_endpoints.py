@@ -9,6 +9,7 @@ import pytest
 from istiod_py.envoy.endpoints import Way, load_assignment, tunnel_assignment, way_to
 from istiod_py.envoy.form_118 import RELEASE_1_18
 from istiod_py.envoy.form_today import TODAY
+from istiod_py.envoy.mesh import Target
 from mesh_py.model.workload import Locality, Protocol
 from tests.istiod_py.envoy.meshes import echo_pod, echo_service, mesh, sidecar
 from tests.support import world
@@ -50,11 +51,11 @@ def test_a_proxy_that_opens_no_tunnels_goes_plain() -> None:
 def assignment(*pods: Any, sidecars: tuple[str, ...] = (), waypoint: bool = False) -> list[dict[str, Any]]:
     service = echo_service()
     told = mesh(service, *pods, sidecars=sidecars)
-    places = told.places(service, 80)
+    target = Target(service, 80)
     found = (
-        tunnel_assignment(told, TODAY, "c", places)
+        tunnel_assignment(told, sidecar(), TODAY, "c", target)
         if waypoint
-        else load_assignment(told, sidecar(), TODAY, "c", places)
+        else load_assignment(told, sidecar(), TODAY, "c", target)
     )
     assert found["cluster_name"] == "c"
     groups: list[dict[str, Any]] = found["endpoints"]
@@ -130,6 +131,6 @@ def test_in_1_18_a_sidecar_dials_the_workloads_waypoint() -> None:
         (TODAY, {"envoy.filters.listener.original_dst": {"local": "10.1.0.2:8080"}}),
     ):
         node = sidecar(listens_on_hbone=True)
-        found = load_assignment(told, node, form, "c", told.places(service, 80))
+        found = load_assignment(told, node, form, "c", Target(service, 80))
         metadata = found["endpoints"][0]["lb_endpoints"][0]["metadata"]["filter_metadata"]
         assert expected.items() <= metadata.items()

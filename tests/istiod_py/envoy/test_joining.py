@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,13 +17,14 @@ from tests.interop.callers import talk
 from tests.istiod_py.envoy import meshes
 from tests.istiod_py.envoy.meshes import ECHO, curl
 from tests.support import world
+from tests.support.certificates import TestRoot
 from tests.support.envoy import FLAGS, Envoy, run_envoy
 from tests.support.istiod import Istiod, start_istiod
 from tests.support.istiod_root import IstiodRoot
 from tests.support.pods import Pod, Pods
 from tests.support.processes import PeerProcess, eventually, loopback_address
 from tests.support.require import require_envoy
-from tests.support.tcp_apps import TcpApp, echo
+from tests.support.tcp_apps import Connection, TcpApp, echo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from istiod_py.envoy.node import EnvoyNode
+    from tests.support.certificates import CertificateFiles
 
 pytestmark = pytest.mark.interop
 
@@ -72,6 +76,31 @@ kind: AuthorizationPolicy
 metadata: {name: nobody, namespace: default}
 spec: {targetRefs: [{group: "", kind: Service, name: echo}]}
 """
+DESTINATION_RULE = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: echo, namespace: default}}
+spec: {{host: echo, trafficPolicy: {policy}, subsets: {subsets}}}
+"""
+V2_POLICY = (
+    "{loadBalancer: {consistentHash: {httpHeaderName: x-user}}, "
+    "outlierDetection: {consecutive5xxErrors: 1, baseEjectionTime: 1h, maxEjectionPercent: 100}}"
+)
+SUBSETS = "[{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}, trafficPolicy: " + V2_POLICY + "}]"
+ROUTE_TO_SUBSETS = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: echo, namespace: default}
+spec:
+  parentRefs: [{group: "", kind: Service, name: echo}]
+  rules:
+  - matches: [{headers: [{name: x-version, value: v2}]}]
+    filters: [{type: ExtensionRef, extensionRef: {group: hbone.mesh, kind: Subset, name: v2}}]
+    backendRefs: [{name: echo, port: 80}]
+  - filters: [{type: ExtensionRef, extensionRef: {group: hbone.mesh, kind: Subset, name: v1}}]
+    backendRefs: [{name: echo, port: 80}]
+"""
+BOUNDS = "{connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}}"
 PATIENCE = 40.0
 """Seconds. Two back-offs of Envoy's, and a control plane that starts on a busy machine."""
 NO_RE2 = "v1(?=x)"
@@ -343,3 +372,121 @@ async def test_a_waypoint_joins_between_two_node_proxies(joined: Joined) -> None
         assert envoy.stat(f"http.inbound-vip|80|http|{ECHO}.rbac.denied") == 1
         line = await server.its_proxy.line()
         assert line["src.identity"] == "spiffe://cluster.local/ns/default/sa/waypoint"
+
+
+NO_MESH = {"istio.io/dataplane-mode": "none"}
+
+
+async def named(node: EnvoyNode, *headers: str, path: str = "hostname") -> str:
+    """Which pod answers the application's request."""
+    asked = [word for header in headers for word in ("-H", header)]
+    _, answer = await curl("-x", f"http://{node.ip}:15007", f"http://{ECHO}/{path}", *asked)
+    return str(answer.get("hostname"))
+
+
+async def test_requests_reach_the_pods_of_the_subset_that_their_route_names(joined: Joined) -> None:
+    node, sleep = a_sidecar(joined)
+    pods = {name: loopback_address() for name in ("one", "two", "three")}
+    rows = [row(name, ip, app="echo", version="v1" if name == "one" else "v2", **NO_MESH) for name, ip in pods.items()]
+    await joined.serve(sleep, *rows, SERVICE.format(vip=joined.vip, labels="{}"))
+    joined.write("rule", DESTINATION_RULE.format(policy="{}", subsets=SUBSETS))
+    joined.write("route", ROUTE_TO_SUBSETS)
+    subset = f"cluster.outbound|80|v2|{ECHO}"
+    async with contextlib.AsyncExitStack() as running:
+        envoy = running.enter_context(joined.envoy(node))
+        for name, ip in pods.items():
+            await running.enter_async_context(httpbin.serve(ip, 8080, name, CallerRecord()))
+        await eventually(lambda: envoy.stat(f"{subset}.membership_total") == 2, "subsets")
+        await eventually(envoy.is_serving, "serving")
+        assert {await named(node) for _ in range(4)} == {"one"}
+        by_user = {user: await named(node, "x-version: v2", f"x-user: {user}") for user in "abcdefgh"}
+        assert set(by_user.values()) == {"two", "three"}
+        assert [await named(node, "x-version: v2", f"x-user: {user}") for user in by_user] == list(by_user.values())
+        assert envoy.stat(f"{subset}.upstream_rq_200") == 2 * len(by_user)
+        assert envoy.stat(f"cluster.outbound|80|v1|{ECHO}.upstream_rq_200") == 4
+        # Who fails once is left out; its users go to the other.
+        await named(node, "x-version: v2", "x-user: a", path="status/503")
+        assert envoy.stat(f"{subset}.outlier_detection.ejections_active") == 1
+        others = {"two", "three"} - {by_user["a"]}
+        assert {await named(node, "x-version: v2", f"x-user: {user}") for user in by_user} == others
+        listed = [line for line in envoy.admin("/clusters").splitlines() if line.startswith(f"outbound|80|v2|{ECHO}::")]
+        failed = f"{pods[by_user['a']]}:8080::health_flags::/failed_outlier_check"
+        assert f"outbound|80|v2|{ECHO}::{failed}" in listed
+
+
+async def test_what_a_rule_bounds_envoy_bounds_from_the_edit_on(joined: Joined) -> None:
+    node, sleep = a_sidecar(joined)
+    ip, gate = loopback_address(), asyncio.Event()
+
+    async def held(connection: Connection) -> None:
+        while await connection.receive():
+            await gate.wait()
+            await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    await joined.serve(sleep, row("echo", ip, app="echo", **NO_MESH), SERVICE.format(vip=joined.vip, labels="{}"))
+    cluster = f"cluster.outbound|80||{ECHO}"
+    async with contextlib.AsyncExitStack() as running:
+        envoy = running.enter_context(joined.envoy(node))
+        await running.enter_async_context(TcpApp(held, ip, 8080))
+        await eventually(envoy.is_serving, "serving")
+        assert envoy.stat(f"{cluster}.circuit_breakers.default.remaining_cx") > 1_000_000
+        joined.write("rule", DESTINATION_RULE.format(policy=BOUNDS, subsets="[]"))
+        await eventually(lambda: envoy.stat(f"{cluster}.circuit_breakers.default.remaining_cx") == 1, "the edit")
+        async with asyncio.TaskGroup() as asking:
+            first = asking.create_task(ask(node))
+            await eventually(lambda: envoy.stat(f"{cluster}.upstream_rq_active") == 1, "one is served")
+            second = asking.create_task(ask(node))
+            await eventually(lambda: envoy.stat(f"{cluster}.upstream_rq_pending_active") == 1, "one waits")
+            assert await ask(node) == 503
+            gate.set()
+        assert (first.result(), second.result()) == (200, 200)
+        assert envoy.stat(f"{cluster}.upstream_rq_pending_overflow") == 1
+
+
+async def test_it_begins_tls_as_a_rule_asks_and_takes_nobody_else(joined: Joined) -> None:
+    node, sleep = a_sidecar(joined)
+    ip, root = loopback_address(), TestRoot(joined.folder / "outside")
+    server, client = root.issue_server("its", ECHO), root.issue_server("ours", "client.example")
+    stranger = TestRoot(joined.folder / "stranger")
+    await joined.serve(sleep, row("echo", ip, app="echo", **NO_MESH), SERVICE.format(vip=joined.vip, labels="{}"))
+    shown = f"clientCertificate: {client.chain}, privateKey: {client.key}"
+    cluster = f"cluster.outbound|80||{ECHO}"
+    async with contextlib.AsyncExitStack() as running:
+        envoy = running.enter_context(joined.envoy(node))
+        callers: list[str] = []
+        await running.enter_async_context(tls_server(ip, server, callers))
+
+        async def answer(tls: str) -> int:
+            before = envoy.stat("cluster_manager.cds.update_success")
+            joined.write("rule", DESTINATION_RULE.format(policy=f"{{tls: {{{tls}}}}}", subsets="[]"))
+            await eventually(lambda: envoy.stat("cluster_manager.cds.update_success") > before, "the edit")
+            await eventually(lambda: envoy.stat("cluster_manager.warming_clusters") == 0, "in use")
+            return await ask(node)
+
+        await eventually(envoy.is_serving, "serving")
+        assert await answer(f"mode: MUTUAL, caCertificates: {root.roots}, {shown}") == 200
+        assert callers == ["client.example"]
+        assert await answer(f"mode: MUTUAL, caCertificates: {root.roots}, {shown}, sni: another.example") == 503
+        assert envoy.stat(f"{cluster}.ssl.fail_verify_san") > 0
+        assert await answer(f"mode: MUTUAL, caCertificates: {stranger.roots}, {shown}") == 503
+        assert envoy.stat(f"{cluster}.ssl.fail_verify_error") > 0
+        assert len(callers) == 1
+
+
+@contextlib.asynccontextmanager
+async def tls_server(ip: str, files: CertificateFiles, callers: list[str]) -> AsyncIterator[None]:
+    """Python's own TLS on 8080, which demands a certificate; `callers` gets the name in each."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(files.roots))
+    context.load_cert_chain(files.chain, files.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        [[_, name]] = writer.get_extra_info("peercert")["subjectAltName"]
+        callers.append(name)
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, ip, 8080, ssl=context):
+        yield

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from istiod_py.envoy.route_actions import NO_BACKEND, retry_policy, route_action, seconds
+from istiod_py.envoy.extension import seconds
+from istiod_py.envoy.route_actions import NO_BACKEND, retry_policy, route_action
+from istiod_py.envoy.rules import Lead
 from mesh_py.manifests.references import BackendReference
 from mesh_py.manifests.route_filters import (
     Cors,
@@ -27,7 +29,7 @@ from tests.istiod_py.envoy.meshes import backend, rule
 
 def action(path: str = "/", *backends: Any, port: int = 80, **fields: Any) -> dict[str, Any]:
     given = rule(path, *backends, **fields)
-    return route_action(given, given.matches[0], lambda reference: f"to-{reference.name}", port)
+    return route_action(given, given.matches[0], lambda reference, subset: Lead(f"to-{reference.name}{subset}"), port)
 
 
 def test_one_backend_and_no_limits() -> None:

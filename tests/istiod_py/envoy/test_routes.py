@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from istiod_py.envoy.routes import backend_service, domains_of, routes_of, routes_of_service
+from istiod_py.envoy.rules import Backends
 from mesh_py.manifests.core import Service, ServicePort
 from mesh_py.manifests.gateway import Granted, ReferenceGrant
 from mesh_py.manifests.metadata import Metadata
 from mesh_py.manifests.references import BackendReference, ParentReference
 from mesh_py.manifests.routes import GRPCMethodMatch, GRPCRoute, GRPCRouteMatch, GRPCRouteRule, HTTPRoute
-from tests.istiod_py.envoy.meshes import ECHO, backend, echo_service, http_route, mesh, rule
+from tests.istiod_py.envoy.meshes import ECHO, backend, echo_service, http_route, mesh, rule, sidecar
 from tests.support import world
+
+if TYPE_CHECKING:
+    from istiod_py.envoy.mesh import EnvoyMesh
 
 OTHER = world.service("other.shop.svc.cluster.local", "10.2.0.8", namespace="shop", name="other")
 
@@ -22,8 +26,13 @@ def clusters(*things: Any, port: int = 80, namespaces: tuple[str, ...] = ("defau
     """The name of each route and the cluster it leads to, or its answer."""
     service = echo_service()
     told = mesh(service, OTHER, *things)
-    found = routes_of_service(told, service, port, lambda one, number: f"{one.name}:{number}", namespaces)
+    found = routes_of_service(told, service, port, backends(told), namespaces)
     return [(one["name"], str(one["route"]["cluster"] if "route" in one else one["direct_response"])) for one in found]
+
+
+def backends(told: EnvoyMesh) -> Backends:
+    """Clusters are called by service and port, and by subset where there is one."""
+    return Backends(told.rules_of(sidecar()), lambda one, port, subset: f"{one.name}:{port}{subset and '/'}{subset}")
 
 
 def test_without_routes_everything_goes_on() -> None:
@@ -101,7 +110,7 @@ def test_backends_of_other_namespaces(grants: tuple[str, ...], needed: bool, exp
     reference = BackendReference("other", "shop", port=80)
     route = http_route(rule("/", type(away.backend_refs[0])(reference)))
     told = mesh(OTHER, *written)
-    [found] = routes_of(told, [route], lambda one, port: f"{one.name}:{port}", 80, grants_needed=needed)
+    [found] = routes_of(told, [route], backends(told), 80, grants_needed=needed)
     assert found["route"]["cluster"] == expected
 
 

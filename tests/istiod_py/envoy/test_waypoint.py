@@ -34,14 +34,14 @@ def test_attached_ports_have_a_chain_for_each_thing_they_may_speak() -> None:
         "direct-tcp",
         "direct-http",
     ]
-    assert [name for name, _, _ in found.owned_clusters()] == chain_names(found)[:4]
+    assert [name for name, _ in found.owned_clusters()] == chain_names(found)[:4]
     assert list(found.routes()) == [f"inbound-vip|80|http|{ECHO}", f"inbound-vip|82|http|{ECHO}"]
 
 
 def test_the_chains_of_1_18_have_other_names_and_its_clusters_the_same() -> None:
     found = a_waypoint(echo_service(waypoint=WAY), form=RELEASE_1_18)
     assert chain_names(found)[:2] == [f"inbound-vip|80||{ECHO}-http", f"inbound-vip|81||{ECHO}-tcp"]
-    assert next(name for name, _, _ in found.owned_clusters()) == f"inbound-vip|80|http|{ECHO}"
+    assert next(name for name, _ in found.owned_clusters()) == f"inbound-vip|80|http|{ECHO}"
 
 
 def ranges(found: Waypoint) -> list[list[str]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from mesh_py.manifests.metadata import Metadata
-from mesh_py.manifests.rule_of_host import find_rule
+from mesh_py.manifests.rule_of_host import Client, find_rule
 from mesh_py.manifests.traffic import Balancing, DestinationRule, LoadBalancer, Subset, TrafficPolicy
 from tests.support.world import service
 
 HOST = "web.default.svc.cluster.local"
-NAMESPACES = ("front", "default", "istio-system")
+CLIENT = Client("front", {"app": "shop", "tier": "one"}, "istio-system")
+SHOP = {"app": "shop"}
 RANDOM = TrafficPolicy(LoadBalancer(Balancing.RANDOM))
 
 
@@ -20,7 +21,7 @@ def rule(name: str, host: str = HOST, order: int = 0, **more: object) -> Destina
 
 
 def found(*rules: DestinationRule) -> str:
-    one = find_rule(rules, service(HOST), "cluster.local", NAMESPACES)
+    one = find_rule(rules, service(HOST), "cluster.local", CLIENT)
     return "" if one is None else one.metadata.key
 
 
@@ -40,6 +41,9 @@ def found(*rules: DestinationRule) -> str:
         pytest.param([rule("front/a", "*.local"), rule("front/b", "*.svc.cluster.local")], "front/b", id="the longer"),
         pytest.param([rule("front/a", "*.default.svc.cluster.local"), rule("front/b")], "front/b", id="a name wins"),
         pytest.param([rule("front/a", "*.local"), rule("default/b")], "front/a", id="whose namespace comes first"),
+        pytest.param([rule("front/a"), rule("front/b", selector=SHOP)], "front/b", id="who is selected first"),
+        pytest.param([rule("front/a"), rule("front/b", selector={"app": "x"})], "front/a", id="who is not selected"),
+        pytest.param([rule("default/a", selector=SHOP)], "", id="selectors are for their own namespace"),
     ],
 )
 def test_which_rule(rules: list[DestinationRule], expected: str) -> None:
@@ -49,7 +53,7 @@ def test_which_rule(rules: list[DestinationRule], expected: str) -> None:
 def test_two_for_one_host_are_one() -> None:
     older = rule("default/a", subsets=(Subset("v1", {"v": "1"}),))
     younger = rule("default/b", "web", 1, policy=RANDOM, subsets=(Subset("v1", {"v": "x"}), Subset("v2", {"v": "2"})))
-    one = find_rule([younger, older], service(HOST), "cluster.local", NAMESPACES)
+    one = find_rule([younger, older], service(HOST), "cluster.local", CLIENT)
     assert one is not None
     assert one.policy == RANDOM
     assert one.subsets == (Subset("v1", {"v": "1"}), Subset("v2", {"v": "2"}))

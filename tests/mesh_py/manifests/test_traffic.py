@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mesh_py.manifests.client_tls import ClientTls, TlsMode
 from mesh_py.manifests.metadata import Metadata
 from mesh_py.manifests.traffic import (
     Balancing,
@@ -12,13 +13,13 @@ from mesh_py.manifests.traffic import (
     LoadBalancer,
     OutlierDetection,
     Subset,
-    TlsMode,
     TrafficPolicy,
 )
 
 RANDOM, ROUND = LoadBalancer(Balancing.RANDOM), LoadBalancer(Balancing.ROUND_ROBIN)
 POOL, OTHER_POOL = ConnectionPool(1), ConnectionPool(2)
 OUTLIERS = OutlierDetection(1)
+PLAIN = ClientTls(TlsMode.DISABLE)
 
 RULE = DestinationRule(
     Metadata("web", "shop"),
@@ -26,7 +27,7 @@ RULE = DestinationRule(
     TrafficPolicy(RANDOM, POOL, OUTLIERS, ports=((81, TrafficPolicy(ROUND)),)),
     (
         Subset("plain"),
-        Subset("own", policy=TrafficPolicy(pool=OTHER_POOL, tls=TlsMode.DISABLE)),
+        Subset("own", policy=TrafficPolicy(pool=OTHER_POOL, tls=PLAIN)),
         Subset("ports", policy=TrafficPolicy(ROUND, ports=((80, TrafficPolicy(pool=OTHER_POOL)),))),
     ),
 )
@@ -39,10 +40,8 @@ RULE = DestinationRule(
         pytest.param(81, "", TrafficPolicy(ROUND), id="a port's alone"),
         pytest.param(80, "plain", TrafficPolicy(RANDOM, POOL, OUTLIERS), id="a subset that says nothing"),
         pytest.param(81, "plain", TrafficPolicy(ROUND), id="the same on a port that says something"),
-        pytest.param(
-            80, "own", TrafficPolicy(RANDOM, OTHER_POOL, OUTLIERS, TlsMode.DISABLE), id="each section of a subset"
-        ),
-        pytest.param(81, "own", TrafficPolicy(ROUND, OTHER_POOL, None, TlsMode.DISABLE), id="over a port's"),
+        pytest.param(80, "own", TrafficPolicy(RANDOM, OTHER_POOL, OUTLIERS, PLAIN), id="each section of a subset"),
+        pytest.param(81, "own", TrafficPolicy(ROUND, OTHER_POOL, None, PLAIN), id="over a port's"),
         pytest.param(80, "ports", TrafficPolicy(pool=OTHER_POOL), id="a subset's port alone"),
         pytest.param(82, "ports", TrafficPolicy(ROUND, POOL, OUTLIERS), id="another port of it"),
     ],

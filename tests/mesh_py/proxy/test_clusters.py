@@ -248,7 +248,7 @@ def test_no_such_subset() -> None:
 # What a rule says of TLS, and of the last who are left --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["SIMPLE", "MUTUAL"])
+@pytest.mark.parametrize("mode", ["SIMPLE", "MUTUAL, credentialName: secret"])
 def test_what_wants_tls_of_ours_is_not_reached_without(mode: str) -> None:
     with pytest.raises(TlsNotOriginated):
         World(f"{{tls: {{mode: {mode}}}}}").cluster.choose(0.0)

@@ -8,7 +8,7 @@ import pytest
 
 from mesh_py.discovery.load_balance import Upstream
 from mesh_py.discovery.state import MeshState
-from mesh_py.manifests.traffic import TlsMode
+from mesh_py.manifests.client_tls import TlsMode
 from mesh_py.model.address import GatewayAddress, IpAddress, NetworkAddress
 from mesh_py.model.errors import NoRoutingDestination, UnknownWaypoint
 from mesh_py.model.workload import Protocol
