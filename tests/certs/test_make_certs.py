@@ -1,4 +1,4 @@
-"""The command as its user types it."""
+"""The command as its user types it; but for a few, without a process for each."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from certs import make_certs
 from tests.support.require import require_tool
 
 SCRIPT = Path(__file__).parents[2] / "certs" / "make_certs.py"
 
 
-def run(*arguments: str | Path, stdin: bytes = b"", status: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        check=False,
-        timeout=30,
-    )
-    assert done.returncode == status, done.stderr.decode()
-    return (done.stderr if status else done.stdout).decode()
+def typed(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=30)
+
+
+def run(*arguments: str | Path, status: int = 0) -> str:
+    """What a command that should end so says, in this process."""
+    done = CliRunner().invoke(make_certs.main, [str(one) for one in arguments])
+    assert done.exit_code == status, done.output
+    return done.stderr if status else done.stdout
 
 
 def states(output: str) -> dict[str, str]:
@@ -34,7 +36,7 @@ def states(output: str) -> dict[str, str]:
 
 
 def test_one_command_makes_a_root_and_two_identities(tmp_path: Path) -> None:
-    run("--out", tmp_path)
+    assert typed("--out", tmp_path).returncode == 0
     for account in ("sleep", "httpbin"):
         folder = tmp_path / "default" / account
         context = ssl.create_default_context(cafile=str(folder / "root-cert.pem"))
@@ -144,8 +146,8 @@ def test_show_for_programs(form: str, read, tmp_path: Path) -> None:
 
 def test_show_reads_stdin_and_says_what_it_did_not_check(tmp_path: Path) -> None:
     run("a/b", "--out", tmp_path)
-    text = run("--show", "-", stdin=(tmp_path / "a/b/cert-chain.pem").read_bytes())
-    assert "chain: not checked" in text
+    done = typed("--show", "-", stdin=(tmp_path / "a/b/cert-chain.pem").read_bytes())
+    assert b"chain: not checked" in done.stdout
 
 
 def test_show_finds_a_chain_that_leads_elsewhere(tmp_path: Path) -> None:
@@ -157,7 +159,8 @@ def test_show_finds_a_chain_that_leads_elsewhere(tmp_path: Path) -> None:
 
 def test_show_of_something_else_is_status_2(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("no PEM")
-    assert "no PEM block" in run("--show", tmp_path / "f", status=2)
+    done = typed("--show", tmp_path / "f")
+    assert (done.returncode, done.stderr) == (2, b"Error: there is no PEM block in it\n")
 
 
 def test_a_python_without_the_libraries_is_told_what_to_do() -> None:
