@@ -56,6 +56,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more process than cores: a third of the time tests wait, for a process to start or a deadline to pass."""
+    is_told = "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ
+    return None if is_told else len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """One of the processes has ended."""
     _asked.update(getattr(node, "workeroutput", {}).get("asked_for", ()))
