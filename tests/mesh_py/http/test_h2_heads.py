@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_py.http.errors import BadMessage, UnwritableMessage
+from mesh_py.http.errors import BadMessage, HeadTooLarge, UnwritableMessage
 from mesh_py.http.h2_heads import read_request, read_response, read_trailers, write_request, write_response
 from mesh_py.http.headers import Headers
 from mesh_py.http.limits import Limits
@@ -28,6 +28,17 @@ def test_host_stands_in_for_the_authority() -> None:
 def test_cookies_are_joined() -> None:
     request = read_request([*GET, (b"cookie", b"a=1"), (b"x", b"y"), (b"cookie", b"b=2")], LIMITS)
     assert request.headers.fields == [("x", "y"), ("cookie", "a=1; b=2")]
+
+
+def test_split_cookies_are_one_field_to_the_limit() -> None:
+    """Over HTTP/1 the same client sends one line; only the bytes of each count."""
+    one = Limits(head_fields=2)
+    crumbs = [(b"cookie", b"a=%d" % number) for number in range(50)]
+    assert len(read_request([*GET, (b"x", b"y"), *crumbs], one).headers) == 2
+    with pytest.raises(HeadTooLarge, match="2 header fields"):
+        read_request([*GET, (b"x", b"y"), (b"z", b"y"), *crumbs], one)
+    with pytest.raises(HeadTooLarge, match="bytes"):
+        read_request([*GET, *crumbs * 50], LIMITS)
 
 
 @pytest.mark.parametrize(
