@@ -34,11 +34,6 @@ class Nonces:
         self._count = 0
         self._outstanding: dict[str, None] = {}
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether the client has acknowledged or refused the last answer."""
-        return self.sent in (self.acknowledged, self.refused)
-
     def next(self) -> str:
         """The nonce of a new answer."""
         self._count += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE, Reactor
 from hbone_py.aio.stream import RECEIVE_SIZE, Waiter
@@ -29,22 +29,6 @@ if TYPE_CHECKING:
 
 _PIECE = 64 * 1024
 """Plaintext that is encrypted at once: its ciphertext must find room before there is more."""
-
-
-class ClosableStream(Protocol):
-    """What every stream of ours can do, also those that cannot end one direction by itself."""
-
-    async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
-        """See `ByteStream`."""
-
-    async def send(self, data: bytes | memoryview) -> None:
-        """See `ByteStream`."""
-
-    async def aclose(self) -> None:
-        """See `ByteStream`."""
-
-    def abort(self) -> None:
-        """See `ByteStream`."""
 
 
 class TlsStream:

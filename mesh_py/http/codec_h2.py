@@ -19,7 +19,6 @@ from mesh_py.http.errors import (
 )
 from mesh_py.http.events import InterimReceived, PeerLeaving, RequestReceived, ResponseReceived, StreamFailed
 from mesh_py.http.h2_connection import H2Connection
-from mesh_py.http.h2_control import ENABLE_CONNECT_PROTOCOL
 from mesh_py.http.h2_sending import DEFAULT_LIMITS
 from mesh_py.http.h2_stream import H2Stream
 from mesh_py.http.messages import has_no_body
@@ -185,11 +184,6 @@ class H2Client(H2Connection):
     def first_room(self) -> int:
         """What the windows of the connection and of a new stream take."""
         return min(self._send_window, self._peer_window())
-
-    @property
-    def can_upgrade(self) -> bool:
-        """Whether the server takes RFC 8441's CONNECT (WebSocket)."""
-        return self._peer.get(ENABLE_CONNECT_PROTOCOL, 0) == 1
 
     def send_request(self, request: HttpRequest, *, ended: bool) -> int:
         """The request's head, and the number of its stream.

@@ -37,12 +37,6 @@ class HttpRequest:
         """Whether success turns the connection (or stream) into one of plain bytes."""
         return self.method == "CONNECT" or self.protocol != ""
 
-    @property
-    def expects_continue(self) -> bool:
-        """Whether the body may wait for a 100 (RFC 9110 10.1.1)."""
-        expect = self.headers.get("expect")
-        return expect is not None and expect.lower() == "100-continue"
-
     def copy(self) -> HttpRequest:
         """The same request with headers of its own: for mirrors and retries."""
         return HttpRequest(

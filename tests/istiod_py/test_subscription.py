@@ -84,7 +84,7 @@ def test_an_acknowledgement_gets_no_answer() -> None:
     stream = wildcard()
     assert stream.says(nonce="1") is Reply.ACK
     assert stream.gets(MESH) is None
-    assert stream.subscription.nonces.is_settled
+    assert stream.subscription.nonces.acknowledged == "1"
 
 
 def test_a_star_is_everything_too() -> None:

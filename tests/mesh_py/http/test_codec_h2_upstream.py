@@ -170,13 +170,6 @@ def test_late_heads_of_a_request_that_was_given_up_are_passed_over() -> None:
     assert not client.is_closing
 
 
-def test_what_a_server_says_of_websockets_is_known() -> None:
-    client = H2Client()
-    assert not client.can_upgrade
-    client.receive_data(frames.settings({8: 1}))
-    assert client.can_upgrade
-
-
 def test_an_answer_that_is_whole_does_not_fail_with_its_connection() -> None:
     client, peer = asked()
     stream = client.send_request(get(method="POST"), ended=False)

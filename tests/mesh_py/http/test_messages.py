@@ -39,11 +39,6 @@ def test_interim(status: int, interim: bool) -> None:
     assert HttpResponse(status).is_interim is interim
 
 
-@pytest.mark.parametrize(("value", "expects"), [("100-continue", True), ("100-Continue", True), ("x", False)])
-def test_expect(value: str, expects: bool) -> None:
-    assert HttpRequest("PUT", "/", "a", Headers([("expect", value)])).expects_continue is expects
-
-
 def test_a_copy_has_headers_of_its_own() -> None:
     request = HttpRequest("GET", "/", "a", Headers([("x", "1")]), "https", "HTTP/2", "websocket")
     copy = request.copy()
