@@ -42,14 +42,12 @@ def observe(
     namespaces: Namespaces,
     files: WorldFiles,
     hops: Sequence[Hop],
-    patience: float = ANSWER_SECONDS,
     frames: dict[Place, Sequence[Frame]] | None = None,
     also: Iterable[Place] = (),
 ) -> list[HopFound]:
     """Send the topology's request and judge every hop by what was seen.
 
     Args:
-        patience: seconds the answer may take.
         frames: gets all that was captured, by place.
         also: where packets are captured beside the places that hops name.
 
@@ -57,7 +55,7 @@ def observe(
         LabError: nothing can be captured, or a capture lost packets.
     """
     logs = LogTails(files, (check.process for check in _log_checks(hops)), hops)
-    return judge(hops, witness(topology, namespaces, [*places_of(hops), *also], logs, patience, frames))
+    return judge(hops, witness(topology, namespaces, [*places_of(hops), *also], logs, ANSWER_SECONDS, frames))
 
 
 def witness(

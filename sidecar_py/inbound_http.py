@@ -192,7 +192,7 @@ class _Passage:
         self._journal.record.facts = self._handler.facts(request.authority.partition(":")[0])
         refuse_connect(request)
         request.path = normalize(request.path, self._inbound.context.settings.path_normalization)
-        mark_request(request, "")
+        mark_request(request)
         if self._caller.identity is None:
             remove_internal(request)
         # Before anybody judges: policies and authorizers are not to believe what a caller says of itself.

@@ -142,7 +142,7 @@ class _Passage:
         known = self._handler.meant_by(request.authority)
         meant, routes = known.to, known.routes
         request.path = normalize(request.path, context.settings.path_normalization)
-        mark_request(request, "")
+        mark_request(request)
         forward_client_cert(request, ClientCertRule.SANITIZE, "")  # who we are is proved, not said
         if meant.record is None:
             return self._plan_to_one(meant)

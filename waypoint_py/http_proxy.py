@@ -136,7 +136,7 @@ class _Passage:
         request, forwarding = self._exchange.request, self._forwarding
         refuse_connect(request)
         request.path = normalize(request.path, forwarding.context.settings.path_normalization)
-        mark_request(request, "")
+        mark_request(request)
         if self._caller.traceparent and TRACEPARENT not in request.headers:
             request.headers.set(TRACEPARENT, self._caller.traceparent)
         rules = self._rules = self._handler.rules()

@@ -44,9 +44,9 @@ class Code(NamedTuple):
         """The remark about a place."""
         return Finding(self, place, what, advice)
 
-    def anywhere(self, what: str, advice: str = "") -> Finding:
+    def anywhere(self, what: str) -> Finding:
         """The remark about the folder as a whole."""
-        return Finding(self, NO_PLACE, what, advice)
+        return Finding(self, NO_PLACE, what, advice="")
 
 
 CODES: dict[str, Code] = {}

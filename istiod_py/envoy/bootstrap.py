@@ -54,11 +54,11 @@ class ControlPlane:
     proof: TokenFile | ClientCertificate
 
 
-def bootstrap(node: EnvoyNode, control_plane: ControlPlane, admin_address: str = "", admin_port: int = 0) -> Json:
-    """The bootstrap of one Envoy. Admin is on localhost, port 15000, unless told otherwise."""
+def bootstrap(node: EnvoyNode, control_plane: ControlPlane) -> Json:
+    """The bootstrap of one Envoy, with admin on localhost."""
     return {
         "node": {"id": node.id, "cluster": f"{node.name}.{node.namespace}", "metadata": node_metadata(node)},
-        "admin": {"address": socket_address(admin_address or node.localhost, admin_port or ADMIN_PORT)},
+        "admin": {"address": socket_address(node.localhost, ADMIN_PORT)},
         "bootstrap_extensions": [
             extension(
                 "envoy.bootstrap.internal_listener",

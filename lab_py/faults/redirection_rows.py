@@ -22,10 +22,10 @@ _NO_ROUTE = "the client hears 'Network is unreachable'"
 _OWED = "silent: it works, but every packet goes through the tunnel, not only the SYN"
 
 
-def piece(namespace: str, name: str, shows: str = "", *, called: str = "", is_harmless: bool = False) -> Fault:
+def piece(namespace: str, name: str, shows: str = "", *, called: str = "") -> Fault:
     """A rule or route of a namespace is gone."""
     where = f"{namespace}/{name}"
-    return Fault(called or name, Pieces(namespace, frozenset({name})), where, shows, where, is_harmless)
+    return Fault(called or name, Pieces(namespace, frozenset({name})), where, shows, where)
 
 
 def on_the_way(topology: Topology) -> Iterator[Fault]:

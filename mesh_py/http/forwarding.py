@@ -1,6 +1,6 @@
 """What a proxy writes into requests and responses about itself and the client, as Envoy and Istio do [pure].
 
-Nothing here decides: the values (an id, a time, who the peer proved to be) come in as arguments.
+Nothing here decides: the values (a time, who the peer proved to be) come in as arguments.
 """
 
 from __future__ import annotations
@@ -54,20 +54,10 @@ def remove_internal(request: HttpRequest) -> None:
         headers.drop(*_INTERNAL)
 
 
-def mark_request(request: HttpRequest, request_id: str, client_ip: str | None = None) -> None:
-    """Fill in what every request in a mesh has: `x-request-id` and `x-forwarded-proto` unless they came along.
-
-    Args:
-        request_id: empty where the request is known to have one.
-        client_ip: joins `x-forwarded-for`; Istio's sidecars and waypoints give none, its gateways do.
-    """
-    headers = request.headers
-    if request_id and "x-request-id" not in headers:
-        headers.add("x-request-id", request_id)
-    if "x-forwarded-proto" not in headers:
-        headers.add("x-forwarded-proto", request.scheme)
-    if client_ip is not None:
-        headers.append("x-forwarded-for", client_ip)
+def mark_request(request: HttpRequest) -> None:
+    """Fill in `x-forwarded-proto`, unless it came along. Istio's gateways alone add to `x-forwarded-for`."""
+    if "x-forwarded-proto" not in request.headers:
+        request.headers.add("x-forwarded-proto", request.scheme)
 
 
 def remote_address(request: HttpRequest, peer_ip: str, trusted_hops: int = 0) -> str:
@@ -82,33 +72,12 @@ def remote_address(request: HttpRequest, peer_ip: str, trusted_hops: int = 0) ->
 # Responses ----------------------------------------------------------------------
 
 
-class ServerHeader(Enum):
-    """What becomes of the `server` field (Envoy's `server_header_transformation`)."""
-
-    OVERWRITE = "OVERWRITE"
-    APPEND_IF_ABSENT = "APPEND_IF_ABSENT"
-    PASS_THROUGH = "PASS_THROUGH"
-
-
-def mark_response(
-    response: HttpResponse,
-    *,
-    server: str = "istio-envoy",
-    rule: ServerHeader = ServerHeader.OVERWRITE,
-    date: str = "",
-    service_time: float | None = None,
-    via: str = "",
-) -> None:
-    """Fill in `server`, `date` (RFC 9110 5.6.7, unless there), the seconds upstream took, and `via` if there is one."""
+def mark_response(response: HttpResponse, *, date: str) -> None:
+    """Say `server`, whatever the application called itself, and `date` unless it did (RFC 9110 5.6.7)."""
     headers = response.headers
-    if rule is ServerHeader.OVERWRITE or (rule is ServerHeader.APPEND_IF_ABSENT and "server" not in headers):
-        headers.set("server", server)
-    if date and "date" not in headers:
+    headers.set("server", "istio-envoy")
+    if "date" not in headers:
         headers.add("date", date)
-    if service_time is not None:
-        headers.set("x-envoy-upstream-service-time", str(int(service_time * 1000)))
-    if via:
-        headers.append("via", via)
 
 
 # The client's certificate --------------------------------------------------------

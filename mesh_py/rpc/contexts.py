@@ -36,7 +36,7 @@ def client_context(host: str, roots: Roots, settings: TlsSettings) -> TlsContext
     return TlsContext(context, is_server=False, server_name=sni(host))
 
 
-def server_context(credentials: Credentials, settings: TlsSettings, *, ask_client: bool = True) -> TlsContext:
+def server_context(credentials: Credentials, settings: TlsSettings) -> TlsContext:
     """To serve with. A client may show a certificate; one that `credentials.roots` do not vouch for ends it.
 
     Raises:
@@ -44,8 +44,7 @@ def server_context(credentials: Credentials, settings: TlsSettings, *, ask_clien
     """
     context = bare_context(settings)
     show_certificate(context, credentials)
-    if ask_client:
-        trust(context, credentials.roots)
-        context.set_verify(SSL.VERIFY_PEER)
+    trust(context, credentials.roots)
+    context.set_verify(SSL.VERIFY_PEER)
     context.set_alpn_select_callback(select_protocol)
     return TlsContext(context, is_server=True)
