@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from mesh_py.process.interpreter import lacking
+from mesh_py.process.interpreter import starting
 
-try:
+with starting("istiod_py"):
     from istiod_py.command_line import run
-except ModuleNotFoundError as missing:
-    raise lacking(missing, "istiod_py") from None
 
 
 def main() -> None:

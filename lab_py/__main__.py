@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from mesh_py.process.interpreter import lacking
+from mesh_py.process.interpreter import starting
 
-try:
+with starting("lab_py"):
     from lab_py.command_line import run_lab
     from lab_py.enter import before_leaving
-except ModuleNotFoundError as missing:
-    raise lacking(missing, "lab_py") from None
 
 
 def main() -> None:

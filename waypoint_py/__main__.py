@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from mesh_py.process.interpreter import lacking
+from mesh_py.process.interpreter import starting
 
-try:
+with starting("waypoint_py"):
     from waypoint_py.command_line import run
-except ModuleNotFoundError as missing:
-    raise lacking(missing, "waypoint_py") from None
 
 
 def main() -> None:

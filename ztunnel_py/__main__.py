@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from mesh_py.process.interpreter import lacking
+from mesh_py.process.interpreter import starting
 
-try:
+with starting("ztunnel_py"):
     from ztunnel_py.command_line import run
-except ModuleNotFoundError as missing:
-    raise lacking(missing, "ztunnel_py") from None
 
 
 def main() -> None:

@@ -1,20 +1,33 @@
-"""What a person hears who starts a command with an interpreter that lacks what we need; imports nothing itself."""
+"""The first moment of a command, before its own shell runs; imports nothing of what commands need."""
 
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INTERRUPTED = 130
 
 
-def lacking(missing: ModuleNotFoundError, package: str) -> SystemExit:
-    """The end of the command `python -m package`, with one line instead of a traceback.
+@contextmanager
+def starting(package: str) -> Iterator[None]:
+    """Import what `python -m package` needs within: Ctrl-C ends it without a traceback, a missing library in one line.
 
     Raises:
-        ModuleNotFoundError: what is missing is ours.
+        SystemExit: 130 after Ctrl-C; 2 where the interpreter lacks a library.
     """
-    name = missing.name or ""
-    if not name or name.partition(".")[0].endswith("_py"):
-        raise missing
-    sys.stderr.write(
-        f"error: {sys.executable} has no {name}: say .venv/bin/python -m {package} (make run makes .venv)\n"
-    )
-    return SystemExit(2)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    except ModuleNotFoundError as missing:
+        name = missing.name or ""
+        if not name or name.partition(".")[0].endswith("_py"):
+            raise  # ours: a bug
+        sys.stderr.write(
+            f"error: {sys.executable} has no {name}: say .venv/bin/python -m {package} (make run makes .venv)\n"
+        )
+        raise SystemExit(2) from None

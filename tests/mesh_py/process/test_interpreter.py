@@ -1,14 +1,16 @@
-"""Whose fault a missing module is. What people see is in tests/test_project.py, for every command."""
+"""How a start may end before it has begun. What people see is in tests/test_project.py, for every command."""
 
 from __future__ import annotations
 
 import pytest
 
-from mesh_py.process.interpreter import lacking
+from mesh_py.process.interpreter import starting
 
 
 def test_what_others_make_can_be_installed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert lacking(ModuleNotFoundError(name="click"), "ztunnel_py").code == 2
+    with pytest.raises(SystemExit) as end, starting("ztunnel_py"):
+        raise ModuleNotFoundError(name="click")
+    assert end.value.code == 2
     assert capsys.readouterr().err.endswith(
         " has no click: say .venv/bin/python -m ztunnel_py (make run makes .venv)\n"
     )
@@ -16,5 +18,13 @@ def test_what_others_make_can_be_installed(capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize("name", ["mesh_py.process.gone", None])
 def test_what_is_ours_is_a_bug(name: str | None) -> None:
-    with pytest.raises(ModuleNotFoundError):
-        lacking(ModuleNotFoundError(name=name), "ztunnel_py")
+    with pytest.raises(ModuleNotFoundError), starting("ztunnel_py"):
+        raise ModuleNotFoundError(name=name)
+
+
+def test_ctrl_c_while_it_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, starting("ztunnel_py"):
+        raise KeyboardInterrupt
+    assert end.value.code == 130
+    assert end.value.__suppress_context__
+    assert capsys.readouterr() == ("", "")
