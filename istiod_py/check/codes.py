@@ -158,6 +158,10 @@ NO_HOST = _warning("HM418", "A DestinationRule for a host that is not there.")
 EMPTY_SUBSET = _warning("HM419", "A subset of a DestinationRule that no workload of its host is of: requests get 503.")
 NO_SUBSET = _error("HM420", "A route names a subset that no DestinationRule has: requests get 500.")
 FILTERS_OF_NOBODY = _warning("HM421", "A FilterConfig for a service that is not there, or has no waypoint.")
+CREDENTIAL = _warning("HM422", "A DestinationRule wants TLS with a Secret, and none is read: requests get 503.")
+NO_RULE_PORT = _warning("HM423", "A DestinationRule has settings of a port that no service of its host has.")
+RULE_OF_NOBODY = _warning("HM424", "A DestinationRule whose workloadSelector selects nobody: nobody follows it.")
+NOT_STRICT = _warning("HM425", "A DestinationRule does without mutual TLS where a sidecar demands it (STRICT).")
 
 NO_WAYPOINT = _error("HM501", "A waypoint is asked for that is not there: traffic goes without it.")
 WAYPOINT_SHUT = _error("HM502", "A waypoint is asked for that does not take traffic of this namespace.")
@@ -193,6 +197,8 @@ ABSENCES = frozenset(
         EMPTY_SUBSET,
         NO_SUBSET,
         FILTERS_OF_NOBODY,
+        NO_RULE_PORT,
+        RULE_OF_NOBODY,
         NO_WAYPOINT,
         WAYPOINT_WITHOUT_PODS,
         WAYPOINT_UNUSED,

@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING
 
 from istiod_py.check import codes
 from istiod_py.check.nearest import nearest
+from mesh_py.manifests.client_tls import TlsMode
 from mesh_py.manifests.metadata import NO_LABELS
+from mesh_py.manifests.peer_modes import PeerModes
 from mesh_py.manifests.route_filters import ExtensionFilter, is_subset
 from mesh_py.manifests.routes import TCPRouteRule
 from mesh_py.manifests.rule_of_host import Client, find_rule, names_host
+from mesh_py.manifests.security import MutualTls
 from mesh_py.manifests.selector import has_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from istiod_py.check.checked_mesh import CheckedMesh
     from istiod_py.check.codes import Finding
     from mesh_py.manifests.chain import FilterConfig
+    from mesh_py.manifests.client_tls import ClientTls
     from mesh_py.manifests.references import BackendReference
     from mesh_py.manifests.routes import Route
-    from mesh_py.manifests.traffic import DestinationRule
+    from mesh_py.manifests.traffic import DestinationRule, TrafficPolicy
     from mesh_py.model.workload import Service
 
 
@@ -56,10 +60,63 @@ def _rule(rule: DestinationRule, mesh: CheckedMesh) -> Iterator[Finding]:
         names = [one.name for one in mesh.mesh.services.values() if one.namespace == rule.metadata.namespace]
         yield codes.NO_HOST.at(rule.metadata.place, what, nearest(rule.host, names))
         return
+    yield from _settings(rule, services)
+    yield from _clients(rule, mesh)
+    yield from _against_strict(rule, services, mesh)
     for subset in rule.subsets:
         if not any(has_labels(labels, subset.labels) for one in services for labels in _labels(one, mesh)):
             what = f"DestinationRule {rule.metadata.key}: no workload of {rule.host} is of subset {subset.name}"
             yield codes.EMPTY_SUBSET.at(rule.metadata.place, what, "requests to it get 503")
+
+
+def _settings(rule: DestinationRule, services: Sequence[Service]) -> Iterator[Finding]:
+    """Of every policy in it: of the host, of its ports and of its subsets."""
+    subject = f"DestinationRule {rule.metadata.key}"
+    for policy in _policies(rule):
+        for port, _ in policy.ports:
+            if not any(port in one.ports for one in services):
+                what = f"{subject}: {rule.host} has no port {port}"
+                yield codes.NO_RULE_PORT.at(rule.metadata.place, what, "portLevelSettings name the service's ports")
+        for tls in _tls(policy):
+            if tls.is_originated and tls.credential_name:
+                what = f"{subject}: the Secret {tls.credential_name} is not read"
+                yield codes.CREDENTIAL.at(
+                    rule.metadata.place, what, "name files of the proxy: caCertificates and others"
+                )
+
+
+def _clients(rule: DestinationRule, mesh: CheckedMesh) -> Iterator[Finding]:
+    namespace = rule.metadata.namespace
+    if rule.selector and not mesh.workloads_selected_in(namespace, rule.selector):
+        what = f"DestinationRule {rule.metadata.key}: its workloadSelector selects no workload of {namespace}"
+        yield codes.RULE_OF_NOBODY.at(rule.metadata.place, what, "nobody follows it")
+
+
+def _against_strict(rule: DestinationRule, services: Sequence[Service], mesh: CheckedMesh) -> Iterator[Finding]:
+    modes = {tls.mode for policy in _policies(rule) for tls in _tls(policy)} - {TlsMode.ISTIO_MUTUAL}
+    peers = PeerModes(mesh.manifests.peer_authentications, mesh.options.mesh.root_namespace)
+    for workload in mesh.mesh.workloads.values() if modes else ():
+        labels = mesh.labels_of(workload.namespace, workload.name)
+        if (
+            workload.mutual_tls
+            and any(one.key in workload.services for one in services)
+            and peers.levels(workload.namespace, labels).resolve().mode is MutualTls.STRICT
+        ):
+            what = f"DestinationRule {rule.metadata.key}: tls mode {min(mode.value for mode in modes)}"
+            who = f"the sidecar of {workload.namespace}/{workload.name} is STRICT"
+            yield codes.NOT_STRICT.at(rule.metadata.place, f"{what}, and {who}", "write ISTIO_MUTUAL, or no tls at all")
+            return
+
+
+def _policies(rule: DestinationRule) -> Iterator[TrafficPolicy]:
+    yield rule.policy
+    yield from (subset.policy for subset in rule.subsets)
+
+
+def _tls(policy: TrafficPolicy) -> Iterator[ClientTls]:
+    for one in (policy, *(settings for _, settings in policy.ports)):
+        if one.tls is not None:
+            yield one.tls
 
 
 def _labels(service: Service, mesh: CheckedMesh) -> Iterator[dict[str, str]]:

@@ -41,6 +41,30 @@ V1 = "host: cart, subsets: [{name: v1, labels: {app: web}}]"
             ["1:1: warning HM419: DestinationRule shop/r: no workload of cart is of subset v9; requests to it get 503"],
             id="a subset of nobody",
         ),
+        pytest.param(
+            rule("host: cart, trafficPolicy: {portLevelSettings: [{port: {number: 81}}]}"),
+            [
+                "1:1: warning HM423: DestinationRule shop/r: cart has no port 81; "
+                "portLevelSettings name the service's ports"
+            ],
+            id="a port that is not there",
+        ),
+        pytest.param(
+            rule("host: cart, trafficPolicy: {tls: {mode: SIMPLE, credentialName: s}}"),
+            [
+                "1:1: warning HM422: DestinationRule shop/r: the Secret s is not read; "
+                "name files of the proxy: caCertificates and others"
+            ],
+            id="a Secret",
+        ),
+        pytest.param(
+            rule("host: cart, workloadSelector: {matchLabels: {app: nobody}}"),
+            [
+                "1:1: warning HM424: DestinationRule shop/r: its workloadSelector selects no workload of shop; "
+                "nobody follows it"
+            ],
+            id="clients that are not there",
+        ),
         pytest.param(rule(V1) + route("v1"), [], id="a route to a subset"),
         pytest.param(
             rule(V1) + route("v2"),
@@ -54,6 +78,31 @@ V1 = "host: cart, subsets: [{name: v1, labels: {app: web}}]"
 )
 def test_findings(text: str, expected: list[str]) -> None:
     assert findings(text, waypoint=True) == expected
+
+
+STRICT_SIDECAR = """---
+apiVersion: v1
+kind: Pod
+metadata: {name: beside, namespace: shop, labels: {app: web, sidecar.istio.io/inject: "true"}}
+spec: {serviceAccountName: web, containers: [{name: web, ports: [{containerPort: 8080, name: http}]}]}
+status: {podIP: 10.0.0.9}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: p, namespace: shop}
+spec: {mtls: {mode: STRICT}}
+"""
+
+
+@pytest.mark.parametrize(("mode", "is_told"), [("DISABLE", True), ("SIMPLE", True), ("ISTIO_MUTUAL", False)])
+def test_a_sidecar_that_demands_mutual_tls(mode: str, is_told: bool) -> None:
+    found = findings(rule(f"host: cart, trafficPolicy: {{tls: {{mode: {mode}}}}}") + STRICT_SIDECAR, waypoint=True)
+    said = (
+        f"1:1: warning HM425: DestinationRule shop/r: tls mode {mode}, and the sidecar of shop/beside is STRICT; "
+        "write ISTIO_MUTUAL, or no tls at all"
+    )
+    assert (said in found) is is_told
+    assert any("HM425" in one for one in found) is is_told
 
 
 def limit(service: str, namespace: str = "shop") -> str:
