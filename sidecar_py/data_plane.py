@@ -19,6 +19,7 @@ from mesh_py.proxy.connections import Connections
 from mesh_py.proxy.farewell import let_go
 from mesh_py.proxy.istio_tls import IstioTls
 from mesh_py.proxy.key_sets import KeySets
+from mesh_py.proxy.originate import OriginatedTls
 from mesh_py.proxy.tunnels import TunnelServer
 from mesh_py.proxy.ways import WayRules
 from mesh_py.telemetry.requests import RequestTelemetry
@@ -83,6 +84,7 @@ class DataPlane:
             directory=directory,
             certificates=certificates,
             istio_tls=IstioTls(settings.tls),
+            originated=OriginatedTls(settings.tls),
             peers=PeerPool(reactor, idle=settings.pool_idle),
             http=HttpPool(reactor.wheel),
             metrics=metrics,

@@ -131,7 +131,7 @@ class Outbound:
                 mutual_tls=endpoint.is_mutual_tls,
                 principal=context.workload.identity if endpoint.is_mutual_tls else None,
                 there=endpoint.address,
-                authority=getattr(endpoint.way, "authority", None),
+                authority=getattr(endpoint.carrier, "authority", None),
             )
             upstream = await connect(context, endpoint.way, FOR_TCP, connection.traceparent, words)
         except (HboneError, HttpError) as error:

@@ -228,7 +228,7 @@ class _Passage:
         record.cluster = "PassthroughCluster"
         record.facts = self._handler.facts_of(None, pick.endpoint)
         backend = self._journal.traced(OneEndpoint(context, pick, http2=request.version == "HTTP/2", request=request))
-        limits = Limits(NO_RETRIES if isinstance(pick.endpoint.way, Plain) else DEFAULT_POLICY)
+        limits = Limits(NO_RETRIES if isinstance(pick.endpoint.carrier, Plain) else DEFAULT_POLICY)
         return Plan(request, backend, limits, self._journal.outcome, context.dice.random)
 
 

@@ -55,7 +55,10 @@ class ByteProxy:
         context = forwarding.context
         self.judge(caller, target)
         meant = self._routed(target)
-        pick = forwarding.clusters.pick(context.workload, meant, context.now(), caller.client[0])
+        if meant is target.pod:
+            pick = forwarding.clusters.pick_pod(context.workload, meant, target.meant)
+        else:
+            pick = forwarding.clusters.pick(context.workload, meant, context.now(), caller.client[0])
         reached = await reach(context, pick.endpoint.way, caller.traceparent, words)
         return ByteConnection(self, tunnel, caller, target, pick, reached, words)
 

@@ -17,6 +17,7 @@ from mesh_py.proxy.farewell import let_go
 from mesh_py.proxy.istio_tls import IstioTls
 from mesh_py.proxy.key_sets import KeySets
 from mesh_py.proxy.mirrors import Mirrors
+from mesh_py.proxy.originate import OriginatedTls
 from mesh_py.proxy.tunnels import TunnelServer
 from mesh_py.proxy.ways import WayRules
 from mesh_py.telemetry.requests import RequestTelemetry
@@ -79,6 +80,7 @@ class DataPlane:
             directory=directory,
             certificates=certificates,
             istio_tls=IstioTls(settings.tls),
+            originated=OriginatedTls(settings.tls),
             peers=PeerPool(reactor, idle=settings.pool_idle),
             http=HttpPool(reactor.wheel),
             metrics=metrics,

@@ -155,8 +155,7 @@ class Forwarding:
 
     def _plan_to_pod(self, exchange: Exchange, journal: Journal, target: Target) -> Plan[Pick]:
         context, request = self.context, exchange.request
-        pod = target.pod or target.meant
-        pick = self.clusters.pick(context.workload, pod, context.now())
+        pick = self.clusters.pick_pod(context.workload, target.pod or target.meant, target.meant)
         journal.record.cluster = "encap"
         backend = journal.traced(OneEndpoint(context, pick, http2=request.version == "HTTP/2", request=request))
         return Plan(request, backend, Limits(DEFAULT_POLICY), journal.outcome, context.dice.random)

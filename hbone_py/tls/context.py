@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
     from hbone_py.tls.credentials import Credentials
 
 ALPN: Final = b"h2"
@@ -130,12 +132,17 @@ def bare_context(settings: TlsSettings) -> SSL.Context:
 
 def show_certificate(context: SSL.Context, credentials: Credentials) -> None:
     """Authenticate ourselves with these. Raises TlsConfigError when OpenSSL has no use for them."""
+    intermediates = [one for one in credentials.chain[1:] if one not in credentials.roots]
+    show_chain(context, (credentials.leaf, *intermediates), credentials.key)
+
+
+def show_chain(context: SSL.Context, chain: Sequence[x509.Certificate], key: PrivateKeyTypes) -> None:
+    """The same with a certificate, those behind it, and its key. Raises TlsConfigError."""
     try:
-        context.use_certificate(credentials.leaf)
-        for intermediate in credentials.chain[1:]:
-            if intermediate not in credentials.roots:
-                context.add_extra_chain_cert(intermediate)
-        context.use_privatekey(credentials.key)  # type: ignore[arg-type]  # a kind OpenSSL refuses is refused below
+        context.use_certificate(chain[0])
+        for intermediate in chain[1:]:
+            context.add_extra_chain_cert(intermediate)
+        context.use_privatekey(key)  # type: ignore[arg-type]  # a kind OpenSSL refuses is refused below
         context.check_privatekey()
     except (SSL.Error, crypto.Error) as error:
         reason = describe(reason_texts(error))
@@ -174,7 +181,7 @@ def _context(credentials: Credentials, settings: TlsSettings) -> SSL.Context:
     show_certificate(context, credentials)
     trust(context, credentials.roots)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
-    _set_revocation(context, settings.crls_pem)
+    revoke_by(context, settings.crls_pem)
     return context
 
 
@@ -191,7 +198,8 @@ def _set_algorithms(context: SSL.Context, settings: TlsSettings) -> None:
         raise TlsConfigError(f"this OpenSSL cannot restrict key exchange to {groups}")
 
 
-def _set_revocation(context: SSL.Context, crls_pem: tuple[bytes, ...]) -> None:
+def revoke_by(context: SSL.Context, crls_pem: tuple[bytes, ...]) -> None:
+    """Refuse whoever these lists name; none: nobody. Raises TlsConfigError."""
     if not crls_pem:
         return
     store = _store(context)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.aio.tcp import show
 from mesh_py.admin.http_server import text, wrong_method
-from mesh_py.proxy.ways import Hbone, MutualTls
+from mesh_py.proxy.ways import Hbone, MutualTls, Secured
 from mesh_py.telemetry.exposition import render
 
 if TYPE_CHECKING:
@@ -96,7 +96,12 @@ def _cluster_lines(cluster: Cluster) -> Iterator[str]:
 
 
 def _way(endpoint: Endpoint) -> str:
-    match endpoint.way:
+    inside = f"::tls::{endpoint.way.server_name}" if isinstance(endpoint.way, Secured) else ""
+    return _carrier(endpoint) + inside
+
+
+def _carrier(endpoint: Endpoint) -> str:
+    match endpoint.carrier:
         case Hbone(authority=authority, is_waypoint=is_waypoint):
             return f"hbone::{authority}{'::waypoint' if is_waypoint else ''}"
         case MutualTls(server_name=name):

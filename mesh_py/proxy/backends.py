@@ -13,7 +13,9 @@ from mesh_py.http.errors import HttpError, UpstreamFailure
 from mesh_py.http.retry import DEFAULT_POLICY
 from mesh_py.model.errors import RouteError
 from mesh_py.proxy.dial import FOR_HTTP1, FOR_HTTP2, begin, connect
+from mesh_py.proxy.directory import host_of
 from mesh_py.proxy.journal import as_http_error
+from mesh_py.proxy.ways import Secured
 from mesh_py.tracing.trace_context import TRACEPARENT
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from mesh_py.proxy.clusters import Cluster, Pick
     from mesh_py.proxy.context import AnyContext
     from mesh_py.proxy.dial import Reached
-    from mesh_py.proxy.ways import Endpoint
+    from mesh_py.proxy.ways import Endpoint, Way
 
 
 class ServiceBackend:
@@ -50,7 +52,10 @@ class ServiceBackend:
 
     def lease_now(self, target: Pick) -> Upstream | None:
         """See `Backend`."""
-        return self._context.http.lease_now((target.endpoint.way, self._http2))
+        way = target.endpoint.way
+        if way.__class__ is Secured:
+            way = _meant(way, self._request)
+        return self._context.http.lease_now((way, self._http2))
 
     async def lease(self, target: Pick) -> Upstream:
         """See `Backend`."""
@@ -114,23 +119,38 @@ async def lease(
 ) -> Upstream:
     """A connection to an endpoint; a tunnel opened for a request tells its `traceparent`. Raises HttpError."""
 
+    way = _meant(target.way, request)
+
     async def dial() -> tuple[WireStream, ClientCodec]:
         trace = "" if request is None else request.headers.get(TRACEPARENT) or ""
-        stream = await connect(context, target.way, FOR_HTTP2 if http2 else FOR_HTTP1, trace)
+        stream = await connect(context, way, FOR_HTTP2 if http2 else FOR_HTTP1, trace)
         return stream, H2Client() if http2 else H1Client()
 
     try:
-        return await context.http.lease((target.way, http2), dial, limits, multiplexed=http2)
+        return await context.http.lease((way, http2), dial, limits, multiplexed=http2)
     except HttpError:
         raise
     except HboneError as error:
         raise UpstreamFailure(str(error)) from error
 
 
+def _meant(way: Way, request: HttpRequest | None) -> Way:
+    """The way of a request: TLS that we begin asks for its host, which pools keep apart."""
+    if isinstance(way, Secured) and request is not None:
+        return way.meaning(host_of(request.authority).strip("[]"))
+    return way
+
+
 async def hand_over(
     context: AnyContext, target: Endpoint, reached: Reached, limits: PoolLimits, *, http2: bool
 ) -> None:
-    """Give the pool what was reached before anybody knew that it is for requests. Raises HboneError."""
+    """Give the pool what was reached before anybody knew that it is for requests. Raises HboneError.
+
+    What TLS asks for on it depends on the request: then it is not used.
+    """
+    if isinstance(target.way, Secured):
+        reached.abort()
+        return
     stream = await begin(context, target.way, reached, FOR_HTTP2 if http2 else FOR_HTTP1)
     codec = H2Client() if http2 else H1Client()
     if not context.http.adopt((target.way, http2), stream, codec, limits):

@@ -57,11 +57,11 @@ class Pick:
         return self.host.address if self.host is not None else self.shown
 
 
-class TlsNotOriginated(RouteError):
-    """A DestinationRule wants TLS inside the tunnel. We do not speak it, and nothing goes without."""
+class NoCredential(RouteError):
+    """A DestinationRule wants TLS with what a Secret has. We read none, and nothing goes without."""
 
     def __init__(self, cluster: str) -> None:
-        super().__init__(f"{cluster}: its DestinationRule wants TLS of the proxy's own, which is not originated here")
+        super().__init__(f"{cluster}: the credentialName of its DestinationRule is not read here: name files instead")
 
 
 class Cluster:
@@ -91,9 +91,9 @@ class Cluster:
             self.traffic = traffic
             self.circuit.limits = traffic.limits
             self.hosts.policy, self.hosts.least_healthy = traffic.policy, traffic.least_healthy
-            self._is_refused = not traffic.is_originated
+            self._is_refused = traffic.is_refused
             if self._is_refused:
-                log.warning("%s", TlsNotOriginated(self.name))
+                log.warning("%s", NoCredential(self.name))
             self.outliers = None if traffic.outliers is None else OutlierDetector(traffic.outliers)
         self.hosts.update(self._hosts(labels))
 
@@ -118,7 +118,7 @@ class Cluster:
     def choose(self, now: float, wish: Wish = NO_WISH) -> Pick:
         """An endpoint. Raises NoHealthyEndpoint, RouteError (there is no way to the one that was chosen)."""
         if self._is_refused:
-            raise TlsNotOriginated(self.name)
+            raise NoCredential(self.name)
         if self.outliers is not None and self.outliers.release(self.hosts.hosts, now):
             self.hosts.changed()
         host = self.hosts.choose(self._clusters.random, wish)
@@ -157,10 +157,18 @@ class Cluster:
         """How it is reached: each time in the same way, unless it lies behind several pods of a waypoint."""
         clusters, chance = self._clusters, _Chance(self._clusters.random)
         rules = clusters.rules.heeding(self.traffic.tls_mode)
-        pick = Pick(way_to(clusters.state, self.source, host.target, self._vip(), self.port, rules, chance), host)
+        endpoint = way_to(clusters.state, self.source, host.target, self._vip(), self.port, rules, chance)
+        pick = Pick(self.secured(endpoint), host)
         if not chance.was_asked:
             self._picks[host.address] = pick
         return pick
+
+    def secured(self, endpoint: Endpoint) -> Endpoint:
+        """An endpoint with the TLS that the rule asks for. Raises NoCredential."""
+        if self._is_refused:
+            raise NoCredential(self.name)
+        tls = self.traffic.originated
+        return endpoint if tls is None else endpoint.secured(tls, self.record.service)
 
     def _vip(self) -> SocketAddress | None:
         vips = self.record.service.vips
@@ -238,15 +246,24 @@ class Clusters:
             cluster = self.of(source, destination.record, destination.port)
             by = cluster.traffic.hash_by
             return cluster.choose(now, Wish(client_ip) if by is not None and by.source_ip and client_ip else NO_WISH)
+        return Pick(self._one(source, destination, self.rules))
+
+    def pick_pod(self, source: Workload, pod: Destination, meant: Destination) -> Pick:
+        """The pod that a client has chosen among a service's: of its rule the TLS holds. Raises RouteError."""
+        if meant.record is None:
+            return Pick(self._one(source, pod, self.rules))
+        cluster = self.of(source, meant.record, meant.port)
+        return Pick(cluster.secured(self._one(source, pod, self.rules.heeding(cluster.traffic.tls_mode))))
+
+    def _one(self, source: Workload, destination: Destination, rules: WayRules) -> Endpoint:
+        """Somebody who is not chosen among others."""
         workload = destination.workload
         if workload is None:
-            return Pick(Endpoint(Plain(destination.address)))
+            return Endpoint(Plain(destination.address))
         if workload.network != source.network:
             raise NoHealthyUpstream(format_address(*destination.address))
         upstream = upstream_of(workload, destination.port)
-        return Pick(
-            way_to(self.state, source, upstream, destination.address, destination.port, self.rules, self.random)
-        )
+        return way_to(self.state, source, upstream, destination.address, destination.port, rules, self.random)
 
     def known(self) -> list[Cluster]:
         """Those in use, for people."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mesh_py.model.workload import Workload
     from mesh_py.proxy.directory import Directory
     from mesh_py.proxy.istio_tls import IstioTls
+    from mesh_py.proxy.originate import OriginatedTls
     from mesh_py.settings.kinds import WorkloadInfo
     from mesh_py.telemetry.access_log import AccessLog
     from mesh_py.telemetry.metrics import Metrics
@@ -76,6 +77,8 @@ class ProxyContext(Generic[SettingsT_co]):
     directory: Directory
     certificates: Certificates
     istio_tls: IstioTls
+    originated: OriginatedTls
+    """Of the application's own kind, where a DestinationRule wants it."""
     peers: PeerPool
     """HBONE connections."""
     http: HttpPool

@@ -5,16 +5,27 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+from cryptography import x509
+
 from hbone_py.aio.client import Dial, expecting, resolved
 from hbone_py.aio.dialling import connect_tcp
+from hbone_py.aio.inner_tls import InnerTls, shake_hands_inside
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.stream import TcpStream, TunnelStream
 from hbone_py.aio.tls_stream import TlsStream, shake_hands
 from hbone_py.connect import parse_traceparent
-from hbone_py.errors import ConnectionClosing, ConnectReplyTimeout, ErrorCode, StreamReset
+from hbone_py.errors import (
+    ConnectionClosing,
+    ConnectReplyTimeout,
+    ErrorCode,
+    HboneError,
+    StreamReset,
+    TlsHandshakeError,
+)
 from hbone_py.header_blocks import connect_block, literal
 from mesh_py.proxy import istio_tls
-from mesh_py.proxy.ways import Hbone, MutualTls
+from mesh_py.proxy.ways import Hbone, MutualTls, Secured
+from mesh_py.rpc.server_name import sni, verify_server
 from mesh_py.telemetry.own_baggage import baggage_of
 
 if TYPE_CHECKING:
@@ -24,13 +35,12 @@ if TYPE_CHECKING:
     from hbone_py.aio.pool import Attempt
     from hbone_py.aio.tcp import SocketAddress
     from hbone_py.aio.transport import Transport
-    from hbone_py.errors import HboneError
     from mesh_py.identity.certificates import Contexts
     from mesh_py.proxy.context import AnyContext
     from mesh_py.proxy.first_words import FirstWords
     from mesh_py.proxy.ways import Way
 
-AnyStream = TcpStream | TlsStream | TunnelStream
+AnyStream = TcpStream | TlsStream | InnerTls | TunnelStream
 Reached = TcpStream | TunnelStream
 
 _TRIES = 2
@@ -38,12 +48,17 @@ _TRIES = 2
 
 
 class Alpn(NamedTuple):
-    """What a client of Istio's mutual TLS offers for what it is going to say."""
+    """What a client of TLS offers for what it is going to say."""
 
-    protocols: tuple[bytes, ...]
+    istio: tuple[bytes, ...]
+    """To a sidecar."""
+    own: tuple[bytes, ...]
+    """To an application."""
 
 
-FOR_HTTP1, FOR_HTTP2, FOR_TCP = Alpn(istio_tls.HTTP1), Alpn(istio_tls.HTTP2), Alpn(istio_tls.TCP)
+FOR_HTTP1 = Alpn(istio_tls.HTTP1, (b"http/1.1",))
+FOR_HTTP2 = Alpn(istio_tls.HTTP2, (b"h2",))
+FOR_TCP = Alpn(istio_tls.TCP, ())
 
 
 async def connect(
@@ -58,13 +73,17 @@ async def reach(context: AnyContext, way: Way, trace: str = "", words: FirstWord
 
     Raises HboneError.
     """
+    if isinstance(way, Secured):  # nothing of the client's goes in the clear
+        return await reach(context, way.way, trace)
     if isinstance(way, Hbone):
         return await open_tunnel(context, way, trace, words)
     return TcpStream(context.reactor, await connect_socket(context, way.address))
 
 
 async def begin(context: AnyContext, way: Way, reached: Reached, alpn: Alpn) -> AnyStream:
-    """What was reached, ready for what `alpn` says: with a sidecar, hands are shaken. Raises HboneError."""
+    """What was reached, ready for what `alpn` says: hands are shaken where TLS is spoken. Raises HboneError."""
+    if isinstance(way, Secured):
+        return await _originate(context, way, reached, alpn)
     if not isinstance(way, MutualTls):
         return reached
     assert isinstance(reached, TcpStream), "mutual TLS is spoken over TCP"
@@ -79,8 +98,41 @@ async def begin(context: AnyContext, way: Way, reached: Reached, alpn: Alpn) -> 
         check=expecting(way.expect),
         seconds=context.settings.deadlines.tls,
         server_name=way.server_name,
-        alpn=alpn.protocols,
+        alpn=alpn.istio,
     )
+
+
+async def _originate(context: AnyContext, way: Secured, reached: Reached, alpn: Alpn) -> TlsStream | InnerTls:
+    """TLS of the application's kind; who answers must have one of the names. Raises HboneError."""
+    try:
+        ours = context.originated.context(way.tls)
+    except BaseException:
+        reached.abort()
+        raise
+    name, seconds = sni(way.server_name), context.settings.deadlines.tls
+    stream: TlsStream | InnerTls
+    if isinstance(reached, TunnelStream):
+        stream = await shake_hands_inside(reached, ours, seconds=seconds, server_name=name, alpn=alpn.own)
+    else:
+        sock = reached.release()
+        stream = await shake_hands(sock, ours, check=lambda _: None, seconds=seconds, server_name=name, alpn=alpn.own)
+    try:
+        _judge(stream.tls.peer_leaf_der, way.expect)
+    except HboneError:
+        stream.abort()
+        raise
+    return stream
+
+
+def _judge(leaf_der: bytes, accepted: tuple[str, ...]) -> None:
+    """Raises PeerIdentityError, TlsHandshakeError."""
+    if not accepted:
+        return
+    try:
+        leaf = x509.load_der_x509_certificate(leaf_der)
+    except ValueError as error:
+        raise TlsHandshakeError(f"the server's certificate cannot be read: {error}") from error
+    verify_server(leaf, accepted)
 
 
 async def connect_socket(context: AnyContext, address: SocketAddress, source: str | None = None) -> socket.socket:

@@ -122,7 +122,7 @@ def _of_endpoint(endpoint: Endpoint) -> Attributes:
     found = of_address(endpoint.address)
     if endpoint.workload is not None:
         found |= of_workload("destination", endpoint.workload)
-    way = endpoint.way
+    way = endpoint.carrier
     if not isinstance(way, Plain) and len(way.expect) == 1:
         found["istio.destination_principal"] = str(way.expect[0])
     if isinstance(way, Hbone):

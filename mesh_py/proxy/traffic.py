@@ -46,9 +46,14 @@ class Traffic:
         return None if self.tls is None else self.tls.mode
 
     @property
-    def is_originated(self) -> bool:
-        """Whether we can do what it says of TLS."""
-        return self.tls is None or not self.tls.is_originated
+    def originated(self) -> ClientTls | None:
+        """The TLS that we begin ourselves, if it says so."""
+        return self.tls if self.tls is not None and self.tls.is_originated else None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it wants TLS with what is in a Secret, which we cannot read."""
+        return self.originated is not None and bool(self.originated.credential_name)
 
     @staticmethod
     def of(policy: TrafficPolicy, idle: float) -> Traffic:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hbone_py.identity import SpiffeId
     from mesh_py.discovery.load_balance import Upstream
     from mesh_py.discovery.state import MeshState
+    from mesh_py.manifests.client_tls import ClientTls
     from mesh_py.model.address import GatewayAddress, SocketAddress
     from mesh_py.model.route import Random
     from mesh_py.model.workload import Service, Workload
@@ -61,7 +62,31 @@ class Hbone:
         return hash((self.next_hop, self.authority))
 
 
-Way = Plain | MutualTls | Hbone
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """TLS of the application's own kind, which we begin on another way: a DestinationRule wants it."""
+
+    way: Plain | Hbone
+    tls: ClientTls
+    server_name: str
+    """SNI: the rule's, else the host that the client meant."""
+    names: tuple[str, ...] = ()
+    """Of which the server's certificate must have one; empty: the server name."""
+
+    def __hash__(self) -> int:
+        return hash((self.way, self.server_name))
+
+    @property
+    def expect(self) -> tuple[str, ...]:
+        """Names of the server; empty where anybody will do."""
+        return () if self.tls.insecure_skip_verify else self.names or (self.server_name,)
+
+    def meaning(self, host: str) -> Secured:
+        """The same for a request that names a host, which is asked for where the rule names nobody."""
+        return self if self.tls.sni or not host or host == self.server_name else replace(self, server_name=host)
+
+
+Way = Plain | MutualTls | Hbone | Secured
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +100,26 @@ class Endpoint:
     @property
     def is_mutual_tls(self) -> bool:
         """Whether both sides prove who they are."""
-        return not isinstance(self.way, Plain)
+        return not isinstance(self.carrier, Plain)
+
+    @property
+    def carrier(self) -> Plain | MutualTls | Hbone:
+        """The way, without TLS that we begin on it."""
+        return self.way.way if isinstance(self.way, Secured) else self.way
 
     @property
     def address(self) -> SocketAddress:
         """Where TCP goes."""
-        return self.way.next_hop if isinstance(self.way, Hbone) else self.way.address
+        carrier = self.carrier
+        return carrier.next_hop if isinstance(carrier, Hbone) else carrier.address
+
+    def secured(self, tls: ClientTls, service: Service) -> Endpoint:
+        """With TLS of the application's kind. A waypoint on the way follows the rule itself, and begins it there."""
+        carrier = self.carrier
+        if isinstance(carrier, MutualTls) or (isinstance(carrier, Hbone) and carrier.is_waypoint):
+            return self
+        names = tls.subject_alt_names or service.subject_alt_names
+        return replace(self, way=Secured(carrier, tls, tls.sni or service.hostname, tuple(names)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +134,8 @@ class WayRules:
     """Whether a DestinationRule may ask for it where nobody says that there is a sidecar: not of a waypoint (9.5)."""
 
     def heeding(self, mode: TlsMode | None) -> WayRules:
-        """With what a DestinationRule says of TLS. A tunnel stays one: DISABLE is about what would be said inside."""
-        if mode is TlsMode.DISABLE:
+        """With what a DestinationRule says of TLS. A tunnel stays one: most modes are about what is said inside."""
+        if mode in (TlsMode.DISABLE, TlsMode.SIMPLE, TlsMode.MUTUAL):
             return replace(self, speaks_istio=False)
         if mode is TlsMode.ISTIO_MUTUAL and self.may_insist:
             return replace(self, speaks_istio=True)

@@ -1,4 +1,4 @@
-"""Whether a certificate is that of the server that was meant (RFC 9525): by its SANs, never by its CN."""
+"""Whether a certificate is that of the server that was meant (RFC 9525): by its SANs, never by its CN [pure]."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def verify_server(leaf: x509.Certificate, accepted: Iterable[str]) -> None:
-    """One of `accepted`, host names or IP addresses, must be among the certificate's names.
+    """One of `accepted`, host names, IP addresses or URIs, must be among the certificate's names.
 
     Raises:
         PeerIdentityError: none is.
     """
     accepted = tuple(accepted)
-    dns, addresses = _names(leaf)
-    if not any(_is_named(wanted, dns, addresses) for wanted in accepted):
-        shown = ", ".join([*dns, *map(str, addresses)]) or "no DNS name and no address"
+    dns, addresses, uris = _names(leaf)
+    if not any(wanted in uris or _is_named(wanted, dns, addresses) for wanted in accepted):
+        shown = ", ".join([*dns, *map(str, addresses), *uris]) or "no DNS name and no address"
         raise PeerIdentityError(f"the server's certificate is not for {' or '.join(accepted)}: it names {shown}")
 
 
@@ -47,14 +47,17 @@ def _is_named(wanted: str, dns: list[str], addresses: list[ipaddress.IPv4Address
     return any(matches(pattern, wanted) for pattern in dns)
 
 
-def _names(leaf: x509.Certificate) -> tuple[list[str], list[ipaddress.IPv4Address | ipaddress.IPv6Address]]:
+def _names(
+    leaf: x509.Certificate,
+) -> tuple[list[str], list[ipaddress.IPv4Address | ipaddress.IPv6Address], list[str]]:
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):  # none, or one that cannot be read
-        return [], []
+        return [], [], []
     addresses = names.get_values_for_type(x509.IPAddress)
     whole = [one for one in addresses if isinstance(one, ipaddress.IPv4Address | ipaddress.IPv6Address)]
-    return names.get_values_for_type(x509.DNSName), whole
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return names.get_values_for_type(x509.DNSName), whole, uris
 
 
 def _as_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import ssl
 from typing import TYPE_CHECKING
+
+import grpc
+import pytest
 
 from tests.sidecar_py.pairs import URL
 from tests.sidecar_py.sidecars import HOST, PORT, Addresses, SidecarUnderTest, sidecar
+from tests.support.certificates import A_DAY, TestRoot
 from tests.support.tcp_apps import TcpApp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
 
     from tests.support.certificates import CertificateFiles
     from tests.support.tcp_apps import Behaviour, Connection
@@ -114,3 +121,163 @@ async def test_a_cookie_keeps_a_client_with_its_endpoint(certificates: Mapping[s
     async with two(certificates, traffic(rule=keep), first, second) as side, side.client() as http:
         assert len({(await http.get(URL)).text for _ in range(6)}) == 1
     assert sorted((first.asked, second.asked)) == [0, 6]
+
+
+# TLS that a rule wants begun -----------------------------------------------------------------------------------------
+
+
+class Outside:
+    """An application with TLS of its own: Python's, which demands a certificate and notes the name in each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root, self.stranger = TestRoot(folder / "outside"), TestRoot(folder / "stranger")
+        self.ours = self.root.issue_server("client", "client.example")
+        self.expired = self.root.issue_server("expired", HOST, lasts=-A_DAY)
+        self.callers: list[str] = []
+        self.requests = 0
+
+    def rule(self, more: str = "", *, roots: str = "", mutual: bool = True) -> str:
+        """A policy; `more` are further keys of `tls`."""
+        shown = f", clientCertificate: {self.ours.chain}, privateKey: {self.ours.key}" if mutual else ""
+        mode = "MUTUAL" if mutual else "SIMPLE"
+        return f"tls: {{mode: {mode}, caCertificates: {roots or self.root.roots}{shown}{more}}}"
+
+    @contextlib.asynccontextmanager
+    async def serve(self, at: Addresses, files: CertificateFiles, *alpn: str) -> AsyncIterator[list[str]]:
+        """Until the context ends; its value is the ALPN of each connection."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.root.roots))
+        context.load_cert_chain(files.chain, files.key)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.set_alpn_protocols(list(alpn))
+        spoken: list[str] = []
+
+        async def answer(connection: Connection) -> None:
+            [[_, name]] = connection.writer.get_extra_info("peercert")["subjectAltName"]
+            tls = connection.writer.get_extra_info("ssl_object")
+            self.callers.append(name)
+            spoken.append(tls.selected_alpn_protocol())
+            while await connection.receive():
+                self.requests += 1
+                await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+        async with TcpApp(answer, at.httpbin, at.port, context):
+            yield spoken
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Outside:
+    return Outside(tmp_path_factory.mktemp("outside"))
+
+
+async def test_tls_is_begun_as_the_rule_asks(certificates: Mapping[str, CertificateFiles], outside: Outside) -> None:
+    at = Addresses()
+    files = outside.root.issue_server("server", HOST, "other.example")
+    mesh = at.mesh(kind="mutualTls: true", further=traffic(outside.rule()))
+    async with (
+        outside.serve(at, files, "http/1.1") as spoken,
+        sidecar(mesh, "sleep", at.sleep, certificates["sleep"]) as one,
+        one.client() as http,
+    ):
+        for _ in range(2):
+            assert (await http.get(URL)).text == "ok"
+        assert (outside.callers, spoken) == (["client.example"], ["http/1.1"])  # one connection, used again
+        one.take(at.mesh(further=traffic(outside.rule(", sni: other.example"))))
+        assert (await http.get(URL)).status_code == 200
+        one.take(at.mesh(further=traffic(outside.rule(f", sni: none.example, subjectAltNames: [{HOST}]"))))
+        assert (await http.get(URL)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("more", "server", "complaint"),
+    [
+        pytest.param(", sni: wrong.example", "server", "not for wrong.example: it names", id="a wrong name"),
+        pytest.param(", subjectAltNames: [spiffe://a/b]", "server", "not for spiffe://a/b", id="a wrong account"),
+        pytest.param("", "expired", "certificate has expired", id="too late"),
+        pytest.param("stranger", "server", "certificate verify failed", id="a root that nobody knows"),
+        pytest.param(", caCrl: /no/such", "server", "/no/such: No such file", id="no list"),
+        pytest.param(", credentialName: a", "server", "credentialName .* is not read here", id="a Secret"),
+    ],
+)
+async def test_nothing_goes_to_whom_the_rule_does_not_mean(
+    certificates: Mapping[str, CertificateFiles], outside: Outside, more: str, server: str, complaint: str
+) -> None:
+    at, before = Addresses(), outside.requests
+    files = outside.expired if server == "expired" else outside.root.issue_server("server", HOST)
+    policy = outside.rule(
+        "" if more == "stranger" else more, roots=str(outside.stranger.roots) if more == "stranger" else ""
+    )
+    if "credentialName" in more:
+        policy = f"tls: {{mode: SIMPLE{more}}}"
+    mesh = at.mesh(kind="protocol: TCP", further=traffic(policy))
+    async with (
+        outside.serve(at, files),
+        sidecar(mesh, "sleep", at.sleep, certificates["sleep"]) as one,
+        one.client() as http,
+    ):
+        answer = await http.get(URL)
+    assert answer.status_code == 503
+    [line] = one.lines
+    assert re.search(complaint, line.replace("_", " "))
+    assert line.split('" ')[1].split()[1] == ("UH" if "credentialName" in more else "UF")
+    assert outside.requests == before
+
+
+async def test_who_has_nothing_to_show_is_refused(
+    certificates: Mapping[str, CertificateFiles], outside: Outside
+) -> None:
+    at = Addresses()
+    mesh = at.mesh(kind="protocol: TCP", further=traffic(outside.rule(mutual=False)))
+    async with (
+        outside.serve(at, outside.root.issue_server("server", HOST)),
+        sidecar(mesh, "sleep", at.sleep, certificates["sleep"]) as one,
+        one.client() as http,
+    ):
+        assert (await http.get(URL)).status_code == 503
+    assert " 503 UC " in one.lines[0]
+
+
+@pytest.mark.interop
+async def test_grpc_goes_as_http2_in_tls(certificates: Mapping[str, CertificateFiles], outside: Outside) -> None:
+    at, files = Addresses(), outside.root.issue_server("server", HOST)
+    mesh = at.mesh(kind="protocol: TCP", further=traffic(outside.rule()), service=f", appProtocols: {{{PORT}: GRPC}}")
+    async with (
+        grpc_server(at, files),
+        sidecar(mesh, "sleep", at.sleep, certificates["sleep"]) as one,
+        one.client(http1=False, http2=True) as http,
+    ):
+        headers = {"content-type": "application/grpc", "te": "trailers"}
+        answer = await http.post(f"{URL}/echo.Echo/Say", content=b"\0\0\0\0\2hi", headers=headers)
+    assert answer.content == b"\0\0\0\0\x11hi client.example"
+
+
+@contextlib.asynccontextmanager
+async def grpc_server(at: Addresses, files: CertificateFiles) -> AsyncIterator[None]:
+    """grpcio's: says again what it hears, and who has said it."""
+
+    async def say(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        [name] = context.auth_context()["x509_subject_alternative_name"]
+        return b"%b %b" % (request, name)
+
+    server = grpc.aio.server()
+    handlers = {"Say": grpc.unary_unary_rpc_method_handler(say)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("echo.Echo", handlers),))
+    shown = [(files.key.read_bytes(), files.chain.read_bytes())]
+    credentials = grpc.ssl_server_credentials(shown, files.roots.read_bytes(), require_client_auth=True)
+    server.add_secure_port(f"{at.httpbin}:{at.port}", credentials)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(0)
+
+
+async def test_bytes_go_in_tls_too(certificates: Mapping[str, CertificateFiles], outside: Outside) -> None:
+    at = Addresses()
+    mesh = at.mesh(kind="protocol: TCP", further=traffic(outside.rule()), service=f", appProtocols: {{{PORT}: TCP}}")
+    async with (
+        outside.serve(at, outside.root.issue_server("server", HOST)) as spoken,
+        sidecar(mesh, "sleep", at.sleep, certificates["sleep"]) as one,
+        one.client() as http,
+    ):
+        assert (await http.get(URL)).text == "ok"
+    assert spoken == [None]  # nobody said what is inside

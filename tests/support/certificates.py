@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TRUST_DOMAIN = "cluster.local"
+A_DAY = datetime.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,15 @@ class TestRoot:
         files.key.write_bytes(_pem(key))
         return files
 
-    def issue_server(self, name: str, *hosts: str, common_name: str = "") -> CertificateFiles:
-        """A leaf for a control plane that is dialled by these names or addresses; `identity` is the first."""
+    def issue_server(
+        self, name: str, *hosts: str, common_name: str = "", lasts: datetime.timedelta = A_DAY
+    ) -> CertificateFiles:
+        """A leaf for a server that is dialled by these names or addresses; `identity` is the first."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else []
         names = x509.SubjectAlternativeName([_host_name(host) for host in hosts or ("nobody.invalid",)])
-        leaf = self._sign(self._builder(x509.Name(subject), key.public_key()).add_extension(names, critical=False))
+        builder = self._builder(x509.Name(subject), key.public_key(), lasts)
+        leaf = self._sign(builder.add_extension(names, critical=False))
         first = next(iter(hosts), "")
         files = CertificateFiles(first, self.folder / f"{name}.crt", self.folder / f"{name}.key", self.roots)
         files.chain.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
@@ -84,7 +88,9 @@ class TestRoot:
             builder = builder.add_revoked_certificate(entry)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, lasts: datetime.timedelta = A_DAY
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
@@ -92,8 +98,8 @@ class TestRoot:
             .issuer_name(self._name)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(min(now, now + lasts) - datetime.timedelta(minutes=5))
+            .not_valid_after(now + lasts)
         )
 
     def _sign_root(self) -> x509.Certificate:

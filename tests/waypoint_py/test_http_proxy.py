@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
+from tests.support.certificates import TestRoot
+from tests.support.tcp_apps import TcpApp
 from tests.waypoint_py.manifests import backend, destination_rule, manifests, of_subset, route
-from tests.waypoint_py.waypoints import HOST, PORT, scene
+from tests.waypoint_py.waypoints import HOST, PORT, Addresses, client, door, pod, scene, waypoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from tests.support.certificates import CertificateFiles
+    from tests.support.tcp_apps import Connection
     from tests.waypoint_py.waypoints import Scene
 
     Certificates = Mapping[str, CertificateFiles]
@@ -206,6 +211,46 @@ async def test_what_fails_too_often_rests(certificates: Certificates) -> None:
         statuses = [(await one.http.get("/status/500")).status_code for _ in range(3)]
         assert statuses == [500, 500, 503]
         assert len(one.v1.calls()) == 2
+
+
+# TLS that a rule wants begun -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("authority", ["", "{at.v1}:8080"], ids=["the service", "a pod of it"])
+@pytest.mark.parametrize("speaks", ["HTTP11", "TCP"])
+async def test_tls_is_begun_inside_the_tunnel(
+    certificates: Certificates, tmp_path: Path, authority: str, speaks: str
+) -> None:
+    root = TestRoot(tmp_path / "outside")
+    files = root.issue_server("server", HOST)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.chain, files.key)
+    wrong = destination_rule(tls={"mode": "SIMPLE", "caCertificates": str(root.roots), "sni": "wrong.example"})
+    right = destination_rule(tls={"mode": "SIMPLE", "caCertificates": str(root.roots)})
+    at = Addresses()
+    mesh = at.mesh(speaks=speaks, further=manifests(right))
+    async with (
+        waypoint(mesh, at.waypoint, certificates["waypoint"]) as one,
+        TcpApp(_say_ok, at.v1, at.port, context),
+        pod(at.v1, at.port, certificates["httpbin"]) as tunnels,
+        door(at.waypoint, authority.format(at=at) or f"{at.vip}:{PORT}", certificates["sleep"]) as way_in,
+    ):
+        async with client(way_in) as http:
+            assert (await http.get("/")).text == "ok"
+        assert tunnels == [f"{at.v1}:8080 from spiffe://cluster.local/ns/default/sa/waypoint"]
+        one.take(at.mesh(speaks=speaks, further=manifests(wrong)))
+        async with client(way_in) as http:
+            if speaks == "HTTP11":
+                assert (await http.get("/")).status_code == 503
+            else:
+                with pytest.raises(httpx.TransportError):
+                    await http.get("/")
+    assert "wrong.example" in one.lines[-1]
+
+
+async def _say_ok(connection: Connection) -> None:
+    while await connection.receive():
+        await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 
 # Filters --------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from mesh_py.model.address import IpAddress
 from mesh_py.model.errors import NoHealthyUpstream
 from mesh_py.model.workload import LoadBalancer, LoadBalancerMode
 from mesh_py.model.workload import Protocol as TunnelProtocol
-from mesh_py.proxy.clusters import Cluster, Clusters, TlsNotOriginated
+from mesh_py.proxy.clusters import Cluster, Clusters, NoCredential
 from mesh_py.proxy.directory import Destination, Directory
 from mesh_py.proxy.ways import Hbone, Plain, WayRules
 from tests.support.world import gateway, service, workload
@@ -248,9 +248,9 @@ def test_no_such_subset() -> None:
 # What a rule says of TLS, and of the last who are left --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["SIMPLE", "MUTUAL, credentialName: secret"])
+@pytest.mark.parametrize("mode", ["SIMPLE, credentialName: a", "MUTUAL, credentialName: a"])
 def test_what_wants_tls_of_ours_is_not_reached_without(mode: str) -> None:
-    with pytest.raises(TlsNotOriginated):
+    with pytest.raises(NoCredential):
         World(f"{{tls: {{mode: {mode}}}}}").cluster.choose(0.0)
 
 

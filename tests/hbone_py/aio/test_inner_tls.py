@@ -1,0 +1,96 @@
+"""TLS inside a tunnel: the contract of streams but for half-close, and a handshake's ways to fail."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hbone_py.aio.inner_tls import InnerTls, shake_hands_inside
+from hbone_py.errors import TlsError, TlsTimeout
+from hbone_py.tls.context import TlsSettings, client_context, server_context
+from tests.hbone_py.aio.test_stream import tunnels
+from tests.hbone_py.aio.test_tls_stream import QUESTIONS
+from tests.support.peers import credentials_of
+from tests.support.streams import a_megabyte_each_way_in_pieces_of_any_size, read_to_end
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hbone_py.aio.reactor import Reactor
+    from hbone_py.aio.stream import TunnelStream
+    from tests.support.certificates import CertificateFiles, MeshCertificates
+    from tests.support.streams import Question
+
+SETTINGS = TlsSettings(alpn=(b"h2", b"http/1.1"))
+
+
+class WithEnd(InnerTls):
+    """For a peer that respects close_notify as the end of one direction."""
+
+    send_eof = InnerTls.send_close_notify
+
+
+async def shaken(tunnel: TunnelStream, files: CertificateFiles, *, client: bool, seconds: float = 5) -> InnerTls:
+    """Either side; that of a server is the same machine with another context."""
+    make = client_context if client else server_context
+    alpn = (b"http/1.1",) if client else ()
+    context = make(credentials_of(files), SETTINGS)
+    return await shake_hands_inside(tunnel, context, seconds=seconds, server_name="echo" if client else "", alpn=alpn)
+
+
+@contextlib.asynccontextmanager
+async def pair(reactor: Reactor, certificates: MeshCertificates) -> AsyncIterator[tuple[InnerTls, InnerTls]]:
+    async with tunnels(reactor, certificates) as (near, far):
+        async with asyncio.TaskGroup() as group:
+            client = group.create_task(shaken(near, certificates.client, client=True))  # type: ignore[arg-type]
+            server = group.create_task(shaken(far, certificates.server, client=False))  # type: ignore[arg-type]
+        yield client.result(), server.result()
+        await client.result().aclose()
+        await server.result().aclose()
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["", "turned"])
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.__name__)
+async def test_contract(reactor: Reactor, certificates: MeshCertificates, question: Question, turned: bool) -> None:
+    async with asyncio.timeout(20), pair(reactor, certificates) as ends:
+        await question(*(reversed(ends) if turned else ends))
+
+
+async def test_every_byte_arrives_in_order(reactor: Reactor, certificates: MeshCertificates) -> None:
+    async with asyncio.timeout(20), pair(reactor, certificates) as ends:
+        for one in ends:
+            one.__class__ = WithEnd
+        await a_megabyte_each_way_in_pieces_of_any_size(*ends)  # type: ignore[arg-type]
+
+
+async def test_what_is_agreed_on(reactor: Reactor, certificates: MeshCertificates) -> None:
+    async with pair(reactor, certificates) as (client, server):
+        assert (client.tls.alpn, server.tls.server_name) == ("http/1.1", "echo")
+
+
+async def test_the_end_of_the_tunnel_is_no_end_of_tls(reactor: Reactor, certificates: MeshCertificates) -> None:
+    async with tunnels(reactor, certificates) as (near, far):
+        async with asyncio.TaskGroup() as group:
+            client = group.create_task(shaken(near, certificates.client, client=True))  # type: ignore[arg-type]
+            group.create_task(shaken(far, certificates.server, client=False))  # type: ignore[arg-type]
+        await far.send_eof()
+        with pytest.raises(TlsError, match="without close_notify"):
+            await read_to_end(client.result())  # type: ignore[arg-type]
+
+
+async def test_a_stranger_is_refused_and_hears_why(reactor: Reactor, certificates: MeshCertificates) -> None:
+    async with tunnels(reactor, certificates) as (near, far):
+        client = shaken(near, certificates.client, client=True)  # type: ignore[arg-type]
+        server = shaken(far, certificates.stranger, client=False)  # type: ignore[arg-type]
+        ours, theirs = await asyncio.gather(client, server, return_exceptions=True)
+    assert "certificate verify failed" in str(ours)
+    assert "unknown_ca" in str(theirs)
+
+
+async def test_a_server_that_says_nothing_is_given_up(reactor: Reactor, certificates: MeshCertificates) -> None:
+    async with tunnels(reactor, certificates) as (near, _):
+        with pytest.raises(TlsTimeout):
+            await shaken(near, certificates.client, client=True, seconds=0.05)  # type: ignore[arg-type]
