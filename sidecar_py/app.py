@@ -72,7 +72,7 @@ async def run(settings: Settings) -> int:
     with stop_signals(stop, now):
         source.apply(state)
         following = following_of(settings, state, directory, metrics)
-        plane = DataPlane.build(settings, sockets, state, directory, certificates, logs, sink.write, metrics)
+        plane = DataPlane.build(settings, sockets, state, directory, certificates, logs, sink.gather, metrics)
         plane.context.tracer = None if tracing is None else tracing.tracer
         surfaces = Surfaces(settings, plane, logs, metrics, readiness, stop)
         async with contextlib.AsyncExitStack() as stack:

@@ -73,7 +73,7 @@ async def run(settings: Settings) -> int:
         source.apply(state)
         following = following_of(settings, state, directory, metrics)
         plane = DataPlane.build(
-            settings, sockets, state, directory, certificates, logs, sink.write, metrics, user_filters
+            settings, sockets, state, directory, certificates, logs, sink.gather, metrics, user_filters
         )
         plane.context.tracer = None if tracing is None else tracing.tracer
         surfaces = Surfaces(settings, plane, logs, metrics, readiness, stop)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mesh_py.telemetry.traffic import TrafficSeries
     from mesh_py.tracing.span import Span
     from ztunnel_py.context import ProxyContext
+    from ztunnel_py.kind import Kind
 
 log = logging.getLogger("proxy")
 
@@ -145,10 +146,10 @@ class Connection(SilentDriver):
         "_sent",
         "context",
         "dst",
-        "facts",
         "flow",
         "hbone_addr",
         "is_closed",
+        "kind",
         "series",
         "span",
         "src",
@@ -160,31 +161,40 @@ class Connection(SilentDriver):
     reporter: Reporter = "source"
     client_sends = "sent"
 
-    def __init__(self, context: ProxyContext, src: SocketAddress, dst: SocketAddress) -> None:
+    def __init__(self, context: ProxyContext, src: SocketAddress, dst: SocketAddress, src_text: str = "") -> None:
         self.context = context
         self.src = src
         self.dst = dst
-        self.src_text = show(src)
+        self.src_text = src_text or show(src)
         """`src` as text."""
         self.hbone_addr: str | None = None
         self.started = context.reactor.loop.time()
         self.flow: Flow | None = None
         self.workload: Workload | None = None
         """Ours: the source outbound, the destination inbound."""
-        self.facts: ConnectionFacts | None = None
+        self.kind: Kind | None = None
+        """What it has in common with others; once both ends are known."""
         self.series: TrafficSeries | None = None
         self.is_closed = False
         self.span: Span | None = None
         """What is recorded of it, if anything is."""
         self._received = self._sent = 0
 
-    def opened(self, facts: ConnectionFacts, dst: SocketAddress, hbone_addr: str | None) -> None:
+    @property
+    def facts(self) -> ConnectionFacts | None:
+        """Who is at either end; None while that is not known."""
+        return None if self.kind is None else self.kind.facts
+
+    def opened(self, kind: Kind) -> None:
         """Both ends are known: count it, log it at debug level, keep it."""
-        self.facts, self.dst, self.hbone_addr = facts, dst, hbone_addr
-        self.series = self.context.metrics.traffic.open(facts)
-        self.context.connections.live.add(self)
-        if self.context.access.wants_opened:
-            self.context.access.opened(facts, self.src_text, show(dst), hbone_addr)
+        context = self.context
+        self.kind, self.dst, self.hbone_addr = kind, kind.dst, kind.hbone_addr
+        self.series = series = kind.series(context.metrics.traffic)
+        series.opened += 1
+        series.seen = True
+        context.connections.live.add(self)
+        if context.access.wants_opened:
+            context.access.opened(self.src_text, kind.ends(context.access))
 
     def settle(self) -> None:
         """Add what has flowed since the last look to the series."""
@@ -206,8 +216,8 @@ class Connection(SilentDriver):
         self.is_closed = True
         context = self.context
         context.connections.remove(self)
-        facts, series = self.facts, self.series
-        if facts is None or series is None:
+        kind, series = self.kind, self.series
+        if kind is None or series is None:
             return
         self.settle()
         flag = "-" if error is None else self.flag_of(error)
@@ -218,7 +228,7 @@ class Connection(SilentDriver):
         if access.wants_complete or (error is not None and access.wants_errors):
             milliseconds = int((context.reactor.loop.time() - self.started) * 1000)
             ended = Ended(self._received, self._sent, milliseconds, None if error is None else str(error))
-            access.complete(facts, self.src_text, show(self.dst), ended, self.hbone_addr)
+            access.complete(self.src_text, kind.ends(access), ended)
 
     def flag_of(self, error: HboneError) -> str:
         """The response flag of a failure. What breaks an open connection is no failed handshake (2.9)."""

@@ -149,10 +149,11 @@ class Inbound:
 class InboundPeer:
     """One HBONE connection to one workload (PeerOwner)."""
 
-    __slots__ = ("client", "inbound", "local", "peer", "plans")
+    __slots__ = ("client", "client_text", "inbound", "local", "peer", "plans")
 
     def __init__(self, inbound: Inbound, client: SocketAddress, local: SocketAddress) -> None:
         self.inbound, self.client, self.local = inbound, client, local
+        self.client_text = show(client)
         self.plans: Plans[InboundPlan] = Plans(inbound.context.state, kept=_PLANS_A_PEER)
         self.peer: Peer
 
@@ -177,7 +178,7 @@ class InboundPeer:
 
     def tunnel_requested(self, peer: Peer, event: ev.TunnelRequested) -> None:
         """A CONNECT."""
-        tunnel = InboundTunnel(self.inbound.context, peer, self.client, self.local, event.stream)
+        tunnel = InboundTunnel(self.inbound.context, peer, self.client, self.local, event.stream, self.client_text)
         tunnel.start(event.request, self.plans)
 
     def request_refused(self, peer: Peer, event: ev.RequestRefused) -> None:

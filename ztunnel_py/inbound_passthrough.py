@@ -16,6 +16,7 @@ from mesh_py.policy.rbac import authorize
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from ztunnel_py.connections import Unexpected, log
 from ztunnel_py.judged import JudgedConnection
+from ztunnel_py.kind import Kind
 
 if TYPE_CHECKING:
     import socket
@@ -81,7 +82,7 @@ class PlainConnection(JudgedConnection):
             return
         self.workload = workload
         self.policy_facts = PolicyFacts(parse_ip(self.src[0]), parse_ip(self.dst[0]), self.dst[1])
-        self.opened(facts, self.dst, None)
+        self.opened(Kind(facts, self.dst, None))
         policies = self.context.state.policies.applicable(workload)
         self.judge(policies, authorize(policies, self.policy_facts))
 

@@ -28,6 +28,7 @@ from mesh_py.telemetry.facts import ConnectionFacts, Party, ServiceFacts
 from ztunnel_py.connections import Unexpected, log
 from ztunnel_py.context import NotOurWorkload
 from ztunnel_py.judged import JudgedConnection
+from ztunnel_py.kind import Kind
 from ztunnel_py.tunnel_spans import begin_inbound
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class InboundPlan:
     """What an application behind a PROXY tunnel hears first; empty for all others."""
     host: str | None
     """The service that the client says it means."""
-    facts: ConnectionFacts
+    kind: Kind
     policy_facts: PolicyFacts
     policies: PolicySet
     verdict: Verdict
@@ -78,9 +79,15 @@ class InboundTunnel(JudgedConnection):
     client_sends = "received"
 
     def __init__(
-        self, context: ProxyContext, peer: Peer, client: SocketAddress, local: SocketAddress, stream: Stream
+        self,
+        context: ProxyContext,
+        peer: Peer,
+        client: SocketAddress,
+        local: SocketAddress,
+        stream: Stream,
+        client_text: str = "",
     ) -> None:
-        super().__init__(context, client, local)
+        super().__init__(context, client, local, client_text)
         self._peer = peer
         self._stream = stream
         self._plan: InboundPlan
@@ -112,7 +119,7 @@ class InboundTunnel(JudgedConnection):
             self._refuse(Unexpected(error))
             return
         self._plan, self.workload, self.policy_facts = plan, plan.workload, plan.policy_facts
-        self.opened(plan.facts, self._local, request.authority)
+        self.opened(plan.kind)
         if self.context.tracer is not None:
             self.span = begin_inbound(self.context.tracer, request)
         self.judge(plan.policies, plan.verdict)
@@ -150,7 +157,7 @@ class InboundTunnel(JudgedConnection):
             source_address=source_address,
             preamble=self._preamble(upstream),
             host=host,
-            facts=self._facts(request, workload, upstream, host),
+            kind=Kind(self._facts(request, workload, upstream, host), self._local, request.authority),
             policy_facts=policy_facts,
             policies=policies,
             verdict=authorize(policies, policy_facts),

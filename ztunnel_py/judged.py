@@ -41,8 +41,8 @@ class JudgedConnection(Connection):
 
     reporter = "destination"
 
-    def __init__(self, context: ProxyContext, src: SocketAddress, local: SocketAddress) -> None:
-        super().__init__(context, src, local)
+    def __init__(self, context: ProxyContext, src: SocketAddress, local: SocketAddress, src_text: str = "") -> None:
+        super().__init__(context, src, local, src_text)
         self.policy_facts: PolicyFacts
         self._local = local
         self._policies: PolicySet | None = None  # those that judged it last

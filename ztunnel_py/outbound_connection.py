@@ -9,6 +9,7 @@ from hbone_py.aio.tcp import Connecting, SocketAddress, connect_soon, outgoing_s
 from hbone_py.errors import ConnectionFailed, HboneError
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from ztunnel_py.connections import Connection, Unexpected, log
+from ztunnel_py.kind import Kind
 
 if TYPE_CHECKING:
     import socket
@@ -87,7 +88,7 @@ class DirectConnection(OutboundConnection):
     def _begin(self) -> None:
         context, source, next_hop = self.context, self._source, self._route.next_hop
         self.workload = source
-        self.opened(self._facts(), next_hop, None)
+        self.opened(Kind(self._facts(), next_hop, None))
         own_address = context.own_address(source, self.src[0], next_hop[0])
         sock = outgoing_socket(next_hop, context.socket_options, own_address)
         self._connecting = connect_soon(context.reactor, sock, next_hop, self, context.settings.deadlines.connect)

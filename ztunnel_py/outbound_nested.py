@@ -13,6 +13,7 @@ from hbone_py.aio.transport import TunnelTransport
 from hbone_py.baggage import Baggage, parse_baggage
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
 from hbone_py.header_blocks import literal
+from ztunnel_py.kind import Kind
 from ztunnel_py.outbound_tunnel import (
     OpeningFailed,
     TunnelConnection,
@@ -37,13 +38,12 @@ if TYPE_CHECKING:
     from mesh_py.admin.config_dump import ConnectionProtocol
     from mesh_py.model.route import NestedTunnel
     from mesh_py.model.workload import Workload
-    from mesh_py.telemetry.facts import ConnectionFacts
     from ztunnel_py.context import ProxyContext
 
 
 @dataclass(frozen=True, slots=True)
 class NestedPlan(TunnelPlan):
-    """The outer tunnel's plan, and what the inner one adds. `facts` name the gateway until the inner answer."""
+    """The outer tunnel's plan, and what the inner one adds. `kind` names the gateway until the inner answer."""
 
     inner_expect: tuple[SpiffeId, ...]
     """Who may be behind the gateway; empty matches nobody."""
@@ -69,7 +69,7 @@ class NestedPlan(TunnelPlan):
             next_hop=route.next_hop,
             authority=route.authority,
             expect=route.outer_expect,
-            facts=facts_of(context, source, route.workload, route.service),
+            kind=Kind(facts_of(context, source, route.workload, route.service), route.next_hop, route.authority),
             pool_key=pool_key(source, route.outer_expect, route.next_hop, client),
             block=block,
             forwarded_tail=forwarded_tail(route.service),
@@ -122,7 +122,7 @@ class NestedConnection(TunnelConnection):
         if self._inner is None:
             self._start_inner()
         else:
-            self._count(self._facts_of_answer(self._inner, event))
+            self.opened(self._kind_of_answer(self._inner, event))
             super().tunnel_accepted(event)
 
     def _start_inner(self) -> None:
@@ -140,21 +140,19 @@ class NestedConnection(TunnelConnection):
             return
         self._inner.start()
 
-    def _facts_of_answer(self, inner: Peer, event: ev.TunnelAccepted) -> ConnectionFacts:
+    def _kind_of_answer(self, inner: Peer, event: ev.TunnelAccepted) -> Kind:
         """The destination is who the inner peer proved to be, with what it says of itself (2.8)."""
         claimed = parse_baggage([value for name, value in event.headers if name == b"baggage"]) or Baggage()
         party = self.context.parties.claimed(claimed, str(inner.identity or ""))
-        return self._nested.facts._replace(destination=party)
-
-    def _count(self, facts: ConnectionFacts) -> None:
-        self.opened(facts, self._nested.next_hop, self._nested.authority)
+        gateways = self._nested.kind
+        return Kind(gateways.facts._replace(destination=party), gateways.dst, gateways.hbone_addr)
 
     def failed(self, error: HboneError) -> None:
         """See `OutboundConnection`."""
         if self.is_closed:
             return
-        if self.facts is None:
-            self._count(self._nested.facts)
+        if self.kind is None:
+            self.opened(self._nested.kind)
         super().failed(error)
         self._close_inner()
 

@@ -24,6 +24,7 @@ from mesh_py.identity.certificates import CertificatePending
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from mesh_py.telemetry.own_baggage import baggage_of
 from ztunnel_py.certificate_wait import CertificateFirst
+from ztunnel_py.kind import Kind
 from ztunnel_py.outbound_connection import OutboundConnection
 from ztunnel_py.peers import make_peer
 from ztunnel_py.tunnel_spans import begin_outbound
@@ -67,7 +68,7 @@ class TunnelPlan:
     next_hop: SocketAddress
     authority: str
     expect: tuple[SpiffeId, ...]
-    facts: ConnectionFacts
+    kind: Kind
     pool_key: str
     block: bytes
     """The CONNECT's header block as far as it is always the same: method, authority, baggage."""
@@ -95,7 +96,7 @@ class TunnelPlan:
             next_hop=route.next_hop,
             authority=route.authority,
             expect=route.expect,
-            facts=facts_of(context, source, route.workload, route.service),
+            kind=Kind(facts_of(context, source, route.workload, route.service), route.next_hop, route.authority),
             pool_key=pool_key(source, route.expect, route.next_hop, client),
             block=request_block(source, route.authority),
             forwarded_tail=forwarded_tail(route.service),
@@ -159,7 +160,7 @@ class TunnelConnection(OutboundConnection):
     def _begin(self) -> None:
         plan = self._plan
         self.workload = plan.source
-        self.opened(plan.facts, plan.next_hop, plan.authority)
+        self.opened(plan.kind)
         self._block = plan.block + self._tail_of(plan)
         self._find_peer()
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mesh_py.model.workload import Service
     from mesh_py.proxy.context import AnyContext
     from mesh_py.proxy.opaque import Carried
+    from mesh_py.telemetry.connection_log import Ends
     from mesh_py.telemetry.facts import Party, Reporter
     from mesh_py.telemetry.traffic import TrafficSeries
     from mesh_py.tracing.span import Kind, Span
@@ -38,6 +39,7 @@ class TcpConnection:
         self._series: TrafficSeries | None = None
         self._there: SocketAddress = ("", 0)
         self._authority: str | None = None
+        self._ends: Ends | None = None
 
     def _begin(self, tracer: Tracer, tunnel: str) -> Span | None:
         context, parent = tracer.enter(None, parse_traceparent(tunnel))
@@ -64,7 +66,8 @@ class TcpConnection:
         self._facts = ConnectionFacts(self._reporter, source, destination, meant, mutual_tls, proved)
         self._there, self._authority = there, authority
         self._series = context.metrics.traffic.open(self._facts)
-        context.access.opened(self._facts, show(self._client), show(there), authority)
+        self._ends = context.access.ends(self._facts, show(there), authority)
+        context.access.opened(show(self._client), self._ends)
 
     def closed(self, carried: Carried) -> None:
         """It is over."""
@@ -81,14 +84,15 @@ class TcpConnection:
             self._end(0, 0, error)
 
     def _end(self, received: int, sent: int, error: HboneError | None) -> None:
-        assert self._facts is not None and self._series is not None  # noqa: PT018
+        facts, ends = self._facts, self._ends
+        assert facts is not None and ends is not None and self._series is not None  # noqa: PT018
         flag = "-" if error is None else error.flag
         self._series.close(flag)
         if self._context.tracer is not None and self._span is not None:
             span, there = self._span, self._there
-            span.attributes |= of_bytes(self._facts, self._client, there, self._authority, received, sent, flag)
+            span.attributes |= of_bytes(facts, self._client, there, self._authority, received, sent, flag)
             span.error = "" if flag == "-" else flag
             self._context.tracer.finish(span)
         milliseconds = round((time.monotonic() - self._begun) * 1000)
         ended = Ended(received, sent, milliseconds, None if error is None else str(error))
-        self._context.access.complete(self._facts, show(self._client), show(self._there), ended, self._authority)
+        self._context.access.complete(show(self._client), ends, ended)

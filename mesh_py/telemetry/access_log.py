@@ -10,7 +10,7 @@ from mesh_py.telemetry.log_text import Timestamps
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mesh_py.telemetry.connection_log import ConnectionLines, Ended
+    from mesh_py.telemetry.connection_log import ConnectionLines, Ended, Ends
     from mesh_py.telemetry.facts import ConnectionFacts, Reporter
 
 SCOPE = "access"
@@ -54,16 +54,19 @@ class AccessLog:
         self.wants_failed = level <= Level.WARN
         self.wants_errors = level <= Level.ERROR
 
-    def opened(self, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None = None) -> None:
+    def ends(self, facts: ConnectionFacts, dst: str, hbone_addr: str | None = None) -> Ends:
+        """Whom lines are about, said once for all connections of a kind."""
+        return self._lines.ends(facts, dst, hbone_addr)
+
+    def opened(self, src: str, ends: Ends) -> None:
         """A connection is about to be served (at level debug)."""
         if self.wants_opened:
-            self._write(self._lines.opened(self._time(), facts, src, dst, hbone_addr))
+            self._write(self._lines.opened(self._time(), src, ends))
 
-    def complete(self, facts: ConnectionFacts, src: str, dst: str, ended: Ended, hbone_addr: str | None = None) -> None:
+    def complete(self, src: str, ends: Ends, ended: Ended) -> None:
         """It is over: at level info, or at error if `ended.error` says why."""
         if self.wants_complete if ended.error is None else self.wants_errors:
-            time = self._timestamps.format(self._now())
-            self._write(self._lines.complete(time, facts, src, dst, hbone_addr, ended))
+            self._write(self._lines.complete(self._timestamps.format(self._now()), src, ends, ended))
 
     def failed(self, reporter: Reporter, src: str, dst: str, error: str) -> None:
         """It was refused before both ends were known (at level warn)."""

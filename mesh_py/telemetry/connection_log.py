@@ -32,16 +32,27 @@ class Ended(NamedTuple):
     error: str | None = None
 
 
+class Ends(NamedTuple):
+    """What lines of connections between the same two ends have in common; whoever has many of them keeps it."""
+
+    text: str
+    """All that follows the client's address, up to the numbers."""
+    is_clients: bool
+    """The client's proxy writes the line: what its workload sent is what the server received."""
+
+
 class ConnectionLines(Protocol):
     """One notation of the access log. Addresses are text, `ip:port`; `hbone_addr` is the CONNECT's authority."""
 
-    def opened(self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
+    def ends(self, facts: ConnectionFacts, dst: str, hbone_addr: str | None) -> Ends:
+        """Whom a line is about."""
+        ...
+
+    def opened(self, time: str, src: str, ends: Ends) -> str:
         """A connection whose two ends are known is about to be served."""
         ...
 
-    def complete(
-        self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None, ended: Ended
-    ) -> str:
+    def complete(self, time: str, src: str, ends: Ends, ended: Ended) -> str:
         """It is over, well or not."""
         ...
 
@@ -56,21 +67,26 @@ class PlainLines:
     def __init__(self) -> None:
         self._shared = _SharedText(_plain, lambda address: f" dst.hbone_addr={bare(address)}")
 
-    def opened(self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
+    def ends(self, facts: ConnectionFacts, dst: str, hbone_addr: str | None) -> Ends:
         """See `ConnectionLines`."""
         before, after = self._shared.of(facts, hbone_addr)
-        return f"{time}\tdebug\taccess\tconnection opened\tsrc.addr={src}{before} dst.addr={dst}{after}\n"
+        return Ends(f"{before} dst.addr={dst}{after}", facts.reporter == "source")
 
-    def complete(
-        self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None, ended: Ended
-    ) -> str:
+    def opened(self, time: str, src: str, ends: Ends) -> str:
         """See `ConnectionLines`."""
-        before, after = self._shared.of(facts, hbone_addr)
-        sent, received = _by_reporter(facts.reporter, ended)
-        level, tail = ("info", "") if ended.error is None else ("error", f" error={quoted(ended.error)}")
+        return f"{time}\tdebug\taccess\tconnection opened\tsrc.addr={src}{ends.text}\n"
+
+    def complete(self, time: str, src: str, ends: Ends, ended: Ended) -> str:
+        """See `ConnectionLines`."""
+        # Each proxy tells what its own workload has sent and received.
+        text, is_clients = ends
+        received, sent, milliseconds, error = ended
+        if is_clients:
+            received, sent = sent, received
+        level, tail = ("info", "") if error is None else ("error", f" error={quoted(error)}")
         return (
-            f"{time}\t{level}\taccess\tconnection complete\tsrc.addr={src}{before} dst.addr={dst}{after}"
-            f' bytes_sent={sent} bytes_recv={received} duration="{ended.milliseconds}ms"{tail}\n'
+            f"{time}\t{level}\taccess\tconnection complete\tsrc.addr={src}{text}"
+            f' bytes_sent={sent} bytes_recv={received} duration="{milliseconds}ms"{tail}\n'
         )
 
     def failed(self, time: str, reporter: Reporter, src: str, dst: str, error: str) -> str:
@@ -87,19 +103,24 @@ class JsonLines:
     def __init__(self) -> None:
         self._shared = _SharedText(_json, lambda address: f',"dst.hbone_addr":{json_text(address)}')
 
-    def opened(self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
+    def ends(self, facts: ConnectionFacts, dst: str, hbone_addr: str | None) -> Ends:
         """See `ConnectionLines`."""
-        return f"{_json_head('debug', time, 'connection opened')}{self._ends(facts, src, dst, hbone_addr)}}}\n"
+        before, after = self._shared.of(facts, hbone_addr)
+        return Ends(f'{before},"dst.addr":"{dst}"{after}', facts.reporter == "source")
 
-    def complete(
-        self, time: str, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None, ended: Ended
-    ) -> str:
+    def opened(self, time: str, src: str, ends: Ends) -> str:
         """See `ConnectionLines`."""
-        sent, received = _by_reporter(facts.reporter, ended)
-        level, tail = ("info", "") if ended.error is None else ("error", f',"error":{json_text(ended.error)}')
+        return f'{_json_head("debug", time, "connection opened")},"src.addr":"{src}"{ends.text}}}\n'
+
+    def complete(self, time: str, src: str, ends: Ends, ended: Ended) -> str:
+        """See `ConnectionLines`."""
+        received, sent, milliseconds, error = ended
+        if ends.is_clients:
+            received, sent = sent, received
+        level, tail = ("info", "") if error is None else ("error", f',"error":{json_text(error)}')
         return (
-            f"{_json_head(level, time, 'connection complete')}{self._ends(facts, src, dst, hbone_addr)}"
-            f',"bytes_sent":{sent},"bytes_recv":{received},"duration":"{ended.milliseconds}ms"{tail}}}\n'
+            f'{_json_head(level, time, "connection complete")},"src.addr":"{src}"{ends.text}'
+            f',"bytes_sent":{sent},"bytes_recv":{received},"duration":"{milliseconds}ms"{tail}}}\n'
         )
 
     def failed(self, time: str, reporter: Reporter, src: str, dst: str, error: str) -> str:
@@ -109,10 +130,6 @@ class JsonLines:
             f'"dst.addr":{json_text(dst)},"direction":"{_DIRECTION[reporter]}","error":{json_text(error)}}}\n'
         )
 
-    def _ends(self, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None) -> str:
-        before, after = self._shared.of(facts, hbone_addr)
-        return f',"src.addr":"{src}"{before},"dst.addr":"{dst}"{after}'
-
 
 def json_text(text: str) -> str:
     """The text as a JSON string; beyond ASCII as it is."""
@@ -121,13 +138,6 @@ def json_text(text: str) -> str:
 
 def _json_head(level: str, time: str, message: str) -> str:
     return f'{{"level":"{level}","time":"{time}","scope":"access","message":"{message}"'
-
-
-def _by_reporter(reporter: Reporter, ended: Ended) -> tuple[int, int]:
-    """Sent and received as the log means them: each proxy tells what its own workload sent and received."""
-    if reporter == "source":
-        return ended.received_bytes, ended.sent_bytes
-    return ended.sent_bytes, ended.received_bytes
 
 
 class _SharedText:

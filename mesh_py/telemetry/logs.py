@@ -38,7 +38,7 @@ class Logs:
         self._installed = False
         self._handler = _SinkHandler(sink)
         self._handler.setFormatter(JsonFormatter() if json else PlainFormatter())
-        self.access = AccessLog(sink.write, JsonLines() if json else PlainLines(), now)
+        self.access = AccessLog(sink.gather, JsonLines() if json else PlainLines(), now)
         sink.lost = self._lost_line
         self._apply()
 

@@ -26,7 +26,7 @@ class TrafficSeries:
     server, `sent_bytes` from server to client, whoever reports.
     """
 
-    __slots__ = ("closed", "labels", "opened", "received_bytes", "seen", "sent_bytes")
+    __slots__ = ("closed", "is_dropped", "labels", "opened", "received_bytes", "seen", "sent_bytes")
 
     def __init__(self, labels: tuple[str, ...]) -> None:
         self.labels = labels
@@ -35,6 +35,8 @@ class TrafficSeries:
         self.received_bytes = 0
         self.sent_bytes = 0
         self.seen = True
+        self.is_dropped = False
+        """Another one counts in its place: whoever kept it asks anew."""
 
     def close(self, flag: str = "-") -> None:
         """A connection has ended with this response flag (hbone-dataplane 7.5); any but `-` is a failure."""
@@ -79,12 +81,14 @@ class Traffic:
 
     def open(self, facts: ConnectionFacts) -> TrafficSeries:
         """Count a connection as opened, and return its series, which is good until the connection closes."""
-        series = self._by_facts.get(facts)
-        if series is None:
-            series = self._find(facts)
+        series = self.find(facts)
         series.opened += 1
         series.seen = True
         return series
+
+    def find(self, facts: ConnectionFacts) -> TrafficSeries:
+        """The series of such connections, which is good while one is open, and until it `is_dropped`."""
+        return self._by_facts.get(facts) or self._find(facts)
 
     def __len__(self) -> int:
         return len(self._by_labels)
@@ -112,6 +116,7 @@ class Traffic:
         idle.sort(key=lambda series: series.seen)
         for series in idle[:excess]:
             del self._by_labels[series.labels]
+            series.is_dropped = True
         for series in self:
             series.seen = False
         self.dropped_series += len(idle[:excess])

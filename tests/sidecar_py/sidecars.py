@@ -138,5 +138,5 @@ class _Sink:
     """Takes lines."""
 
     def __init__(self, lines: list[str]) -> None:
-        self.write = lines.append
+        self.write = self.gather = lines.append
         self.lost: object = None

@@ -14,6 +14,7 @@ from mesh_py.telemetry.facts import ConnectionFacts
 from mesh_py.telemetry.metrics import Metrics
 from tests.support.pods import fields_of
 from ztunnel_py.connections import Connection, Connections, DrainCut
+from ztunnel_py.kind import Kind
 
 if TYPE_CHECKING:
     from ztunnel_py.context import ProxyContext
@@ -59,7 +60,7 @@ class Desk:
 
     def call(self) -> Call:
         call = Call(self.context)
-        call.opened(FACTS, ("10.0.0.3", 3), None)
+        call.opened(Kind(FACTS, ("10.0.0.3", 3), None))
         return call
 
     @property

@@ -13,9 +13,10 @@ FACTS = ConnectionFacts("source", None, None)
 
 
 def four_events(log: AccessLog) -> None:
-    log.opened(FACTS, "1.1.1.1:1", "2.2.2.2:2")
-    log.complete(FACTS, "1.1.1.1:1", "2.2.2.2:2", Ended(1, 2, 3), "3.3.3.3:3")
-    log.complete(FACTS, "1.1.1.1:1", "2.2.2.2:2", Ended(1, 2, 3, "broken"))
+    ends = log.ends(FACTS, "2.2.2.2:2", "3.3.3.3:3")
+    log.opened("1.1.1.1:1", ends)
+    log.complete("1.1.1.1:1", ends, Ended(1, 2, 3))
+    log.complete("1.1.1.1:1", ends, Ended(1, 2, 3, "broken"))
     log.failed("source", "1.1.1.1:1", "2.2.2.2:2", "unknown")
 
 
@@ -39,7 +40,7 @@ def test_levels(level: Level, written: list[str]):
 def test_the_clock_and_every_argument_reach_the_line():
     lines: list[str] = []
     log = AccessLog(lines.append, PlainLines(), lambda: 1.25)
-    log.complete(FACTS, "1.1.1.1:1", "2.2.2.2:2", Ended(1, 2, 3), "3.3.3.3:3")
+    log.complete("1.1.1.1:1", log.ends(FACTS, "2.2.2.2:2", "3.3.3.3:3"), Ended(1, 2, 3))
     assert lines == [
         "1970-01-01T00:00:01.250000Z\tinfo\taccess\tconnection complete\tsrc.addr=1.1.1.1:1 dst.addr=2.2.2.2:2 "
         'dst.hbone_addr=3.3.3.3:3 direction="outbound" bytes_sent=1 bytes_recv=2 duration="3ms"\n'

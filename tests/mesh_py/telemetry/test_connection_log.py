@@ -80,18 +80,28 @@ COMPLETE = [
 ]
 
 
+def opened(lines: ConnectionLines) -> str:
+    return lines.opened(TIME, "127.0.1.1:1", lines.ends(OUTBOUND, "127.0.2.1:15008", "127.0.2.1:80"))
+
+
+def complete(
+    lines: ConnectionLines, facts: ConnectionFacts, src: str, dst: str, hbone_addr: str | None, ended: Ended
+) -> str:
+    return lines.complete(TIME, src, lines.ends(facts, dst, hbone_addr), ended)
+
+
 @pytest.mark.parametrize(("facts", "addresses", "ended", "line"), COMPLETE)
 def test_connection_complete(facts: ConnectionFacts, addresses: tuple[str, str, str | None], ended: Ended, line: str):
     lines = PlainLines()
-    assert lines.complete(TIME, facts, *addresses, ended) == line
-    assert lines.complete(TIME, facts, *addresses, ended) == line  # the same from what is kept
+    assert complete(lines, facts, *addresses, ended) == line
+    assert complete(lines, facts, *addresses, ended) == line  # the same from what is kept
 
 
 @pytest.mark.parametrize(("facts", "addresses", "ended", "line"), COMPLETE)
 def test_json_tells_the_same_in_the_same_order(
     facts: ConnectionFacts, addresses: tuple[str, str, str | None], ended: Ended, line: str
 ):
-    pairs = json.loads(JsonLines().complete(TIME, facts, *addresses, ended), object_pairs_hook=list)
+    pairs = json.loads(complete(JsonLines(), facts, *addresses, ended), object_pairs_hook=list)
     time, level, scope, message, fields = line.rstrip("\n").split("\t")
     assert pairs[:4] == [("level", level), ("time", time), ("scope", scope), ("message", message)]
     assert pairs[4:] == [(key, _plain_value(value)) for key, value in _split(fields)]
@@ -99,7 +109,7 @@ def test_json_tells_the_same_in_the_same_order(
 
 def test_a_json_line_letter_by_letter():
     facts = ConnectionFacts("source", Party(name="sleep-1"), None, mutual_tls=True, source_principal=SLEEP_ID)
-    assert JsonLines().complete(TIME, facts, "1.1.1.1:1", "2.2.2.2:2", "3.3.3.3:3", Ended(1, 2, 3, 'a "b"\n')) == (
+    assert complete(JsonLines(), facts, "1.1.1.1:1", "2.2.2.2:2", "3.3.3.3:3", Ended(1, 2, 3, 'a "b"\n')) == (
         f'{{"level":"error","time":"{TIME}","scope":"access","message":"connection complete",'
         f'"src.addr":"1.1.1.1:1","src.workload":"sleep-1","src.identity":"{SLEEP_ID}","dst.addr":"2.2.2.2:2",'
         '"dst.hbone_addr":"3.3.3.3:3","direction":"outbound","bytes_sent":1,"bytes_recv":2,"duration":"3ms",'
@@ -108,12 +118,12 @@ def test_a_json_line_letter_by_letter():
 
 
 def test_connection_opened_stops_at_the_direction():
-    plain = PlainLines().opened(TIME, OUTBOUND, "127.0.1.1:1", "127.0.2.1:15008", "127.0.2.1:80")
+    plain = opened(PlainLines())
     head, fields = plain.rsplit("\t", 1)
     assert head == f"{TIME}\tdebug\taccess\tconnection opened"
     assert fields.startswith("src.addr=127.0.1.1:1 src.workload=")
     assert fields.endswith('dst.cluster="Kubernetes" direction="outbound"\n')
-    read = json.loads(JsonLines().opened(TIME, OUTBOUND, "127.0.1.1:1", "127.0.2.1:15008", "127.0.2.1:80"))
+    read = json.loads(opened(JsonLines()))
     assert (read["level"], read["message"], list(read)[-1]) == ("debug", "connection opened", "direction")
 
 
@@ -132,7 +142,7 @@ def test_connection_failed_has_four_fields():
 @pytest.mark.parametrize("lines", [PlainLines(), JsonLines()], ids=["plain", "json"])
 def test_what_a_peer_says_makes_no_second_line(lines: ConnectionLines):
     facts = ConnectionFacts("destination", Party(name='x"\n2026 info'), WEB)
-    line = lines.complete(TIME, facts, "1.1.1.1:1", "2.2.2.2:2", 'a b\n"', Ended(1, 2, 3, "e\nf\x1b"))
+    line = complete(lines, facts, "1.1.1.1:1", "2.2.2.2:2", 'a b\n"', Ended(1, 2, 3, "e\nf\x1b"))
     assert line.count("\n") == 1
     assert line.endswith("\n")
     assert line[:-1].replace("\t", "").isprintable()
@@ -143,7 +153,7 @@ def test_shared_text_is_bounded(lines, monkeypatch):
     monkeypatch.setattr(connection_log, "_PAIRS_KEPT", 10)
     for number in range(100):
         facts = ConnectionFacts("source", Party(name=str(number)), None)
-        assert str(number) in lines.complete(TIME, facts, "1.1.1.1:1", "2.2.2.2:2", None, Ended(1, 2, 3))
+        assert str(number) in complete(lines, facts, "1.1.1.1:1", "2.2.2.2:2", None, Ended(1, 2, 3))
     assert len(lines._shared._texts) <= 10
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import uvloop
 
 from mesh_py.telemetry.log_output import ATOMIC_WRITE
-from mesh_py.telemetry.log_sink import LogSink
+from mesh_py.telemetry.log_sink import GATHERED, LogSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -237,3 +240,101 @@ async def test_somebody_else_may_say_when_lines_are_written():
         assert len(due) == 1
         sink.close()
         assert pipe.read() == b"three\n"
+
+
+class Turns:
+    """A loop whose time stands still: what is due, and when, is looked at."""
+
+    def __init__(self) -> None:
+        self.later: list[tuple[float, Callable[[], None]]] = []
+        self.cancelled = 0
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Turns:
+        self.later.append((delay, callback))
+        return self
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+    def pass_by(self) -> None:
+        """The time of the only call to come."""
+        [(delay, callback)] = self.later
+        assert delay == GATHERED
+        self.later.clear()
+        callback()
+
+
+@contextmanager
+def gathering():
+    """A pipe, a sink on a loop that stands still, that loop, and what is due at the end of the turn."""
+    with a_pipe() as pipe:
+        sink, turns = LogSink(pipe.writer, bound=1 << 20), Turns()
+        due: list[Callable[[], None]] = []
+        sink.attach(cast("asyncio.AbstractEventLoop", turns), due.append)
+        yield pipe, sink, turns, due
+        sink.close(patience=0)
+
+
+def test_a_lone_line_of_many_is_out_with_its_turn_and_those_that_follow_wait_for_each_other():
+    with gathering() as (pipe, sink, turns, due):
+        sink.gather("one\n")
+        due.pop()()
+        assert pipe.read() == b"one\n"
+        sink.gather("two\n")
+        sink.gather("three\n")
+        assert (pipe.read(), due) == (b"", [])
+        turns.pass_by()
+        assert pipe.read() == b"two\nthree\n"
+        sink.gather("four\n")
+        turns.pass_by()
+        assert pipe.read() == b"four\n"
+        turns.pass_by()
+        assert turns.later == []  # it was quiet for as long: the next one is a lone one
+        sink.gather("five\n")
+        due.pop()()
+        assert pipe.read() == b"five\n"
+
+
+def test_what_is_said_in_between_goes_at_once_with_all_before_it():
+    with gathering() as (pipe, sink, _, due):
+        sink.gather("one\n")
+        due.pop()()
+        sink.gather("two\n")
+        sink.write("a warning\n")
+        due.pop()()
+        assert pipe.read() == b"one\ntwo\na warning\n"
+
+
+def test_many_gathered_lines_wait_no_longer():
+    with gathering() as (pipe, sink, _, due):
+        fcntl.fcntl(pipe.writer, fcntl.F_SETPIPE_SZ, 1 << 18)
+        for _ in range(700):
+            sink.gather("x" * 99 + "\n")
+        assert len(due) == 1
+        due.pop()()
+        assert len(pipe.read()) > ATOMIC_WRITE
+        sink.gather("one more\n")
+        assert due == []
+
+
+def test_gathered_lines_are_written_when_it_closes():
+    with gathering() as (pipe, sink, turns, _):
+        sink.gather("one\n")
+        sink.gather("two\n")
+        sink.close()
+        assert (pipe.read(), turns.cancelled) == (b"one\ntwo\n", 1)
+        sink.gather("three\n")
+        assert sink.dropped == 1
+
+
+def test_gathered_lines_outlive_whoever_forgot_to_close():
+    """An exception that nobody expected ends the process."""
+    program = (
+        "import asyncio\nfrom mesh_py.telemetry.log_sink import LogSink\n"
+        "async def main():\n"
+        "    sink = LogSink(1)\n    sink.attach(asyncio.get_running_loop())\n"
+        "    sink.gather('one\\n')\n    sink.gather('two\\n')\n    raise ValueError\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+    assert (done.stdout, done.returncode) == (b"one\ntwo\n", 1)

@@ -69,7 +69,8 @@ def test_ordinary_loggers_write_ztunnels_lines(make_logs, written):
 def test_json_for_both_kinds(make_logs, written):
     logs = make_logs(json=True)
     LOGGER.warning("hello")
-    logs.access.complete(ConnectionFacts("source", None, None), "1.1.1.1:1", "2.2.2.2:2", Ended(1, 2, 3))
+    ends = logs.access.ends(ConnectionFacts("source", None, None), "2.2.2.2:2")
+    logs.access.complete("1.1.1.1:1", ends, Ended(1, 2, 3))
     first, second = (json.loads(line) for line in written.lines())
     assert (first["level"], first["message"]) == ("warn", "hello")
     assert (second["scope"], second["message"]) == ("access", "connection complete")

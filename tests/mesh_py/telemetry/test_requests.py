@@ -22,9 +22,9 @@ class Taken:
         self.lines: list[str] = []
         self.metrics = Metrics("test")
         logs = Logs(self, json=json)  # type: ignore[arg-type]
-        self.telemetry = RequestTelemetry(self.metrics, logs.access, self.write, json=json)
+        self.telemetry = RequestTelemetry(self.metrics, logs.access, self.gather, json=json)
 
-    def write(self, line: str) -> None:
+    def gather(self, line: str) -> None:
         self.lines.append(line)
 
     def samples(self, name: str) -> dict[tuple[tuple[str, str], ...], float]:

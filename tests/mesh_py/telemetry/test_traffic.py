@@ -52,6 +52,15 @@ def test_idle_series_make_room_for_new_ones():
     assert traffic.dropped_series == 100 - len(traffic)
 
 
+def test_whoever_keeps_a_series_sees_that_another_counts_in_its_place():
+    traffic = Traffic(limit=8)
+    kept = traffic.find(to_web())
+    for number in range(100):
+        traffic.open(claimed(number)).close()
+    assert kept.is_dropped
+    assert traffic.find(to_web()) is not kept
+
+
 def test_a_series_with_an_open_connection_stays():
     traffic = Traffic(limit=8)
     kept = traffic.open(to_web())
