@@ -226,18 +226,15 @@ class DirectEngine(TlsSession):
             error = ssl_get_error(self._ssl, result)
             if error in (WANT_READ, ZERO_RETURN):
                 self.peer_closed = error == ZERO_RETURN
-                self._bound_answers()
-                return 0
-            self._failure = self._take_failure()
+                if bio_get_mem_data(self._output, _scratch) <= MOST_UNSENT:
+                    return 0
+                # A record without data may be a KeyUpdate that asks for ours: who reads none shall not pile them up.
+                self._failure = TlsError("TLS failed: the peer asks for new keys and does not read ours")
+            else:
+                self._failure = self._take_failure()
         if not got_some:
             raise self._failure
         return 1  # the next read raises
-
-    def _bound_answers(self) -> None:
-        """A record without data may be a KeyUpdate that asks for ours: who reads no answers shall not pile them up."""
-        if bio_get_mem_data(self._output, _scratch) > MOST_UNSENT:
-            self._failure = TlsError("TLS failed: the peer asks for new keys and does not read ours")
-            raise self._failure
 
     def _raise_failure(self) -> NoReturn:
         if self._failure is None:
