@@ -26,6 +26,7 @@ from mesh_py.http.forwarding import (
     refuse_connect,
     remove_internal,
 )
+from mesh_py.http.grpc_reply import is_grpc
 from mesh_py.http.jwt_auth import refusal
 from mesh_py.http.paths import normalize
 from mesh_py.http.rbac_facts import RequestFacts
@@ -229,7 +230,7 @@ class _Passage:
         failure = AccessDenied(str(error)) if isinstance(error, PolicyDenied) else as_http_error(error)
         self._journal.failed(failure)
         exchange = self._exchange
-        if isinstance(failure, BadToken):
+        if isinstance(failure, BadToken) and not is_grpc(exchange.request):
             exchange.answer(failure.answer, failure.text, refusal(failure, exchange.request).headers)
         exchange.fail(failure)
 

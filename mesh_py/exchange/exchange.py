@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hbone_py.errors import ErrorCode
 from mesh_py.exchange.body import NO_BODY, Body
 from mesh_py.http.errors import DownstreamGone, HttpError, UnwritableMessage
+from mesh_py.http.grpc_reply import grpc_reply, is_grpc
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpResponse
 
@@ -177,9 +178,18 @@ class Exchange:
             return
         if not self.is_answered and error.answer:  # some have no status: nobody is there to read it
             with contextlib.suppress(UnwritableMessage):
-                self.answer(error.answer, error.text)
+                self._tell(error)
                 return
         self.cut()
+
+    def _tell(self, error: HttpError) -> None:
+        """A short answer that says so, to a gRPC call in the form that its client reads."""
+        if not is_grpc(self.request):
+            self.answer(error.answer, error.text)
+            return
+        reply = grpc_reply(error.grpc_answer, error.text)
+        self.trailers = reply.headers  # gRPC's "Trailers-Only"
+        self.answer(reply.status, "", reply.headers)
 
     def cut(self) -> None:
         """End it so that nobody takes it for complete."""

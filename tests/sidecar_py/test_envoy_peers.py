@@ -252,5 +252,20 @@ async def test_grpc(pair: Pair) -> None:
     assert [side.counted("istio_requests_total", grpc_response_status="9") for side in sides] == [1] * len(sides)
 
 
+async def test_grpc_hears_of_a_failure_in_its_own_way(pair: Pair) -> None:
+    """Nobody is behind the sidecar. As a bare 503 the client would have a status of HTTP, and not why."""
+    async with pair.address(15102) as address, grpc.aio.insecure_channel(address) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary("/test.Echo/Unary")(b"hello", timeout=10)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert (caught.value.details() or "").startswith("upstream connect error or disconnect/reset before headers")
+    sides = [side for side in (pair.client, pair.server) if side is not None]
+    await eventually(lambda: all(_calls(side) for side in sides), "counted")
+    # Our client tries again, as Istio's does: the server counts each attempt.
+    assert [side.counted("istio_requests_total", grpc_response_status="14") for side in sides] == list(
+        map(_calls, sides)
+    )
+
+
 def _calls(side: SidecarUnderTest) -> int:
     return side.counted("istio_requests_total", request_protocol="grpc")
