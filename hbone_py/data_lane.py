@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 class DataLane:
     """What `frame_reader` tells about DATA."""
 
-    __slots__ = ("_blocks", "_credit", "_open", "_table", "_window")
+    __slots__ = ("_blocks", "_credit", "_ledger", "_open", "_table", "_window")
 
     def __init__(self, table: StreamTable, credit: ReceiveCredit, blocks: HeaderReader) -> None:
         self._table = table
         self._open = table.open
         self._credit = credit
+        self._ledger = credit.ledger
         self._window = credit.window
         self._blocks = blocks
 
@@ -70,9 +71,14 @@ class DataLane:
             self.data_started(stream_id, size, 0)
             self.payload(stream_id, [payload], size)
             return
-        self._window.left -= size
-        stream.receive_window.left -= size
+        ours, its, ledger = self._window, stream.receive_window, self._ledger
+        ours.left -= size
+        its.left -= size
         taken = stream.sink([payload], size)
+        if taken == size and its.owed + size < its.step and ours.owed + size < ours.left and ledger.used < ledger.near:
+            its.owed += size  # as `ReceiveCredit.read`, which would announce nothing
+            ours.owed += size
+            return
         if taken:
             self._credit.read(stream, taken)
         if taken < size:

@@ -109,7 +109,8 @@ class FrameReader:
         position, end = 0, len(data)
         if self._partial:
             position = self._finish_partial(data)
-        run: list[memoryview] = []  # payload of `self._stream`, maybe of several frames
+        alone: memoryview | None = None  # payload of a whole frame of `self._stream` that is not begun yet,
+        run: list[memoryview] = []  # or payload of it, maybe of several frames, all begun
         size = 0
         try:
             while position < end:
@@ -123,10 +124,14 @@ class FrameReader:
                         break
                     word, flags, stream_id = _unpack(data, position)
                     stream_id &= frames.MAX_STREAM_ID
-                    if run and (word & 0xFF != frames.DATA or flags & _PADDED_END or stream_id != self._stream):
-                        pieces, run = run, []
-                        self._data.payload(self._stream, pieces, size)
-                        size = 0
+                    if stream_id != self._stream or word & 0xFF != frames.DATA or flags & _PADDED_END:
+                        if alone is not None:
+                            payload, alone = alone, None
+                            self._data.whole(self._stream, payload)
+                        elif run:
+                            pieces, run = run, []
+                            self._data.payload(self._stream, pieces, size)
+                            size = 0
                     if word & 0xFF != frames.DATA or flags & _PADDED_END or word > self._largest:
                         position = self._start(data, position, word, flags, stream_id)
                         continue
@@ -134,11 +139,19 @@ class FrameReader:
                     if self._patience < 0:
                         self._patience, self._rest = self._at_once, end - position
                         break
-                    # The common frame, without another call: plain payload that ends nothing.
                     left = word >> 8
+                    position += frames.HEADER_SIZE
+                    if alone is not None:
+                        self._data.data_started(stream_id, len(alone), 0)
+                        run, size, alone = [alone], len(alone), None
+                    elif not run and 0 < left <= end - position:
+                        # The common frame, without another call: plain payload that ends nothing, all there.
+                        self._stream = stream_id
+                        alone = data[position : position + left]
+                        position += left
+                        continue
                     self._data.data_started(stream_id, left, 0)
                     self._stream = stream_id
-                    position += frames.HEADER_SIZE
                     if not left:
                         continue
                 count = end - position
@@ -154,7 +167,9 @@ class FrameReader:
                     size = 0
                     position += self._skip_padding(end - position)
         finally:
-            if run:
+            if alone is not None:
+                self._data.whole(self._stream, alone)
+            elif run:
                 self._data.payload(self._stream, run, size)
         rest, self._rest = self._rest, 0
         return rest

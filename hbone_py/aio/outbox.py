@@ -17,31 +17,29 @@ if TYPE_CHECKING:
 
 SMALL: Final = LARGEST_PLAINTEXT - HEADER_SIZE
 """Payload bytes one frame may have here: with its header it fills a record, and every peer takes it."""
-_STEP: Final = HEADER_SIZE + SMALL
+STEP: Final = HEADER_SIZE + SMALL
+"""One such frame."""
 _SIZE: Final = 64 * 1024
+LAST: Final = _SIZE - STEP
+"""Behind more than so many used bytes there may be no room for another frame."""
 
 
 class Outbox:
     """One per reactor. Its first `used` bytes are `owner`'s, and are written before what its engine has queued."""
 
-    __slots__ = ("_first", "buffer", "owner", "used")
+    __slots__ = ("buffer", "first", "owner", "used")
 
     def __init__(self) -> None:
         self.buffer = SharedBuffer(_SIZE)
         self.used = 0
         self.owner: PeerOutput | None = None
-        self._first = self.buffer.view[HEADER_SIZE:_STEP]
+        self.first = self.buffer.view[HEADER_SIZE:STEP]
+        """Where the payload of the first frame goes, `SMALL` bytes, behind its header."""
 
-    def room(self) -> memoryview:
-        """Where the next frame's payload goes, `SMALL` bytes, behind its header."""
-        used = self.used
-        if not used:
-            return self._first
-        if used + _STEP > _SIZE:
-            assert self.owner is not None
-            self.owner.empty_outbox()
-            return self._first
-        return self.buffer.view[used + HEADER_SIZE : used + _STEP]
+    def make_room(self) -> None:
+        """More than `LAST` bytes are used: its owner sends them now, so that who hears them may begin."""
+        assert self.owner is not None
+        self.owner.flush()
 
     def take(self) -> int:
         """Its owner writes it now, or is gone: how many bytes it holds for it. They stay until the next frame's."""

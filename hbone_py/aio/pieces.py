@@ -5,10 +5,14 @@ One byte more would be a record of its own, which the other side reads, and hand
 
 from __future__ import annotations
 
-from typing import Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from hbone_py.frames import HEADER, HEADER_SIZE
 from hbone_py.tls.records import LARGEST_PLAINTEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 RECORDS: Final = 48
 """Records that one read of bulk may fill. Fewer cost more calls and wake-ups, and that more than what no longer fits
@@ -19,6 +23,8 @@ READ_SIZE: Final = RECORDS * LARGEST_PLAINTEXT
 PIECE: Final = READ_SIZE - HEADER_SIZE
 SHORT_PIECE: Final = SHORT_RECORDS * LARGEST_PLAINTEXT - HEADER_SIZE
 """Payload of one frame that fills as many records."""
+PIECES_A_CALL: Final = 64
+"""What one `sendmsg` is given at most."""
 SCATTERED_FRAME: Final = LARGEST_PLAINTEXT - HEADER_SIZE
 """Payload of each of as many frames, a record each, for a peer that takes only small ones."""
 
@@ -38,3 +44,15 @@ def write_headers(view: memoryview, count: int, stream_id: int) -> int:
         return end
     HEADER.pack_into(view, end, rest << 8, 0, stream_id)
     return end + HEADER_SIZE + rest
+
+
+def first_of(held: Iterable[bytearray | memoryview], size: int) -> list[bytearray | memoryview]:
+    """The first of what is held, `size` bytes of it at most."""
+    pieces: list[bytearray | memoryview] = []
+    for piece in islice(held, PIECES_A_CALL):
+        if len(piece) >= size:
+            pieces.append(memoryview(piece)[:size])
+            break
+        pieces.append(piece)
+        size -= len(piece)
+    return pieces

@@ -12,21 +12,26 @@ resets its applications too, once they have what arrived before.
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from hbone_py.aio.outbox import SMALL
-from hbone_py.aio.pieces import PIECE, SCATTERED_FRAME, SHORT_PIECE, SHORT_RECORDS, write_headers
+from hbone_py.aio.outbox import LAST, SMALL, STEP
+from hbone_py.aio.pieces import (
+    PIECE,
+    PIECES_A_CALL,
+    SCATTERED_FRAME,
+    SHORT_PIECE,
+    SHORT_RECORDS,
+    first_of,
+    write_headers,
+)
 from hbone_py.aio.reactor import ARRIVAL, BROKEN, CLOSING, READABLE, SHORT_PIECES, WRITABLE
-from hbone_py.aio.tcp import reset, unacknowledged
+from hbone_py.aio.tcp import reset, unacknowledged, what_broke
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError, StreamReset
 from hbone_py.frames import HEADER, HEADER_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from hbone_py import events as ev
     from hbone_py.aio.peer import Peer
@@ -34,7 +39,6 @@ if TYPE_CHECKING:
     from hbone_py.streams import Stream
 
 _READS_PER_TURN = 4
-_PIECES_A_CALL = 64
 _GIVEN_A_TURN = 4 * SHORT_PIECE
 """Held bytes that an application is given in one turn while somebody talks."""
 _GRACE = 5.0
@@ -56,6 +60,7 @@ class Relay:
 
     __slots__ = (
         "_grace",
+        "_has_begun",
         "_has_room",
         "_is_broken",
         "_is_closing",
@@ -95,7 +100,8 @@ class Relay:
         self.is_over = False
         self._reactor = peer.reactor
         self._lenient = lenient
-        self._is_reading = False  # the tunnel is open: the application may be read
+        self._has_begun = False  # the tunnel is open,
+        self._is_reading = False  # and the application may be read: nothing has ended it
         self._is_full = False  # the application's socket refused bytes: some are held
         self._has_room = False  # it takes them again, and our turn to give them is to come
         self._is_closing = False  # the kernel said the application has hung up: read to the end
@@ -110,7 +116,7 @@ class Relay:
         Client: `sent_before` bytes of the application's have gone, and are still in its socket; `broken` is what became
         of that meanwhile (`first_bytes`).
         """
-        self._is_reading = True
+        self._has_begun = self._is_reading = True
         stream = self.stream
         stream.owner = self
         self._reactor.register(self.sock.fileno(), self)
@@ -141,7 +147,7 @@ class Relay:
     def on_ready(self, mask: int) -> None:
         """The kernel reports an edge."""
         if mask == ARRIVAL and self._is_small and not self._is_full:
-            self.on_again()
+            self._hear()
             return
         if mask & CLOSING:
             self._is_closing = True
@@ -151,7 +157,25 @@ class Relay:
         if mask & READABLE and not self.is_over:
             self._read_soon()
         if self._is_broken and self.up_ended and not self.is_over:
-            self._application_broke(self._socket_error())
+            self._application_broke(what_broke(self.sock))
+
+    def _hear(self) -> None:
+        """The usual message: `on_again` where nothing stands in its way, in fewer steps."""
+        peer, window = self.peer, self.stream.send_window
+        if not self._is_reading or peer.is_stalled or window < SMALL or peer.engine.send_window < SMALL:
+            self.on_again()
+            return
+        try:
+            room = self._read_small(SMALL)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._application_broke(error)
+            return
+        if room < 0:
+            self._application_ended()
+        elif not room:
+            self._reactor.later(self)
 
     def on_again(self) -> None:
         """Application to tunnel: read while both the window and the tunnel's socket have room."""
@@ -160,7 +184,7 @@ class Relay:
         if self._is_discarding:
             self._discard()
             return
-        if not self._is_reading or self.up_ended or self.is_over:
+        if not self._is_reading:
             return
         peer, stream = self.peer, self.stream
         for _ in range(_READS_PER_TURN):
@@ -198,19 +222,20 @@ class Relay:
     def _paused(self) -> None:
         """There is no room for what the application says. If it is gone by a reset, its bytes are worth nothing."""
         if self._is_broken and not self._lenient:
-            self._application_broke(self._socket_error())
-
-    def _socket_error(self) -> OSError:
-        code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
-        return OSError(code, os.strerror(code))
+            self._application_broke(what_broke(self.sock))
 
     def _read_small(self, allowed: int) -> int:
         """Read once, as much as a frame that every peer takes, and frame in place; written when the batch is over.
 
         Returns for how many bytes more there was room, or -1 at the end.
         """
-        peer, outbox = self.peer, self._reactor.outbox
-        room, wanted = outbox.room(), SMALL
+        peer, reactor = self.peer, self._reactor
+        outbox, engine, stream = reactor.outbox, peer.engine, self.stream
+        used, wanted = outbox.used, SMALL
+        if used > LAST:
+            outbox.make_room()
+            used = 0
+        room = outbox.buffer.view[used + HEADER_SIZE : used + STEP] if used else outbox.first
         if allowed < SMALL:
             room, wanted = room[:allowed], allowed
         count = self.sock.recv_into(room)
@@ -219,19 +244,19 @@ class Relay:
         if count == SMALL:
             self._is_small = False
         else:  # whoever talks would feel others' bulk
-            self._reactor.short_pieces = SHORT_PIECES
+            reactor.short_pieces = SHORT_PIECES
         self.sent += count
-        peer.engine.claim(self.stream, count)
-        used = outbox.used
+        stream.send_window -= count
+        engine.send_window -= count
         whole = used + HEADER_SIZE + count
-        HEADER.pack_into(outbox.buffer.view, used, count << 8, 0, self.stream.stream_id)
-        if peer.engine.output or (used and outbox.owner is not peer):
-            peer.engine.queue_frame(bytes(outbox.buffer.view[used:whole]))
+        HEADER.pack_into(outbox.buffer.view, used, count << 8, 0, stream.stream_id)
+        if engine.output or (used and outbox.owner is not peer):
+            engine.queue_frame(bytes(outbox.buffer.view[used:whole]))
         else:
             outbox.owner = peer
             outbox.used = whole
         if not peer.is_dirty:
-            self._reactor.touch(peer)
+            reactor.touch(peer)
         return wanted - count
 
     def _read_large(self, allowed: int) -> int:
@@ -275,6 +300,7 @@ class Relay:
     def _application_ended(self) -> None:
         """FIN: our direction of the tunnel ends, the other lives on."""
         self.up_ended = True
+        self._is_reading = False
         self.peer.engine.end(self.stream)
         self._reactor.touch(self.peer)
         if self.down_ended:
@@ -299,7 +325,7 @@ class Relay:
         try:
             if len(pieces) == 1:
                 count = self.sock.send(pieces[0])
-            elif len(pieces) <= _PIECES_A_CALL:
+            elif len(pieces) <= PIECES_A_CALL:
                 count = self.sock.sendmsg(pieces)
             else:
                 count = self.sock.send(b"".join(pieces))
@@ -333,7 +359,7 @@ class Relay:
                 self._reactor.later(self)
                 break
             try:
-                count = self.sock.sendmsg(_first_of(stream.held, most - given))
+                count = self.sock.sendmsg(first_of(stream.held, most - given))
             except BlockingIOError:
                 self._await_room()
                 break
@@ -391,7 +417,7 @@ class Relay:
 
     def tunnel_ended(self) -> None:
         """The peer's direction is over; what is held goes first."""
-        if self._is_reading and not self.stream.unread and not self.is_over:
+        if self._has_begun and not self.stream.unread and not self.is_over:
             self._finish_down()
 
     def tunnel_reset(self, event: ev.TunnelReset) -> None:
@@ -409,6 +435,7 @@ class Relay:
     def _end_cleanly(self) -> None:
         """The stream is gone with nothing missing: the application reads an end, and may say what it likes."""
         self._is_discarding = True
+        self._is_reading = False
         if self.down_ended:
             self._begin_grace()
         elif not self.stream.unread:
@@ -417,7 +444,8 @@ class Relay:
 
     def tunnel_lost(self, error: HboneError) -> None:
         """The connection is gone. What had arrived is the application's; then it sees a reset: more may be missing."""
-        has_begun, self._is_reading = self._is_reading, False
+        has_begun, self._has_begun = self._has_begun, False
+        self._is_reading = False
         self._await_delivery(error, self._reactor.wheel.now + _DELIVERY if has_begun else 0.0)
 
     def _await_delivery(self, error: HboneError, deadline: float) -> None:
@@ -459,6 +487,7 @@ class Relay:
         if self.is_over:
             return
         self.is_over = True
+        self._is_reading = False
         self.stream.sink = self.stream.owner = None
         if self._grace is not None:
             self._grace.cancel()
@@ -469,15 +498,3 @@ class Relay:
             reset(self.sock)
         done, self.done = self.done, _told  # else the connection and its relay would keep each other alive
         done(self, error)
-
-
-def _first_of(held: Iterable[bytearray | memoryview], size: int) -> list[bytearray | memoryview]:
-    """The first of what is held, `size` bytes of it at most."""
-    pieces: list[bytearray | memoryview] = []
-    for piece in islice(held, _PIECES_A_CALL):
-        if len(piece) >= size:
-            pieces.append(memoryview(piece)[:size])
-            break
-        pieces.append(piece)
-        size -= len(piece)
-    return pieces

@@ -114,6 +114,12 @@ def unacknowledged(sock: socket.socket) -> int:
     return int.from_bytes(ioctl(sock.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
+def what_broke(sock: socket.socket) -> OSError:
+    """Why the kernel says that a connection is broken: asked for once, since the kernel forgets it then."""
+    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
+    return OSError(code, os.strerror(code))
+
+
 def transparent(sock: socket.socket) -> bool:
     """Try to let a socket speak with foreign addresses; False without CAP_NET_ADMIN."""
     try:

@@ -20,6 +20,7 @@ class Told:
     def __init__(self, largest: int = 100, **more: int) -> None:
         self.calls: list[tuple[object, ...]] = []
         self.largest_run = 0
+        self.wholes = 0
         self.reader = FrameReader(self, self.frame, largest, **more)
         self.turns = 0
 
@@ -27,6 +28,7 @@ class Told:
         self.calls.append(("started", stream_id, length, padding))
 
     def whole(self, stream_id: int, payload: memoryview) -> None:
+        self.wholes += 1
         self.data_started(stream_id, len(payload), 0)
         self.payload(stream_id, [payload], len(payload))
 
@@ -115,6 +117,30 @@ def test_neighbouring_frames_of_one_stream_are_told_in_one_call() -> None:
     told.feed(wire(*[data(1, b"x")] * 50))
     assert told.largest_run == 50
     assert [call[0] for call in told.calls] == ["started"] * 50 + ["payload"]
+
+
+@pytest.mark.parametrize(
+    ("frames", "wholes"),
+    [
+        pytest.param([data(1, b"a"), data(3, b"b"), data(1, b"c")], 3, id="of different streams"),
+        pytest.param([data(1, b"a"), data(1, b"b"), data(3, b"c")], 1, id="behind neighbours"),
+        pytest.param([data(1, b"a"), ping(b"12345678"), data(1, b"b")], 2, id="with another kind between"),
+        pytest.param(
+            [data(1, b""), data(1, b"a"), data(3, b"b", end=True)], 1, id="behind an empty one, before an end"
+        ),
+    ],
+)
+def test_a_frame_without_neighbours_is_told_in_one_call(frames: list[Frame], wholes: int) -> None:
+    told = Told()
+    told.feed(wire(*frames))
+    assert told.wholes == wholes
+
+
+def test_a_frame_is_told_before_the_fault_behind_it() -> None:
+    told = Told()
+    with pytest.raises(RemoteProtocolError):
+        told.feed(wire(data(1, b"a"), data(1, b"b" * 101)))
+    assert told.calls[-1] == ("payload", 1, b"a")
 
 
 def test_payload_comes_before_the_next_frame_of_another_kind() -> None:

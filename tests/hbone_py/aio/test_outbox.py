@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hbone_py.config import KIB
-from hbone_py.frames import HEADER_SIZE
+from hbone_py.frames import HEADER, HEADER_SIZE
 from tests.support.sockets import turns, until
 from tests.support.tcp_apps import payload
 
@@ -63,12 +63,28 @@ async def test_nothing_overtakes_what_lies_there(peers: PeerMaker) -> None:
     await relayed.over()
 
 
+async def test_what_makes_room_leaves_before_the_batch_is_over(peers: PeerMaker) -> None:
+    pair = peers.pair()
+    await pair.up()
+    relayed = await pair.relayed()
+    peer, outbox, stream = pair.client, pair.client.reactor.outbox, relayed.near_relay.stream
+    outbox.first[:4] = b"soon"
+    HEADER.pack_into(outbox.buffer.view, 0, 4 << 8, 0, stream.stream_id)
+    peer.engine.claim(stream, 4)
+    outbox.owner, outbox.used = peer, HEADER_SIZE + 4
+    outbox.make_room()
+    assert (outbox.used, peer.is_dirty) == (0, False)
+    assert await relayed.far.hear(4) == b"soon"
+    relayed.close()
+    await until(lambda: relayed.is_over, "both relays over")
+
+
 async def test_what_a_lost_peer_had_there_is_gone(peers: PeerMaker) -> None:
     pair, another = peers.pair(), peers.pair()
     await pair.up()
     await another.up()
     outbox = pair.client.reactor.outbox
-    outbox.room()[:4] = b"lost"
+    outbox.first[:4] = b"lost"
     outbox.owner, outbox.used = pair.client, HEADER_SIZE + 4
     pair.client.abort(RuntimeError("lost"))
     left = outbox.used
