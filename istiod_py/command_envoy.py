@@ -54,14 +54,26 @@ class Proof(NamedTuple):
     key: str | None = None
 
 
+class Machine(NamedTuple):
+    """Places on the Envoy's own machine; empty: none."""
+
+    access_log: str = ""
+    credentials_folder: str = ""
+
+
 def write_bootstrap(
-    layers: Layers, pod_name: str, out: Path, proof: Proof, control_plane: str | None, access_log: str = ""
+    layers: Layers,
+    pod_name: str,
+    out: Path,
+    proof: Proof,
+    control_plane: str | None,
+    machine: Machine = Machine(),  # noqa: B008  # a value that never changes
 ) -> int:
     """Write what an Envoy starts with into a folder, and say how. Raises SettingsError."""
     settings = from_values(layers, os.environ)
     manifests = _manifests(settings)
     pod = _pod(manifests, pod_name)
-    node = replace(node_of_pod(pod, manifests, settings.mesh.cluster_domain), access_log=access_log)
+    node = replace(node_of_pod(pod, manifests, settings.mesh.cluster_domain), **machine._asdict())
     host, port = _address(control_plane, Values(layers), settings)
     out.mkdir(parents=True, exist_ok=True)
     where = ControlPlane(host, port, str(_roots(settings)), _proof(proof, pod, settings, out))

@@ -158,6 +158,7 @@ def root_cert(outer: dict[str, Any], /, **parameters: Any) -> int:
 @click.option("--certificate", metavar="FILE", help="In place of a token: its certificate chain ...")
 @click.option("--key", metavar="FILE", help="... and the private key.")
 @click.option("--access-log", default="", metavar="FILE", help="Where it writes a line for each request, as JSON.")
+@click.option("--credentials-dir", default="", metavar="DIR", help="Where the Secrets of DestinationRules are mounted.")
 @settings_options(TABLE, SETTINGS_FLAG)
 @click.pass_obj
 def envoy_bootstrap(
@@ -170,15 +171,17 @@ def envoy_bootstrap(
     certificate: str | None,
     key: str | None,
     access_log: str,
+    credentials_dir: str,
     **parameters: Any,
 ) -> int:
     """See command_envoy.write_bootstrap."""
     from pathlib import Path
 
-    from istiod_py.command_envoy import Proof, write_bootstrap
+    from istiod_py.command_envoy import Machine, Proof, write_bootstrap
 
     layers = layers_of(TABLE, merged(outer, parameters))
-    return write_bootstrap(layers, pod, Path(out), Proof(token_file, certificate, key), control_plane, access_log)
+    proof, machine = Proof(token_file, certificate, key), Machine(access_log, credentials_dir)
+    return write_bootstrap(layers, pod, Path(out), proof, control_plane, machine)
 
 
 @cli.command("envoy-resources", help="Print all that a pod's Envoy would be told, but for its certificates.")

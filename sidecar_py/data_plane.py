@@ -84,7 +84,7 @@ class DataPlane:
             directory=directory,
             certificates=certificates,
             istio_tls=IstioTls(settings.tls),
-            originated=OriginatedTls(settings.tls),
+            originated=OriginatedTls(settings.tls, settings.credentials_folder),
             peers=PeerPool(reactor, idle=settings.pool_idle),
             http=HttpPool(reactor.wheel),
             metrics=metrics,

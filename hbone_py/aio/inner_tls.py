@@ -44,7 +44,7 @@ class InnerTls:
         """Called when there is room again (`send_now`)."""
         self.on_data: Callable[[], None] | None = None
         """Called when `receive_now` may have something, in place of waking whoever waits in `receive`."""
-        self._tunnel = tunnel
+        self.tunnel = tunnel
         self._buffer = _scratch.buffer
         self._unsent = b""
         self._is_short_of_room = False  # `send_now` took less than it was given
@@ -61,7 +61,7 @@ class InnerTls:
         try:
             while not self.tls.handshake():
                 await self._tell_all()
-                data = await self._tunnel.receive()
+                data = await self.tunnel.receive()
                 if not data:
                     raise TlsError("TLS handshake failed: the peer closed the connection")
                 self.tls.feed(data)
@@ -70,11 +70,11 @@ class InnerTls:
             raise
         await self._tell_all()
         self._may_hold_more = True  # application data may lie behind the handshake
-        self._tunnel.on_data, self._tunnel.on_room = self._came, self._has_room
+        self.tunnel.on_data, self.tunnel.on_room = self._came, self._has_room
 
     async def _tell_all(self) -> None:
         while piece := self._ciphertext():
-            await self._tunnel.send(piece)
+            await self.tunnel.send(piece)
 
     # Reading -------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ class InnerTls:
 
     def _feed(self) -> bool:
         """Whether there was ciphertext, or its end."""
-        data = self._tunnel.receive_now()
+        data = self.tunnel.receive_now()
         if data is None:
             return False
         if data:
@@ -158,7 +158,7 @@ class InnerTls:
         """What the tunnel takes now. Raises what ended it."""
         while self._unsent or (piece := self._ciphertext()):
             self._unsent = self._unsent or piece
-            self._unsent = self._unsent[self._tunnel.send_now(self._unsent) :]
+            self._unsent = self._unsent[self.tunnel.send_now(self._unsent) :]
             if self._unsent:
                 return
 
@@ -174,20 +174,20 @@ class InnerTls:
             self.tls.send_close_notify()
             self._push_if_it_lives()
         self._close()
-        await self._tunnel.aclose()
+        await self.tunnel.aclose()
 
     def abort(self, error: Exception | None = None) -> None:
         """RST_STREAM."""
         self._close()
-        self._tunnel.abort()
+        self.tunnel.abort()
 
     def _close(self) -> None:
         self._held = b""
         self._error = self._error or StreamEnded("the stream is closed")
-        self._tunnel.on_data = self._tunnel.on_room = None
+        self.tunnel.on_data = self.tunnel.on_room = None
         self._writable.wake()
         if self.on_data is not None:  # whoever closes it may be in the midst of anything
-            self._tunnel.peer.reactor.loop.call_soon(self._tell_reader)
+            self.tunnel.peer.reactor.loop.call_soon(self._tell_reader)
         else:
             self._readable.wake()
 

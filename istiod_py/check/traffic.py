@@ -79,10 +79,9 @@ def _settings(rule: DestinationRule, services: Sequence[Service]) -> Iterator[Fi
                 yield codes.NO_RULE_PORT.at(rule.metadata.place, what, "portLevelSettings name the service's ports")
         for tls in _tls(policy):
             if tls.is_originated and tls.credential_name:
-                what = f"{subject}: the Secret {tls.credential_name} is not read"
-                yield codes.CREDENTIAL.at(
-                    rule.metadata.place, what, "name files of the proxy: caCertificates and others"
-                )
+                what = f"{subject}: nobody sends the Secret {tls.credential_name} to proxies"
+                advice = "mount it beside each, and set CREDENTIALS_DIR"
+                yield codes.CREDENTIAL.at(rule.metadata.place, what, advice)
 
 
 def _clients(rule: DestinationRule, mesh: CheckedMesh) -> Iterator[Finding]:

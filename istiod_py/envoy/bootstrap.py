@@ -93,6 +93,7 @@ def node_metadata(node: EnvoyNode) -> Json:
     }
     found |= {name: "true" for name, is_set in flags.items() if is_set}
     found |= {"PROXY_BIND_ADDRESS": node.bind_address} if node.bind_address else {}
+    found |= {"CREDENTIALS_DIR": node.credentials_folder} if node.credentials_folder else {}
     found |= {"ACCESS_LOG": node.access_log} if node.access_log else {}
     return found | ({"HTTP_PROXY_PORT": str(node.http_proxy_port)} if node.http_proxy_port is not None else {})
 

@@ -56,7 +56,7 @@ def outbound_cluster(mesh: EnvoyMesh, node: EnvoyNode, form: Form, target: Targe
     policy = mesh.rules_of(node).policy(service, port, target.subset_name)
     protocol = mesh.protocol(service, port)
     name = names.outbound(port, service.hostname, target.subset_name)
-    if _has_no_certificate(policy):
+    if _has_no_certificate(node, policy):
         return shaped(_nobody(name), policy, protocol)
     if service.is_passthrough or passes_through(policy):
         return shaped(_original_destination(name) | _socket(mesh, node, form, target), policy, protocol)
@@ -74,9 +74,9 @@ def service_cluster(mesh: EnvoyMesh, node: EnvoyNode, form: Form, target: Target
     """
     policy = mesh.rules_of(node).policy(target.service, target.port, target.subset_name)
     protocol = mesh.protocol(target.service, target.port)
-    if _has_no_certificate(policy):
+    if _has_no_certificate(node, policy):
         return shaped(_nobody(name), policy, protocol)
-    inner = _originated(target.service, policy, protocol)
+    inner = _originated(node, target.service, policy, protocol)
     cluster = _by_eds(name) | {"transport_socket": internal_upstream(form.passed_on, inner or RAW)}
     return shaped(cluster | _by_locality(mesh, node, policy), policy, protocol)
 
@@ -109,7 +109,7 @@ def black_hole_cluster() -> Json:
 def _sockets(mesh: EnvoyMesh, node: EnvoyNode, form: Form, target: Target) -> list[Json]:
     """Tunnels to who takes them; mutual TLS to who has a sidecar, or what a rule says to all others."""
     policy = mesh.rules_of(node).policy(target.service, target.port, target.subset_name)
-    inner = _originated(target.service, policy, mesh.protocol(target.service, target.port))
+    inner = _originated(node, target.service, policy, mesh.protocol(target.service, target.port))
     tunnel = internal_upstream(form.passed_on, inner or RAW)
     found = [{"name": "hbone", "match": TUNNEL_MATCH, "transport_socket": tunnel}]
     if policy.tls is None:
@@ -127,20 +127,21 @@ def _socket(mesh: EnvoyMesh, node: EnvoyNode, form: Form, target: Target) -> Jso
     policy = mesh.rules_of(node).policy(target.service, target.port, target.subset_name)
     if policy.tls is not None and policy.tls.mode is TlsMode.ISTIO_MUTUAL:
         return {"transport_socket": _to_sidecars(mesh, node, form, target)}
-    found = _originated(target.service, policy, mesh.protocol(target.service, target.port))
+    found = _originated(node, target.service, policy, mesh.protocol(target.service, target.port))
     return {} if found is None else {"transport_socket": found}
 
 
-def _originated(service: Service, policy: TrafficPolicy, protocol: AppProtocol) -> Json | None:
+def _originated(node: EnvoyNode, service: Service, policy: TrafficPolicy, protocol: AppProtocol) -> Json | None:
     if policy.tls is None or not policy.tls.is_originated:
         return None
     alpn = _ALPN_OF_APPLICATIONS.get(spoken(protocol, policy), ())
-    return originated_client(policy.tls, alpn, service.subject_alt_names)
+    return originated_client(policy.tls.mounted(node.credentials_folder), alpn, service.subject_alt_names)
 
 
-def _has_no_certificate(policy: TrafficPolicy) -> bool:
-    """Whether a rule wants TLS with what is in a Secret, of which we have none to send: nothing goes without."""
-    return policy.tls is not None and policy.tls.is_originated and bool(policy.tls.credential_name)
+def _has_no_certificate(node: EnvoyNode, policy: TrafficPolicy) -> bool:
+    """Whether a rule wants TLS with a Secret, and the proxy has nowhere mounted any: nothing goes without."""
+    tls = policy.tls
+    return tls is not None and tls.is_originated and bool(tls.credential_name) and not node.credentials_folder
 
 
 def _to_sidecars(mesh: EnvoyMesh, node: EnvoyNode, form: Form, target: Target) -> Json:

@@ -46,6 +46,8 @@ class EnvoyNode:
     """`PROXY_PROTOCOL_CAPTURE`, ours: captured connections come with a PROXY preamble, not redirected by iptables."""
     http_proxy_port: int | None = None
     """`HTTP_PROXY_PORT`: serve explicit HTTP proxy requests on this port of localhost, or of `bind_address`."""
+    credentials_folder: str = ""
+    """`CREDENTIALS_DIR`, ours: where, on the proxy's own machine, Secrets that DestinationRules name are mounted."""
     access_log: str = ""
     """`ACCESS_LOG`, ours: the file, on the proxy's own machine, that gets a line for each request and connection."""
 
@@ -90,6 +92,7 @@ def envoy_node(node: ProxyNode) -> EnvoyNode | None:
         bind_address=_address(node.text("PROXY_BIND_ADDRESS")),
         takes_proxy_protocol=_flag(node, "PROXY_PROTOCOL_CAPTURE"),
         http_proxy_port=_port(node.metadata.get("HTTP_PROXY_PORT")),
+        credentials_folder=node.text("CREDENTIALS_DIR"),
         access_log=node.text("ACCESS_LOG"),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from hbone_py.aio.inner_tls import InnerTls
 from hbone_py.aio.stream import TunnelStream
 from hbone_py.errors import ErrorCode, HboneError
 from mesh_py.exchange.body import NO_BODY, Body
@@ -196,6 +197,12 @@ class Call:
             self._window.set()
 
 
+def _tunnel_of(stream: WireStream) -> TunnelStream | None:
+    if isinstance(stream, InnerTls):
+        return stream.tunnel
+    return stream if isinstance(stream, TunnelStream) else None
+
+
 class Upstream:
     """One connection. `changed(connection)` is called when a call has ended or the connection has."""
 
@@ -213,7 +220,7 @@ class Upstream:
         self.idle_since = 0.0
         """By its pool's clock."""
         self._changed = changed
-        self._tunnel = stream if isinstance(stream, TunnelStream) else None
+        self._tunnel = _tunnel_of(stream)
         self.over = asyncio.Event()
         """Whether the connection is to end."""
         self._reading = Reading(stream, codec, self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -26,7 +26,7 @@ class ClientTls:
     """A file with the chain that MUTUAL shows."""
     private_key: str = ""
     credential_name: str = ""
-    """A Secret that has all three, in place of files."""
+    """A Secret that has all three, in place of files: read where it is mounted (`mounted`)."""
     sni: str = ""
     """The server name that is asked for; empty: the host of each request, none for plain bytes."""
     subject_alt_names: tuple[str, ...] = ()
@@ -40,6 +40,20 @@ class ClientTls:
     def is_originated(self) -> bool:
         """Whether the proxy begins TLS of the application's kind."""
         return self.mode in (TlsMode.SIMPLE, TlsMode.MUTUAL)
+
+    def mounted(self, folder: str) -> ClientTls:
+        """With the files of its Secret, which `folder` has in a folder of its name, as Kubernetes mounts one."""
+        if not self.credential_name:
+            return self
+        own = f"{folder}/{self.credential_name}"
+        shown = (f"{own}/tls.crt", f"{own}/tls.key") if self.mode is TlsMode.MUTUAL else ("", "")
+        return replace(
+            self,
+            credential_name="",
+            ca_certificates=f"{own}/ca.crt",
+            client_certificate=shown[0],
+            private_key=shown[1],
+        )
 
 
 def valid_client_tls(mode: TlsMode, **fields: object) -> ClientTls:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mesh_py.discovery.problems import FaultKind
 from mesh_py.discovery.yaml_reader import Fault, Field, Schema, boolean, choice, integer, map_of, port, scalar
 from mesh_py.manifests.client_tls import TlsMode, valid_client_tls
-from mesh_py.manifests.decoders import duration, object_name, text_not_empty, texts
+from mesh_py.manifests.decoders import dns_name, duration, object_name, text_not_empty, texts
 from mesh_py.manifests.kinds import STATUS, Kind, KindName, required_part
 from mesh_py.manifests.traffic import (
     NO_POLICY,
@@ -195,7 +195,7 @@ class TrafficKinds:
             "caCertificates": Field(scalar, "ca_certificates"),
             "clientCertificate": Field(scalar, "client_certificate"),
             "privateKey": Field(scalar, "private_key"),
-            "credentialName": Field(scalar, "credential_name"),
+            "credentialName": Field(_credential_name, "credential_name"),
             "sni": Field(scalar, "sni"),
             "subjectAltNames": Field(texts, "subject_alt_names"),
             "insecureSkipVerify": Field(boolean, "insecure_skip_verify"),
@@ -244,6 +244,15 @@ def _rule(policy: TrafficPolicy = NO_POLICY, **fields: Any) -> DestinationRule:
 
 def _port_policy(number: int, **sections: Any) -> tuple[int, TrafficPolicy]:
     return number, TrafficPolicy(**sections)
+
+
+def _credential_name(node: yaml.Node) -> str:
+    """The name of a Secret, which Istio also writes with where it lies in front."""
+    text = scalar(node).removeprefix("kubernetes://")
+    try:
+        return dns_name(text)
+    except ValueError:
+        raise Fault(node, f"{text!r} is no name of a Secret", "write its name alone") from None
 
 
 _KEYS_OF_A_HASH = ("header", "cookie", "query_parameter", "source_ip")

@@ -57,13 +57,6 @@ class Pick:
         return self.host.address if self.host is not None else self.shown
 
 
-class NoCredential(RouteError):
-    """A DestinationRule wants TLS with what a Secret has. We read none, and nothing goes without."""
-
-    def __init__(self, cluster: str) -> None:
-        super().__init__(f"{cluster}: the credentialName of its DestinationRule is not read here: name files instead")
-
-
 class Cluster:
     """One port of a service or of its subset, as one source sees it. Its memory outlives changes of its endpoints."""
 
@@ -91,9 +84,6 @@ class Cluster:
             self.traffic = traffic
             self.circuit.limits = traffic.limits
             self.hosts.policy, self.hosts.least_healthy = traffic.policy, traffic.least_healthy
-            self._is_refused = traffic.is_refused
-            if self._is_refused:
-                log.warning("%s", NoCredential(self.name))
             self.outliers = None if traffic.outliers is None else OutlierDetector(traffic.outliers)
         self.hosts.update(self._hosts(labels))
 
@@ -117,8 +107,6 @@ class Cluster:
 
     def choose(self, now: float, wish: Wish = NO_WISH) -> Pick:
         """An endpoint. Raises NoHealthyEndpoint, RouteError (there is no way to the one that was chosen)."""
-        if self._is_refused:
-            raise NoCredential(self.name)
         if self.outliers is not None and self.outliers.release(self.hosts.hosts, now):
             self.hosts.changed()
         host = self.hosts.choose(self._clusters.random, wish)
@@ -164,9 +152,7 @@ class Cluster:
         return pick
 
     def secured(self, endpoint: Endpoint) -> Endpoint:
-        """An endpoint with the TLS that the rule asks for. Raises NoCredential."""
-        if self._is_refused:
-            raise NoCredential(self.name)
+        """An endpoint with the TLS that the rule asks for."""
         tls = self.traffic.originated
         return endpoint if tls is None else endpoint.secured(tls, self.record.service)
 

@@ -36,13 +36,17 @@ class _Known(NamedTuple):
 class OriginatedTls:
     """Contexts of one process."""
 
-    def __init__(self, settings: TlsSettings) -> None:
+    def __init__(self, settings: TlsSettings, credentials_folder: Path | None = None) -> None:
+        """`credentials_folder`: where Secrets are mounted, each in a folder of its name; None: nowhere."""
+        self._credentials_folder = credentials_folder
         # Servers of every kind are spoken to: TLS 1.2 and 1.3, unless a promise rules it out.
         self._settings = replace(settings, tls12=not settings.post_quantum_only, alpn=(), crls_pem=())
         self._known: dict[ClientTls, _Known] = {}
 
     def context(self, tls: ClientTls) -> TlsContext:
         """To dial with. Raises TlsConfigError, which names the file that is missing or wrong."""
+        if tls.credential_name:
+            tls = tls.mounted(self._folder_of(tls.credential_name))
         stamps = tuple(_stamp(file) for file in _files(tls))
         known = self._known.get(tls)
         if known is None or known.stamps != stamps:
@@ -50,6 +54,11 @@ class OriginatedTls:
                 self._known.clear()
             known = self._known[tls] = _Known(stamps, self._make(tls))
         return known.context
+
+    def _folder_of(self, credential: str) -> str:
+        if self._credentials_folder is None:
+            raise TlsConfigError(f"credentialName {credential}: CREDENTIALS_DIR does not say where Secrets are mounted")
+        return str(self._credentials_folder)
 
     def _make(self, tls: ClientTls) -> TlsContext:
         context = bare_context(self._settings)

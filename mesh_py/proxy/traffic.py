@@ -50,11 +50,6 @@ class Traffic:
         """The TLS that we begin ourselves, if it says so."""
         return self.tls if self.tls is not None and self.tls.is_originated else None
 
-    @property
-    def is_refused(self) -> bool:
-        """Whether it wants TLS with what is in a Secret, which we cannot read."""
-        return self.originated is not None and bool(self.originated.credential_name)
-
     @staticmethod
     def of(policy: TrafficPolicy, idle: float) -> Traffic:
         """What a policy says; where it says nothing, Istio's defaults. `idle`: seconds that connections are kept."""

@@ -59,6 +59,8 @@ class Layer7Settings:
     """How the keys of tokens are fetched."""
     certificates: CertificateSettings
     fake_ca_folder: Path
+    credentials_folder: Path | None
+    """Where Secrets that DestinationRules name are mounted; None: nowhere."""
 
     bind: str | None
     """Address of the listeners; None: all addresses."""
@@ -132,6 +134,7 @@ def layer7_values(
         "key_sets": key_sets(values),
         "certificates": _certificates(values, environ),
         "fake_ca_folder": values[table.FAKE_CA_DIR] or user_folder(environ),
+        "credentials_folder": values[table.CREDENTIALS_DIR],
         "bind": values[role.bind],
         "local_bind": local_address(values, role.bind, role.local_bind, role.local),
         "ipv6": values[table.IPV6_ENABLED],

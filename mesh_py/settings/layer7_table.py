@@ -55,6 +55,9 @@ WORKLOAD_ROOT_CERT = unset("WORKLOAD_ROOT_CERT", PATH, "The roots we trust (PEM)
 WORKLOAD_CERT_DIR = unset(
     "WORKLOAD_CERT_DIR", PATH, "A folder <namespace>/<service account>/ with cert-chain.pem, key.pem, root-cert.pem."
 )
+CREDENTIALS_DIR = unset(
+    "CREDENTIALS_DIR", PATH, "A folder NAME/ with tls.crt, tls.key, ca.crt for each credentialName of DestinationRules."
+)
 FAKE_CA = setting("FAKE_CA", BOOLEAN, False, "Sign ourselves, with one authority per user. For trying out only.")
 FAKE_CA_DIR = unset("FAKE_CA_DIR", PATH, "Where that authority is kept.", note="$XDG_STATE_HOME/hbone-mesh/ca")
 SECRET_TTL = setting("SECRET_TTL", POSITIVE_TIME, 86_400.0, "Lifetime of certificates we sign or ask for.")
@@ -123,7 +126,7 @@ LOG_FORMAT = setting("LOG_FORMAT", Kind(choice("plain", "json"), "plain|json"), 
 PLACE = (NETWORK, CLUSTER_ID, CLUSTER_DOMAIN, TRUST_DOMAIN)
 CERTIFICATES = (
     CA_ADDRESS, CA_ROOT_CA, ALT_CA_HOSTNAME, SECRET_TTL, WORKLOAD_CERT_CHAIN, WORKLOAD_KEY, WORKLOAD_ROOT_CERT,
-    WORKLOAD_CERT_DIR, FAKE_CA, FAKE_CA_DIR,
+    WORKLOAD_CERT_DIR, FAKE_CA, FAKE_CA_DIR, CREDENTIALS_DIR,
 )
 CERTIFICATES_TITLE = "Certificates (the first that is set, in this order: CA, files, folder, fake CA)"
 PATIENCE = (

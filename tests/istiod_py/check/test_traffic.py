@@ -52,8 +52,8 @@ V1 = "host: cart, subsets: [{name: v1, labels: {app: web}}]"
         pytest.param(
             rule("host: cart, trafficPolicy: {tls: {mode: SIMPLE, credentialName: s}}"),
             [
-                "1:1: warning HM422: DestinationRule shop/r: the Secret s is not read; "
-                "name files of the proxy: caCertificates and others"
+                "1:1: warning HM422: DestinationRule shop/r: nobody sends the Secret s to proxies; "
+                "mount it beside each, and set CREDENTIALS_DIR"
             ],
             id="a Secret",
         ),

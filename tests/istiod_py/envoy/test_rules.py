@@ -185,6 +185,14 @@ def test_a_secret_that_we_have_not_leads_to_nobody() -> None:
     assert "load_assignment" not in found
 
 
+def test_a_secret_is_where_the_proxy_says() -> None:
+    policy = TrafficPolicy(tls=ClientTls(TlsMode.MUTUAL, credential_name="secret"))
+    found = cluster(policy, node=sidecar(credentials_folder="/c"))
+    common = found["transport_socket_matches"][-1]["transport_socket"]["typed_config"]["common_tls_context"]
+    assert common["validation_context"]["trusted_ca"] == {"filename": "/c/secret/ca.crt"}
+    assert common["tls_certificates"][0]["private_key"] == {"filename": "/c/secret/tls.key"}
+
+
 def test_near_endpoints_come_first_where_failures_are_looked_for() -> None:
     here, there = Locality("eu", "a", ""), Locality("us", "b", "")
     client = world.workload("client", "10.1.0.1", locality=here)

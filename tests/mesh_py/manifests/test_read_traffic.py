@@ -193,7 +193,7 @@ def test_what_only_envoys_follow(sections: str, expected: TrafficPolicy, keys: l
             id="everything",
         ),
         pytest.param(
-            "mode: SIMPLE, credentialName: s, insecureSkipVerify: true",
+            "mode: SIMPLE, credentialName: kubernetes://s, insecureSkipVerify: true",
             ClientTls(TlsMode.SIMPLE, credential_name="s", insecure_skip_verify=True),
             id="a Secret",
         ),
@@ -220,6 +220,9 @@ def test_a_rule_for_some_clients() -> None:
             "{host: a, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: /a, credentialName: b}}}",
             "contradict each other",
             id="files and a Secret",
+        ),
+        pytest.param(
+            "{host: a, trafficPolicy: {tls: {mode: SIMPLE, credentialName: ../a}}}", "no name of a Secret", id="a path"
         ),
         pytest.param(
             "{host: a, trafficPolicy: {tls: {mode: ISTIO_MUTUAL, caCertificates: /a}}}", "the mesh's own", id="no files"

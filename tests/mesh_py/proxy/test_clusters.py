@@ -14,9 +14,9 @@ from mesh_py.model.address import IpAddress
 from mesh_py.model.errors import NoHealthyUpstream
 from mesh_py.model.workload import LoadBalancer, LoadBalancerMode
 from mesh_py.model.workload import Protocol as TunnelProtocol
-from mesh_py.proxy.clusters import Cluster, Clusters, NoCredential
+from mesh_py.proxy.clusters import Cluster, Clusters
 from mesh_py.proxy.directory import Destination, Directory
-from mesh_py.proxy.ways import Hbone, Plain, WayRules
+from mesh_py.proxy.ways import Hbone, Plain, Secured, WayRules
 from tests.support.world import gateway, service, workload
 
 HOST = "web.default.svc.cluster.local"
@@ -248,10 +248,12 @@ def test_no_such_subset() -> None:
 # What a rule says of TLS, and of the last who are left --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["SIMPLE, credentialName: a", "MUTUAL, credentialName: a"])
-def test_what_wants_tls_of_ours_is_not_reached_without(mode: str) -> None:
-    with pytest.raises(NoCredential):
-        World(f"{{tls: {{mode: {mode}}}}}").cluster.choose(0.0)
+def test_tls_of_ours_is_begun_on_the_way_that_there_is() -> None:
+    way = World("{tls: {mode: SIMPLE, subjectAltNames: [web.example]}}").cluster.choose(0.0).endpoint.way
+    assert isinstance(way, Secured)
+    plain = World("{}").cluster.choose(0.0).endpoint.way
+    assert type(way.way) is type(plain)
+    assert (way.server_name, way.expect) == ("web.default.svc.cluster.local", ("web.example",))
 
 
 def test_with_too_few_left_all_are_asked() -> None:

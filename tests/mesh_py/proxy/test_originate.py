@@ -47,6 +47,26 @@ def test_a_key_that_others_may_read_is_not_used(tls: ClientTls) -> None:
         context(tls)
 
 
+def test_a_secret_is_read_where_it_is_mounted(tls: ClientTls, tmp_path: Path) -> None:
+    folder = tmp_path / "mounted" / "secret"
+    folder.mkdir(parents=True)
+    for name, file in (("ca.crt", tls.ca_certificates), ("tls.crt", tls.client_certificate)):
+        (folder / name).symlink_to(file)
+    named = ClientTls(TlsMode.MUTUAL, credential_name="secret")
+    contexts = OriginatedTls(TlsSettings(), folder.parent)
+    with pytest.raises(TlsConfigError, match=r"mounted/secret/tls\.key: No such file"):
+        contexts.context(named)
+    (folder / "tls.key").symlink_to(tls.private_key)
+    assert contexts.context(named) is contexts.context(named)
+    (folder / "tls.key").unlink()
+    contexts.context(ClientTls(TlsMode.SIMPLE, credential_name="secret"))  # shows nothing
+
+
+def test_a_secret_that_is_nowhere_is_told() -> None:
+    with pytest.raises(TlsConfigError, match="credentialName secret: CREDENTIALS_DIR does not say"):
+        context(ClientTls(TlsMode.SIMPLE, credential_name="secret"))
+
+
 @pytest.mark.parametrize(
     ("field", "content", "complaint"),
     [

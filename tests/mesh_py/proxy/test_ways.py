@@ -8,11 +8,11 @@ import pytest
 
 from mesh_py.discovery.load_balance import Upstream
 from mesh_py.discovery.state import MeshState
-from mesh_py.manifests.client_tls import TlsMode
+from mesh_py.manifests.client_tls import ClientTls, TlsMode
 from mesh_py.model.address import GatewayAddress, IpAddress, NetworkAddress
 from mesh_py.model.errors import NoRoutingDestination, UnknownWaypoint
 from mesh_py.model.workload import Protocol
-from mesh_py.proxy.ways import Endpoint, Hbone, MutualTls, Plain, Way, WayRules, way_to
+from mesh_py.proxy.ways import Endpoint, Hbone, MutualTls, Plain, Secured, Way, WayRules, way_to
 from tests.support.world import service, workload
 
 HOST = "web.default.svc.cluster.local"
@@ -131,3 +131,27 @@ def test_endpoints_are_equal_by_way() -> None:
     assert not Endpoint(Plain(POD)).is_mutual_tls
     assert Endpoint(STRAIGHT).is_mutual_tls
     assert Endpoint(STRAIGHT).address == ("10.0.0.2", 15008)
+
+
+SIMPLE = ClientTls(TlsMode.SIMPLE)
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        pytest.param(Plain(POD), Secured(Plain(POD), SIMPLE, HOST), id="on TCP"),
+        pytest.param(STRAIGHT, Secured(STRAIGHT, SIMPLE, HOST), id="inside a tunnel"),
+        pytest.param(by_gate("10.96.0.1:80"), by_gate("10.96.0.1:80"), id="a waypoint begins it"),
+    ],
+)
+def test_where_tls_of_ours_begins(there: Way, expected: Way) -> None:
+    endpoint = Endpoint(there).secured(SIMPLE, service(HOST, "10.96.0.1"))
+    assert endpoint.way == expected
+    assert (endpoint.carrier, endpoint.address) == (there, Endpoint(there).address)
+
+
+def test_whom_a_request_means_is_asked_for_unless_the_rule_says_who() -> None:
+    assert Secured(Plain(POD), SIMPLE, HOST).meaning("web").expect == ("web",)
+    assert Secured(Plain(POD), ClientTls(TlsMode.SIMPLE, sni="a"), "a").meaning("web").server_name == "a"
+    anybody = ClientTls(TlsMode.SIMPLE, insecure_skip_verify=True)
+    assert Secured(Plain(POD), anybody, HOST, ("b",)).expect == ()
