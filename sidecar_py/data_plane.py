@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,10 +14,10 @@ from mesh_py.exchange.pool import Pool as HttpPool
 from mesh_py.proxy.authorizers import Authorizers
 from mesh_py.proxy.clusters import Clusters
 from mesh_py.proxy.connections import Connections
-from mesh_py.proxy.farewell import let_go
 from mesh_py.proxy.istio_tls import IstioTls
 from mesh_py.proxy.key_sets import KeySets
 from mesh_py.proxy.originate import OriginatedTls
+from mesh_py.proxy.plane import Layer7Plane
 from mesh_py.proxy.tunnels import TunnelServer
 from mesh_py.proxy.ways import WayRules
 from mesh_py.telemetry.requests import RequestTelemetry
@@ -47,21 +45,13 @@ log = logging.getLogger("proxy")
 
 
 @dataclass(slots=True)
-class DataPlane:
+class DataPlane(Layer7Plane[SidecarContext]):
     """The listeners and what serves them."""
 
-    context: SidecarContext
-    connections: Connections
-    clusters: Clusters
     rules: InboundRules
-    key_sets: KeySets
     outbound: Outbound
     inbound: Inbound
-    tunnels: TunnelServer
-    listeners: dict[str, Listener]
     _sockets: Mapping[str, socket.socket]
-    listening: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once connections are accepted."""
 
     @staticmethod
     def build(
@@ -111,9 +101,10 @@ class DataPlane:
         directory.watch(inbound.recheck)
         most = settings.max_connections
         tunnels = TunnelServer(context, connections, most, "destination", InboundHbone(inbound).serve)
-        return DataPlane(context, connections, clusters, rules, key_sets, outbound, inbound, tunnels, {}, sockets)
+        return DataPlane(context, connections, clusters, key_sets, tunnels, rules, outbound, inbound, sockets)
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
+        """Each socket by its name, and by how connections are captured."""
         context, connections = self.context, self.connections
         for name, sock in self._sockets.items():
             match name:
@@ -131,41 +122,6 @@ class DataPlane:
                     self.listeners[name] = Socks5(context, connections, self.outbound.serve).listen(sock)
                 case _:  # 15006, and the application's own ports
                     self.listeners[name] = Listener(context.reactor, sock, self.inbound.accepted)
-
-    async def background(self) -> None:
-        """Serve until cancelled: the parents of all that is under way, then the listeners."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.connections.serve(), name="connections")
-            group.create_task(self.context.http.serve(), name="upstreams")
-            group.create_task(self.key_sets.serve(), name="key sets")
-            await asyncio.sleep(0)  # from here on they are there
-            self._listen()
-            self.listening.set()
-
-    async def drain(self, seconds: float) -> bool:
-        """Stop accepting at once, let connections end, cut what is left; True if none was cut."""
-        begun = time.monotonic()
-        for listener in self.listeners.values():
-            listener.close()
-        self.tunnels.drain()
-        clean = await self.connections.drain(seconds)
-        deadline = begun + seconds
-        while self.tunnels.clients and time.monotonic() < deadline:  # noqa: ASYNC110 - farewells tell nobody
-            await asyncio.sleep(0.05)
-        await let_go(self.context)
-        self.close()
-        return clean
-
-    async def cut(self) -> None:
-        """End everything now."""
-        await self.connections.cut()
-        self.close()
-
-    def close(self) -> None:
-        """Let go of kept connections."""
-        self.context.http.close()
-        self.context.peers.close()
-        self.tunnels.close()
 
 
 def _own_ports(settings: Settings, sockets: Mapping[str, socket.socket]) -> frozenset[int]:

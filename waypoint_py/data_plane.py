@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.pool import Pool as PeerPool
@@ -13,11 +11,11 @@ from mesh_py.exchange.pool import Pool as HttpPool
 from mesh_py.proxy.authorizers import Authorizers
 from mesh_py.proxy.clusters import Clusters
 from mesh_py.proxy.connections import Connections
-from mesh_py.proxy.farewell import let_go
 from mesh_py.proxy.istio_tls import IstioTls
 from mesh_py.proxy.key_sets import KeySets
 from mesh_py.proxy.mirrors import Mirrors
 from mesh_py.proxy.originate import OriginatedTls
+from mesh_py.proxy.plane import Layer7Plane
 from mesh_py.proxy.tunnels import TunnelServer
 from mesh_py.proxy.ways import WayRules
 from mesh_py.telemetry.requests import RequestTelemetry
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping
 
-    from hbone_py.aio.tcp import Listener
     from mesh_py.discovery.state import MeshState
     from mesh_py.identity.certificates import Certificates
     from mesh_py.proxy.directory import Directory
@@ -43,20 +40,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class DataPlane:
+class DataPlane(Layer7Plane[WaypointContext]):
     """The listener and what serves it."""
 
-    context: WaypointContext
-    connections: Connections
-    clusters: Clusters
     chains: Chains
-    key_sets: KeySets
     gateway_routes: GatewayRoutes
-    tunnels: TunnelServer
-    listeners: dict[str, Listener]
     _sockets: Mapping[str, socket.socket]
-    listening: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once connections are accepted."""
 
     @staticmethod
     def build(
@@ -100,42 +89,11 @@ class DataPlane:
         forwarding = Forwarding(context, connections, clusters, chains, authorizers, mirrors, gateway_routes)
         terminate = Terminate(context, connections, forwarding, ByteProxy(forwarding))
         tunnels = TunnelServer(context, connections, settings.max_connections, "waypoint", terminate.serve)
-        return DataPlane(context, connections, clusters, chains, key_sets, gateway_routes, tunnels, {}, sockets)
+        return DataPlane(context, connections, clusters, key_sets, tunnels, chains, gateway_routes, sockets)
 
-    async def background(self) -> None:
-        """Serve until cancelled: the parents of all that is under way, then the listener."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.connections.serve(), name="connections")
-            group.create_task(self.context.http.serve(), name="upstreams")
-            group.create_task(self.key_sets.serve(), name="key sets")
-            await asyncio.sleep(0)  # from here on they are there
-            self.listeners.update((name, self.tunnels.listen(sock)) for name, sock in self._sockets.items())
-            self.listening.set()
-
-    async def drain(self, seconds: float) -> bool:
-        """Stop accepting at once, let connections end, cut what is left; True if none was cut."""
-        begun = time.monotonic()
-        for listener in self.listeners.values():
-            listener.close()
-        self.tunnels.drain()
-        clean = await self.connections.drain(seconds)
-        deadline = begun + seconds
-        while self.tunnels.clients and time.monotonic() < deadline:  # noqa: ASYNC110 - farewells tell nobody
-            await asyncio.sleep(0.05)
-        await let_go(self.context)
-        self.close()
-        return clean
-
-    async def cut(self) -> None:
-        """End everything now."""
-        await self.connections.cut()
-        self.close()
-
-    def close(self) -> None:
-        """Let go of kept connections."""
-        self.context.http.close()
-        self.context.peers.close()
-        self.tunnels.close()
+    def listen(self) -> None:
+        """For tunnels, whatever the socket's name."""
+        self.listeners.update((name, self.tunnels.listen(sock)) for name, sock in self._sockets.items())
 
 
 def cluster_name(port: int, subset: str, host: str) -> str:
