@@ -51,6 +51,8 @@ class H1Connection:
         """Close once `data_to_send` is written."""
         self.is_aborted = False
         """Close by a TCP reset: a plain end would look like the body's."""
+        self.has_rest = False
+        """Never: a piece of HTTP/1 is taken at once."""
         self.is_half_closed = False
         """A tunnel's own direction is over: shut down writing once `data_to_send` is written."""
 
@@ -85,11 +87,6 @@ class H1Connection:
             self._held += data
         elif not self.is_closing:
             self._read(data)
-
-    @property
-    def has_rest(self) -> bool:
-        """Never: a piece of HTTP/1 is taken at once."""
-        return False
 
     def go_on(self) -> None:
         """Nothing: see `has_rest`."""

@@ -13,7 +13,7 @@ from mesh_py.http.errors import UnwritableMessage
 from mesh_py.http.h1_head import Framing
 
 if TYPE_CHECKING:
-    from mesh_py.http.headers import Headers
+    from mesh_py.http.headers import Field, Headers
     from mesh_py.http.messages import HttpRequest, HttpResponse
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
@@ -29,6 +29,14 @@ _HEADS_KEPT = 1000
 _HEAD_KEPT = 1000
 _written: dict[tuple[object, ...], bytes] = {}
 
+# Heads of requests likewise, without their first line and their id, which are others each time.
+_LASTING_OF_REQUESTS = frozenset(
+    {"accept", "accept-encoding", "accept-language", "cache-control", "content-length", "content-type", "user-agent"}
+    | {"x-forwarded-client-cert", "x-forwarded-proto"}
+)
+_ID = "x-request-id"
+_asked: dict[tuple[object, ...], tuple[bytes, bytes]] = {}
+
 _MEANS_A_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -41,15 +49,42 @@ def write_request(request: HttpRequest, framing: Framing) -> bytes:
     target = request.authority if request.method == "CONNECT" else request.path
     if not target or " " in target or " " in request.authority:
         raise UnwritableMessage(f"a request target that cannot be written: {request.authority!r} {request.path!r}")
-    lines = [f"{request.method} {target} HTTP/1.1", f"host: {request.authority}"]
-    _add_fields(lines, request.headers)
+    first = f"{request.method} {target} HTTP/1.1"
+    last = _last_line(request, framing)
+    fields = request.headers.fields
+    place = 0
+    for name, _ in fields:
+        if name == _ID:
+            break
+        place += 1
+    else:
+        return _joined([first, f"host: {request.authority}", *_lines(fields), *last])
+    key = (request.authority, *last, *fields[:place], _ID, *fields[place + 1 :])
+    around = _asked.get(key)
+    if around is None:
+        before = _joined([f"host: {request.authority}", *_lines(fields[:place])])[:-2]
+        around = before, _joined([*_lines(fields[place + 1 :]), *last])
+        _keep_request(key, around, fields)
+    return b"%b%b%b%b" % (_line(first), around[0], _line(f"{_ID}: {fields[place][1]}"), around[1])
+
+
+def _last_line(request: HttpRequest, framing: Framing) -> tuple[str, ...]:
+    """What the head says of the connection and the body."""
     if request.protocol:
-        lines += ["connection: upgrade", f"upgrade: {request.protocol}"]
-    elif framing is Framing.CHUNKED:
-        lines.append("transfer-encoding: chunked")
-    elif framing is Framing.NONE and request.method in _MEANS_A_BODY and "content-length" not in request.headers:
-        lines.append("content-length: 0")
-    return _joined(lines)
+        return "connection: upgrade", f"upgrade: {request.protocol}"
+    if framing is Framing.CHUNKED:
+        return ("transfer-encoding: chunked",)
+    if framing is Framing.NONE and request.method in _MEANS_A_BODY and "content-length" not in request.headers:
+        return ("content-length: 0",)
+    return ()
+
+
+def _keep_request(key: tuple[object, ...], around: tuple[bytes, bytes], fields: list[Field]) -> None:
+    passing = [name for name, _ in fields if name not in _LASTING_OF_REQUESTS]
+    if len(passing) == 1 and len(around[0]) + len(around[1]) <= _HEAD_KEPT:
+        if len(_asked) >= _HEADS_KEPT:
+            _asked.clear()
+        _asked[key] = around
 
 
 def write_response(response: HttpResponse, framing: Framing, connection: str = "", protocol: str = "") -> bytes:
@@ -72,8 +107,7 @@ def write_response(response: HttpResponse, framing: Framing, connection: str = "
 
 def _response(response: HttpResponse, connection: str, protocol: str, *, is_chunked: bool) -> bytes:
     reason = response.reason or _REASONS.get(response.status, "")
-    lines = [f"HTTP/1.1 {response.status} {reason}"]
-    _add_fields(lines, response.headers)
+    lines = [f"HTTP/1.1 {response.status} {reason}", *_lines(response.headers.fields)]
     if protocol:
         lines += ["connection: upgrade", f"upgrade: {protocol}"]
     elif connection:
@@ -89,13 +123,18 @@ def field_lines(headers: Headers) -> bytes:
     Raises:
         UnwritableMessage: one holds a line end or what is no byte.
     """
-    lines: list[str] = []
-    _add_fields(lines, headers)
-    return _joined(lines)[:-2]
+    return _joined(_lines(headers.fields))[:-2]
 
 
-def _add_fields(lines: list[str], headers: Headers) -> None:
-    lines += [f"{name}: {value}" for name, value in headers.fields if name not in _WRITTEN_BY_US]
+def _lines(fields: list[Field]) -> list[str]:
+    return [f"{name}: {value}" for name, value in fields if name not in _WRITTEN_BY_US]
+
+
+def _line(text: str) -> bytes:
+    """One line and its end."""
+    if "\n" in text or "\r" in text or "\0" in text:
+        raise UnwritableMessage("a line end or NUL inside a header field")
+    return _bytes(text + "\r\n")
 
 
 def _joined(lines: list[str]) -> bytes:
@@ -105,6 +144,10 @@ def _joined(lines: list[str]) -> bytes:
     # The one check that nobody smuggles a line into a head: there are as many line ends as we wrote.
     if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
         raise UnwritableMessage("a line end or NUL inside a header field")
+    return _bytes(text)
+
+
+def _bytes(text: str) -> bytes:
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError as error:

@@ -63,8 +63,11 @@ class Headers:
 
     def joined(self, name: str) -> str | None:
         """Every value of that name as one list (RFC 9110 5.2), None without one. Not for `set-cookie`."""
-        values = self.get_all(name)
-        return ",".join(values) if values else None
+        found: str | None = None
+        for field, value in self.fields:
+            if field == name:
+                found = value if found is None else f"{found},{value}"
+        return found
 
     def add(self, name: str, value: str) -> None:
         """One more field at the end."""
@@ -73,11 +76,17 @@ class Headers:
     def set(self, name: str, value: str) -> None:
         """Exactly one field of that name, where the first one stood, or at the end."""
         fields = self.fields
+        first = -1
         for index, field in enumerate(fields):
-            if field[0] == name:
-                fields[index:] = [(name, value), *[other for other in fields[index + 1 :] if other[0] != name]]
+            if field[0] != name:
+                continue
+            if first >= 0:
+                fields[index:] = [other for other in fields[index:] if other[0] != name]
                 return
-        fields.append((name, value))
+            first = index
+            fields[index] = (name, value)
+        if first < 0:
+            fields.append((name, value))
 
     def append(self, name: str, value: str) -> None:
         """Join the value to the field's list, as Envoy's APPEND of `x-forwarded-for` does, or add the field."""

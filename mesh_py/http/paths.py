@@ -25,7 +25,7 @@ class Normalization(Enum):
     """Also `%2F` and `%5C` decoded before."""
 
 
-_PLAIN = re.compile(r"(?:/(?!\.)[A-Za-z0-9\-_~!$&'()*+,;=:@.]*)+").fullmatch
+_PLAIN = re.compile(r"/[A-Za-z0-9\-_~!$&'()*+,;=:@./]*").fullmatch
 _ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
 _SLASHES = re.compile("//+")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -46,7 +46,7 @@ def normalize(target: str, level: Normalization = Normalization.BASE) -> str:
     path, mark, query = target.partition("?")
     if level is Normalization.NONE or path in ("*", ""):
         return target
-    if _PLAIN(path) and (level is Normalization.BASE or "//" not in path):
+    if _PLAIN(path) and "/." not in path and (level is Normalization.BASE or "//" not in path):
         return target
     if "%00" in path:
         raise BadMessage(f"a path with an escaped NUL: {path!r}")

@@ -46,15 +46,15 @@ class Journal:
         self.record = RequestRecord(
             _NOBODY[reporter],
             time.time(),
-            method=request.method,
-            path=request.path,
-            protocol=request.version,
-            authority=request.authority,
-            user_agent=said.get("user-agent") or "",
-            forwarded_for=said.get("x-forwarded-for") or "",
-            request_id=_ensure_id(request, said.get(REQUEST_ID)),
-            downstream_remote=client,
-            downstream_local=local,
+            request.method,
+            request.path,
+            request.version,
+            request.authority,
+            said.get("user-agent") or "",
+            said.get("x-forwarded-for") or "",
+            _ensure_id(request, said.get(REQUEST_ID)),
+            client,
+            local,
             is_grpc=(said.get("content-type") or "").startswith("application/grpc"),
         )
 
@@ -74,9 +74,10 @@ class Journal:
 
     def answered(self, response: HttpResponse) -> None:
         """The head of the answer is here."""
-        self.record.grpc_status = response.headers.get("grpc-status") or ""
-        waited = (time.monotonic() - self._begun) * 1000
-        self.record.upstream_milliseconds = waited
+        record, answered = self.record, self.outcome.answered
+        record.grpc_status = response.headers.get("grpc-status") or ""
+        waited = ((time.monotonic() if answered is None else answered) - self._begun) * 1000
+        record.upstream_milliseconds = waited
         response.headers.set("x-envoy-upstream-service-time", str(round(waited)))
 
     def failed(self, error: HttpError) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,16 +30,12 @@ _BYTES = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_
 _KEPT = 4096
 
 
-@dataclass(slots=True)
 class RequestRecord:
-    """One request that is over. Empty text is unknown."""
+    """One request: begun with what its head says, complete when it is over. Empty text is unknown.
 
-    facts: ConnectionFacts
-    started: float
-    """Seconds since the epoch."""
-    method: str = ""
-    path: str = ""
-    protocol: str = "HTTP/1.1"
+    What has its usual value stands in the class: a record is made for every request.
+    """
+
     status: int = 0
     """0: the client was gone before there was an answer."""
     flags: str = "-"
@@ -53,18 +48,34 @@ class RequestRecord:
     milliseconds: float = 0.0
     upstream_milliseconds: float | None = None
     """Until the upstream's head; None: it never answered."""
-    forwarded_for: str = ""
-    user_agent: str = ""
-    request_id: str = ""
-    authority: str = ""
     upstream_host: str = ""
     cluster: str = ""
-    downstream_local: str = ""
-    downstream_remote: str = ""
     server_name: str = ""
     route: str = ""
-    is_grpc: bool = False
     grpc_status: str = ""
+
+    def __init__(
+        self,
+        facts: ConnectionFacts,
+        started: float,
+        method: str = "",
+        path: str = "",
+        protocol: str = "HTTP/1.1",
+        authority: str = "",
+        user_agent: str = "",
+        forwarded_for: str = "",
+        request_id: str = "",
+        downstream_remote: str = "",
+        downstream_local: str = "",
+        *,
+        is_grpc: bool = False,
+    ) -> None:
+        """`started`: seconds since the epoch."""
+        self.facts, self.started = facts, started
+        self.method, self.path, self.protocol, self.authority = method, path, protocol, authority
+        self.user_agent, self.forwarded_for, self.request_id = user_agent, forwarded_for, request_id
+        self.downstream_remote, self.downstream_local = downstream_remote, downstream_local
+        self.is_grpc = is_grpc
 
 
 class RequestTelemetry:
@@ -95,14 +106,15 @@ class RequestTelemetry:
             if len(self._kept) >= _KEPT:
                 self._kept.clear()
             self._kept[key] = cells
-        cells.requests[0] += 1
-        for cell, bounds, value in (
-            (cells.duration, _MILLISECONDS, record.milliseconds),
-            (cells.request_bytes, _BYTES, record.received),
-            (cells.response_bytes, _BYTES, record.sent),
-        ):  # `observe`, three times a request
-            cell[bisect_left(bounds, value)] += 1
-            cell[-1] += value
+        requests, duration, received, sent = cells
+        requests[0] += 1
+        # `observe`, three times a request.
+        duration[bisect_left(_MILLISECONDS, record.milliseconds)] += 1
+        duration[-1] += record.milliseconds
+        received[bisect_left(_BYTES, record.received)] += 1
+        received[-1] += record.received
+        sent[bisect_left(_BYTES, record.sent)] += 1
+        sent[-1] += record.sent
         if self._access.wants_complete:
             self._write(_json_line(record) if self._is_json else _line(record))
 
@@ -167,22 +179,44 @@ def _json_line(record: RequestRecord) -> str:
 def _line(record: RequestRecord) -> str:
     """One f-string, looked at once: most have nothing in them that needs another form."""
     upstream = record.upstream_milliseconds
+    ends = (
+        record.authority,
+        record.upstream_host,
+        record.cluster,
+        record.downstream_local,
+        record.downstream_remote,
+        record.server_name,
+        record.route,
+    )
+    behind = _behind.get(ends) or _remember(ends)
     line = (
         f'[{_time(record.started)}] "{record.method or "-"} {record.path or "-"} {record.protocol}"'
         f" {record.status} {record.flags} {record.details or '-'} {record.received} {record.sent}"
         f" {round(record.milliseconds)} {'-' if upstream is None else round(upstream)}"
         f' "{record.forwarded_for or "-"}" "{record.user_agent or "-"}" "{record.request_id or "-"}"'
-        f' "{record.authority or "-"}" "{record.upstream_host or "-"}" {record.cluster or "-"}'
-        f" {record.downstream_local or '-'} {record.downstream_remote or '-'} {record.server_name or '-'}"
-        f" {record.route or '-'}"
     )
-    if line.isprintable() and line.count('"') == _QUOTES and "\\" not in line:
-        return line + "\n"
+    if behind and line.isprintable() and line.count('"') == _QUOTES and "\\" not in line:
+        return line + behind
     return _escaped_line(record)
 
 
-_QUOTES = 12
-"""In a line that nobody has put one into."""
+_QUOTES = 8
+"""In a line that nobody has put one into, up to where it is the same for all requests of a connection."""
+
+_Ends = tuple[str, str, str, str, str, str, str]
+_behind: dict[_Ends, str] = {}
+
+
+def _remember(ends: _Ends) -> str:
+    """How the lines of all requests end that come and go this way; empty where something needs another form."""
+    authority, upstream, cluster, local, remote, server_name, route = [one or "-" for one in ends]
+    text = f' "{authority}" "{upstream}" {cluster} {local} {remote} {server_name} {route}'
+    if not text.isprintable() or text.count('"') != 4 or "\\" in text:
+        return ""
+    if len(_behind) >= _KEPT:
+        _behind.clear()
+    _behind[ends] = text = text + "\n"
+    return text
 
 
 def _escaped_line(record: RequestRecord) -> str:

@@ -94,6 +94,13 @@ class HttpFilter(Protocol):
         """The answer is about to go back, ours or upstream's; its head may be changed."""
 
 
+class BlindToAnswers:
+    """A filter to which answers mean nothing, and which is not asked."""
+
+    def on_response(self, response: HttpResponse, info: StreamInfo) -> None:
+        """Nothing."""
+
+
 class FilterFailed(HttpError):
     """A filter broke: the request does not pass."""
 
@@ -115,10 +122,12 @@ class Halt(NamedTuple):
 class FilterChain:
     """An ordered list of filters, run as one."""
 
-    __slots__ = ("filters",)
+    __slots__ = ("_on_the_way_back", "filters")
 
     def __init__(self, filters: Sequence[HttpFilter]) -> None:
         self.filters = tuple(filters)
+        seeing = [(index, one) for index, one in enumerate(filters) if not isinstance(one, BlindToAnswers)]
+        self._on_the_way_back = tuple(reversed(seeing))
 
     def run(self, request: HttpRequest, info: StreamInfo, position: int = 0) -> Halt:
         """Hand the request to the filters from `position` on, until one wants something done.
@@ -145,7 +154,9 @@ class FilterChain:
         Raises:
             FilterFailed: one of them broke.
         """
-        for one in reversed(self.filters[: info.reached]):
+        for index, one in self._on_the_way_back:
+            if index >= info.reached:
+                continue
             try:
                 one.on_response(response, info)
             except Exception as error:

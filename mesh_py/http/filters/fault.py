@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh_py.http.errors import DELAY_FLAG, FaultInjected
-from mesh_py.http.filters.base import CONTINUE, Delay, Step, StreamInfo
+from mesh_py.http.filters.base import CONTINUE, BlindToAnswers, Delay, Step, StreamInfo
 
 if TYPE_CHECKING:
-    from mesh_py.http.messages import HttpRequest, HttpResponse
+    from mesh_py.http.messages import HttpRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class FaultRules:
     abort_percent: float = 0.0
 
 
-class DelayFault:
+class DelayFault(BlindToAnswers):
     """Holds requests up. Stands in front of `AbortFault`: a request may meet both."""
 
     def __init__(self, rules: FaultRules) -> None:
@@ -37,11 +37,8 @@ class DelayFault:
         info.flags.append(DELAY_FLAG)
         return Delay(rules.delay)
 
-    def on_response(self, response: HttpResponse, info: StreamInfo) -> None:
-        """Nothing."""
 
-
-class AbortFault:
+class AbortFault(BlindToAnswers):
     """Refuses requests."""
 
     def __init__(self, rules: FaultRules) -> None:
@@ -53,9 +50,6 @@ class AbortFault:
             info.details = "fault_filter_abort"
             raise FaultInjected(self.rules.abort_status)
         return CONTINUE
-
-    def on_response(self, response: HttpResponse, info: StreamInfo) -> None:
-        """Nothing."""
 
 
 def _is_drawn(percent: float, info: StreamInfo) -> bool:

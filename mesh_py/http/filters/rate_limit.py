@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh_py.http.errors import RateLimited
-from mesh_py.http.filters.base import CONTINUE, Step, StreamInfo
+from mesh_py.http.filters.base import CONTINUE, BlindToAnswers, Step, StreamInfo
 
 if TYPE_CHECKING:
-    from mesh_py.http.messages import HttpRequest, HttpResponse
+    from mesh_py.http.messages import HttpRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class TokenBucket:
         return True
 
 
-class RateLimit:
+class RateLimit(BlindToAnswers):
     """429 for what is over the limit."""
 
     def __init__(self, rules: RateRules) -> None:
@@ -66,6 +66,3 @@ class RateLimit:
             info.details = "local_rate_limited"
             raise RateLimited(f"more than {self._rules.max_tokens} requests at once")
         return CONTINUE
-
-    def on_response(self, response: HttpResponse, info: StreamInfo) -> None:
-        """Nothing."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_py.http.filters.base import CONTINUE, Ask, Step, StreamInfo
+from mesh_py.http.filters.base import CONTINUE, Ask, BlindToAnswers, Step, StreamInfo
 from mesh_py.http.rbac_facts import RequestFacts
 
 if TYPE_CHECKING:
     from mesh_py.http.http_rbac import HttpPolicies
-    from mesh_py.http.messages import HttpRequest, HttpResponse
+    from mesh_py.http.messages import HttpRequest
 
 
-class Rbac:
+class Rbac(BlindToAnswers):
     """Set `policies` anew when they change. Stands behind `Tokens`, whose claims it judges by.
 
     A request that its policies allow and that external authorizers have to agree to gives an `Ask`.
@@ -31,9 +31,6 @@ class Rbac:
             info.details = verdict.details
         verdict.enforce()
         return Ask(verdict.ask) if verdict.ask else CONTINUE
-
-    def on_response(self, response: HttpResponse, info: StreamInfo) -> None:
-        """Nothing."""
 
 
 def request_facts(request: HttpRequest, info: StreamInfo) -> RequestFacts:

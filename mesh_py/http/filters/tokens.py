@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mesh_py.http.errors import BadToken
-from mesh_py.http.filters.base import CONTINUE, Respond, Step, StreamInfo
+from mesh_py.http.filters.base import CONTINUE, BlindToAnswers, Respond, Step, StreamInfo
 from mesh_py.http.jwt_auth import Issuer, authenticate, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mesh_py.http.messages import HttpRequest, HttpResponse
+    from mesh_py.http.messages import HttpRequest
 
 
-class Tokens:
+class Tokens(BlindToAnswers):
     """Set `issuers` anew when policies or key sets change."""
 
     def __init__(self, issuers: Sequence[Issuer]) -> None:
@@ -29,6 +29,3 @@ class Tokens:
                 info.details = "jwt_authn_access_denied{" + str(error).replace(" ", "_") + "}"
                 return Respond(refusal(error, request), str(error).encode())
         return CONTINUE
-
-    def on_response(self, response: HttpResponse, info: StreamInfo) -> None:
-        """Nothing."""

@@ -143,6 +143,16 @@ def test_answers_too(line: bytes, fields: list[bytes], method: str) -> None:
         assert quick == answer_by_llhttp(data, method)
 
 
+@given(st.lists(st.sampled_from([b"host: web", b"accept: */*", b"content-length: 2", b"x-a: b"]), max_size=4), VALUES)
+def test_heads_that_differ_in_their_id_are_remembered_alike(lines: list[bytes], value: bytes) -> None:
+    for at in range(len(lines) + 1):
+        for name in (b"x-request-id: ", b"x-request-id:", b"X-Request-Id: ", b"a-x-request-id: "):
+            for said in (b"one", b" two ", b"", value, b"\0", b"a\nb", b"a\rb"):
+                head = b"\r\n".join([b"GET / HTTP/1.1", *lines[:at], name + said, *lines[at:], b"", b""])
+                if (quick := read_request(head, LIMITS, "http")) is not None:
+                    assert quick == by_llhttp(head)
+
+
 def test_lines_that_repeat_are_remembered_alike() -> None:
     assert read_request(GET, LIMITS, "http") == read_request(GET, LIMITS, "http")
     quick = read_response(CHUNKED, LIMITS, "GET")

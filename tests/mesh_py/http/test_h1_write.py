@@ -44,6 +44,36 @@ def test_what_cannot_be_written(request_: HttpRequest) -> None:
         write_request(request_, Framing.NONE)
 
 
+FIELDS = [("accept", "*/*"), ("user-agent", "t"), ("te", "trailers"), ("x-own", "1")]
+
+
+@pytest.mark.parametrize("others", [FIELDS[:3], FIELDS], ids=["fields that come again", "and one of its own"])
+@pytest.mark.parametrize("framing", [Framing.NONE, Framing.CHUNKED])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_heads_that_differ_in_their_id_are_written_alike(
+    others: list[tuple[str, str]], framing: Framing, method: str
+) -> None:
+    for place in range(len(others) + 1):
+        for said in ("one", "two"):
+            fields = [*others[:place], ("x-request-id", said), *others[place:]]
+            lines = [f"{name}: {value}" for name, value in fields if name != "te"]
+            if framing is Framing.CHUNKED:
+                lines.append("transfer-encoding: chunked")
+            elif method == "POST":
+                lines.append("content-length: 0")
+            for path in ("/a", "/b"):
+                head = "\r\n".join([f"{method} {path} HTTP/1.1", "host: web", *lines, "", ""])
+                assert write_request(HttpRequest(method, path, "web", Headers(fields)), framing) == head.encode()
+
+
+@pytest.mark.parametrize("said", ["a\r\nb: c", "a\nb", "a\rb", "\0", "\u20ac"])
+def test_an_id_smuggles_nothing(said: str) -> None:
+    for value in ("one", "two"):
+        write_request(HttpRequest("GET", "/", "web", Headers([("x-request-id", value)])), Framing.NONE)
+    with pytest.raises(UnwritableMessage):
+        write_request(HttpRequest("GET", "/", "web", Headers([("x-request-id", said)])), Framing.NONE)
+
+
 def test_fields_of_the_connection_are_ours_alone() -> None:
     headers = Headers([("host", "x"), ("connection", "y"), ("te", "trailers"), ("a", "b")])
     wire = write_request(HttpRequest("GET", "/", "web", headers), Framing.NONE)

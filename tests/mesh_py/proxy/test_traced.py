@@ -72,7 +72,9 @@ class Scene:
 
     def close(self, status: int, flags: str = "-") -> None:
         facts = ConnectionFacts("source", None, None)
-        self.trace.close(RequestRecord(facts, 0.0, method="GET", path="/", status=status, flags=flags))
+        record = RequestRecord(facts, 0.0, "GET", "/")
+        record.status, record.flags = status, flags
+        self.trace.close(record)
 
 
 def test_a_request_is_served_and_asks_once() -> None:

@@ -35,7 +35,10 @@ class Taken:
 
 def record(reporter: str = "destination", *, mutual_tls: bool = True, **more: object) -> RequestRecord:
     facts = ConnectionFacts(reporter, SLEEP, WEB, SERVICE, mutual_tls, "spiffe://x/ns/a/sa/b")  # type: ignore[arg-type]
-    return RequestRecord(facts, 1_700_000_000.5, "GET", "/a", status=200, **more)  # type: ignore[arg-type]
+    made = RequestRecord(facts, 1_700_000_000.5, "GET", "/a")
+    for name, value in ({"status": 200} | more).items():
+        setattr(made, name, value)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -102,6 +105,17 @@ def test_nobody_forges_a_line() -> None:
     [line] = taken.lines
     assert line.count("\n") == 1
     assert '"x\\x22\\x0a[2023] \\x22GET /forged"' in line
+
+
+@pytest.mark.parametrize("said", ['web" "x', "web\n[2023]", "web\\x22"])
+def test_nor_its_end_which_many_lines_share(said: str) -> None:
+    taken = Taken()
+    for authority in ("web", said, said, "web"):
+        taken.telemetry.done(record(authority=authority, cluster="c"))
+    first, forged, again, last = taken.lines
+    assert (first, forged) == (last, again)
+    assert [line.count("\n") for line in taken.lines] == [1, 1, 1, 1]
+    assert [line.count('"') for line in taken.lines] == [12, 12, 12, 12]
 
 
 def test_as_json() -> None:

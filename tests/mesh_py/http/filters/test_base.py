@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from mesh_py.http.errors import AccessDenied
-from mesh_py.http.filters.base import CONTINUE, Delay, FilterChain, FilterFailed, Respond, Step, StreamInfo
+from mesh_py.http.filters.base import (
+    CONTINUE,
+    BlindToAnswers,
+    Delay,
+    FilterChain,
+    FilterFailed,
+    Respond,
+    Step,
+    StreamInfo,
+)
 from mesh_py.http.messages import HttpRequest, HttpResponse
 from tests.mesh_py.http.filters.streams import stream
 from tests.mesh_py.http.routes import request
@@ -40,6 +49,24 @@ def test_in_order_and_back() -> None:
     assert filters.run(request(), info).step is None
     filters.finish(HttpResponse(200), info)
     assert log == ["0?", "1?", "1!", "0!"]
+
+
+class Blind(BlindToAnswers):
+    """Looks at requests alone, and would break over an answer."""
+
+    def on_request(self, request: HttpRequest, info: StreamInfo) -> Step:
+        return CONTINUE
+
+    def on_response(self, response: HttpResponse, info: StreamInfo) -> None:
+        raise AssertionError("asked")
+
+
+def test_who_is_blind_to_answers_is_not_asked() -> None:
+    log: list[str] = []
+    filters, info = FilterChain([Scribe("0", log), Blind(), Scribe("2", log)]), stream()
+    assert filters.run(request(), info).step is None
+    filters.finish(HttpResponse(200), info)
+    assert log == ["0?", "2?", "2!", "0!"]
 
 
 def test_an_answer_goes_back_past_those_who_saw_the_request() -> None:
