@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from hbone_py.errors import TlsConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import BinaryIO
 
     from OpenSSL import SSL
 
@@ -26,13 +26,13 @@ class KeyLog:
             TlsConfigError: it cannot be opened or restricted.
         """
         try:
-            path.touch(mode=0o600)
-            path.chmod(0o600)
-            # Unbuffered: a line is in the file before the first packet that needs it can be captured.
-            self._file: BinaryIO = path.open("ab", buffering=0)
+            # No buffer: a line is in the file before the first packet that needs it can be captured. It is open as long
+            # as the process lives.
+            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            os.fchmod(self._fd, 0o600)
         except OSError as error:
             raise TlsConfigError(f"{path}: {error.strerror or error}") from error
         log.warning("TLS secrets are written to %s: whoever reads it can decrypt the traffic", path)
 
     def __call__(self, _connection: SSL.Connection, line: bytes) -> None:
-        self._file.write(line + b"\n")
+        os.write(self._fd, line + b"\n")
