@@ -2,7 +2,7 @@
 
     ztunnel_py  sidecar_py  waypoint_py  istiod_py       lab_py (starts them as processes)
           |           |           |          |             |
-    mesh_py:   telemetry, identity, xds, admin, serve, config         I/O allowed
+    mesh_py:   telemetry, identity, xds, admin, exchange, proxy, ...  I/O allowed
                http > manifests > discovery > policy > model          pure
     hbone_py:  aio                                                    I/O allowed
                tls > everything else                                  pure (tls reads certificate files)
@@ -199,10 +199,10 @@ def test_a_package_is_typed_and_has_its_place_in_the_layers(package: str) -> Non
         pytest.param("hbone_py.frames", "from hbone_py.aio import relay", "hbone_py.aio", id="engine to shell"),
         pytest.param("hbone_py.tls.x", "import hbone_py.aio", "hbone_py.aio", id="TLS to shell"),
         pytest.param("mesh_py.model.x", "from mesh_py.policy import y", "mesh_py.policy", id="model to policy"),
-        pytest.param("mesh_py.policy.x", "import mesh_py.serve", "mesh_py.serve", id="pure to I/O"),
+        pytest.param("mesh_py.policy.x", "import mesh_py.rpc", "mesh_py.rpc", id="pure to I/O"),
         pytest.param("ztunnel_py.x", "import waypoint_py", "waypoint_py", id="role to role"),
         pytest.param("lab_py.x", "import ztunnel_py.app", "ztunnel_py.app", id="lab to role"),
-        pytest.param("mesh_py.serve", "def f():\n import lab_py", "lab_py", id="hidden in a function"),
+        pytest.param("mesh_py.rpc", "def f():\n import lab_py", "lab_py", id="hidden in a function"),
     ],
 )
 def test_an_import_that_points_up_is_found(module: str, code: str, complaint: str) -> None:
@@ -232,7 +232,7 @@ def test_an_impurity_is_found(module: str, code: str) -> None:
     [
         pytest.param("hbone_py.tls.x", "import ssl", id="TLS with ssl"),
         pytest.param("mesh_py.http.x", "from mesh_py.policy import y", id="http to policy"),
-        pytest.param("ztunnel_py.x", "from mesh_py.serve import y\nimport hbone_py", id="role to mesh"),
+        pytest.param("ztunnel_py.x", "from mesh_py.rpc import y\nimport hbone_py", id="role to mesh"),
     ],
 )
 def test_what_is_allowed_is_let_through(module: str, code: str) -> None:
