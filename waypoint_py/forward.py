@@ -168,7 +168,11 @@ def session_endpoint(request: HttpRequest, decision: Forward | None) -> str | No
 
 
 def speaks_http2(request: HttpRequest, cluster: Cluster) -> bool:
-    """What the service port says it speaks; where it says nothing, what the client speaks. gRPC is HTTP/2 always."""
+    """As a rule says; else what the service port says it speaks; where it says nothing, what the client speaks. gRPC is
+    HTTP/2 always."""
+    told = cluster.traffic.is_http2(request)
+    if told is not None:
+        return told
     spoken = cluster.app_protocol
     if spoken is AppProtocol.HTTP11:
         return (request.headers.get("content-type") or "").startswith("application/grpc")

@@ -43,6 +43,8 @@ class PoolLimits:
     """Seconds until an unused connection closes: before most servers do."""
     connect: float | None = None
     """Seconds that connecting may take; None: as long as whoever connects waits by itself."""
+    streams: int = STREAMS
+    """Calls side by side on one HTTP/2 connection."""
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ class Pool:
         place = self._places.get(key)
         if place is None:
             place = self._places[key] = _Place(limits)
+        place.limits = limits  # a rule may have been edited
         while True:
             if (found := _free(place) or _shared(place)) is not None:
                 return found
@@ -238,7 +241,8 @@ def _free(place: _Place) -> Upstream | None:
 
 def _shared(place: _Place) -> Upstream | None:
     """One that takes a call beside others."""
+    streams = place.limits.streams
     for connection in place.connections:
-        if len(connection.calls) < (STREAMS if connection.is_multiplexed else 1) and connection.can_open:
+        if len(connection.calls) < (streams if connection.is_multiplexed else 1) and connection.can_open:
             return connection
     return None

@@ -148,9 +148,9 @@ class TrafficKinds:
             "maxRetries": Field(integer(0, _MOST), "max_retries"),
             "maxRequestsPerConnection": Field(integer(0, _MOST), "max_requests_per_connection"),
             "idleTimeout": Field(duration, "idle_timeout"),
-            "h2UpgradePolicy": self._for_envoys("h2UpgradePolicy", choice(H2Upgrade), "h2_upgrade"),
-            "useClientProtocol": self._for_envoys("useClientProtocol", boolean, "use_client_protocol"),
-            "maxConcurrentStreams": self._for_envoys("maxConcurrentStreams", count, "max_concurrent_streams"),
+            "h2UpgradePolicy": Field(choice(H2Upgrade), "h2_upgrade"),
+            "useClientProtocol": Field(boolean, "use_client_protocol"),
+            "maxConcurrentStreams": Field(count, "max_concurrent_streams"),
         }
 
         def make(tcp: dict[str, Any] | None = None, http: dict[str, Any] | None = None) -> ConnectionPool:

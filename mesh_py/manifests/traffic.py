@@ -99,7 +99,7 @@ class H2Upgrade(Enum):
 class ConnectionPool:
     """`connectionPool`; None: no limit, and the proxy's own times. `max_requests_per_connection` 0: no limit either.
 
-    What follows `idle_timeout` is for Envoys.
+    The TCP idle timeout, the duration and the keepalive are for Envoys.
     """
 
     max_connections: int | None = None

@@ -3,7 +3,6 @@ asked."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from mesh_py.model.route import Random
     from mesh_py.model.workload import Workload
     from mesh_py.proxy.directory import Destination, Directory
-
-log = logging.getLogger("proxy")
 
 
 @dataclass(eq=False, slots=True)

@@ -10,9 +10,10 @@ from mesh_py.http.balancing import Policy
 from mesh_py.http.circuit import NO_LIMIT, CircuitLimits
 from mesh_py.http.hash_key import HashBy
 from mesh_py.http.outliers import OutlierRules
-from mesh_py.manifests.traffic import Balancing, ConnectionPool, LoadBalancer
+from mesh_py.manifests.traffic import Balancing, ConnectionPool, H2Upgrade, LoadBalancer
 
 if TYPE_CHECKING:
+    from mesh_py.http.messages import HttpRequest
     from mesh_py.manifests.client_tls import ClientTls, TlsMode
     from mesh_py.manifests.traffic import ConsistentHash, LocalitySetting, OutlierDetection, TrafficPolicy
 
@@ -39,6 +40,10 @@ class Traffic:
     least_healthy: float = 0.0
     """With a smaller part of the endpoints healthy nobody is left out."""
     tls: ClientTls | None = None
+    upgrades: bool = False
+    """HTTP/1.1 goes on as HTTP/2."""
+    as_client: bool = False
+    """Each request goes on in the version it came in."""
 
     @property
     def tls_mode(self) -> TlsMode | None:
@@ -64,7 +69,18 @@ class Traffic:
             _outliers(found),
             0.0 if found is None else found.min_health_percent / 100,
             policy.tls,
+            pool.h2_upgrade is H2Upgrade.UPGRADE and not pool.use_client_protocol,
+            pool.use_client_protocol,
         )
+
+    def is_http2(self, request: HttpRequest) -> bool | None:
+        """Whether a request goes on as HTTP/2, where a rule says so; None where it says nothing.
+
+        What asks for another protocol (WebSocket) stays in the version that such servers know.
+        """
+        if self.as_client:
+            return request.version == "HTTP/2"
+        return True if self.upgrades and not request.protocol else None
 
 
 def _hash_by(by: ConsistentHash | None) -> HashBy | None:
@@ -96,4 +112,5 @@ def _pool(pool: ConnectionPool, idle: float) -> PoolLimits:
         pool.max_requests_per_connection,
         pool.idle_timeout or idle,
         pool.connect_timeout,
+        pool.max_concurrent_streams or usual.streams,
     )

@@ -14,6 +14,7 @@ from mesh_py.http.messages import HttpRequest
 from mesh_py.manifests.references import BackendReference
 from mesh_py.manifests.route_filters import ExternalAuth
 from mesh_py.model.workload import AppProtocol
+from mesh_py.proxy.traffic import Traffic
 from tests.support import world
 from waypoint_py.forward import Forwarding, speaks_http2
 
@@ -38,7 +39,7 @@ GRPC = Headers([("content-type", "application/grpc+proto")])
 def test_which_http_is_spoken(
     port_says: AppProtocol | None, client_speaks: str, headers: Headers, expected: bool
 ) -> None:
-    cluster = cast("Cluster", SimpleNamespace(app_protocol=port_says or AppProtocol.UNKNOWN))
+    cluster = cast("Cluster", SimpleNamespace(app_protocol=port_says or AppProtocol.UNKNOWN, traffic=Traffic()))
     request = HttpRequest("GET", "/", "cart", headers, version=client_speaks)  # type: ignore[arg-type]
     assert speaks_http2(request, cluster) is expected
 

@@ -43,6 +43,15 @@ async def test_at_the_limit_a_call_waits_its_turn() -> None:
         assert server.dials == 1
 
 
+async def test_an_edited_limit_holds_at_once() -> None:
+    async with asked() as server:
+        first = await server.open()
+        server.limits = PoolLimits(connections=1, waiting=0)
+        with pytest.raises(UpstreamOverflow):
+            await server.open()
+        await whole(first)
+
+
 async def test_too_many_wait() -> None:
     async with asked() as server:
         server.limits = PoolLimits(connections=1, waiting=0)
