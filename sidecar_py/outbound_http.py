@@ -10,7 +10,7 @@ from mesh_py.exchange.passage import Limits, Plan
 from mesh_py.http.balancing import NO_WISH, Wish
 from mesh_py.http.errors import AuthorizerDenied, HttpError, InvalidBackend
 from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_request
-from mesh_py.http.hash_key import hash_key
+from mesh_py.http.hash_key import NO_KEY, key_of
 from mesh_py.http.paths import normalize
 from mesh_py.http.retry import DEFAULT_POLICY, NO_RETRIES
 from mesh_py.http.router import NO_ROUTES, Decision, Forward, Respond, RouteTable
@@ -121,6 +121,7 @@ class _Passage:
         "_handler",
         "_journal",
         "_session",
+        "_set_cookie",
         "_to",
         "_wanted",
     )
@@ -135,6 +136,7 @@ class _Passage:
         self._to: Cluster | None = None
         self._session: SessionPersistence | None = None
         self._wanted: str | None = None
+        self._set_cookie = ""
 
     def decide(self) -> Plan[Pick] | None:
         """See `Passage`."""
@@ -165,6 +167,8 @@ class _Passage:
             self._decision.finish(self._exchange.request, response)
         if self._session is not None and self._wanted != target.name:
             remember_endpoint(response, self._session, target.name)
+        if self._set_cookie:
+            response.headers.add("set-cookie", self._set_cookie)
 
     def failed(self, error: HboneError) -> None:
         """See `Passage`."""
@@ -212,7 +216,8 @@ class _Passage:
         by = cluster.traffic.hash_by
         wish = NO_WISH
         if by is not None or self._wanted is not None:
-            wish = Wish(None if by is None else hash_key(request, by, self._handler.client_ip), self._wanted)
+            key = NO_KEY if by is None else key_of(request, by, self._handler.client_ip, context.dice.random)
+            wish, self._set_cookie = Wish(key.text, self._wanted), key.set_cookie
         backend = self._journal.traced(
             ServiceBackend(context, cluster, wish, http2=is_http2(request, cluster), request=request)
         )

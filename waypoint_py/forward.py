@@ -10,7 +10,7 @@ from mesh_py.exchange.passage import Limits, Plan
 from mesh_py.http.authorizer import Provider
 from mesh_py.http.balancing import NO_WISH, Wish
 from mesh_py.http.errors import AuthorizerDenied, InvalidBackend
-from mesh_py.http.hash_key import hash_key
+from mesh_py.http.hash_key import NO_KEY, key_of
 from mesh_py.http.retry import DEFAULT_POLICY
 from mesh_py.http.router import NO_ROUTES
 from mesh_py.http.session import wanted_endpoint
@@ -93,8 +93,12 @@ class Forwarding:
         decision: Forward | None,
         client_ip: str,
         wanted: str | None,
+        told: list[tuple[str, str]],
     ) -> Plan[Pick]:
-        """Where the request goes, and how; `wanted`: an endpoint by name, if that will do. Raises HttpError."""
+        """Where the request goes, and how; `wanted`: an endpoint by name, if that will do. Raises HttpError.
+
+        `told` gets the headers that the client is to be told with the answer.
+        """
         meant = target.meant
         if decision is None and (meant.record is None or target.pod is not None):
             return self._plan_to_pod(exchange, journal, target)
@@ -103,7 +107,7 @@ class Forwarding:
         if decision is not None and decision.filters:
             decision.prepare(exchange.request)
             self._mirror(exchange, decision, meant.port)
-        return self._plan_to_cluster(exchange, journal, course, client_ip, wanted)
+        return self._plan_to_cluster(exchange, journal, course, client_ip, wanted, told)
 
     def _mirror(self, exchange: Exchange, decision: Forward, port: int) -> None:
         """A mirror that is no backend is passed over: the request itself has done nothing wrong."""
@@ -140,6 +144,7 @@ class Forwarding:
         course: Course,
         client_ip: str,
         wanted: str | None,
+        told: list[tuple[str, str]],
     ) -> Plan[Pick]:
         context, request = self.context, exchange.request
         _, _, cluster, limits = course
@@ -147,7 +152,10 @@ class Forwarding:
         by = cluster.traffic.hash_by
         wish = NO_WISH
         if by is not None or wanted is not None:
-            wish = Wish(None if by is None else hash_key(request, by, client_ip), wanted)
+            key = NO_KEY if by is None else key_of(request, by, client_ip, context.dice.random)
+            wish = Wish(key.text, wanted)
+            if key.set_cookie:
+                told.append(("set-cookie", key.set_cookie))
         backend = journal.traced(
             ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster), request=request)
         )

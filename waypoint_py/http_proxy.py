@@ -119,7 +119,7 @@ class _Passage:
         self._decision: Forward | None = None
         self._wanted: str | None = None
         self._rules: Rules | None = None
-        self._told: list[tuple[str, str]] = []  # what authorizers want the client to be told
+        self._told: list[tuple[str, str]] = []  # headers for the client, beside the answer's own
         hops = context.settings.trusted_proxies
         self._info = StreamInfo(
             caller.client[0],
@@ -178,7 +178,7 @@ class _Passage:
         if not wanted and self._reached is not None:
             wanted = self._reached.name
         return self._forwarding.plan(
-            self._exchange, self._journal, self._target, self._decision, self._caller.client[0], wanted
+            self._exchange, self._journal, self._target, self._decision, self._caller.client[0], wanted, self._told
         )
 
     def close(self) -> None:
@@ -234,7 +234,10 @@ class _Passage:
         if self._decision is not None:
             self._decision.finish(self._exchange.request, response)
         for name, value in self._told:
-            response.headers.set(name, value)
+            if name == "set-cookie":  # beside the application's own
+                response.headers.add(name, value)
+            else:
+                response.headers.set(name, value)
         if self._rules is not None:
             self._rules.chain.finish(response, self._info)
         mark_response(response, date=_date(int(time.time())))

@@ -3,23 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
 from mesh_py.http.session import cookie
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mesh_py.http.messages import HttpRequest
 
 
 @dataclass(frozen=True, slots=True)
 class HashBy:
-    """Exactly one of these is set."""
+    """Exactly one of the first four is set."""
 
     header: str = ""
     cookie: str = ""
     query_parameter: str = ""
     source_ip: bool = False
+    cookie_ttl: float | None = None
+    """Seconds that the cookie lives which a client gets that has none, 0: its session; None: it gets none."""
+    cookie_path: str = ""
+
+
+class HashKey(NamedTuple):
+    """The text to hash, None where the request has not what is asked for."""
+
+    text: str | None = None
+    set_cookie: str = ""
+    """What the client is told, so that it comes with the same next time."""
+
+
+NO_KEY = HashKey()
+
+
+def key_of(request: HttpRequest, by: HashBy, source_ip: str, random: Callable[[], float]) -> HashKey:
+    """What a request is hashed by; a client without its cookie is given one. `random`: from 0 to 1."""
+    found = hash_key(request, by, source_ip)
+    if found is not None or not by.cookie or by.cookie_ttl is None:
+        return HashKey(found)
+    value = f"{int(random() * 2**53):014x}"
+    return HashKey(value, _set_cookie(by, by.cookie_ttl, value))
+
+
+def _set_cookie(by: HashBy, ttl: float, value: str) -> str:
+    lasts = f"; Max-Age={int(ttl)}" if ttl else ""
+    path = f"; Path={by.cookie_path}" if by.cookie_path else ""
+    return f'{by.cookie}="{value}"{lasts}{path}; HttpOnly'
 
 
 def hash_key(request: HttpRequest, by: HashBy, source_ip: str) -> str | None:

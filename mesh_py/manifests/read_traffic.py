@@ -99,8 +99,8 @@ class TrafficKinds:
     def _consistent_hash(self) -> Callable[[yaml.Node], ConsistentHash | None]:
         cookie = {
             "name": Field(text_not_empty, "cookie", required=True),
-            "path": self._for_envoys("path", scalar, "cookie_path"),
-            "ttl": self._for_envoys("ttl", duration, "cookie_ttl"),
+            "path": Field(_cookie_path, "cookie_path"),
+            "ttl": Field(duration, "cookie_ttl"),
         }
         size = integer(0, _MOST)
         ring = {"minimumRingSize": Field(size, "ring_size")}
@@ -253,6 +253,13 @@ def _credential_name(node: yaml.Node) -> str:
         return dns_name(text)
     except ValueError:
         raise Fault(node, f"{text!r} is no name of a Secret", "write its name alone") from None
+
+
+def _cookie_path(node: yaml.Node) -> str:
+    text = scalar(node)
+    if not text.startswith("/") or not text.isascii() or not text.isprintable() or ";" in text:
+        raise Fault(node, f"{text!r} is no path of a cookie", "write it from its slash on, without ;")
+    return text
 
 
 _KEYS_OF_A_HASH = ("header", "cookie", "query_parameter", "source_ip")

@@ -84,7 +84,9 @@ class Traffic:
 
 
 def _hash_by(by: ConsistentHash | None) -> HashBy | None:
-    return None if by is None else HashBy(by.header, by.cookie, by.query_parameter, by.source_ip)
+    if by is None:
+        return None
+    return HashBy(by.header, by.cookie, by.query_parameter, by.source_ip, by.cookie_ttl, by.cookie_path)
 
 
 def _outliers(found: OutlierDetection | None) -> OutlierRules | None:

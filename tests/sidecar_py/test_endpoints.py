@@ -123,6 +123,17 @@ async def test_a_cookie_keeps_a_client_with_its_endpoint(certificates: Mapping[s
     assert sorted((first.asked, second.asked)) == [0, 6]
 
 
+async def test_a_hash_cookie_is_given_to_who_has_none(certificates: Mapping[str, CertificateFiles]) -> None:
+    first, second = Endpoint("first"), Endpoint("second")
+    by_cookie = "loadBalancer: {consistentHash: {httpCookie: {name: user, ttl: 0s, path: /}}}"
+    async with two(certificates, traffic(by_cookie), first, second) as side, side.client() as http:
+        answers = [await http.get(URL) for _ in range(6)]
+    assert len({one.text for one in answers}) == 1
+    given = [one.headers.get("set-cookie", "") for one in answers]
+    assert re.fullmatch(r'user="[0-9a-f]{14}"; Path=/; HttpOnly', given[0])
+    assert given[1:] == [""] * 5
+
+
 # TLS that a rule wants begun -----------------------------------------------------------------------------------------
 
 

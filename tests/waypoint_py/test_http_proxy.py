@@ -213,6 +213,14 @@ async def test_what_fails_too_often_rests(certificates: Certificates) -> None:
         assert len(one.v1.calls()) == 2
 
 
+async def test_a_hash_cookie_is_given_to_who_has_none(certificates: Certificates) -> None:
+    by_cookie = {"consistentHash": {"httpCookie": {"name": "user", "ttl": "60s"}}}
+    async with scene(certificates, manifests(destination_rule(loadBalancer=by_cookie))) as one:
+        answers = [await one.http.get("/ip") for _ in range(2)]
+    assert "Max-Age=60" in answers[0].headers["set-cookie"]
+    assert "set-cookie" not in answers[1].headers
+
+
 # TLS that a rule wants begun -------------------------------------------------------------------------------------
 
 
