@@ -239,7 +239,7 @@ class _Passage:
 
 def is_http2(request: HttpRequest, cluster: Cluster) -> bool:
     """What a server is spoken to in: as a rule says; else as the client spoke, or as its service says."""
-    told = cluster.traffic.is_http2(request)
-    if told is not None:
+    traffic = cluster.traffic
+    if traffic.says_version and (told := traffic.is_http2(request)) is not None:
         return told
     return request.version == "HTTP/2" or cluster.app_protocol in (AppProtocol.HTTP2, AppProtocol.GRPC)

@@ -178,8 +178,8 @@ def session_endpoint(request: HttpRequest, decision: Forward | None) -> str | No
 def speaks_http2(request: HttpRequest, cluster: Cluster) -> bool:
     """As a rule says; else what the service port says it speaks; where it says nothing, what the client speaks. gRPC is
     HTTP/2 always."""
-    told = cluster.traffic.is_http2(request)
-    if told is not None:
+    traffic = cluster.traffic
+    if traffic.says_version and (told := traffic.is_http2(request)) is not None:
         return told
     spoken = cluster.app_protocol
     if spoken is AppProtocol.HTTP11:

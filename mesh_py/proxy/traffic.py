@@ -44,6 +44,11 @@ class Traffic:
     """HTTP/1.1 goes on as HTTP/2."""
     as_client: bool = False
     """Each request goes on in the version it came in."""
+    says_version: bool = field(init=False)
+    """Whether `is_http2` has anything to say: asked for with every request."""
+
+    def __post_init__(self) -> None:
+        self.says_version = self.upgrades or self.as_client
 
     @property
     def tls_mode(self) -> TlsMode | None:

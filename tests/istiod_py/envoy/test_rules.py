@@ -11,6 +11,7 @@ from istiod_py.envoy.rules import NOWHERE, Backends, Lead
 from mesh_py.manifests.client_tls import ClientTls, TlsMode
 from mesh_py.manifests.core import Pod
 from mesh_py.manifests.metadata import Metadata
+from mesh_py.manifests.networking import EntryEndpoint, ServiceEntry
 from mesh_py.manifests.route_filters import ExtensionFilter
 from mesh_py.manifests.traffic import (
     Balancing,
@@ -88,6 +89,19 @@ def test_a_subset_is_a_cluster_of_its_pods_with_its_policy() -> None:
     ]
     sockets = found.clusters[f"outbound|80|v2|{ECHO}"]["transport_socket_matches"]
     assert sockets[1]["transport_socket"]["typed_config"]["sni"] == f"outbound_.80_.v2_.{ECHO}"
+
+
+def test_endpoints_inside_a_service_entry_have_labels_too() -> None:
+    host = "api.example.org"
+    uid = "Kubernetes/networking.istio.io/ServiceEntry/default/api/{}".format
+    pods = [world.workload("api", ip, uid=uid(ip), services={f"default/{host}": {}}) for ip in (V1, V2)]
+    entry = ServiceEntry(
+        Metadata("api", "default"), (host,), endpoints=(EntryEndpoint(V1), EntryEndpoint(V2, labels={"version": "v2"}))
+    )
+    rules = DestinationRule(Metadata("api", "default"), host, subsets=SUBSETS)
+    service = world.service(host, "10.2.0.9", ports={80: 8080})
+    found = resources_of(mesh(service, *pods, entry, rules), sidecar())
+    assert addresses(found.endpoints[f"outbound|80|v2|{host}"]) == [V2]
 
 
 def test_a_waypoint_has_subsets_of_its_own() -> None:
