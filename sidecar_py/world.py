@@ -7,7 +7,6 @@ nothing redirects, a sidecar listens at its application's port itself (`CAPTURED
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from hbone_py.identity import SpiffeId
 from mesh_py.identity.layout import identity_folder, write_leaf
 from mesh_py.identity.local_ca import LocalCa
 from mesh_py.process.editable_file import write_unless_edited
+from mesh_py.process.embedded import application, net_problem
 from mesh_py.process.family import Member
 from mesh_py.settings.source import SettingsError
 from sidecar_py.config import Ports
@@ -37,8 +37,8 @@ class World:
     net: str = "127.1"
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"127\.(25[0-5]|2[0-4]\d|1?\d?\d)", self.net):
-            raise SettingsError(f"--world-net: {self.net!r} is not 127.N, such as 127.1 or 127.77")
+        if (problem := net_problem(self.net, "127.1")) is not None:
+            raise SettingsError(problem)
 
     @property
     def sleep_ip(self) -> str:
@@ -174,10 +174,8 @@ def lay_out(world: World, folder: Path, now: datetime.datetime) -> WorldFiles:
     return WorldFiles(mesh, node_mesh, certificates, is_edited)
 
 
-def _application(name: str, address: str) -> Member:
-    arguments = ["-m", "lab_py.apps.httpbin", "--host", address, "--port", str(APPLICATION_PORT), "--name", name]
-    ready = (address, APPLICATION_PORT, "/healthz")
-    return Member(f"{name}-app", arguments, {}, ready, [(address, APPLICATION_PORT)], ends_last=True)
+def _application(name: str, ip: str) -> Member:
+    return application(f"{name}-app", (ip, APPLICATION_PORT), name)
 
 
 _MESH = """\

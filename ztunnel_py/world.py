@@ -6,7 +6,6 @@ ports; node-b's is its pod's, for HBONE is dialled at the pod.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from hbone_py.identity import SpiffeId
 from mesh_py.identity.layout import identity_folder, write_leaf
 from mesh_py.identity.local_ca import LocalCa
 from mesh_py.process.editable_file import write_unless_edited
+from mesh_py.process.embedded import application, net_problem
 from mesh_py.process.family import Member
 from mesh_py.settings.source import SettingsError
 from ztunnel_py.config import Ports
@@ -63,8 +63,8 @@ class World:
     net: str = "127.0"
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"127\.(25[0-5]|2[0-4]\d|1?\d?\d)", self.net):
-            raise SettingsError(f"--world-net: {self.net!r} is not 127.N, such as 127.0 or 127.77")
+        if (problem := net_problem(self.net, "127.0")) is not None:
+            raise SettingsError(problem)
 
     @property
     def node_a(self) -> Node:
@@ -103,12 +103,8 @@ class World:
 
     def members(self, files: WorldFiles, environment: Mapping[str, str]) -> list[Member]:
         """Every process, those that others need first."""
-        return [self._application(), *(_proxy(node, files, environment) for node in (self.node_b, self.node_a))]
-
-    def _application(self) -> Member:
-        address = (self.httpbin_ip, APPLICATION_PORT)
-        arguments = ["-m", "lab_py.apps.httpbin", "--host", address[0], "--port", str(address[1])]
-        return Member("httpbin", arguments, {}, (*address, "/healthz"), [address], ends_last=True)
+        httpbin = application("httpbin", (self.httpbin_ip, APPLICATION_PORT), "httpbin")
+        return [httpbin, *(_proxy(node, files, environment) for node in (self.node_b, self.node_a))]
 
     def mesh_file(self) -> str:
         """The mesh in the real ztunnel's own file form (hbone-controlplane 5)."""

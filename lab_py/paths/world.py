@@ -8,7 +8,6 @@ Where nothing redirects, the two clients are entered by SOCKS5, and the sidecar 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from lab_py.paths.mesh_text import APPLICATION_PORT, HELLO_PORT, mesh_text
 from lab_py.redirect.names import HBONE_PORT, OUTBOUND_PORT, PLAINTEXT_PORT
 from mesh_py.identity.layout import identity_folder, write_leaf
 from mesh_py.identity.local_ca import LocalCa
+from mesh_py.process.embedded import application, net_problem
 from mesh_py.process.family import Member
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class World:
     net: str = WORLD_NET
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"127\.(25[0-5]|2[0-4]\d|1?\d?\d)", self.net):
-            raise Unusable(f"--world-net: {self.net!r} is not 127.N, such as 127.3 or 127.77")
+        if (problem := net_problem(self.net, "127.3")) is not None:
+            raise Unusable(problem)
 
     @property
     def ambient_sleep(self) -> Pod:
@@ -171,10 +171,8 @@ def _proxy(module: str, pod: Pod, files: WorldFiles, told: Mapping[str, str]) ->
 
 
 def _application(pod: Pod) -> Member:
-    host, port = pod.application
-    arguments = ["-m", "lab_py.apps.httpbin", "--host", host, "--port", str(port), "--name", pod.name]
     name = f"app-{pod.name}" if pod.account != "httpbin" else f"app-{pod.namespace}-{pod.name}"
-    return Member(name, arguments, {}, (host, port, "/healthz"), [(host, port)], ends_last=True)
+    return application(name, pod.application, pod.name)
 
 
 @dataclass(frozen=True, slots=True)

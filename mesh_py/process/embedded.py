@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
 
 Files = TypeVar("Files")
 Files_contra = TypeVar("Files_contra", contravariant=True)
+
+
+_NET = re.compile(r"127\.(25[0-5]|2[0-4]\d|1?\d?\d)")
+
+
+def net_problem(net: str, usual: str) -> str | None:
+    """What is wrong with the first half of a world's addresses, or None; `usual` is an example that is right."""
+    return None if _NET.fullmatch(net) else f"--world-net: {net!r} is not 127.N, such as {usual} or 127.77"
+
+
+def application(name: str, address: tuple[str, int], called: str) -> Member:
+    """httpbin as a world's process. `called` is what it says of itself at `/hostname`."""
+    host, port = address
+    arguments = ["-m", "lab_py.apps.httpbin", "--host", host, "--port", str(port), "--name", called]
+    return Member(name, arguments, {}, (host, port, "/healthz"), [address], ends_last=True)
 
 
 class Place(Protocol[Files_contra]):
