@@ -73,6 +73,8 @@ class ServerCounts:
     accepted: int = 0
     turned_away: int = 0
     """Over the limit of connections."""
+    displaced: int = 0
+    """Ended without a call, for a newcomer, at the limit of connections."""
     failed: int = 0
     """TLS did not come up, or the client's certificate was not accepted."""
 
@@ -150,7 +152,7 @@ class RpcServer:
         self._listeners.clear()
 
     def _accepted(self, context: Callable[[], TlsContext] | None) -> asyncio.Protocol:
-        if len(self._connections) >= self.limits.connections:
+        if len(self._connections) >= self.limits.connections and not self._make_room():
             self._turn_away()
             return TurnedAway()
         tls = None if context is None else context()
@@ -162,6 +164,17 @@ class RpcServer:
             return connection.protocol
         connection.link = TlsLink(tls, lambda: connection.protocol, connection, limits=self.limits.link)
         return connection.link
+
+    def _make_room(self) -> bool:
+        """End whoever is without a call for longest: to hold a connection costs a stranger nothing, a call a token."""
+        idle = [one for one in self._connections if one.is_idle]
+        if not idle:
+            return False
+        longest = min(idle, key=lambda one: one.busy_at)
+        self._connections.discard(longest)
+        self.counts.displaced += 1
+        longest.abort()
+        return True
 
     def _turn_away(self) -> None:
         """The first is told, and then the first after there was room."""
@@ -203,7 +216,8 @@ class ServedConnection:
         now = asyncio.get_running_loop().time()
         self._retires = now + limits.age * random.uniform(0.9, 1.1)
         self._cut_at: float | None = None
-        self._busy_at = now
+        self.busy_at = now
+        """When it had a call for the last time, or began."""
         self.link: TlsLink | None = None
         """What is below; None in plaintext."""
         self._is_closing = False
@@ -218,6 +232,11 @@ class ServedConnection:
         """How many are running."""
         return self.protocol.calls if self.is_up else 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody would miss it."""
+        return not self.calls and (self.is_up or self.link is not None)
+
     def look(self, now: float) -> None:
         """Whether it has been idle for too long, is too old, or has been drained."""
         limits = self._server.limits
@@ -225,8 +244,8 @@ class ServedConnection:
             return  # the handshake has a deadline of its own
         self.protocol.processor.taken_back = 0
         if self.calls:
-            self._busy_at = now
-        elif self.protocol.processor.is_draining or now - self._busy_at > limits.idle:
+            self.busy_at = now
+        elif self.protocol.processor.is_draining or now - self.busy_at > limits.idle:
             self.protocol.drain()
             self.close()
             return
@@ -256,6 +275,13 @@ class ServedConnection:
         elif self.link is not None:
             self.link.close()
 
+    def abort(self) -> None:
+        """End it at once."""
+        if self.link is not None:
+            self.link.abort()
+        else:
+            self.protocol.transport.abort()
+
     def link_up(self, link: TlsLink) -> None:
         """TLS is there: HTTP/2 has begun."""
 
@@ -264,7 +290,9 @@ class ServedConnection:
         if link.above is None:
             self._server.counts.failed += 1
             name = link.below.get_extra_info("peername")
-            log.info("connection from %s refused: %s", name[0] if name else "a peer that is gone", error)
+            log.info(
+                "connection from %s refused: %s", name[0] if name else "a peer that is gone", error or "others wait"
+            )
         self._ended()
 
     def _ended(self) -> None:

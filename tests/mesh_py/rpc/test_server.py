@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from contextlib import AsyncExitStack
 
 import grpc
 import pytest
@@ -156,13 +157,44 @@ async def test_more_calls_than_allowed_wait_for_their_turn(grpcio_client, addres
 
 
 async def test_connections_over_the_limit_are_turned_away(grpcio_client, address, server_files):
-    async with serving(address, server_files, limits=ServerLimits(connections=1)) as (server, port):
-        await grpcio_client(port).said()
+    talk = Talk()
+    async with serving(address, server_files, talk, limits=ServerLimits(connections=1)) as (server, port):
+        call = grpcio_client(port).hang(StringValue(), timeout=20)
+        await eventually(lambda: talk.hanging == 1, "a call running")
         with socket.create_connection((address, port)) as second:
             second.settimeout(10)
             assert await asyncio.to_thread(second.recv, 1) == b""
-        assert server.counts.turned_away == 1
+        assert (server.counts.turned_away, server.counts.displaced) == (1, 0)
         assert server.connections == 1
+        talk.gate.set()
+        await call
+
+
+@pytest.mark.parametrize("is_tls", [True, False])
+async def test_who_holds_connections_without_a_call_keeps_nobody_out(grpcio_client, address, server_files, is_tls):
+    files = server_files if is_tls else None
+    async with serving(address, files, limits=ServerLimits(connections=3)) as (server, port), AsyncExitStack() as held:
+        silent = [held.enter_context(socket.create_connection((address, port))) for _ in range(3)]
+        await eventually(lambda: [one.is_idle for one in server._connections] == [True] * 3, "all places taken")
+        silent.append(held.enter_context(socket.create_connection((address, port))))
+        await eventually(lambda: server.counts.accepted == 4, "one too many already")
+        assert (await grpcio_client(port, secure=is_tls).said("hello"))[0] == "hello"
+        assert (server.connections, server.counts.displaced, server.counts.turned_away) == (3, 2, 0)
+        for one in silent:
+            one.setblocking(False)
+        left = [one for one in silent if not is_ended(one)]
+        assert left == silent[2:]  # the first to come were the first to go
+
+
+def is_ended(sock: socket.socket) -> bool:
+    try:
+        while sock.recv(65536):
+            pass
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        pass
+    return True
 
 
 async def test_who_does_not_shake_hands_is_cut_off(address, server_files):
