@@ -1,5 +1,6 @@
 /*
- * The ways of a TLS message in C: receive, feed OpenSSL, read; and write, take the ciphertext, send.
+ * The ways of a TLS message in C: receive, feed OpenSSL, read; and write, take the ciphertext, send. And those of an
+ * application's: read into the payload of a frame, and given to its socket.
  *
  * Plain Python (way.py) is the specification, and takes over wherever a message is not of the common kind. What this
  * spares is not OpenSSL's work but the calls around it: three or four of the interpreter's and of cffi's become one,
@@ -19,6 +20,7 @@
 #include <sys/socket.h>
 
 enum {
+    FRAME_HEADER = 9,             /* RFC 9113 4.1: length, type, flags, stream */
     RECORD_HEADER = 5,            /* RFC 8446 5.1; the last two bytes are the length of what follows */
     LARGEST_PLAINTEXT = 16 * 1024 /* of one record: so much room, and one read empties it */
 };
@@ -91,6 +93,28 @@ static int is_expected(Py_ssize_t count, Py_ssize_t expected)
     return 0;
 }
 
+/* Read once, as a socket's own method does; -1 with an error set. */
+static Py_ssize_t receive_once(int fd, void *buffer, Py_ssize_t most)
+{
+    Py_ssize_t size;
+    do
+        size = recv(fd, buffer, most, 0);
+    while (size < 0 && errno == EINTR);
+    if (size < 0)
+        PyErr_SetFromErrno(PyExc_OSError);
+    return size;
+}
+
+/* Offer the socket `size` bytes, once; -1 with errno set. */
+static Py_ssize_t send_once(int fd, const void *buffer, Py_ssize_t size)
+{
+    Py_ssize_t sent;
+    do
+        sent = send(fd, buffer, size, 0);
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
 /* One whole record and nothing else? */
 static int is_one_record(const unsigned char *data, Py_ssize_t size)
 {
@@ -118,12 +142,9 @@ static PyObject *ways_receive(Ways *self, PyObject *const *arguments, Py_ssize_t
     if (most < 0)
         return NULL;
 
-    Py_ssize_t size;
-    do
-        size = recv(fd, self->ciphertext_in.buf, most, 0);
-    while (size < 0 && errno == EINTR);
+    Py_ssize_t size = receive_once(fd, self->ciphertext_in.buf, most);
     if (size < 0)
-        return PyErr_SetFromErrno(PyExc_OSError);
+        return NULL;
     self->received = (int)size;
     if (arguments[4] != Py_True || !is_one_record(self->ciphertext_in.buf, size))
         return PyLong_FromLong(-1);
@@ -142,10 +163,7 @@ static PyObject *send_pending(Ways *self, int fd, void *bio)
         pending = self->bio_read(bio, buffer, size);
         if (pending <= 0)
             break;
-        Py_ssize_t sent;
-        do
-            sent = send(fd, buffer, pending, 0);
-        while (sent < 0 && errno == EINTR);
+        Py_ssize_t sent = send_once(fd, buffer, pending);
         if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
             return PyErr_SetFromErrno(PyExc_OSError);
         if (sent < 0)
@@ -302,12 +320,131 @@ static PyType_Spec ways_spec = {
     .slots = ways_slots,
 };
 
-static int add_types(PyObject *module)
+/* The ways of an application's message --------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    Py_buffer buffer; /* frames, one behind the other */
+} Frames;
+
+/* The header of a DATA frame that ends nothing. */
+static void write_header(unsigned char *at, Py_ssize_t payload, Py_ssize_t stream_id)
 {
-    PyObject *type = PyType_FromSpec(&ways_spec);
-    int result = type ? PyModule_AddObjectRef(module, "Ways", type) : -1;
+    at[0] = (unsigned char)(payload >> 16);
+    at[1] = (unsigned char)(payload >> 8);
+    at[2] = (unsigned char)payload;
+    at[3] = at[4] = 0; /* DATA, no flags */
+    at[5] = (unsigned char)(stream_id >> 24);
+    at[6] = (unsigned char)(stream_id >> 16);
+    at[7] = (unsigned char)(stream_id >> 8);
+    at[8] = (unsigned char)stream_id;
+}
+
+PyDoc_STRVAR(read_doc,
+             "read(socket, at, most, stream_id)\n\n"
+             "Read once from the socket, at most `most` bytes, as the payload of a frame of that stream, whose header\n"
+             "comes to lie at `at`: how many bytes, 0 at the end. Raises OSError.");
+
+static PyObject *frames_read(Frames *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (!is_expected(count, 4))
+        return NULL;
+    int fd = descriptor_of(arguments[0]);
+    if (fd < 0)
+        return NULL;
+    Py_ssize_t at = size_of(arguments[1], self->buffer.len - FRAME_HEADER);
+    if (at < 0)
+        return NULL;
+    Py_ssize_t room = self->buffer.len - FRAME_HEADER - at;
+    Py_ssize_t most = size_of(arguments[2], room < LARGEST_PLAINTEXT ? room : LARGEST_PLAINTEXT);
+    if (most < 0)
+        return NULL;
+    Py_ssize_t stream_id = size_of(arguments[3], INT32_MAX);
+    if (stream_id < 0)
+        return NULL;
+
+    unsigned char *header = (unsigned char *)self->buffer.buf + at;
+    Py_ssize_t size = receive_once(fd, header + FRAME_HEADER, most);
+    if (size < 0)
+        return NULL;
+    write_header(header, size, stream_id);
+    return PyLong_FromSsize_t(size);
+}
+
+PyDoc_STRVAR(give_doc, "give(socket, data)\n\nAs socket.send: the bytes it took. Raises OSError.");
+
+static PyObject *frames_give(Frames *Py_UNUSED(self), PyObject *const *arguments, Py_ssize_t count)
+{
+    if (!is_expected(count, 2))
+        return NULL;
+    int fd = descriptor_of(arguments[0]);
+    Py_buffer data;
+    if (fd < 0 || PyObject_GetBuffer(arguments[1], &data, PyBUF_SIMPLE) < 0)
+        return NULL;
+    Py_ssize_t sent = send_once(fd, data.buf, data.len);
+    int error = errno;
+    PyBuffer_Release(&data);
+    if (sent >= 0)
+        return PyLong_FromSsize_t(sent);
+    errno = error;
+    return PyErr_SetFromErrno(PyExc_OSError);
+}
+
+static PyObject *frames_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(named))
+{
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Frames *self = (Frames *)allocate(type, 0); /* all zero */
+    if (self == NULL)
+        return NULL;
+    if (PyArg_ParseTuple(arguments, "w*", &self->buffer) && self->buffer.len >= FRAME_HEADER)
+        return (PyObject *)self;
+    if (!PyErr_Occurred())
+        PyErr_SetString(PyExc_ValueError, "no room for a frame");
+    Py_DECREF(self);
+    return NULL;
+}
+
+static void frames_dealloc(Frames *self)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    PyBuffer_Release(&self->buffer);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef frames_methods[] = {
+    {"read", (PyCFunction)(void (*)(void))frames_read, METH_FASTCALL, read_doc},
+    {"give", (PyCFunction)(void (*)(void))frames_give, METH_FASTCALL, give_doc},
+    {0},
+};
+
+static PyType_Slot frames_slots[] = {
+    {Py_tp_new, frames_new},
+    {Py_tp_dealloc, frames_dealloc},
+    {Py_tp_methods, frames_methods},
+    {Py_tp_doc, "Frames(buffer)\n\nApplications' bytes: read as frames into one buffer, and given to their sockets."},
+    {0},
+};
+
+static PyType_Spec frames_spec = {
+    .name = "hbone_py.aio._way.Frames",
+    .basicsize = sizeof(Frames),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = frames_slots,
+};
+
+static int add_type(PyObject *module, const char *name, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromSpec(spec);
+    int result = type ? PyModule_AddObjectRef(module, name, type) : -1;
     Py_XDECREF(type);
     return result;
+}
+
+static int add_types(PyObject *module)
+{
+    return add_type(module, "Ways", &ways_spec) < 0 ? -1 : add_type(module, "Frames", &frames_spec);
 }
 
 static PyModuleDef_Slot module_slots[] = {
@@ -318,7 +455,7 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "hbone_py.aio._way",
-    .m_doc = "The ways of a TLS message in C: see way.py.",
+    .m_doc = "The ways of a message in C: see way.py and relay.py.",
     .m_slots = module_slots,
 };
 

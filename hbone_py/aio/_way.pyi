@@ -1,5 +1,6 @@
-"""What `_way.c` offers: the ways of a TLS message in C. `way.py` says what they do."""
+"""What `_way.c` offers: the ways of a message in C. `way.py` says what is done with TLS, `relay.py` what beside it."""
 
+from socket import socket as KernelSocket
 from typing import Any
 
 from hbone_py.aio.way import Socket
@@ -29,3 +30,16 @@ class Ways:
 
         The bytes it refused; None where OpenSSL refused. Raises OSError.
         """
+
+class Frames:
+    """Applications' bytes: read as frames into one buffer, `outbox.Outbox`'s, and given to their sockets."""
+
+    def __init__(self, buffer: memoryview) -> None: ...
+    def read(self, socket: KernelSocket, at: int, most: int, stream_id: int, /) -> int:
+        """Read once, at most `most` bytes, as the payload of a frame whose header comes to lie at `at`.
+
+        How many bytes; 0 at the end. Raises OSError.
+        """
+
+    def give(self, socket: KernelSocket, data: bytes | memoryview, /) -> int:
+        """As `socket.send`."""

@@ -13,7 +13,7 @@ from hbone_py.tls import openssl
 from hbone_py.tls.records import LARGEST_PLAINTEXT
 
 if TYPE_CHECKING:
-    from hbone_py.aio._way import Ways
+    from hbone_py.aio._way import Frames, Ways
     from hbone_py.tls.buffers import SharedBuffer
 
 _READ_SSL, _READ_BIO = "int(*)(SSL *, void *, int)", "int(*)(BIO *, void *, int)"
@@ -59,3 +59,12 @@ def ways(ciphertext_in: SharedBuffer, plaintext_in: SharedBuffer, ciphertext_out
     from hbone_py.aio._way import Ways
 
     return Ways(*_ARGUMENTS, ciphertext_in.view, plaintext_in.view, ciphertext_out.view)
+
+
+def frames(outbox: SharedBuffer) -> Frames | None:
+    """Likewise the ways of applications' bytes, to `outbox` and from wherever they are."""
+    if not _ARGUMENTS:
+        return None
+    from hbone_py.aio._way import Frames
+
+    return Frames(outbox.view)

@@ -99,6 +99,8 @@ class Reactor:
         self.ways = native.ways(self.ciphertext_in, self.plaintext_in, self.ciphertext_out)
         """How messages come and go in C; None where plain Python does it."""
         self.outbox = Outbox()
+        self.frames = native.frames(self.outbox.buffer)
+        """How applications' bytes come and go in C; likewise."""
         self.scattered = scattered(self.plaintext_out.view)
         self._sockets: dict[int, Pollable] = {}
         self._fresh: set[int] = set()  # registered since the batch began: what it reports is of an older socket

@@ -231,14 +231,16 @@ class Relay:
         """
         peer, reactor = self.peer, self._reactor
         outbox, engine, stream = reactor.outbox, peer.engine, self.stream
-        used, wanted = outbox.used, SMALL
+        used, wanted = outbox.used, min(allowed, SMALL)
         if used > LAST:
             outbox.make_room()
             used = 0
-        room = outbox.buffer.view[used + HEADER_SIZE : used + STEP] if used else outbox.first
-        if allowed < SMALL:
-            room, wanted = room[:allowed], allowed
-        count = self.sock.recv_into(room)
+        if reactor.frames is not None:
+            count = reactor.frames.read(self.sock, used, wanted, stream.stream_id)
+        else:
+            room = outbox.buffer.view[used + HEADER_SIZE : used + STEP] if used else outbox.first
+            count = self.sock.recv_into(room if wanted == SMALL else room[:wanted])
+            HEADER.pack_into(outbox.buffer.view, used, count << 8, 0, stream.stream_id)
         if not count:
             return -1
         if count == SMALL:
@@ -249,7 +251,6 @@ class Relay:
         stream.send_window -= count
         engine.send_window -= count
         whole = used + HEADER_SIZE + count
-        HEADER.pack_into(outbox.buffer.view, used, count << 8, 0, stream.stream_id)
         if engine.output or (used and outbox.owner is not peer):
             engine.queue_frame(bytes(outbox.buffer.view[used:whole]))
         else:
@@ -322,9 +323,10 @@ class Relay:
 
     def _deliver(self, pieces: list[memoryview], size: int) -> int:
         """The stream's sink: tunnel to application, as much as its socket takes now."""
+        frames = self._reactor.frames
         try:
             if len(pieces) == 1:
-                count = self.sock.send(pieces[0])
+                count = self.sock.send(pieces[0]) if frames is None else frames.give(self.sock, pieces[0])
             elif len(pieces) <= PIECES_A_CALL:
                 count = self.sock.sendmsg(pieces)
             else:
@@ -389,7 +391,7 @@ class Relay:
             self._begin_grace()
 
     def _begin_grace(self) -> None:
-        self._grace = self._reactor.wheel.after(_GRACE, self._end_of_grace)
+        self._grace = self._reactor.wheel.after(_GRACE, lambda: self._finish(None))
 
     def _discard(self) -> None:
         """Nobody wants what the application still says; closing under it would turn its end into a reset."""
@@ -409,10 +411,6 @@ class Relay:
             pass
         self.up_ended = True
         if self.down_ended:
-            self._finish(None)
-
-    def _end_of_grace(self) -> None:
-        if not self.is_over:
             self._finish(None)
 
     def tunnel_ended(self) -> None:
