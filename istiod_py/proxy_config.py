@@ -16,10 +16,10 @@ from mesh_py.http.attachments import is_gateway
 from mesh_py.manifests import core, networking
 from mesh_py.manifests.gateway import WAYPOINT_CLASS, Gateway
 from mesh_py.manifests.metadata import NO_LABELS
-from mesh_py.manifests.objects import labels_of
+from mesh_py.manifests.objects import inner_entry, labels_of
 from mesh_py.manifests.peer_modes import PeerModes
 from mesh_py.manifests.proxy_config import ProxyConfig
-from mesh_py.manifests.rule_of_host import Client, find_rule
+from mesh_py.manifests.rule_of_host import Client, RuleIndex, find_rule
 from mesh_py.manifests.selector import has_labels
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mesh_py.manifests.security import AuthorizationPolicy, RequestAuthentication
 
     Policy = AuthorizationPolicy | RequestAuthentication
+    _Labelled = core.Pod | networking.WorkloadEntry | networking.ServiceEntry
 
 Named = tuple[str, str, str]
 """Kind, namespace and name of an object."""
@@ -158,17 +159,25 @@ class ProxyConfigs:
         rules = [one for one in self._manifests.destination_rules if one.is_for(namespace, labels)]
         yield from rules
         for key, service in self._told.services.items() if any(one.subsets for one in rules) else ():
-            rule = find_rule(rules, service, self._names.cluster_domain, client)
+            rule = find_rule(self._rule_index.naming(service), service, self._names.cluster_domain, client)
             if rule is not None and rule.subsets:
                 yield from self._workloads_of.get(key, ())
 
     @cached_property
-    def _workloads_of(self) -> Mapping[str, Sequence[core.Pod | networking.WorkloadEntry]]:
-        """By the service that they serve."""
-        found: dict[str, list[core.Pod | networking.WorkloadEntry]] = {}
+    def _rule_index(self) -> RuleIndex:
+        return RuleIndex(self._manifests.destination_rules, self._names.cluster_domain)
+
+    @cached_property
+    def _workloads_of(self) -> Mapping[str, Sequence[_Labelled]]:
+        """By the service that they serve; those inside a ServiceEntry are it."""
+        found: dict[str, list[_Labelled]] = {}
         for workload in self._told.workloads.values():
             named = workload.namespace, workload.name
-            one = self._manifests.find(core.Pod, *named) or self._manifests.find(networking.WorkloadEntry, *named)
+            one: _Labelled | None = (
+                inner_entry(self._manifests, workload.uid)
+                or self._manifests.find(core.Pod, *named)
+                or self._manifests.find(networking.WorkloadEntry, *named)
+            )
             if one is not None:
                 for service in workload.services:
                     found.setdefault(str(service), []).append(one)

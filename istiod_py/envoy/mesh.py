@@ -19,8 +19,8 @@ from mesh_py.manifests import core
 from mesh_py.manifests.core import Pod
 from mesh_py.manifests.mesh_config import MeshConfig
 from mesh_py.manifests.metadata import NO_LABELS
-from mesh_py.manifests.networking import ServiceEntry, WorkloadEntry
-from mesh_py.manifests.objects import Manifests
+from mesh_py.manifests.networking import WorkloadEntry
+from mesh_py.manifests.objects import Manifests, inner_labels
 from mesh_py.manifests.peer_modes import PeerModes
 from mesh_py.manifests.rule_of_host import Client, RuleIndex
 from mesh_py.manifests.security import MutualTls
@@ -154,7 +154,7 @@ class EnvoyMesh:
         """The labels of the pod or entry that a workload was made from; none if its manifest is not here."""
         found = self._manifest(workload)
         if found is None:
-            return self._labels_of_endpoint(workload)
+            return inner_labels(self.manifests, workload.uid)
         return found.labels if isinstance(found, WorkloadEntry) else found.metadata.labels
 
     def identity(self, workload: Workload) -> str:
@@ -260,15 +260,6 @@ class EnvoyMesh:
         if len(parts) < 3 or parts[-3] not in kinds:
             return None
         return self.manifests.find(kinds[parts[-3]], parts[-2], parts[-1])
-
-    def _labels_of_endpoint(self, workload: Workload) -> Labels:
-        """Of one that is written inside a ServiceEntry, whose uid ends in `ServiceEntry/NAMESPACE/NAME/ADDRESS`."""
-        parts = workload.uid.split("/")
-        if len(parts) < 4 or parts[-4] != ServiceEntry.kind:
-            return NO_LABELS
-        entry = self.manifests.find(ServiceEntry, parts[-3], parts[-2])
-        written = entry.endpoints if entry is not None else ()
-        return next((one.labels for one in written if one.address == parts[-1]), NO_LABELS)
 
     @cached_property
     def _rule_index(self) -> RuleIndex:

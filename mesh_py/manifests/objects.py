@@ -184,6 +184,21 @@ def labels_of(one: Pod | WorkloadEntry) -> Labels:
     return one.labels if isinstance(one, WorkloadEntry) else one.metadata.labels
 
 
+def inner_entry(manifests: Manifests, uid: str) -> ServiceEntry | None:
+    """The ServiceEntry that a workload is written inside of: its uid ends in `ServiceEntry/NAMESPACE/NAME/ADDRESS`."""
+    parts = uid.split("/")
+    if len(parts) < 4 or parts[-4] != ServiceEntry.kind:
+        return None
+    return manifests.find(ServiceEntry, parts[-3], parts[-2])
+
+
+def inner_labels(manifests: Manifests, uid: str) -> Labels:
+    """The labels of a workload that is written inside a ServiceEntry; none of any other."""
+    entry = inner_entry(manifests, uid)
+    address = uid.rpartition("/")[2]
+    return next((one.labels for one in entry.endpoints if one.address == address), NO_LABELS) if entry else NO_LABELS
+
+
 def _grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
     groups: dict[Key, list[Value]] = defaultdict(list)
     for key, value in pairs:

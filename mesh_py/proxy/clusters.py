@@ -14,6 +14,7 @@ from mesh_py.http.circuit import Circuit
 from mesh_py.http.errors import InvalidBackend, NoHealthyEndpoint
 from mesh_py.http.outliers import Outcome, OutlierDetector
 from mesh_py.manifests.metadata import NO_LABELS
+from mesh_py.manifests.objects import inner_labels
 from mesh_py.manifests.selector import has_labels
 from mesh_py.manifests.traffic import NO_POLICY
 from mesh_py.model.errors import NoHealthyUpstream, RouteError
@@ -216,7 +217,11 @@ class Clusters:
 
     def has_labels(self, workload: Workload, labels: Labels) -> bool:
         """Whether a workload has all of these."""
-        return not labels or has_labels(self._directory.further.labels_of(workload.namespace, workload.name), labels)
+        if not labels:
+            return True
+        further = self._directory.further
+        own = inner_labels(further.manifests, workload.uid) or further.labels_of(workload.namespace, workload.name)
+        return has_labels(own, labels)
 
     def _forget_gone(self) -> None:
         services = self.state.services.by_key

@@ -12,7 +12,7 @@ from istiod_py.proxy_config import ProxyConfigs
 from mesh_py.discovery.local_file import LocalConfig
 from mesh_py.manifests.chain import told_by
 from mesh_py.manifests.mesh_config import MeshConfig
-from mesh_py.manifests.objects import Manifests
+from mesh_py.manifests.objects import Manifests, inner_labels
 from mesh_py.manifests.reader import read_manifests
 from mesh_py.xds.decode import RejectedResource
 from mesh_py.xds.encode import wire
@@ -367,6 +367,27 @@ def test_subsets_bring_the_labels_of_who_is_in_them() -> None:
         "shop/web-1": "web"
     }
     assert keys(again, "DestinationRule") == ["shop/r"]
+
+
+INLINE = """\
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: inner, namespace: shop}
+spec:
+  hosts: [api.example.org]
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: STATIC
+  endpoints: [{address: 10.7.0.1, labels: {version: v1}}, {address: 10.7.0.2}]
+"""
+
+
+def test_labels_inside_a_service_entry_come_with_it() -> None:
+    found = waypoint(INLINE + rule("r", "host: api.example.org, subsets: [{name: v1, labels: {version: v1}}]"))
+    again = decode_proxy_config(wire(encode_proxy_config(found)), found.name)
+    manifests = Manifests.of(again.objects)
+    uid = "Kubernetes/networking.istio.io/ServiceEntry/shop/inner/10.7.0.{}".format
+    assert [dict(inner_labels(manifests, uid(last))) for last in (1, 2, 3)] == [{"version": "v1"}, {}, {}]
 
 
 # Routes of the waypoint itself.

@@ -224,8 +224,10 @@ async def test_a_hash_cookie_is_given_to_who_has_none(certificates: Certificates
 # TLS that a rule wants begun -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("authority", ["", "{at.v1}:8080"], ids=["the service", "a pod of it"])
-@pytest.mark.parametrize("speaks", ["HTTP11", "TCP"])
+@pytest.mark.parametrize(
+    ("speaks", "authority"),
+    [pytest.param("HTTP11", "{at.v1}:8080", id="a pod's requests"), pytest.param("TCP", "", id="a service's bytes")],
+)
 async def test_tls_is_begun_inside_the_tunnel(
     certificates: Certificates, tmp_path: Path, authority: str, speaks: str
 ) -> None:

@@ -245,6 +245,29 @@ def test_no_such_subset() -> None:
         subset("v3")
 
 
+INSIDE = """\
+- apiVersion: networking.istio.io/v1
+  kind: ServiceEntry
+  metadata: {name: web, namespace: default}
+  spec:
+    hosts: [web.default.svc.cluster.local]
+    ports: [{number: 80, name: http, protocol: HTTP}]
+    resolution: STATIC
+    endpoints: [{address: 10.0.0.9, labels: {version: v1}}]
+"""
+
+
+def test_who_is_inside_a_service_entry_has_labels_of_its_own() -> None:
+    world = World()
+    world.directory.take(
+        further_of(read_proxy_file(SUBSETS.replace("labels: {default", f"{INSIDE}labels: {{default"), "f"))
+    )
+    uid = "c/networking.istio.io/ServiceEntry/default/web/10.0.0.9"
+    world.state.upsert_workload(workload("web", "10.0.0.9", uid=uid, services={KEY: {80: 8080}}))
+    cluster = world.clusters.of(SLEEP, world.state.services.by_key[service(HOST).key], 80, "v1")
+    assert set(cluster.hosts.hosts) == {"10.0.1.0:8080", "10.0.1.1:8080", "10.0.0.9:8080"}
+
+
 # What a rule says of TLS, and of the last who are left --------------------------------------------------------------
 
 
