@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("proxy")
 
 _CUT_SECONDS = 1.0
+_MOST_LEAVING = 32
+"""Clients that have been told to leave and are still there."""
 
 
 class Connections:
@@ -30,7 +32,7 @@ class Connections:
         self._reactor, self._most = reactor, most
         self._tasks: asyncio.TaskGroup | None = None
         self._open: set[asyncio.Task[None]] = set()
-        self._http: set[Downstream] = set()
+        self._http: dict[Downstream, None] = {}  # in the order in which they came
         self._empty = asyncio.Event()
         self._is_draining = False
         self.refused = 0
@@ -51,7 +53,7 @@ class Connections:
 
     def begin(self, sock: socket.socket, serve: Callable[[TcpStream], Awaitable[None]]) -> None:
         """Serve an accepted socket, unless there are too many."""
-        if len(self._open) >= self._most:
+        if len(self._open) >= self._most and not self._make_room():
             self.refused += 1
             reset(sock)
             return
@@ -63,6 +65,17 @@ class Connections:
         task = self._tasks.create_task(work)
         self._open.add(task)
         task.add_done_callback(self._ended)
+
+    def _make_room(self) -> bool:
+        """Let the oldest client without a request go, for whom it costs nothing to stay. It has left in a moment."""
+        if len(self._open) >= self._most + _MOST_LEAVING:
+            return False
+        idle = next((downstream for downstream in self._http if downstream.is_idle), None)
+        if idle is None:
+            return False
+        del self._http[idle]
+        idle.drain()
+        return True
 
     @property
     def has_room(self) -> bool:
@@ -88,13 +101,13 @@ class Connections:
     @contextlib.contextmanager
     def draining(self, downstream: Downstream) -> Iterator[None]:
         """While inside, a drain is told to the client: `connection: close`, GOAWAY."""
-        self._http.add(downstream)
+        self._http[downstream] = None
         if self._is_draining:
             downstream.drain()
         try:
             yield
         finally:
-            self._http.discard(downstream)
+            self._http.pop(downstream, None)
 
     async def drain(self, seconds: float) -> bool:
         """Let connections end, cut what is left; True if none was cut."""

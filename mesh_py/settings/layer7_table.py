@@ -83,7 +83,8 @@ HTTP_STREAM_IDLE = setting("HTTP_STREAM_IDLE_TIMEOUT", POSITIVE_TIME, 300.0, "Si
 HTTP_IDLE = setting("HTTP_IDLE_TIMEOUT", POSITIVE_TIME, 3600.0, "A client's connection without a request.")
 HTTP_POOL_IDLE = setting("HTTP_POOL_IDLE_TIMEOUT", POSITIVE_TIME, 60.0, "An upstream connection without a request.",
                          theirs="1h")
-MAX_CONNECTIONS = setting("MAX_CONNECTIONS", Kind(whole(1, 1_000_000), "N"), 10_000, "Clients at once; more are reset.",
+MAX_CONNECTIONS = setting("MAX_CONNECTIONS", Kind(whole(1, 1_000_000), "N"), 10_000,
+                          "Clients at once; more are reset, or take the place of an idle one that was captured.",
                           theirs="none")
 
 # The tunnel

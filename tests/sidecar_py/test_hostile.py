@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import httpx
@@ -264,6 +265,27 @@ async def test_one_client_too_many(certificates: Mapping[str, CertificateFiles])
         await eventually(lambda: len(client.plane.connections) == 0, "let go")
         async with client.client() as http:
             assert (await http.get(f"{URL}/ip")).status_code == 200
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
+async def test_clients_who_hold_connections_without_a_request_keep_nobody_out(
+    certificates: Mapping[str, CertificateFiles], version: str
+) -> None:
+    few = {"MAX_CONNECTIONS": "2"}
+    async with (
+        pair(certificates, client_flags=few) as (client, _, at),
+        web_application(at.app, at.port),
+        AsyncExitStack() as held,
+    ):
+        holding = [
+            await held.enter_async_context(client.client(http1=version == "HTTP/1.1", http2=version == "HTTP/2"))
+            for _ in range(3)
+        ]
+        for http in holding:  # each keeps its connection, and the last one finds both places taken
+            assert (await http.get(f"{URL}/status/404")).status_code in (404, 502)  # the application has no HTTP/2
+        assert client.plane.connections.refused == 0
+        await eventually(lambda: len(client.plane.connections) == 2, "the first one gone")
+        assert (await holding[0].get(f"{URL}/status/404")).status_code in (404, 502)  # by a new connection
 
 
 async def test_idle_clients_cost_little(certificates: Mapping[str, CertificateFiles]) -> None:
