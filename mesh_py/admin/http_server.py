@@ -25,7 +25,7 @@ GRACE_SECONDS = 5.0
 MAX_BODY = 64 * 1024
 MAX_LINE = 8 * 1024
 MAX_CONNECTIONS = 256
-"""Beyond this many connections, requests are answered 503 and their connection is closed."""
+"""With more than this many, those that ask nothing are closed, the oldest first; where all do ask, they hear 503."""
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -124,17 +124,29 @@ _BUSY: web.AppKey[set[web.RequestHandler]] = web.AppKey("busy", set)
 
 @web.middleware
 async def _bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    server = request.app[_RUNNER].server
-    if server is not None and len(server.connections) > MAX_CONNECTIONS:
-        response = text(503, "too many connections\n")
-        response.force_close()
-        return response
     busy = request.app[_BUSY]
     busy.add(request.protocol)
     try:
+        if not _has_room(request.app[_RUNNER], busy):
+            response = text(503, "too many connections\n")
+            response.force_close()
+            return response
         return await handler(request)
     finally:
         busy.discard(request.protocol)
+
+
+def _has_room(runner: web.AppRunner, busy: Set[web.RequestHandler]) -> bool:
+    """Whether no more connections are open than may be, once idle ones have made room: whoever holds them costs us a
+    probe or a scrape."""
+    if (server := runner.server) is None:
+        return True
+    excess = len(server.connections) - MAX_CONNECTIONS
+    for connection in server.connections if excess > 0 else ():
+        if excess > 0 and connection not in busy:
+            connection.force_close()
+            excess -= 1
+    return excess <= 0
 
 
 async def _not_found(_: web.Request) -> web.Response:

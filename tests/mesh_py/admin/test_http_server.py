@@ -10,6 +10,7 @@ from aiohttp import web
 
 from mesh_py.admin import http_server
 from mesh_py.admin.http_server import serve_http, text
+from tests.support.processes import eventually
 
 
 async def hello(_: web.Request) -> web.Response:
@@ -72,11 +73,40 @@ async def test_a_client_that_never_finishes_its_request_is_dropped(free_socket, 
 
 async def test_too_many_connections_are_told_so(client, free_socket, monkeypatch):
     monkeypatch.setattr(http_server, "MAX_CONNECTIONS", 3)
+    go_on, asked = asyncio.Event(), 0
+
+    async def slow(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        await go_on.wait()
+        return text(200)
+
+    async with serve_http([free_socket()], {"/hello": hello, "/slow": slow}) as server:
+        port = server.addresses[0][1]
+        async with asyncio.TaskGroup() as group:
+            slow_ones = [group.create_task(status_of(client, f"http://127.0.0.1:{port}/slow")) for _ in range(3)]
+            await eventually(lambda: asked == 3, "all places taken")
+            assert await status_of(client, f"http://127.0.0.1:{port}/hello") == 503
+            go_on.set()
+        assert [one.result() for one in slow_ones] == [200] * 3
+
+
+async def status_of(client: aiohttp.ClientSession, url: str) -> int:
+    async with client.get(url) as response:
+        return response.status
+
+
+async def test_who_holds_connections_and_asks_nothing_keeps_nobody_out(client, free_socket, monkeypatch):
+    """A probe that heard 503 would take the pod out of service."""
+    monkeypatch.setattr(http_server, "MAX_CONNECTIONS", 3)
     async with serve_http([free_socket()], {"/hello": hello}) as server:
         port = server.addresses[0][1]
-        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
         async with client.get(f"http://127.0.0.1:{port}/hello") as response:
-            assert response.status == 503
+            assert response.status == 200
+        async with asyncio.timeout(10):
+            assert [await reader.read() for reader, _ in idle[:3]] == [b""] * 3
+        assert not any(reader.at_eof() for reader, _ in idle[3:])
         for _, writer in idle:
             writer.close()
             await writer.wait_closed()
