@@ -79,9 +79,11 @@ class TunnelServer:
     def __init__(
         self, context: AnyContext, connections: Connections, most: int, reporter: Reporter, serve: Serve
     ) -> None:
-        """`most`: connections at once; more are reset."""
+        """`most`: connections at once; more have the place of the oldest stranger, or are reset."""
         self.context, self.connections, self.serve, self.reporter = context, connections, serve, reporter
         self.clients: set[_Client] = set()
+        self.strangers: dict[_Client, None] = {}
+        """Those of them whose handshake is not over, in the order in which they came."""
         self._most = most
 
     def listen(self, sock: socket.socket) -> Listener:
@@ -89,10 +91,16 @@ class TunnelServer:
         return Listener(self.context.reactor, sock, self._accepted)
 
     def _accepted(self, sock: socket.socket, client: SocketAddress) -> None:
-        if len(self.clients) >= self._most:
+        if len(self.clients) >= self._most and not self._make_room():
             reset(sock)
             return
         self.connections.run(self._begin(sock, client))
+
+    def _make_room(self) -> bool:
+        if not self.strangers:
+            return False
+        next(iter(self.strangers)).peer.close()
+        return True
 
     async def _begin(self, sock: socket.socket, client: SocketAddress) -> None:
         context, local = self.context, canonical(sock.getsockname())
@@ -105,6 +113,7 @@ class TunnelServer:
         owner = _Client(self, client, local)
         owner.peer = self._peer(owner, sock, contexts)
         self.clients.add(owner)
+        self.strangers[owner] = None
         owner.peer.start()
 
     def _peer(self, owner: _Client, sock: socket.socket, contexts: Contexts) -> Peer:
@@ -141,7 +150,8 @@ class _Client:
         self.peer: Peer
 
     def peer_secured(self, peer: Peer) -> None:
-        """Servers open no tunnels."""
+        """It has proved who it is. Servers open no tunnels."""
+        self._server.strangers.pop(self, None)
 
     def peer_up(self, peer: Peer) -> None:
         """A client is there."""
@@ -152,6 +162,7 @@ class _Client:
     def peer_closed(self, peer: Peer, error: HboneError | None) -> None:
         """It is gone, or was never let in."""
         self._server.clients.discard(self)
+        self._server.strangers.pop(self, None)
         if not peer.is_up and error is not None:
             is_tls = isinstance(error, TlsError | TlsTimeout)
             self._refused(f"tls handshake error: {error}" if is_tls else str(error))

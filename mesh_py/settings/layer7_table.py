@@ -84,7 +84,7 @@ HTTP_IDLE = setting("HTTP_IDLE_TIMEOUT", POSITIVE_TIME, 3600.0, "A client's conn
 HTTP_POOL_IDLE = setting("HTTP_POOL_IDLE_TIMEOUT", POSITIVE_TIME, 60.0, "An upstream connection without a request.",
                          theirs="1h")
 MAX_CONNECTIONS = setting("MAX_CONNECTIONS", Kind(whole(1, 1_000_000), "N"), 10_000,
-                          "Clients at once; more are reset, or take the place of an idle one that was captured.",
+                          "Clients at once; more have the place of an idle one or of a stranger, or are reset.",
                           theirs="none")
 
 # The tunnel

@@ -173,3 +173,22 @@ async def test_a_drain_says_goaway_lets_tunnels_end_and_then_closes(certificates
         await peer.send(data(stream, end=True))
         await peer.expect_end()
         await eventually(lambda: not one.server.clients, "gone")
+
+
+async def test_who_never_shakes_hands_keeps_nobody_out(certificates: Certificates) -> None:
+    async with scene(certificates, echo, MAX_CONNECTIONS="2") as one:
+        silent = [await asyncio.open_connection(one.address, 15008) for _ in range(2)]
+        await eventually(lambda: len(one.server.clients) == 2, "both places taken")
+        tunnel = await one.connect()
+        assert await silent[0][0].read() == b""  # the first to come was the first to go
+        second = await one.connect("waypoint")
+        with pytest.raises(HboneError):  # and where all have proved who they are, who comes is one too many
+            await one.connect()
+        assert len(one.server.clients) == 2
+        assert not one.server.strangers
+        for connected in (tunnel, second):
+            await connected.send(b"still there")
+            assert await connected.receive() == b"still there"
+            await connected.aclose()
+        for _, writer in silent:
+            writer.close()
