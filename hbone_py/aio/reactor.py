@@ -59,11 +59,16 @@ BROKEN = select.EPOLLERR
 _ARRIVALS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 _EVERYTHING = _ARRIVALS | select.EPOLLOUT
 _BATCH = 256
-_GATHERED = 4
-"""While a few sockets are ready at once, so many more batches are served before connections write: what all of them
-have to say goes in one record and one packet then. Who is alone never waits for that look,"""
+_GATHERED = 8
+"""While a few sockets are ready at once, so many more looks are taken before connections write: what all of them have
+to say goes in one record and one packet then. Who is alone never waits for that look,"""
 _FEW = 32
 """nor does a batch of more than so many, whose record is large as it is."""
+_CROWD = 2.5
+"""Where batches of late hold more sockets than this, a look that finds nothing is followed by one that lets others have
+our core first, once: mostly those who talk to us, and what they say goes along (decision 0027)."""
+_LATE = 8.0
+"""About so many batches are "of late"."""
 _STEPS_A_TURN = 32
 """So many steps of handshakes, hundreds of microseconds each, before everybody else has a turn."""
 _LONG_TURNS = 8
@@ -113,6 +118,7 @@ class Reactor:
         self.short_pieces = 0
         """How many more pieces of bulk are short ones; set to SHORT_PIECES by whoever says little."""
         self._steps_left = 0
+        self._crowd = 1.0  # sockets of a batch of late
         self._dirty: list[PeerOutput] = []
         self._afterwards: list[Callable[[], None]] = []
         self.streams_shed = 0
@@ -303,11 +309,11 @@ class Reactor:
         self._running = True
         self._steps_left = _STEPS_A_TURN
         self._serve(events, others)
-        gathered = 0
-        while 1 < len(events) <= _FEW and self._dirty and not others and gathered < _GATHERED:
-            gathered += 1
-            events = self._epoll.poll(0, _BATCH)
-            self._serve(events, others)
+        served = len(events)
+        if self._dirty and served <= _FEW and not others and (served > 1 or self._crowd > _CROWD):
+            served = self._gather(served, others)
+        if served:
+            self._crowd += (served - self._crowd) / _LATE
         if self._dirty:
             self._flush_all()
         if self._line:  # now, not before the next wait: that one need not be in vain then
@@ -320,6 +326,23 @@ class Reactor:
             self._call_afterwards()
         self._running = False
         return others
+
+    def _gather(self, served: int, others: list[tuple[int, int]]) -> int:
+        """Serve what becomes ready before connections write, beside `served` sockets; how many it is in all."""
+        gives_way = self._crowd > _CROWD
+        for _ in range(_GATHERED):
+            events = self._epoll.poll(0, _BATCH)
+            if events:
+                self._serve(events, others)
+                served += len(events)
+                if others or served > _FEW:
+                    break
+            elif gives_way:
+                gives_way = False
+                os.sched_yield()
+            else:
+                break
+        return served
 
     def _serve(self, events: list[tuple[int, int]], others: list[tuple[int, int]]) -> None:
         """Everybody whom the kernel or somebody here has called; what is not registered here goes to `others`."""
@@ -341,6 +364,7 @@ class Reactor:
     def _move_bulk(self) -> None:
         """The turns of the first in line."""
         line = self._line
+        self._crowd = 1.0  # bulk is what others wait for: its turns give way by themselves
         for _ in range(_PIECES_A_TURN):
             if not line:
                 return

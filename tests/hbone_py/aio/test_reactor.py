@@ -246,6 +246,41 @@ async def test_who_comes_while_a_few_are_served_is_written_with_them(
     assert told == expected
 
 
+@pytest.mark.parametrize(
+    ("sockets", "bulk", "expected"),
+    [(4, False, ["a", "late", "written"]), (1, False, ["a", "written"]), (4, True, ["a", "written"])],
+)
+async def test_in_a_crowd_whoever_waits_for_our_core_is_written_with_who_was_ready(
+    peers: PeerMaker, monkeypatch: pytest.MonkeyPatch, sockets: int, bulk: bool, expected: list[str]
+) -> None:
+    """Nobody else's turn is waited for where few talk, or where bulk has moved since many did."""
+    told: list[str] = []
+    peer, _ = peers.facing_server()
+    reactor = peers.far
+
+    def say(name: str) -> None:
+        told.append(name)
+        if not peer.is_dirty:
+            reactor.at_batch_end(lambda: told.append("written"))
+        reactor.touch(peer)
+
+    notes = [Note(lambda name=name: say(name)) for name in "abcd"[:sockets]]  # type: ignore[misc]
+    with registered(reactor, Note(lambda: say("late"))) as (late_far,), registered(reactor, *notes) as far:
+        for number in range(1, 11):
+            for one in far:
+                one.send(b"x")
+            await until(lambda number=number: told.count("a") == number, "served once more")  # type: ignore[misc]
+            await turns()
+        if bulk:
+            reactor.later(Note())
+            await turns()
+        monkeypatch.setattr("os.sched_yield", lambda: late_far.send(b"x"))
+        told.clear()
+        far[0].send(b"x")
+        await until(lambda: "written" in told, "written")
+    assert told == expected
+
+
 async def test_a_storm_of_handshakes_leaves_others_their_turns(reactor: Reactor) -> None:
     """So many steps a batch; who had no time for one has it later, and nobody is forgotten."""
     order: list[str] = []
