@@ -75,14 +75,15 @@ class DataLane:
         ours.left -= size
         its.left -= size
         taken = stream.sink([payload], size)
-        if taken == size and its.owed + size < its.step and ours.owed + size < ours.left and ledger.used < ledger.near:
-            its.owed += size  # as `ReceiveCredit.read`, which would announce nothing
+        if taken == size:  # as `ReceiveCredit.read`, which mostly has nothing to announce
+            its.owed += size
             ours.owed += size
+            if its.owed >= its.step or ours.owed >= ours.left or ledger.used >= ledger.near:
+                self._credit.read(stream, 0)
             return
         if taken:
             self._credit.read(stream, taken)
-        if taken < size:
-            self._keep(stream, [payload], taken, size)
+        self._keep(stream, [payload], taken, size)
 
     def payload(self, stream_id: int, pieces: list[memoryview], size: int) -> None:
         """Payload for the stream's sink; what the sink leaves is held, unread."""

@@ -7,13 +7,14 @@ neighbouring frames of one stream together. Every other frame is handed over who
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from hbone_py import frames
 from hbone_py.errors import ErrorCode, RemoteProtocolError
 
 _unpack = frames.HEADER.unpack_from
-_PADDED_END = frames.PADDED | frames.END_STREAM
+_PADDED_END: Final = frames.PADDED | frames.END_STREAM
+_HEADER_SIZE: Final = frames.HEADER_SIZE
 _OTHERS_COST = 16
 """Frames of plain DATA that take as long as another: a request, or a PING."""
 
@@ -96,11 +97,11 @@ class FrameReader:
 
         Raises RemoteProtocolError when they cannot be frames; what came before was delivered.
         """
-        if size > frames.HEADER_SIZE and not (self._left or self._partial or self._padding):
+        if size > _HEADER_SIZE and not (self._left or self._partial or self._padding):
             word, flags, stream_id = _unpack(data, 0)
             # A small message, mostly: one frame of plain payload that ends nothing.
-            if word == (size - frames.HEADER_SIZE) << 8 and not flags & _PADDED_END and word <= self._largest:
-                self._data.whole(stream_id & frames.MAX_STREAM_ID, data[frames.HEADER_SIZE : size])
+            if word == (size - _HEADER_SIZE) << 8 and not flags & _PADDED_END and word <= self._largest:
+                self._data.whole(stream_id & frames.MAX_STREAM_ID, data[_HEADER_SIZE:size])
                 return 0
         return self._walk(data[:size])
 
@@ -119,12 +120,13 @@ class FrameReader:
                     if self._padding:
                         position += self._skip_padding(end - position)
                         continue
-                    if end - position < frames.HEADER_SIZE:
+                    if end - position < _HEADER_SIZE:
                         self._partial += data[position:]
                         break
                     word, flags, stream_id = _unpack(data, position)
                     stream_id &= frames.MAX_STREAM_ID
-                    if stream_id != self._stream or word & 0xFF != frames.DATA or flags & _PADDED_END:
+                    is_plain = not (word & 0xFF or flags & _PADDED_END)  # DATA that ends nothing
+                    if stream_id != self._stream or not is_plain:
                         if alone is not None:
                             payload, alone = alone, None
                             self._data.whole(self._stream, payload)
@@ -132,7 +134,7 @@ class FrameReader:
                             pieces, run = run, []
                             self._data.payload(self._stream, pieces, size)
                             size = 0
-                    if word & 0xFF != frames.DATA or flags & _PADDED_END or word > self._largest:
+                    if not is_plain or word > self._largest:
                         position = self._start(data, position, word, flags, stream_id)
                         continue
                     self._patience -= 1
@@ -140,7 +142,7 @@ class FrameReader:
                         self._patience, self._rest = self._at_once, end - position
                         break
                     left = word >> 8
-                    position += frames.HEADER_SIZE
+                    position += _HEADER_SIZE
                     if alone is not None:
                         self._data.data_started(stream_id, len(alone), 0)
                         run, size, alone = [alone], len(alone), None

@@ -231,7 +231,7 @@ class Relay:
         """
         peer, reactor = self.peer, self._reactor
         outbox, engine, stream = reactor.outbox, peer.engine, self.stream
-        used, wanted = outbox.used, min(allowed, SMALL)
+        used, wanted = outbox.used, SMALL if allowed >= SMALL else allowed
         if used > LAST:
             outbox.make_room()
             used = 0
