@@ -11,6 +11,7 @@ import click
 
 from lab_py.builtin import COEXISTENCE, SCENARIOS, load
 from lab_py.errors import LabError, Unusable
+from lab_py.standing_commands import STANDING, form_option, lab_name_option, output_option
 from lab_py.topology import Design
 from mesh_py.discovery.problems import ConfigError, suggest
 from mesh_py.process.complaints import complain
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from lab_py.topology import Topology
 
 COMMAND = "lab-py"
-DEFAULT_NAME = "lab"
 HELP = """\
 A mesh on one machine: nodes and pods as network namespaces, Istio 1.18's redirection, real proxies.
 
@@ -99,11 +99,6 @@ def _cast(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return add
 
 
-_name = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Which lab, where there are several.")
-_output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="For whom.")
-
-
-_form = click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", help="For whom.")
 _file = click.Path(dir_okay=False, resolve_path=True, path_type=Path)
 _folder = click.Path(file_okay=False, path_type=Path)
 _mesh_file = click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path)
@@ -113,7 +108,7 @@ _mesh_file = click.Path(exists=True, dir_okay=False, resolve_path=True, path_typ
 @_scenario
 @_wishes
 @_cast("istiod")
-@_output
+@output_option
 @click.option("--pcap", type=_file, help="Write a capture with TLS secrets inside, for Wireshark and tshark.")
 @click.option("--html", type=_file, help="Write a page for a browser: the request, hop by hop, in both designs.")
 @click.option("--step", is_flag=True, help="Wait at each hop for a key, and explain it.")
@@ -147,7 +142,7 @@ def run(
 
 @group.command()
 @click.option("--once", is_flag=True, help="End after the requests; else serve until Ctrl-C, with lines to try.")
-@_output
+@output_option
 @click.option("--world-net", metavar="A.B", default="127.3", show_default=True, help="Everything lives on A.B.x.y.")
 @click.option("--state-dir", type=_folder, help="Where certificates and mesh go. (default: a temporary folder)")
 @click.option("--mesh", type=_mesh_file, help="A mesh file of your own; start from --print-mesh.")
@@ -175,7 +170,7 @@ def paths(
 @_scenario
 @click.option("--rootless", is_flag=True, help="In user namespaces, even as root.")
 @_cast("istiod")
-@_output
+@output_option
 @click.option("--html", type=_file, help="Write a page for a browser that shows both.")
 def diff(
     scenario: str, rootless: bool, output: str, html: Path | None, control_plane: str, peers: tuple[str, ...]
@@ -197,7 +192,7 @@ def diff(
 @_wishes
 @_cast("file")
 @click.option("--list", "is_list", is_flag=True, help="What can be broken there, and what one will see.")
-@_form
+@form_option
 @click.option("--folder", hidden=True)
 def faults(
     scenario: str, names: tuple[str, ...], design: str | None, rootless: bool, tunnel: str | None,
@@ -233,7 +228,7 @@ def faults(
 @click.argument("scenario", default=COEXISTENCE, metavar="[FILE]")
 @_wishes
 @_cast("istiod")
-@_output
+@output_option
 @click.option(
     "--strict", "is_strict", is_flag=True, help="With PeerAuthentication STRICT: who proves nothing is refused."
 )
@@ -264,7 +259,7 @@ def matrix(
 @_scenario
 @_wishes
 @_cast("file")
-@_name
+@lab_name_option
 @click.option("--folder", hidden=True)
 def up(
     scenario: str, design: str | None, rootless: bool, tunnel: str | None, without: tuple[str, ...], name: str,
@@ -287,124 +282,8 @@ def up(
 
 
 @group.command()
-@_name
-def down(name: str) -> int:
-    """End a lab; nothing of it is left."""
-    from lab_py import state
-
-    state.end(*state.find(name))
-    click.echo(f"{name} is down")
-    return 0
-
-
-@group.command()
-@_name
-@_output
-def status(name: str, output: str) -> int:
-    """Tell what a lab is, and how its processes fare; 1 if one has ended."""
-    from lab_py import command_status
-
-    return command_status.show(name, output)
-
-
-@group.command("exec", context_settings={"ignore_unknown_options": True})
-@_name
-@click.argument("pod")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def execute(name: str, pod: str, command: tuple[str, ...]) -> int:
-    """Run a command in a pod, a node, or a ztunnel pod (zt-NODE); its exit status."""
-    from lab_py import command_exec
-
-    return command_exec.execute(name, pod, command)
-
-
-@group.command()
-@_name
-@click.argument("pod")
-def enroll(name: str, pod: str) -> int:
-    """Make a plain pod ambient, with no restart: open connections stay, new ones are captured (--design in-pod)."""
-    from lab_py import command_enroll
-
-    return command_enroll.run("enroll", name, pod)
-
-
-@group.command()
-@_name
-@click.argument("pod")
-def unenroll(name: str, pod: str) -> int:
-    """Make an ambient pod plain; what ztunnel carries for it ends (--design in-pod)."""
-    from lab_py import command_enroll
-
-    return command_enroll.run("unenroll", name, pod)
-
-
-@group.command("break")
-@_name
-@click.argument("faults", nargs=-1, metavar="[NAME]...")
-@click.option("--list", "is_list", is_flag=True, help="What can be broken, what one will see, what is broken now.")
-@_form
-def break_(name: str, faults: tuple[str, ...], is_list: bool, output: str) -> int:
-    """Take a piece of a lab away while it runs: a tunnel, a rule, a certificate ...; --list has them all.
-
-    \b
-    Examples:
-      python -m lab_py break --list
-      python -m lab_py break tunnel                 a row of the list
-      python -m lab_py break node-a/F2 httpbin/B2   any rule or route, by its namespace and name
-      python -m lab_py mend                         all of it is back; mend NAME, that alone
-    """
-    from lab_py import command_break
-
-    if is_list or not faults:
-        return command_break.list_faults(name, output)
-    return command_break.take_away(name, faults)
-
-
-@group.command()
-@_name
-@click.argument("faults", nargs=-1, metavar="[NAME]...")
-def mend(name: str, faults: tuple[str, ...]) -> int:
-    """Put back what `break` has taken away; without names, all of it."""
-    from lab_py import command_break
-
-    return command_break.put_back(name, faults)
-
-
-@group.command()
-@_name
-@click.argument("source", required=False, metavar="[POD")
-@click.argument("service", required=False, metavar="SERVICE]")
-@_form
-def explain(name: str, source: str | None, service: str | None, output: str) -> int:
-    """Send a request through a lab, and say which hop is broken, why, by what evidence, what to do; 1 if one is.
-
-    It does not know what `break` has taken away: captures, counters, logs, ICMP and the state of things tell it.
-
-    \b
-    Examples:
-      python -m lab_py explain                      the request of the lab's scenario
-      python -m lab_py explain ambient-a sidecar-b  another one
-      python -m lab_py explain -o json
-    """
-    from lab_py import command_explain
-
-    return command_explain.run(name, source, service, output)
-
-
-@group.command()
-@_name
-@click.argument("processes", nargs=-1)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
-def logs(name: str, processes: tuple[str, ...], follow: bool) -> int:
-    """Show what the processes have written; all of them, or some by name."""
-    from lab_py import command_logs
-
-    return command_logs.show(name, processes, follow=follow)
-
-
-@group.command()
 @click.option("--rootless", is_flag=True, help="In a user namespace, even as root.")
-@_output
+@output_option
 def doctor(rootless: bool, output: str) -> int:
     """Tell what this machine can do, and what to install for the rest; 8 if something needed is missing."""
     from lab_py import command_doctor
@@ -425,6 +304,8 @@ def probe() -> int:
     return 0
 
 
+for command in STANDING:
+    group.add_command(command)
 add_completion(group, COMMAND)
 
 
