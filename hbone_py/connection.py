@@ -172,7 +172,8 @@ class HboneConnection(Incoming):
     def end(self, stream: Stream) -> None:
         """End our direction. Nothing happens when it has ended already."""
         if stream.local_open and stream.stream_id in self.streams:
-            self._check_sending(stream)
+            if not (stream.answered or self.is_client):
+                self._check_sending(stream)
             stream.local_open = False
             self.output.append(frames.end_stream(stream.stream_id))
             if not stream.remote_open:

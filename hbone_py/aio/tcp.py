@@ -17,7 +17,7 @@ from termios import TIOCOUTQ
 from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.address import is_loopback
-from hbone_py.aio.pacing import is_paced_here, pace, spare_pacing
+from hbone_py.aio.pacing import RENO, is_paced_here, pace, spare_pacing
 from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE
 from hbone_py.errors import ConnectionFailed, ConnectTimeout, HboneError
 
@@ -39,8 +39,25 @@ BACKLOG = 1024
 _RESET = pack("ii", 1, 0)
 _NON_BLOCKING = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 _ACCEPTS_PER_TURN = 64
+_UNACKED_END = 28
+"""In `struct tcp_info` (tcp(7)): behind `tcpi_unacked`, which of a listener is its backlog."""
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE = 0.1
+
+
+class DataSocket(socket.socket):
+    """A socket that is made and closed in C alone. The standard library's counts the files made of it (`makefile`): of
+    ours there are none, and a tunnel has two."""
+
+    __slots__ = ()
+    if not TYPE_CHECKING:
+        __init__ = socket.SocketType.__init__
+    close = socket.SocketType.close
+    detach = socket.SocketType.detach
+
+    @property
+    def _closed(self) -> bool:  # for `with`, and to be shown
+        return self.fileno() < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +78,9 @@ class SocketOptions:
     def new_socket(self, family: socket.AddressFamily, kind: int) -> socket.socket:
         """A socket to connect with, without any option yet. Raises OSError."""
         if self.namespace is None:
-            return socket.socket(family, kind)
+            return DataSocket(family, kind)
         with self.namespace:
-            return socket.socket(family, kind)
+            return DataSocket(family, kind)
 
     def apply(self, sock: socket.socket, *, keepalive: bool = True) -> None:
         """Set what hbone-dataplane 8.1 says for a connection of ours."""
@@ -118,6 +135,15 @@ def what_broke(sock: socket.socket) -> OSError:
     """Why the kernel says that a connection is broken: asked for once, since the kernel forgets it then."""
     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
     return OSError(code, os.strerror(code))
+
+
+def backlog(sock: socket.socket) -> int:
+    """How many connections wait at a listener to be accepted; 0 also where the kernel does not tell."""
+    try:
+        facts = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _UNACKED_END)
+    except OSError:
+        return 0
+    return int.from_bytes(facts[_UNACKED_END - 4 : _UNACKED_END], sys.byteorder)
 
 
 def transparent(sock: socket.socket) -> bool:
@@ -191,8 +217,14 @@ class Listener:
         self.on_again()
 
     def on_again(self) -> None:
-        """Accept a bounded number, then let others have a turn."""
-        for _ in range(_ACCEPTS_PER_TURN):
+        """Accept those who wait, a bounded number, then let others have a turn.
+
+        Who comes after they were counted makes another edge. To learn by an `accept` in vain that they are all would
+        cost as much as another connection.
+        """
+        count = backlog(self.sock) if self.sock.fileno() >= 0 else 0
+        is_all = 0 < count <= _ACCEPTS_PER_TURN
+        for _ in range(count if is_all else _ACCEPTS_PER_TURN):
             if self.sock.fileno() < 0:
                 return
             try:
@@ -205,12 +237,13 @@ class Listener:
                     self._reactor.wheel.after(_PAUSE, lambda: self._reactor.again(self))
                     return
                 continue  # the client gave up while it waited
-            sock = socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
+            sock = DataSocket(self._family, socket.SOCK_STREAM, 0, fd)
             sock.setblocking(False)
             if self._from_afar and not is_loopback(address[0]):
                 pace(sock, self._from_afar)
             self._accepted(sock, address if self._is_v4 else canonical(address))
-        self._reactor.again(self)
+        if not is_all:
+            self._reactor.again(self)
 
     def abort(self, error: Exception) -> None:
         """One connection could not be served; go on with the next."""
@@ -336,7 +369,7 @@ def outgoing_socket(
     try:
         options.apply(sock)
         if is_paced_here() and (near or is_loopback(address[0])):
-            spare_pacing(sock)
+            pace(sock, RENO)
         if source is not None and source != address[0] and (":" in source) == (":" in address[0]):
             if not source.startswith("127."):
                 transparent(sock)

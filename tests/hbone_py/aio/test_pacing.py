@@ -67,10 +67,10 @@ async def test_who_is_accepted(reactor: Reactor, paced: bytes, client: str, near
 )
 @pytest.mark.usefixtures("paced")
 def test_who_is_called(address: str, near: bool, is_spared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[socket.socket] = []
-    monkeypatch.setattr(tcp, "spare_pacing", asked.append)
+    asked: list[tuple[socket.socket, bytes]] = []
+    monkeypatch.setattr(tcp, "pace", lambda *how: asked.append(how))
     with outgoing_socket((address, 1), SocketOptions(), near=near) as sock:
-        assert asked == ([sock] if is_spared else [])
+        assert asked == ([(sock, RENO)] if is_spared else [])
 
 
 def test_what_was_replaced_is_told(paced: bytes) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hbone_py.aio import tcp
 from hbone_py.aio.tcp import (
     SO_MARK,
     Listener,
     SocketOptions,
+    backlog,
     canonical,
     family_of,
     listening_socket,
@@ -198,6 +200,25 @@ async def test_a_crowd_is_let_in(listen: Listen) -> None:
     await until(lambda: len(accepted) == 300, "all accepted")
     for sock in crowd:
         sock.close()
+
+
+def test_the_kernel_tells_how_many_wait() -> None:
+    """Connected callers are in the backlog: `connect` of a neighbour returns when that is so."""
+    with listening_socket(loopback_address(), 0) as listener:
+        assert backlog(listener) == 0
+        callers = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+        assert backlog(listener) == 3
+        listener.accept()[0].close()
+        assert backlog(listener) == 2
+        for caller in callers:
+            caller.close()
+
+
+async def test_where_it_does_not_tell_a_crowd_is_let_in_all_the_same(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "backlog", lambda _: 0)
+    await test_a_crowd_is_let_in(listen)
 
 
 async def test_who_left_while_it_waited_is_no_trouble(listen: Listen) -> None:
