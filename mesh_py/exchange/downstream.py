@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mesh_py.exchange.passage import Handler
     from mesh_py.exchange.wire import WireStream
     from mesh_py.http.codec import ServerCodec
+    from mesh_py.http.messages import HttpRequest
 
 log = logging.getLogger("http")
 
@@ -146,13 +147,15 @@ class Downstream:
         begun = 0
         try:
             while events := self.codec.events():
+                if len(events) == 1 and isinstance(events[0], ev.RequestReceived):
+                    begun += 1
+                    self._serve(self._begun(*events[0]), at_once=begun <= _AT_ONCE)
+                    continue
                 waiting: list[Exchange] = []
                 fed: dict[Exchange, None] = {}
                 for event in events:
                     if isinstance(event, ev.RequestReceived):
-                        stream, request, ended = event
-                        exchange = self._exchanges[stream] = Exchange(self, stream, request, ended=ended)
-                        waiting.append(exchange)  # its body may be among the events behind it
+                        waiting.append(self._begun(*event))  # its body may be among the events behind it
                     else:
                         self._carry_out_one(event, fed)
                 for exchange in fed:
@@ -165,6 +168,10 @@ class Downstream:
             self._is_carrying_out = False
         self.wire.touch()
         self._watch()
+
+    def _begun(self, stream: int, request: HttpRequest, ended: bool) -> Exchange:
+        exchange = self._exchanges[stream] = Exchange(self, stream, request, ended=ended)
+        return exchange
 
     def _carry_out_one(self, event: ev.Event, fed: dict[Exchange, None]) -> None:
         if isinstance(event, ev.DataReceived):

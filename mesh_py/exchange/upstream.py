@@ -331,11 +331,16 @@ class Upstream:
     # What the codec reports ----------------------------------------------------
 
     def _carry_out(self) -> None:
+        events = self.codec.events()
+        if len(events) == 1 and isinstance(events[0], ev.AnswerReceived):
+            self._tell_whole(*events[0])
+        else:
+            self._carry_out_each(events)
+        self._settle()
+
+    def _carry_out_each(self, events: list[ev.Event]) -> None:
         told: list[Call] = []
         calls = self.calls
-        events = self.codec.events()
-        if len(events) == 3 and not self.is_multiplexed and self._tell_whole(*events):
-            events.clear()
         for event in events:
             if isinstance(event, ev.DataReceived):
                 stream, data, credit = event
@@ -360,24 +365,24 @@ class Upstream:
         for call in told:
             if call.rider is not None and not call.is_over:
                 call.rider.flush()
-        self._settle()
 
-    def _tell_whole(self, head: ev.Event, data: ev.Event, end: ev.Event) -> bool:
-        """Whether that was a short answer of HTTP/1, which its rider has got in one call."""
-        if not (isinstance(head, ev.ResponseReceived) and isinstance(data, ev.DataReceived)):
-            return False
-        if not isinstance(end, ev.MessageEnded) or end.trailers is not None:
-            return False
-        call = self.calls.get(head.stream)
-        if call is None or call.rider is None:
-            return False
-        del self.calls[head.stream]
-        call.is_over = True
-        call.rider.whole(head.response, data.data)
-        return True
+    def _tell_whole(self, stream: int, response: HttpResponse, data: bytes) -> None:
+        """A short answer of HTTP/1, which a rider gets in one call."""
+        call = self.calls.pop(stream, None)
+        if call is None:
+            return
+        if call.rider is not None:
+            call.is_over = True
+            call.rider.whole(response, data)
+        else:
+            call.answered(response, ended=False)
+            call.received(data, len(data))
+            call.ended(None)
 
     def _carry_out_rare(self, event: ev.Event) -> None:
-        if isinstance(event, ev.StreamFailed):
+        if isinstance(event, ev.AnswerReceived):
+            self._tell_whole(*event)
+        elif isinstance(event, ev.StreamFailed):
             if call := self.calls.pop(event.stream, None):
                 call.failed(event.error)
         elif isinstance(event, ev.InterimReceived):

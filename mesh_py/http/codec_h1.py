@@ -12,8 +12,8 @@ import httptools
 
 from mesh_py.http.errors import BadMessage, DownstreamGone, UnwritableMessage, UpstreamBadMessage, UpstreamReset
 from mesh_py.http.events import (
+    AnswerReceived,
     ConnectionFailed,
-    DataReceived,
     InterimReceived,
     MessageEnded,
     PeerLeaving,
@@ -254,12 +254,8 @@ class H1Client(H1Connection):
     def _take_whole(self, response: HttpResponse, head: Head, data: bytes, start: int) -> int:
         """The head of an answer that lies in `data` with all of its body, which begins at `start`; where that ends."""
         self._keep_alive = head.keep_alive
-        stream, end = self._stream, start + head.length
-        self._events += (
-            ResponseReceived(stream, response, False),
-            DataReceived(stream, data[start:end], head.length),
-            MessageEnded(stream),
-        )
+        end = start + head.length
+        self._events.append(AnswerReceived(self._stream, response, data[start:end]))
         self._incoming_ended()
         return end
 

@@ -30,6 +30,14 @@ class ResponseReceived(NamedTuple):
     ended: bool
 
 
+class AnswerReceived(NamedTuple):
+    """A response that has come with all of its body, without trailers: nothing more comes of it. HTTP/1 alone."""
+
+    stream: int
+    response: HttpResponse
+    data: bytes
+
+
 class InterimReceived(NamedTuple):
     """A 1xx (not 101); the response is still to come."""
 
@@ -87,6 +95,7 @@ class ConnectionFailed(NamedTuple):
 Event = (
     RequestReceived
     | ResponseReceived
+    | AnswerReceived
     | InterimReceived
     | DataReceived
     | MessageEnded

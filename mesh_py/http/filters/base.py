@@ -122,12 +122,13 @@ class Halt(NamedTuple):
 class FilterChain:
     """An ordered list of filters, run as one."""
 
-    __slots__ = ("_on_the_way_back", "filters")
+    __slots__ = ("_on_the_way_back", "_passed", "filters")
 
     def __init__(self, filters: Sequence[HttpFilter]) -> None:
         self.filters = tuple(filters)
         seeing = [(index, one) for index, one in enumerate(filters) if not isinstance(one, BlindToAnswers)]
         self._on_the_way_back = tuple(reversed(seeing))
+        self._passed = Halt(None, len(self.filters))
 
     def run(self, request: HttpRequest, info: StreamInfo, position: int = 0) -> Halt:
         """Hand the request to the filters from `position` on, until one wants something done.
@@ -146,7 +147,7 @@ class FilterChain:
                 raise FilterFailed(type(one).__name__, error) from error
             if not isinstance(step, Continue):
                 return Halt(step, index + 1)
-        return Halt(None, len(self.filters))
+        return self._passed
 
     def finish(self, response: HttpResponse, info: StreamInfo) -> None:
         """Show the answer to the filters that have seen the request, the last one first.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mesh_py.http.codec_h1 import H1Client, H1Server
-from mesh_py.http.events import ConnectionFailed, DataReceived, Event, PeerLeaving
+from mesh_py.http.events import AnswerReceived, ConnectionFailed, DataReceived, Event, PeerLeaving
 from mesh_py.http.headers import Headers
 from mesh_py.http.limits import Limits
 from mesh_py.http.messages import HttpRequest, HttpResponse
@@ -47,7 +47,7 @@ def ok(*fields: tuple[str, str], status: int = 200) -> HttpResponse:
 
 
 def body_of(events: list[Event]) -> bytes:
-    return b"".join(event.data for event in events if isinstance(event, DataReceived))
+    return b"".join(event.data for event in events if isinstance(event, DataReceived | AnswerReceived))
 
 
 def closes(codec: H1Server | H1Client) -> bool:
