@@ -12,6 +12,7 @@ GROUP = "hbone"
 """One shared library holds them all, so that they call each other directly."""
 
 MODULES = (
+    "hbone_py.aio.first_bytes",
     "hbone_py.aio.outbox",
     "hbone_py.aio.peer",
     "hbone_py.aio.peer_life",
