@@ -59,6 +59,14 @@ class DataSocket(socket.socket):
     def _closed(self) -> bool:  # for `with`, and to be shown
         return self.fileno() < 0
 
+    @property
+    def _io_refs(self) -> int:  # uvloop counts its own waits here, if somebody waits on one of these through it
+        return 0
+
+    @_io_refs.setter
+    def _io_refs(self, count: int) -> None:
+        pass
+
 
 @dataclass(frozen=True, slots=True)
 class SocketOptions:
