@@ -102,7 +102,7 @@ class InnerTls:
         count = self.tls.read_into(self._buffer)
         self._held = bytes(self._buffer.view[:count])
         self._may_hold_more = count == self._buffer.size
-        self._push()  # reading may have produced an answer, such as to a KeyUpdate
+        self._push_if_it_lives()  # reading may have produced an answer, such as to a KeyUpdate
 
     def _feed(self) -> bool:
         """Whether there was ciphertext, or its end."""
