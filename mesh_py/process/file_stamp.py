@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def stamp_of(path: Path) -> Hashable:
-    """A value that is another once the file is written, replaced, linked elsewhere, or removed."""
+    """A value that is another once the file is written, replaced, linked elsewhere, removed, or shown to others."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_dev, found.st_size
+    return found.st_mtime_ns, found.st_ino, found.st_dev, found.st_size, found.st_mode

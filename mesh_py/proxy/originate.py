@@ -16,20 +16,20 @@ from hbone_py.errors import TlsConfigError
 from hbone_py.tls.context import TlsContext, bare_context, revoke_by, show_chain, trust
 from hbone_py.tls.credentials import Credentials
 from mesh_py.identity.key_files import is_private
+from mesh_py.process.file_stamp import stamp_of
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from hbone_py.tls.context import TlsSettings
     from mesh_py.manifests.client_tls import ClientTls
 
 _MOST = 256
 """Settings that are remembered; rules have few, and those that are gone are forgotten with all others."""
 
-Stamp = tuple[int, int, int] | None
-"""Of a file: another one when it has changed; None: it is not there."""
-
 
 class _Known(NamedTuple):
-    stamps: tuple[Stamp, ...]
+    stamps: tuple[Hashable, ...]
     context: TlsContext
 
 
@@ -47,7 +47,7 @@ class OriginatedTls:
         """To dial with. Raises TlsConfigError, which names the file that is missing or wrong."""
         if tls.credential_name:
             tls = tls.mounted(self._folder_of(tls.credential_name))
-        stamps = tuple(_stamp(file) for file in _files(tls))
+        stamps = tuple(stamp_of(Path(file)) for file in _files(tls))
         known = self._known.get(tls)
         if known is None or known.stamps != stamps:
             if len(self._known) >= _MOST:
@@ -111,11 +111,3 @@ def _read(file: str) -> bytes:
         return Path(file).read_bytes()
     except OSError as error:
         raise TlsConfigError(f"{file}: {error.strerror or error}") from error
-
-
-def _stamp(file: str) -> Stamp:
-    try:
-        found = Path(file).stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_mode

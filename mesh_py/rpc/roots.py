@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 
+from mesh_py.process.file_stamp import stamp_of
 from mesh_py.rpc.errors import RootsError
 
 if TYPE_CHECKING:
@@ -56,11 +57,7 @@ class Roots:
         """A value that changes when `read` would give something else."""
         if self.is_system or _PEM_MARK in self.setting:
             return None
-        try:
-            found = Path(self.setting).stat()
-        except OSError:
-            return "missing"
-        return (found.st_mtime_ns, found.st_ino, found.st_dev, found.st_size)
+        return stamp_of(Path(self.setting))
 
     def _missing(self, error: OSError) -> str:
         advice = f"mount it there, or set {self.variable} to another path, to {SYSTEM}, or to the PEM text itself"

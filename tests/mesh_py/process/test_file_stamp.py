@@ -29,6 +29,7 @@ def replace(file: Path) -> None:
         pytest.param(lambda file: file.write_text("abc"), id="written"),
         pytest.param(replace, id="replaced"),
         pytest.param(lambda file: file.unlink(), id="removed"),
+        pytest.param(lambda file: file.chmod(0o604), id="shown to others"),
     ],
 )
 def test_a_change_shows(change: Callable[[Path], None], tmp_path: Path) -> None:
