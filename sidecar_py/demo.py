@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mesh_py.process.embedded import Running
-    from sidecar_py.world import WorldFiles
+    from mesh_py.process.world_files import WorldFiles
 
 TOKEN_HEADER = "X-Demo-Token"
 _INTERRUPTED = 130

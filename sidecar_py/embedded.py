@@ -9,12 +9,14 @@ from mesh_py.process.editable_file import invitation
 from mesh_py.process.embedded import Running, running_world
 from mesh_py.process.run_loop import started
 from sidecar_py.config import Ports
-from sidecar_py.world import APPLICATION_PORT, World, WorldFiles, lay_out
+from sidecar_py.world import APPLICATION_PORT, World, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    from mesh_py.process.world_files import WorldFiles
 
 NAME_STYLES = {"sidecar-a": "blue", "sidecar-b": "green", "ztunnel": "yellow"}
 """How lines of the world's processes are told apart at a terminal."""

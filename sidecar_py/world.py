@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hbone_py.identity import SpiffeId
-from mesh_py.identity.layout import identity_folder, write_leaf
-from mesh_py.identity.local_ca import LocalCa
-from mesh_py.process.editable_file import write_unless_edited
 from mesh_py.process.embedded import application, net_problem
 from mesh_py.process.family import Member
+from mesh_py.process.world_files import write_world
 from mesh_py.settings.source import SettingsError
 from sidecar_py.config import Ports
 
@@ -23,6 +21,8 @@ if TYPE_CHECKING:
     import datetime
     from collections.abc import Mapping
     from pathlib import Path
+
+    from mesh_py.process.world_files import WorldFiles
 
 TRUST_DOMAIN = "cluster.local"
 SLEEP, HTTPBIN, AMBIENT = (SpiffeId(TRUST_DOMAIN, "default", name) for name in ("sleep", "httpbin", "ambient"))
@@ -144,34 +144,9 @@ class World:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class WorldFiles:
-    """What the world's processes read."""
-
-    mesh: Path
-    node_mesh: Path
-    """The same for the node proxy, which knows no further keys."""
-    certificates: Path
-    """A folder per identity."""
-    is_edited: bool
-    """`mesh` is as its user left it."""
-
-
 def lay_out(world: World, folder: Path, now: datetime.datetime) -> WorldFiles:
-    """Write the mesh files and, by an authority made for the purpose and thrown away, the certificates.
-
-    A mesh file that somebody has edited stays as it is.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    mesh, node_mesh, certificates = folder / "mesh.yaml", folder / "node-mesh.yaml", folder / "certs"
-    authority = LocalCa.throw_away(now)
-    for identity in (SLEEP, HTTPBIN, AMBIENT):
-        write_leaf(identity_folder(certificates, identity), authority.issue(identity, now), replace=True)
-    is_edited = write_unless_edited(mesh, world.mesh_file())
-    write_unless_edited(node_mesh, world.mesh_file(with_further=False))
-    return WorldFiles(mesh, node_mesh, certificates, is_edited)
+    """Write what the world's processes read. Raises OSError where the folder cannot be written."""
+    return write_world(folder, now, (SLEEP, HTTPBIN, AMBIENT), world.mesh_file(), world.mesh_file(with_further=False))
 
 
 def _application(name: str, ip: str) -> Member:

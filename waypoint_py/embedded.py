@@ -9,12 +9,14 @@ from mesh_py.process.editable_file import invitation
 from mesh_py.process.embedded import Running, running_world
 from mesh_py.process.run_loop import started
 from waypoint_py.config import Ports
-from waypoint_py.world import World, WorldFiles, lay_out
+from waypoint_py.world import World, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    from mesh_py.process.world_files import WorldFiles
 
 NAME_STYLES = {"node-a": "blue", "waypoint": "magenta", "node-b": "green", "node-c": "yellow"}
 """How lines of the world's processes are told apart at a terminal."""
