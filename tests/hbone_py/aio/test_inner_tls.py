@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hbone_py.aio.inner_tls import InnerTls, shake_hands_inside
-from hbone_py.errors import TlsError, TlsTimeout
+from hbone_py.errors import ConnectionLost, TlsError, TlsTimeout
 from hbone_py.tls.context import TlsSettings, client_context, server_context
 from tests.hbone_py.aio.test_stream import tunnels
 from tests.hbone_py.aio.test_tls_stream import QUESTIONS
@@ -79,6 +79,23 @@ async def test_the_end_of_the_tunnel_is_no_end_of_tls(reactor: Reactor, certific
         await far.send_eof()
         with pytest.raises(TlsError, match="without close_notify"):
             await read_to_end(client.result())  # type: ignore[arg-type]
+
+
+async def test_what_has_arrived_is_told_before_the_loss_of_an_answer(
+    reactor: Reactor, certificates: MeshCertificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_stream: TunnelStream, _data: bytes) -> int:
+        raise ConnectionLost("the tunnel is gone")
+
+    async with asyncio.timeout(5), pair(reactor, certificates) as (client, server):
+        await server.send(b"before")
+        assert await client.receive() == b"before"
+        await server.send(b"hello")
+        monkeypatch.setattr(type(client.tunnel), "send_now", broken)
+        client._unsent = b"an answer that found no room"  # such as one to a KeyUpdate
+        assert await client.receive() == b"hello"
+        with pytest.raises(ConnectionLost, match="gone"):
+            await client.receive()
 
 
 async def test_a_stranger_is_refused_and_hears_why(reactor: Reactor, certificates: MeshCertificates) -> None:

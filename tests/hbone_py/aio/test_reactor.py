@@ -15,6 +15,9 @@ from tests.support.pollables import Note, registered
 from tests.support.sockets import tcp_pair, turns, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hbone_py.aio.peer import Peer
     from tests.support.peers import PeerMaker
 
 # One for each loop --------------------------------------------------------------------------------------------------
@@ -217,6 +220,18 @@ async def test_the_core_is_offered_to_whoever_talks_after_each_piece(
     assert offers == expected
 
 
+def listener(peer: Peer, told: list[str]) -> Callable[[str], None]:
+    """Tells who was served, and "written" when the connection it then touches is."""
+
+    def hear(name: str) -> None:
+        told.append(name)
+        if not peer.is_dirty:
+            peer.reactor.at_batch_end(lambda: told.append("written"))
+        peer.reactor.touch(peer)
+
+    return hear
+
+
 @pytest.mark.parametrize(
     ("ready", "expected"),
     [("ab", ["a", "b", "late", "written"]), ("a", ["a", "written", "late", "written"])],
@@ -229,11 +244,10 @@ async def test_who_comes_while_a_few_are_served_is_written_with_them(
     peer, _ = peers.facing_server()
     reactor = peers.far
 
+    hear = listener(peer, told)
+
     def say(name: str) -> None:
-        told.append(name)
-        if not peer.is_dirty:
-            reactor.at_batch_end(lambda: told.append("written"))
-        reactor.touch(peer)
+        hear(name)
         if name == "a":
             late_far.send(b"x")
 
@@ -258,11 +272,7 @@ async def test_in_a_crowd_whoever_waits_for_our_core_is_written_with_who_was_rea
     peer, _ = peers.facing_server()
     reactor = peers.far
 
-    def say(name: str) -> None:
-        told.append(name)
-        if not peer.is_dirty:
-            reactor.at_batch_end(lambda: told.append("written"))
-        reactor.touch(peer)
+    say = listener(peer, told)
 
     notes = [Note(lambda name=name: say(name)) for name in "abcd"[:sockets]]  # type: ignore[misc]
     with registered(reactor, Note(lambda: say("late"))) as (late_far,), registered(reactor, *notes) as far:
