@@ -94,7 +94,10 @@ class Envoy:
         return re.findall(r"^(?:tunnel|captured|inbound|outbound) .*$", self.process.output, re.MULTILINE)
 
     async def logged(self, words: str) -> str:
-        """The first line of an ended tunnel with `words` in it, awaited: lines are written a little late."""
+        """The first line of an ended tunnel with `words` in it, awaited: lines are written a little late.
+
+        An Envoy that outlives a test has lines of earlier ones, and ports come again: ask for what only yours has.
+        """
         await eventually(lambda: any(words in line for line in self.access_log()), f"{words} logged")
         return next(line for line in self.access_log() if words in line)
 
