@@ -58,7 +58,7 @@ async def run(settings: Settings) -> int:
     logs = Logs(sink, filter=settings.log_filter, json=settings.log_json)
     stop, now = asyncio.Event(), asyncio.Event()
     state = MeshState(settings.network)
-    directory = Directory(state, settings.cluster_domain, settings.root_namespace)
+    directory = Directory(state, settings.cluster_domain, settings.root_namespace, is_gateway=True)
     user_filters = UserFilters()
     source = MeshSource.load(_place(settings), lambda config: _taken(config, directory, user_filters))
     certificates = certificates_of(settings)

@@ -81,6 +81,13 @@ def _settings(rule: DestinationRule, services: Sequence[Service]) -> Iterator[Fi
             if tls.is_originated and tls.credential_name:
                 what = f"{subject}: nobody sends the Secret {tls.credential_name} to proxies"
                 advice = "mount it beside each, and set CREDENTIALS_DIR"
+                if not rule.selector:
+                    what = (
+                        f"{subject}: sidecars read the Secret {tls.credential_name} for a workloadSelector's rule only"
+                    )
+                    advice = (
+                        "add one; without it a waypoint of the rule's namespace reads it, and all others answer 503"
+                    )
                 yield codes.CREDENTIAL.at(rule.metadata.place, what, advice)
 
 

@@ -139,9 +139,12 @@ def _originated(node: EnvoyNode, service: Service, policy: TrafficPolicy, protoc
 
 
 def _has_no_certificate(node: EnvoyNode, policy: TrafficPolicy) -> bool:
-    """Whether a rule wants TLS with a Secret, and the proxy has nowhere mounted any: nothing goes without."""
+    """Whether a rule wants TLS with a Secret that it may not name to this proxy, or that is nowhere mounted: nothing
+    goes without."""
     tls = policy.tls
-    return tls is not None and tls.is_originated and bool(tls.credential_name) and not node.credentials_folder
+    if tls is None or not tls.is_originated or not tls.credential_name:
+        return False
+    return tls.is_withheld or not node.credentials_folder
 
 
 def _to_sidecars(mesh: EnvoyMesh, node: EnvoyNode, form: Form, target: Target) -> Json:

@@ -14,6 +14,7 @@ from hbone_py.identity import SpiffeId
 from istiod_py.ambient.mesh import Mesh
 from istiod_py.envoy.grpc_routes import as_http_route
 from istiod_py.envoy.memory import Memory
+from istiod_py.envoy.node import ProxyType
 from istiod_py.envoy.rules import Rules
 from mesh_py.manifests import core
 from mesh_py.manifests.core import Pod
@@ -108,9 +109,10 @@ class EnvoyMesh:
     def rules_of(self, node: EnvoyNode) -> Rules:
         """The DestinationRules that a proxy follows."""
         labels = self.labels_of_proxy(node) if self._rule_index.has_selectors else NO_LABELS
-        key = (node.namespace, tuple(sorted(labels.items())))
+        is_gateway = node.type is not ProxyType.SIDECAR
+        key = (node.namespace, tuple(sorted(labels.items())), is_gateway)
         if key not in self._rules_of_clients:
-            client = Client(node.namespace, labels, self.config.root_namespace)
+            client = Client(node.namespace, labels, self.config.root_namespace, is_gateway)
             self._rules_of_clients[key] = Rules(self._rule_index, client)
         return self._rules_of_clients[key]
 
@@ -266,7 +268,7 @@ class EnvoyMesh:
         return RuleIndex(self.manifests.destination_rules, self.config.cluster_domain)
 
     @cached_property
-    def _rules_of_clients(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], Rules]:
+    def _rules_of_clients(self) -> dict[tuple[str, tuple[tuple[str, str], ...], bool], Rules]:
         return {}
 
     @cached_property

@@ -27,6 +27,8 @@ class ClientTls:
     private_key: str = ""
     credential_name: str = ""
     """A Secret that has all three, in place of files: read where it is mounted (`mounted`)."""
+    is_withheld: bool = False
+    """The Secret is not one that the rule may name for this client: nothing goes to the host."""
     sni: str = ""
     """The server name that is asked for; empty: the host of each request, none for plain bytes."""
     subject_alt_names: tuple[str, ...] = ()
@@ -40,6 +42,11 @@ class ClientTls:
     def is_originated(self) -> bool:
         """Whether the proxy begins TLS of the application's kind."""
         return self.mode in (TlsMode.SIMPLE, TlsMode.MUTUAL)
+
+    @property
+    def withheld(self) -> ClientTls:
+        """For a client whose Secrets the rule may not name."""
+        return replace(self, is_withheld=True) if self.credential_name else self
 
     def mounted(self, folder: str) -> ClientTls:
         """With the files of its Secret, which `folder` has in a folder of its name, as Kubernetes mounts one."""

@@ -3,6 +3,10 @@
 As Istio looks it up: in the client's namespace, then the service's, then the root; the first of them that has a rule
 for the host decides. Within a namespace the longest host counts, and rules for one and the same host are joined, the
 oldest first; those whose `workloadSelector` the client satisfies count before the others.
+
+A `credentialName` is of the client's own Secrets, so not everybody whose rule is followed may name one. As in Istio, a
+sidecar heeds it in a rule with a `workloadSelector` alone, which is of its own namespace; a waypoint in every rule of
+its own namespace. Istio then speaks plaintext to the host where we speak not at all.
 """
 
 from __future__ import annotations
@@ -29,6 +33,12 @@ class Client(NamedTuple):
     labels: Labels
     root_namespace: str
     """Whose rules are for the whole mesh."""
+    is_gateway: bool = False
+    """It is no sidecar: a waypoint, or a gateway."""
+
+    def may_be_told_secrets(self, rule: DestinationRule) -> bool:
+        """Whether a rule that it follows may name Secrets of its."""
+        return bool(rule.selector) or (self.is_gateway and rule.metadata.namespace == self.namespace)
 
     def looks_in(self, service: Service) -> Iterable[str]:
         """The namespaces whose rules count, the first that has one deciding."""
@@ -48,7 +58,8 @@ def find_rule(
         ]
         if fits:
             best = max(fit for _, fit in fits)
-            return _as_one([one for one, fit in fits if fit == best])
+            rule = _as_one([one for one, fit in fits if fit == best])
+            return rule if client.may_be_told_secrets(rule) else rule.without_secrets()
     return None
 
 

@@ -163,6 +163,11 @@ class TrafficPolicy:
             self.tls or below.tls,
         )
 
+    def without_secrets(self) -> TrafficPolicy:
+        """For a client whose Secrets it may not name."""
+        ports = tuple((number, policy.without_secrets()) for number, policy in self.ports)
+        return replace(self, tls=self.tls and self.tls.withheld, ports=ports)
+
 
 NO_POLICY = TrafficPolicy()
 
@@ -216,6 +221,12 @@ class DestinationRule:
         """Whether a client of a namespace that has these labels follows it, if it names the host."""
         is_chosen = not self.selector or (namespace == self.metadata.namespace and has_labels(labels, self.selector))
         return is_chosen and self.is_visible_to(namespace)
+
+    def without_secrets(self) -> DestinationRule:
+        """For a client whose Secrets it may not name."""
+        subsets = tuple(replace(one, policy=one.policy.without_secrets()) for one in self.subsets)
+        without = replace(self, policy=self.policy.without_secrets(), subsets=subsets)
+        return self if without == self else without
 
     def joined(self, younger: DestinationRule) -> DestinationRule:
         """Two rules for one host, as one: the older's policy if it has any, and the subsets of both."""

@@ -60,10 +60,18 @@ class Destination:
 class Directory:
     """Lookups for one source, our workload."""
 
-    def __init__(self, state: MeshState, cluster_domain: str, root_namespace: str = "istio-system") -> None:
-        """`root_namespace`: whose rules are for the whole mesh, where no source of manifests says it."""
+    def __init__(
+        self,
+        state: MeshState,
+        cluster_domain: str,
+        root_namespace: str = "istio-system",
+        *,
+        is_gateway: bool = False,
+    ) -> None:
+        """`root_namespace`: whose rules are for the whole mesh, where no source of manifests says it. `is_gateway`:
+        the source is a waypoint, no sidecar's workload."""
         self._state = state
-        self._domain, self._root = cluster_domain, root_namespace
+        self._domain, self._root, self._is_gateway = cluster_domain, root_namespace, is_gateway
         self.further = Further()
         """The manifests and labels beside the mesh; `take` sets them."""
         self._told: dict[str, Further] = {}
@@ -131,7 +139,7 @@ class Directory:
         if not rules:
             return None
         labels = self.further.labels_of(source.namespace, source.name)
-        client = Client(source.namespace, labels, self.further.root_namespace or self._root)
+        client = Client(source.namespace, labels, self.further.root_namespace or self._root, self._is_gateway)
         return find_rule(rules, record.service, self._domain, client)
 
     def routes(self, source: Workload, record: ServiceRecord, port: int) -> RouteTable:

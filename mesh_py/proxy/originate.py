@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _MOST = 256
 """Settings that are remembered; rules have few, and those that are gone are forgotten with all others."""
 
+_WITHHELD = (
+    "the DestinationRule has no workloadSelector, and is of no waypoint's own namespace: it may not name a Secret"
+)
+
 
 class _Known(NamedTuple):
     stamps: tuple[Hashable, ...]
@@ -45,6 +49,8 @@ class OriginatedTls:
 
     def context(self, tls: ClientTls) -> TlsContext:
         """To dial with. Raises TlsConfigError, which names the file that is missing or wrong."""
+        if tls.is_withheld:
+            raise TlsConfigError(f"credentialName {tls.credential_name}: {_WITHHELD}")
         if tls.credential_name:
             tls = tls.mounted(self._folder_of(tls.credential_name))
         stamps = tuple(stamp_of(Path(file)) for file in _files(tls))

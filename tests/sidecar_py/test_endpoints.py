@@ -206,7 +206,12 @@ async def test_tls_is_begun_as_the_rule_asks(certificates: Mapping[str, Certific
         pytest.param("", "expired", "certificate has expired", id="too late"),
         pytest.param("stranger", "server", "certificate verify failed", id="a root that nobody knows"),
         pytest.param(", caCrl: /no/such", "server", "/no/such: No such file", id="no list"),
-        pytest.param(", credentialName: a", "server", "credentialName a: CREDENTIALS DIR does not say", id="a Secret"),
+        pytest.param(
+            ", credentialName: a",
+            "server",
+            "credentialName a: the DestinationRule has no workloadSelector",
+            id="a Secret",
+        ),
     ],
 )
 async def test_nothing_goes_to_whom_the_rule_does_not_mean(

@@ -131,7 +131,7 @@ async def waypoint(
     }
     settings = from_values([from_flags(TABLE, told)], {})
     state = MeshState(settings.network)
-    directory = Directory(state, settings.cluster_domain)
+    directory = Directory(state, settings.cluster_domain, is_gateway=True)
     source = FileTriple(certificate.chain, certificate.key, certificate.roots)
     store = CertificateStore(source, settings.tls, lambda: datetime.datetime.now(datetime.UTC))
     lines: list[str] = []

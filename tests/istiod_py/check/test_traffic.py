@@ -52,10 +52,23 @@ V1 = "host: cart, subsets: [{name: v1, labels: {app: web}}]"
         pytest.param(
             rule("host: cart, trafficPolicy: {tls: {mode: SIMPLE, credentialName: s}}"),
             [
-                "1:1: warning HM422: DestinationRule shop/r: nobody sends the Secret s to proxies; "
-                "mount it beside each, and set CREDENTIALS_DIR"
+                "1:1: warning HM422: DestinationRule shop/r: sidecars read the Secret s for a workloadSelector's rule "
+                "only; add one; without it a waypoint of the rule's namespace reads it, and all others answer 503"
             ],
             id="a Secret",
+        ),
+        pytest.param(
+            rule(
+                "host: cart, workloadSelector: {matchLabels: {app: nobody}}, "
+                "trafficPolicy: {tls: {mode: SIMPLE, credentialName: s}}"
+            ),
+            [
+                "1:1: warning HM422: DestinationRule shop/r: nobody sends the Secret s to proxies; "
+                "mount it beside each, and set CREDENTIALS_DIR",
+                "1:1: warning HM424: DestinationRule shop/r: its workloadSelector selects no workload of shop; "
+                "nobody follows it",
+            ],
+            id="a Secret of few",
         ),
         pytest.param(
             rule("host: cart, workloadSelector: {matchLabels: {app: nobody}}"),

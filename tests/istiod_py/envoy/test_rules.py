@@ -199,12 +199,23 @@ def test_a_secret_that_we_have_not_leads_to_nobody() -> None:
     assert "load_assignment" not in found
 
 
+SECRET = TrafficPolicy(tls=ClientTls(TlsMode.MUTUAL, credential_name="secret"))
+
+
 def test_a_secret_is_where_the_proxy_says() -> None:
-    policy = TrafficPolicy(tls=ClientTls(TlsMode.MUTUAL, credential_name="secret"))
-    found = cluster(policy, node=sidecar(credentials_folder="/c"))
+    client = sidecar(credentials_folder="/c", labels={"app": "client"})
+    rules = destination_rule(policy=SECRET, selector={"app": "client"})
+    found = told(rules, node=client).clusters[f"outbound|80||{ECHO}"]
     common = found["transport_socket_matches"][-1]["transport_socket"]["typed_config"]["common_tls_context"]
     assert common["validation_context"]["trusted_ca"] == {"filename": "/c/secret/ca.crt"}
     assert common["tls_certificates"][0]["private_key"] == {"filename": "/c/secret/tls.key"}
+
+
+@pytest.mark.parametrize("namespace", ["default", "elsewhere"])
+def test_a_rule_without_a_selector_names_no_secret_of_a_sidecars(namespace: str) -> None:
+    client = sidecar(credentials_folder="/c", namespace=namespace)
+    found = told(destination_rule(policy=SECRET), node=client).clusters[f"outbound|80||{ECHO}"]
+    assert (found["type"], "load_assignment" in found) == ("STATIC", False)
 
 
 def test_near_endpoints_come_first_where_failures_are_looked_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mesh_py.manifests.client_tls import ClientTls, TlsMode
 from mesh_py.manifests.metadata import Metadata
 from mesh_py.manifests.rule_of_host import Client, find_rule
 from mesh_py.manifests.traffic import Balancing, DestinationRule, LoadBalancer, Subset, TrafficPolicy
@@ -57,3 +58,33 @@ def test_two_for_one_host_are_one() -> None:
     assert one is not None
     assert one.policy == RANDOM
     assert one.subsets == (Subset("v1", {"v": "1"}), Subset("v2", {"v": "2"}))
+
+
+TLS = ClientTls(TlsMode.MUTUAL, credential_name="secret")
+SECRET = TrafficPolicy(tls=TLS, ports=((80, TrafficPolicy(tls=TLS)),))
+
+
+@pytest.mark.parametrize(
+    ("name", "selector", "is_gateway", "is_told"),
+    [
+        pytest.param("front/a", SHOP, False, True, id="a sidecar that is selected"),
+        pytest.param("front/a", {}, False, False, id="a sidecar that is not"),
+        pytest.param("default/a", {}, False, False, id="a sidecar, by the service's namespace"),
+        pytest.param("istio-system/a", {}, False, False, id="a sidecar, by the root's"),
+        pytest.param("front/a", {}, True, True, id="a waypoint"),
+        pytest.param("default/a", {}, True, False, id="a waypoint, by the service's namespace"),
+    ],
+)
+def test_who_may_name_secrets_of_a_client(name: str, selector: dict[str, str], is_gateway: bool, is_told: bool) -> None:
+    written = rule(name, policy=SECRET, subsets=(Subset("v1", policy=SECRET),), selector=selector)
+    one = find_rule([written], service(HOST), "cluster.local", CLIENT._replace(is_gateway=is_gateway))
+    assert one is not None
+    held = [one.policy_of(*at).tls for at in ((80,), (81,), (80, "v1"), (81, "v1"))]
+    assert [tls is not None and not tls.is_withheld for tls in held] == [is_told] * 4
+
+
+def test_files_are_no_secrets() -> None:
+    tls = ClientTls(TlsMode.SIMPLE, "/etc/root.crt")
+    one = find_rule([rule("default/a", policy=TrafficPolicy(tls=tls))], service(HOST), "cluster.local", CLIENT)
+    assert one is not None
+    assert one.policy.tls == tls

@@ -67,6 +67,16 @@ def test_a_secret_that_is_nowhere_is_told() -> None:
         context(ClientTls(TlsMode.SIMPLE, credential_name="secret"))
 
 
+def test_a_secret_that_a_rule_may_not_name_is_not_read(tls: ClientTls, tmp_path: Path) -> None:
+    (folder := tmp_path / "secret").mkdir()
+    (folder / "ca.crt").symlink_to(tls.ca_certificates)
+    named = ClientTls(TlsMode.SIMPLE, credential_name="secret")
+    contexts = OriginatedTls(TlsSettings(), tmp_path)
+    contexts.context(named)
+    with pytest.raises(TlsConfigError, match="credentialName secret: the DestinationRule has no workloadSelector"):
+        contexts.context(named.withheld)
+
+
 @pytest.mark.parametrize(
     ("field", "content", "complaint"),
     [
