@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from benchmarks.run import Outcome, Run, Settings
 from benchmarks.scenarios import COMPILED, SCENARIOS, choose_scenarios
 from benchmarks.summary import Summary
 from benchmarks.tables import figures_table, verdicts_table
+from benchmarks.workers import worker_ratios
 from benchmarks.world import Capture, Topology, can_isolate
 
 _HERE = Path(__file__).parent
@@ -92,8 +94,8 @@ def main(
     """Compare our proxies with others on this machine, in one run, in turn.
 
     Peers: ours, and ours 2 workers; both compiled too, where `make accelerated` has compiled them, and then both
-    forms are judged; envoy (with default and with large windows); direct (no proxy: what the machine can do); and
-    foreign, the proxy that BENCH_PEER_CMD starts, with the real ztunnel's environment names.
+    forms are judged; envoy (with default and with large windows), and envoy 2 workers; direct (no proxy: what the
+    machine can do); and foreign, the proxy that BENCH_PEER_CMD starts, with the real ztunnel's environment names.
 
     As root, all proxies live in network namespaces of their own and traffic is captured by netfilter. Otherwise
     connections open with a PROXY protocol header.
@@ -184,8 +186,9 @@ def _write(settings: Settings, outcome: Outcome, folder: Path) -> None:
 
 def _document(settings: Settings, outcome: Outcome, summary: Summary) -> dict[str, Any]:
     return {
-        "schema": 3,
+        "schema": 4,
         "machine": machine_facts(),
+        "cores": len(os.sched_getaffinity(0)),
         "settings": {
             "rounds": max((sample.round for sample in outcome.samples), default=0),
             "seconds": settings.seconds,
@@ -196,6 +199,7 @@ def _document(settings: Settings, outcome: Outcome, summary: Summary) -> dict[st
         "contestants": outcome.facts,
         "scenarios": [asdict(scenario) for scenario in settings.scenarios],
         "verdicts": [verdict.as_json() for row in summary.judged() for verdict in row.values()],
+        "workers": [ratio.as_json() for ratio in worker_ratios(summary, settings.scenarios)],
         "once": outcome.once,
         "samples": outcome.records,
     }

@@ -17,7 +17,7 @@ from benchmarks.peers.our_chain import OurChain
 from benchmarks.peers.our_sidecars import OurSidecars
 from benchmarks.peers.ours import Ours
 from benchmarks.plan import Contestant, Form, Kind, Logging, Pool, Stage
-from benchmarks.scenarios import COMPILED, COMPILED_TWO_WORKERS, TWO_WORKERS
+from benchmarks.scenarios import COMPILED, COMPILED_TWO_WORKERS, ENVOY_TWO_WORKERS, TWO_WORKERS, WORKER_PAIRS
 from lab_py.peers.envoy import find_envoy
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ PEERS: dict[str, dict[tuple[Form, str], Peer]] = {
         (Form.SIDECARS, ""): EnvoySidecars(),
         (Form.WAYPOINT, ""): EnvoyChain(),
     },
+    ENVOY_TWO_WORKERS: {(Form.NODES, ""): Envoy(DEFAULT_WINDOWS, workers=2)},
     "foreign": {(Form.NODES, ""): Foreign()},
     DIRECT: {(Form.NODES, ""): Direct()},
 }
 """Peers by name, then by form and variant. Of several variants the better figure counts, metric by metric."""
-_WITH_TWO_WORKERS = (TWO_WORKERS, COMPILED_TWO_WORKERS)
 
 
 def available_peers() -> list[str]:
@@ -61,6 +61,7 @@ def available_peers() -> list[str]:
         COMPILED: not interpreter.has_compiled(),
         COMPILED_TWO_WORKERS: not interpreter.has_compiled(),
         "envoy": find_envoy() is None,
+        ENVOY_TWO_WORKERS: find_envoy() is None,
         "foreign": not os.environ.get(COMMAND_VARIABLE),
     }
     return [name for name in PEERS if not missing.get(name)]
@@ -90,15 +91,22 @@ def takes_part(contestant: Contestant, scenario: Scenario) -> bool:
     if contestant.peer == DIRECT:  # it says what the machine can do, and that once
         apart = scenario.stage.apart or scenario.for_workers
         return not (apart or scenario.kind is Kind.IDLE)
-    if contestant.peer in _WITH_TWO_WORKERS and not scenario.for_workers:
+    if scenario.for_workers and not _stands_beside_two_workers(contestant, scenario):
         return False
-    if scenario.for_workers and contestant.peer not in ("ours", COMPILED, *_WITH_TWO_WORKERS):
+    if contestant.peer in WORKER_PAIRS.values() and not scenario.for_workers:
         return False
     if contestant.variant == LARGE and scenario.kind is not Kind.BULK:
         return False
     if contestant.peer == "foreign" and scenario.stage.pool is Pool.COLD:
         return False
     return contestant.stage == scenario.stage
+
+
+def _stands_beside_two_workers(contestant: Contestant, scenario: Scenario) -> bool:
+    """How connections are spread is asked of processes alone: the sockets of Envoy's threads cannot be told apart."""
+    if contestant.peer in ("envoy", ENVOY_TWO_WORKERS):
+        return scenario.kind is not Kind.IDLE and not contestant.variant
+    return contestant.peer in WORKER_PAIRS or contestant.peer in WORKER_PAIRS.values()
 
 
 def peer_of(contestant: Contestant) -> Peer:

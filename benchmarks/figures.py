@@ -30,13 +30,25 @@ def metrics_of(measured: Measured, scenario: Scenario) -> dict[str, float]:
 
 
 def _used(measured: Measured, unit: str, amount: float) -> dict[str, float]:
+    """`amount` is GB, or millions of operations."""
     usage = measured.usage
     return {
         f"cpu_{unit}": sum(one.cpu_s for one in usage.values()) / amount,
         f"cpu_user_{unit}": sum(one.user_s for one in usage.values()) / amount,
         f"cpu_system_{unit}": sum(one.system_s for one in usage.values()) / amount,
         **{f"{role}_cpu_{unit}": one.cpu_s / amount for role, one in usage.items()},
+        **_switched(measured, unit, amount),
         **_memory(measured),
+    }
+
+
+def _switched(measured: Measured, unit: str, amount: float) -> dict[str, float]:
+    """Context switches of all proxies, for each operation or GB."""
+    each, count = ("gb", amount) if unit == "s_per_gb" else ("op", amount * 1e6)
+    usage = measured.usage.values()
+    return {
+        f"voluntary_switches_per_{each}": sum(one.voluntary for one in usage) / count,
+        f"involuntary_switches_per_{each}": sum(one.involuntary for one in usage) / count,
     }
 
 

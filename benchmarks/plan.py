@@ -106,7 +106,7 @@ class Scenario:
     fresh: bool = False
     """On proxies started for it: what they hold from before would hide what they take now."""
     for_workers: bool = False
-    """One worker of ours beside two; no rival takes part."""
+    """One worker beside two of the same proxy; a rival's two are there for comparison."""
 
 
 @dataclass(frozen=True, slots=True)

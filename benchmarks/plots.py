@@ -8,7 +8,7 @@ from benchmarks.contestants import DIRECT
 from benchmarks.floors import floors
 from benchmarks.metrics import metric_named
 from benchmarks.plan import Code, Form, Kind
-from benchmarks.scenarios import COMPILED, COMPILED_TWO_WORKERS, TWO_WORKERS
+from benchmarks.scenarios import COMPILED, COMPILED_TWO_WORKERS, ENVOY_TWO_WORKERS, TWO_WORKERS
 from benchmarks.summary import OURS, RIVAL, Verdict, Word
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _COLOURS = {
     TWO_WORKERS: ["#9fc5e8"],
     COMPILED_TWO_WORKERS: ["#c9dff2"],
     RIVAL: ["#e08a2e", "#f2c188"],
+    ENVOY_TWO_WORKERS: ["#f7dcc0"],
     "foreign": ["#3f8f5b"],
 }
 _WORDS = {Word.GOAL: "#2e8b57", Word.MUST: "#8fbc5a", Word.MISS: "#c8553d", Word.NONE: "#999999"}

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import resource
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -25,6 +26,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_SWITCHES = re.compile(r"^(voluntary|nonvoluntary)_ctxt_switches:\s+(\d+)", re.MULTILINE)
 
 
 class BenchmarkError(Exception):
@@ -147,6 +149,10 @@ class Usage:
     user_s: float
     system_s: float
     rss_mb: float
+    voluntary: int = 0
+    """Context switches of all threads: because nothing was to be done, ..."""
+    involuntary: int = 0
+    """... and because the core was given to somebody else."""
 
     @property
     def cpu_s(self) -> float:
@@ -154,30 +160,52 @@ class Usage:
         return self.user_s + self.system_s
 
     def since(self, before: Usage) -> Usage:
-        """The seconds between two readings, and the memory of this one."""
-        return Usage(self.user_s - before.user_s, self.system_s - before.system_s, self.rss_mb)
+        """Seconds and switches between two readings, and the memory of this one."""
+        seconds = self.user_s - before.user_s, self.system_s - before.system_s
+        switches = self.voluntary - before.voluntary, self.involuntary - before.involuntary
+        return Usage(*seconds, self.rss_mb, *switches)
 
     def plus(self, user_s: float, system_s: float) -> Usage:
         """With seconds that are known from elsewhere."""
-        return Usage(self.user_s + user_s, self.system_s + system_s, self.rss_mb)
+        return replace(self, user_s=self.user_s + user_s, system_s=self.system_s + system_s)
 
 
 def total(usages: Iterable[Usage]) -> Usage:
     """All of them together."""
     found = list(usages)
-    return Usage(sum(one.user_s for one in found), sum(one.system_s for one in found), sum(one.rss_mb for one in found))
+    return Usage(
+        sum(one.user_s for one in found),
+        sum(one.system_s for one in found),
+        sum(one.rss_mb for one in found),
+        sum(one.voluntary for one in found),
+        sum(one.involuntary for one in found),
+    )
 
 
 def usage_of(pid: int) -> Usage:
-    """Reads a process and every descendant that is still alive; ended children count with their parent."""
-    user = system = pages = 0
+    """Reads a process and every descendant that is still alive; seconds of ended children count with their parent."""
+    members = []
     for member in [pid, *_descendants(pid)]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            fields = _stat_fields(member)
-            user += int(fields[11]) + int(fields[13])
-            system += int(fields[12]) + int(fields[14])
-            pages += int(fields[21])
-    return Usage(user / _TICK, system / _TICK, pages * _PAGE / 1e6)
+            members.append(_usage_of_one(member))
+    return total(members)
+
+
+def _usage_of_one(pid: int) -> Usage:
+    fields = _stat_fields(pid)
+    user, system = int(fields[11]) + int(fields[13]), int(fields[12]) + int(fields[14])
+    return Usage(user / _TICK, system / _TICK, int(fields[21]) * _PAGE / 1e6, *_switches(pid))
+
+
+def _switches(pid: int) -> tuple[int, int]:
+    """Voluntary and involuntary ones of all threads, which /proc/PID/status has only of the first."""
+    voluntary = involuntary = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            counts = {kind: int(count) for kind, count in _SWITCHES.findall(status.read_text())}
+            voluntary += counts["voluntary"]
+            involuntary += counts["nonvoluntary"]
+    return voluntary, involuntary
 
 
 def sockets_of_children(pid: int) -> dict[int, int]:

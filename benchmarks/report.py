@@ -9,17 +9,21 @@ from benchmarks.floors import floors
 from benchmarks.machine import DISTURBED_CORES
 from benchmarks.metrics import metric_named
 from benchmarks.plan import Code, Form, Kind
-from benchmarks.steps import profile_for, steps_table
+from benchmarks.reasons import reasons
 from benchmarks.summary import OURS, RIVAL, Summary, Verdict, Word
 from benchmarks.tables import details_table, figures_table, floors_table, table, verdicts_table
+from benchmarks.workers import explain_cores, worker_ratios, workers_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from benchmarks.floors import Floor
     from benchmarks.plan import Scenario
+    from benchmarks.workers import WorkerRatio
 
+_WORKERS = "Two workers beside one"
 GROUPS: dict[str, Callable[[Scenario], bool]] = {
-    "Two workers beside one": lambda s: s.for_workers,
+    _WORKERS: lambda s: s.for_workers,
     "Across network namespaces": lambda s: s.stage.apart and s.kind is not Kind.CONNECT,
     "Bulk": lambda s: s.kind is Kind.BULK,
     "Round trips": lambda s: s.kind in (Kind.RR, Kind.BESIDE),
@@ -33,18 +37,19 @@ GROUPS: dict[str, Callable[[Scenario], bool]] = {
 
 def report(document: Mapping[str, Any], summary: Summary, scenarios: Sequence[Scenario], plots: Sequence[str]) -> str:
     """The whole page. `document` is the JSON of the run, `plots` are links to pictures."""
-    extras = document.get("once", {})
+    extras, cores = document.get("once", {}), document["cores"]
+    least = floors(summary, extras.get("limits", {}), scenarios)
     parts = [
         "# Benchmark report",
         _INTRODUCTION,
         "## Targets",
         *_targets(summary, scenarios),
         *(f"![{plot.rpartition('/')[2].partition('.')[0]} of the run]({plot})" for plot in plots),
-        *_unreached(summary, scenarios, extras.get("profile", {})),
-        *_limits(summary, scenarios, extras.get("limits", {})),
+        *reasons(summary, scenarios, extras.get("profile", {}), least, cores),
+        *_limits(summary, least, extras.get("limits", {})),
         "## Figures",
         _FIGURES,
-        *_groups(summary, scenarios),
+        *_groups(summary, scenarios, cores),
         *_once(extras),
         "## CPU and memory",
         details_table(summary, scenarios),
@@ -63,6 +68,10 @@ _INTRODUCTION = (
     "Made by `make bench` (`python -m benchmarks`); do not edit. Our proxies and the real Envoy, in turn, in one run,"
     " with the same certificates, the same logging and the same compiled load generator. [How it is measured]"
     "(../docs/performance.md). All raw rounds: [benchmark.json](results/benchmark.json)."
+)
+_OWN_RATIOS = (
+    "Each proxy's two workers to its own one, Envoy's too, which are threads of one process: no target is about them;"
+    " their ratio says what a second worker costs on this machine whoever it is."
 )
 _FIGURES = (
     "Medians of alternating rounds, the spread in brackets; the ratio is of the medians, in brackets its spread within"
@@ -92,36 +101,7 @@ def _reached(verdicts: Sequence[Verdict]) -> str:
     return f"{goals + words.count(Word.MUST)} of {len(words)} reached, {goals} of them as far as the goal"
 
 
-def _unreached(summary: Summary, scenarios: Sequence[Scenario], profile: Mapping[str, Any]) -> list[str]:
-    """Every target that a form of ours missed, and the profile of the traffic that it is about."""
-    by_name = {scenario.name: scenario for scenario in scenarios}
-    missed: dict[str, list[list[Verdict]]] = {}
-    for row in summary.judged():
-        misses = [verdict for verdict in row.values() if verdict.word is Word.MISS]
-        if misses and misses[0].target.scenario in by_name:
-            missed.setdefault(profile_for(by_name[misses[0].target.scenario]), []).append(misses)
-    if not missed:
-        return []
-    parts = ["## Not reached, and where the time goes"]
-    for name, targets in missed.items():
-        lines = [f"- {_missed(misses, by_name[misses[0].target.scenario])}" for misses in targets]
-        parts.append("\n".join(lines))
-        if name in profile:
-            flames = f"[flame graph](results/flame-{name}.svg)"
-            parts.append(f"Samples of our proxies, plain, under this traffic ({profile[name]['title']}; {flames}):")
-            parts.append(steps_table(profile[name]))
-    return parts
-
-
-def _missed(misses: Sequence[Verdict], scenario: Scenario) -> str:
-    target = misses[0].target
-    wanted = f"{'at least' if target.at_least else 'at most'} {target.must:g}"
-    found = ", ".join(f"{verdict.code} {verdict.value:.2f}" for verdict in misses)
-    return f"{scenario.title}: {metric_named(target.metric).title}: {found}, must be {wanted}"
-
-
-def _limits(summary: Summary, scenarios: Sequence[Scenario], limits: Mapping[str, Any]) -> list[str]:
-    found = floors(summary, limits, scenarios)
+def _limits(summary: Summary, found: Sequence[Floor], limits: Mapping[str, Any]) -> list[str]:
     if not found:
         return []
     bare = [
@@ -156,15 +136,23 @@ def _bare(summary: Summary) -> list[str]:
     return said
 
 
-def _groups(summary: Summary, scenarios: Sequence[Scenario]) -> list[str]:
+def _groups(summary: Summary, scenarios: Sequence[Scenario], cores: int) -> list[str]:
     parts, left = dict.fromkeys(GROUPS, ""), list(scenarios)
     for heading, takes in GROUPS.items():
         group = [scenario for scenario in left if takes(scenario)]
         left = [scenario for scenario in left if scenario not in group]
         if group:
             parts[heading] = f"### {heading}\n\n{figures_table(summary, group)}"
+    parts[_WORKERS] += _beside(worker_ratios(summary, scenarios), scenarios, cores)
     first = list(GROUPS)[2:]
     return [parts[heading] for heading in (*first, *list(GROUPS)[:2])]
+
+
+def _beside(ratios: Sequence[WorkerRatio], scenarios: Sequence[Scenario], cores: int) -> str:
+    """Each proxy's two workers to its own one."""
+    if not ratios:
+        return ""
+    return f"\n\n{_OWN_RATIOS} {explain_cores(cores)}\n\n{workers_table(ratios, scenarios)}"
 
 
 def _once(extras: Mapping[str, Any]) -> list[str]:

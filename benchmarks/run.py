@@ -19,8 +19,8 @@ from benchmarks.figures import metrics_of
 from benchmarks.machine import Load, await_calm
 from benchmarks.metrics import HEADLINE
 from benchmarks.processes import BenchmarkError
-from benchmarks.scenarios import TARGETS
-from benchmarks.summary import Sample
+from benchmarks.scenarios import TARGETS, WORKER_PAIRS
+from benchmarks.summary import RIVAL, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,9 @@ _FRESH_SECONDS = 9.0
 _MOST_ROUNDS_FRESH, _MOST_ROUNDS_DIRECT = 2, 2
 """Rounds in which these take part: they hardly differ from round to round, and cost much or say little."""
 _MOST_ROUNDS_UNJUDGED = 3
-"""Rounds of scenarios that no target is about, so that those that are judged have more."""
+"""Rounds of what no target is about, so that what is judged has more."""
+_COMPARED_WORKERS = (RIVAL, WORKER_PAIRS[RIVAL])
+"""A rival's one worker and its two: beside them no target stands."""
 _JUDGED = frozenset(target.scenario for target in TARGETS)
 
 
@@ -76,6 +78,8 @@ class Settings:
             field = [c for c in self.contestants if takes_part(c, scenario)]
             if number > _MOST_ROUNDS_DIRECT:
                 field = [c for c in field if c.peer != DIRECT]
+            if number > _MOST_ROUNDS_UNJUDGED and scenario.for_workers:
+                field = [c for c in field if c.peer not in _COMPARED_WORKERS]
             first = (number - 1) % len(field) if field else 0
             found += [Step(number, scenario, c) for c in field[first:] + field[:first]]
         return found

@@ -12,6 +12,10 @@ TWO_WORKERS = "ours 2 workers"
 """The peer that is compared with one worker of ours."""
 COMPILED, COMPILED_TWO_WORKERS = "ours compiled", "ours compiled 2 workers"
 """The same two with the hot modules compiled, where somebody has compiled them."""
+ENVOY_TWO_WORKERS = "envoy 2 workers"
+"""Envoy's own two, beside its one: no target is about them, they say what a second worker costs on this machine."""
+WORKER_PAIRS = {"ours": TWO_WORKERS, COMPILED: COMPILED_TWO_WORKERS, "envoy": ENVOY_TWO_WORKERS}
+"""Who runs with one worker, and the same with two."""
 _COMPILED_OF = {"ours": COMPILED, TWO_WORKERS: COMPILED_TWO_WORKERS}
 _SIZES = {"": (100, "100 bytes"), "-4k": (4096, "4 KiB"), "-64k": (65_536, "64 KiB")}
 _AWAKE = {False: "", True: ", cores kept awake"}
@@ -69,7 +73,7 @@ def _apart(scenario: Scenario) -> Scenario:
 
 
 def _workers(scenario: Scenario) -> Scenario:
-    """The same on one worker of ours and on two."""
+    """The same on one worker and on two of the same proxy."""
     title = f"{scenario.title}, 2 workers beside 1"
     return replace(scenario, name=f"workers-{scenario.name}", title=title, for_workers=True)
 

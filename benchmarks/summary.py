@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.metrics import Metric, metric_named
 from benchmarks.plan import Code
-from benchmarks.scenarios import targets_of
+from benchmarks.scenarios import WORKER_PAIRS, targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,6 +72,8 @@ class Verdict:
     ours: float | None = None
     theirs: float | None = None
     """The figures themselves; theirs is None also where the target is one of ours alone."""
+    rivals_own: float | None = None
+    """What the rival's own two workers come to against its one, where the target compares ours: it judges nothing."""
 
     @property
     def word(self) -> Word:
@@ -84,7 +86,7 @@ class Verdict:
 
     def as_json(self) -> dict[str, str | float | None]:
         """The whole of it, flat."""
-        figures = {"value": self.value, "ours": self.ours, "theirs": self.theirs}
+        figures = {"value": self.value, "ours": self.ours, "theirs": self.theirs, "rivals_own": self.rivals_own}
         return {**asdict(self.target), "code": self.code, **figures, "word": self.word}
 
     def _holds(self, value: float, bound: float) -> bool:
@@ -166,7 +168,9 @@ class Summary:
         theirs = self.best_figure(target.scenario, target.against, metric)
         ratio = self.ratio(target.scenario, metric, target.against, target.subject)
         value = ratio.value if ratio else None
-        return Verdict(target, code, value, ours.median, theirs.median if theirs else None)
+        own = None if target.against == RIVAL else self.ratio(target.scenario, metric, RIVAL, WORKER_PAIRS[RIVAL])
+        figures = ours.median, theirs.median if theirs else None, own.value if own else None
+        return Verdict(target, code, value, *figures)
 
     def errors(self) -> list[Sample]:
         """The measurements that failed."""

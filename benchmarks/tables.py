@@ -87,7 +87,10 @@ def _others(verdicts: Sequence[Verdict], metric: Metric) -> str:
     if against is None:
         return "by itself"
     said = ["-" if verdict.theirs is None else metric.write(verdict.theirs) for verdict in verdicts]
-    return said[0] if against == RIVAL else f"{' / '.join(said)} (1 worker)"
+    if against == RIVAL:
+        return said[0]
+    own = "" if verdicts[0].rivals_own is None else f"; {RIVAL}'s own ratio {verdicts[0].rivals_own:.2f}"
+    return f"{' / '.join(said)} (1 worker){own}"
 
 
 def details_table(summary: Summary, scenarios: Sequence[Scenario]) -> str:

@@ -1,4 +1,4 @@
-"""The real Envoy as a pair: one that opens tunnels, one that ends them, each with one worker."""
+"""The real Envoy as a pair: one that opens tunnels, one that ends them, each with one worker or with more."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def version_of(binary: str) -> str:
 class Envoy:
     """Envoy as it comes, save the windows: nothing is switched off, no buffer is made smaller."""
 
-    def __init__(self, windows: Windows) -> None:
-        self._windows = windows
+    def __init__(self, windows: Windows, workers: int = 1) -> None:
+        self._windows, self._workers = windows, workers
 
     def start(self, given: Surroundings) -> Running:
         """Starts the inbound Envoy first, so that the outbound one finds a listener."""
@@ -90,8 +90,8 @@ class Envoy:
             "SESSION_KEYS": 0 if given.is_cold else 1,
         }
         place: dict[str, object] = {"BIND_IP": "0.0.0.0"} if given.is_cold else {}
-        inbound = launch(binary, given, "envoy-server.yaml", SERVER, TUNNEL_LINE, values | place)
-        outbound = launch(binary, given, "envoy-client.yaml", CLIENT, TUNNEL_LINE, values)
+        inbound = launch(binary, given, "envoy-server.yaml", SERVER, TUNNEL_LINE, values | place, self._workers)
+        outbound = launch(binary, given, "envoy-client.yaml", CLIENT, TUNNEL_LINE, values, self._workers)
         await_ready(given, {SERVER: inbound, CLIENT: outbound})
         processes = {"outbound": outbound, "inbound": inbound}
         legs = (Leg("tunnel", given.world.pods if given.is_cold else given.world.server_ip),)
@@ -99,14 +99,20 @@ class Envoy:
 
 
 def launch(
-    binary: str, given: Surroundings, template: str, account: str, line: str, values: Mapping[str, object]
+    binary: str,
+    given: Surroundings,
+    template: str,
+    account: str,
+    line: str,
+    values: Mapping[str, object],
+    workers: int = 1,
 ) -> subprocess.Popen[bytes]:
     """Starts one proxy from a template of this folder; `line` is its access log's, `values` are for the template."""
     config = given.folder / template
     config.write_text(_render(given, template, account, line, values))
     # A base id of its own lets several Envoys live on one machine. It must be started from a thread that
     # lives on: Envoy asks the kernel to be ended with the thread that started it.
-    flags = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "error"]
+    flags = ["--use-dynamic-base-id", "--concurrency", str(workers), "-l", "error"]
     with inside(given.world.place_of(account)[1]):
         return given.processes.start([binary, "-c", str(config), *flags], log=given.folder / f"{account}.err")
 

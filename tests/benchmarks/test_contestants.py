@@ -25,14 +25,21 @@ def test_no_proxy_runs_once_and_takes_part_where_the_machine_s_limit_matters() -
     assert left_out == {"cold", "idle", "apart", "workers"}
 
 
-def test_two_workers_stand_beside_one_and_nobody_else() -> None:
+def test_two_workers_stand_beside_one_of_the_same_proxy() -> None:
     scenarios = choose_scenarios(["rr-32", "workers-rr-32"])
-    peers = ["ours", "ours compiled", "ours 2 workers", "ours compiled 2 workers", "envoy"]
+    peers = ["ours", "ours compiled", "ours 2 workers", "ours compiled 2 workers", "envoy", "envoy 2 workers"]
     found = contestants_for(peers, scenarios)
     assert [[c.name for c in found if takes_part(c, s)] for s in scenarios] == [
         ["ours", "ours compiled", "envoy"],
-        ["ours", "ours compiled", "ours 2 workers", "ours compiled 2 workers"],
+        peers,
     ]
+
+
+def test_rivals_beside_two_workers_run_with_default_windows_and_are_not_asked_how_connections_spread() -> None:
+    bulk, split = choose_scenarios(["workers-bulk-8-down", "workers-split"])
+    found = contestants_for(["ours", "envoy", "envoy 2 workers"], [bulk, split])
+    assert [c.name for c in found if takes_part(c, bulk)] == ["ours", "envoy", "envoy 2 workers"]
+    assert [c.name for c in found if takes_part(c, split)] == ["ours"]
 
 
 def test_a_stage_of_its_own_has_contestants_of_its_own() -> None:

@@ -12,7 +12,7 @@ BULK, BESIDE, IDLE, SPLIT = (choose_scenarios([name])[0] for name in ("bulk-1", 
 
 def test_cpu_is_shared_out_over_bytes_and_operations() -> None:
     said = {"gbit_s": 4, "bytes": 2_000_000_000}
-    measured = Measured(said, {"outbound": Usage(1, 2, 50), "inbound": Usage(1, 0, 60)})
+    measured = Measured(said, {"outbound": Usage(1, 2, 50, 30, 4), "inbound": Usage(1, 0, 60, 10, 0)})
     assert metrics_of(measured, BULK) == {
         "gbit_s": 4,
         "cpu_s_per_gb": 2,
@@ -20,6 +20,8 @@ def test_cpu_is_shared_out_over_bytes_and_operations() -> None:
         "cpu_system_s_per_gb": 1,
         "outbound_cpu_s_per_gb": 1.5,
         "inbound_cpu_s_per_gb": 0.5,
+        "voluntary_switches_per_gb": 20,
+        "involuntary_switches_per_gb": 2,
         "outbound_rss_mb": 50,
         "inbound_rss_mb": 60,
         "rss_mb": 110,

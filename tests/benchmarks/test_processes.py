@@ -89,4 +89,5 @@ def test_usage_covers_descendants_and_ended_children() -> None:
         usage = usage_of(child.pid)
         assert usage.cpu_s >= 0.55  # three times 0.2, in ticks of 0.01
         assert usage.rss_mb > 5
+        assert usage.voluntary >= 1  # it waits for its child
         assert usage.since(usage).cpu_s == 0

@@ -30,6 +30,7 @@ def summary() -> Summary:
 def document() -> dict[str, Any]:
     return {
         "machine": {"CPU": "2 × something"},
+        "cores": 2,
         "settings": {"rounds": 2, "seconds": 3.0, "topology": "loopback", "capture": "redirect"},
         "contestants": [{"name": "ours", "version": "0.1", "TLS on the wire": "TLS_AES_128_GCM_SHA256, X25519"}],
         "samples": [{"other_cores": 0.1}, {"other_cores": 0.9}, {"error": "it ended"}],

@@ -51,6 +51,12 @@ def test_what_no_target_is_about_is_measured_in_three_rounds_only() -> None:
     assert rounds == {"rr-1": 5, "rr-1-awake": 3}
 
 
+def test_a_rival_s_workers_are_measured_in_three_rounds_and_ours_in_all() -> None:
+    steps = settings(5, ["workers-rr-32"], ["ours", "ours 2 workers", "envoy", "envoy 2 workers"]).steps
+    rounds = {step.contestant.name: max(s.round for s in steps if s.contestant == step.contestant) for step in steps}
+    assert rounds == {"ours": 5, "ours 2 workers": 5, "envoy": 3, "envoy 2 workers": 3}
+
+
 class Failing:
     """In place of all arenas: whoever asks for one gets an error of a kind that nobody foresaw."""
 

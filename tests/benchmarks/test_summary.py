@@ -116,6 +116,7 @@ def test_a_verdict_in_the_json_is_flat_and_whole() -> None:
         "value": 2.5,
         "ours": 2.5,
         "theirs": None,
+        "rivals_own": None,
         "word": "must",
     }
 
