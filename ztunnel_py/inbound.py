@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from hbone_py.aio.tcp import Listener, SocketAddress, canonical, show, unacknowledged
+from hbone_py.aio.tcp import Listener, SocketAddress, canonical, reset, show, unacknowledged
 from hbone_py.aio.transport import TcpTransport
 from hbone_py.errors import HboneError, TlsError, TlsTimeout
 from hbone_py.tls.verify import verify_inbound
+from mesh_py.capture.strangers import Strangers, TooManyStrangers
 from mesh_py.identity.certificates import CertificatePending
 from ztunnel_py.certificate_wait import wait_for_certificate
 from ztunnel_py.held import Held
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from hbone_py import events as ev
     from hbone_py.aio.peer import Peer
+    from mesh_py.capture.strangers import Stranger
     from mesh_py.identity.certificates import Contexts
     from ztunnel_py.context import ProxyContext
     from ztunnel_py.inbound_share import InboundShare
@@ -39,12 +41,23 @@ def has_unsent(peer: Peer) -> bool:
     return isinstance(transport, TcpTransport) and transport.sock.fileno() >= 0 and unacknowledged(transport.sock) > 0
 
 
+class Arrival(NamedTuple):
+    """A connection that has come, before it is decided what becomes of it."""
+
+    sock: socket.socket
+    client: SocketAddress
+    local: SocketAddress
+    place: Stranger
+
+
 class Inbound:
     """Accepts HBONE connections for every workload of this proxy."""
 
     def __init__(self, context: ProxyContext) -> None:
         self.context = context
         self.peers: set[InboundPeer] = set()
+        self.strangers = Strangers()
+        """Those who have not proved yet who they are."""
         self.share: InboundShare | None = None
         """Where several workers serve the same port: who of them takes which connection."""
 
@@ -60,46 +73,60 @@ class Inbound:
     def take(self, sock: socket.socket, client: SocketAddress, local: SocketAddress) -> None:
         """Serve a connection of `client` to `local`, whose workload discovery may still bring: that is waited for."""
         context = self.context
-        if not context.may_grow or context.destination_workload(local) is not None:
-            self._serve(sock, client, local)
+        place = self.strangers.admit(client[0], context.reactor.wheel.now)
+        if place is None:
+            reset(sock)
+            self._failed(client, local, TooManyStrangers(client[0]))
             return
-        held = Held(context.connections, lambda error: self._refuse(sock, client, local, error))
+        arrival = Arrival(sock, client, local, place)
+        if not context.may_grow or context.destination_workload(local) is not None:
+            self._serve(arrival)
+            return
+        held = self._hold(arrival)
         context.when(
             lambda: context.destination_workload(local) is not None,
             context.settings.state_wait,
-            lambda _: held.go_on(lambda: self._serve(sock, client, local)),
+            lambda _: held.go_on(lambda: self._serve(arrival)),
         )
 
-    def _serve(self, sock: socket.socket, client: SocketAddress, local: SocketAddress) -> None:
+    def _serve(self, arrival: Arrival) -> None:
         try:
-            contexts = self._contexts(local)
+            contexts = self._contexts(arrival.local)
         except CertificatePending as pending:
-            self._wait(sock, client, local, pending)
+            self._wait(arrival, pending)
             return
         except HboneError as error:
-            self._refuse(sock, client, local, error)
+            self._refuse(arrival, error)
             return
-        owner = InboundPeer(self, client, local)
-        owner.peer = self._peer(owner, sock, contexts)
+        owner = InboundPeer(self, arrival)
+        owner.peer = self._peer(owner, arrival.sock, contexts)
+        arrival.place.cut = owner.peer.close
         self.peers.add(owner)
         self._count()
         self.context.metrics.traffic.sockets.destination += 1
         owner.peer.start()
 
-    def _wait(
-        self, sock: socket.socket, client: SocketAddress, local: SocketAddress, pending: CertificatePending
-    ) -> None:
+    def _wait(self, arrival: Arrival, pending: CertificatePending) -> None:
         """Nobody can be answered in the workload's name before its certificate is here."""
-        held = Held(self.context.connections, lambda error: self._refuse(sock, client, local, error))
+        held = self._hold(arrival)
         wait_for_certificate(
             self.context,
             pending.identity,
-            lambda: held.go_on(lambda: self._serve(sock, client, local)),
-            lambda error: held.go_on(lambda: self._refuse(sock, client, local, error)),
+            lambda: held.go_on(lambda: self._serve(arrival)),
+            lambda error: held.go_on(lambda: self._refuse(arrival, error)),
         )
 
-    def _refuse(self, sock: socket.socket, client: SocketAddress, local: SocketAddress, error: HboneError) -> None:
-        sock.close()
+    def _hold(self, arrival: Arrival) -> Held:
+        held = Held(self.context.connections, lambda error: self._refuse(arrival, error))
+        arrival.place.cut = held.cut
+        return held
+
+    def _refuse(self, arrival: Arrival, error: HboneError) -> None:
+        arrival.sock.close()
+        self.strangers.settled(arrival.place)
+        self._failed(arrival.client, arrival.local, error)
+
+    def _failed(self, client: SocketAddress, local: SocketAddress, error: HboneError) -> None:
         self.context.access.failed("destination", show(client), show(local), str(error))
 
     def _contexts(self, local: SocketAddress) -> Contexts:
@@ -123,6 +150,7 @@ class Inbound:
 
     def forget(self, owner: InboundPeer) -> None:
         """Its connection is over."""
+        self.strangers.settled(owner.place)
         self.peers.discard(owner)
         self._count()
 
@@ -149,16 +177,18 @@ class Inbound:
 class InboundPeer:
     """One HBONE connection to one workload (PeerOwner)."""
 
-    __slots__ = ("client", "client_text", "inbound", "local", "peer", "plans")
+    __slots__ = ("client", "client_text", "inbound", "local", "peer", "place", "plans")
 
-    def __init__(self, inbound: Inbound, client: SocketAddress, local: SocketAddress) -> None:
-        self.inbound, self.client, self.local = inbound, client, local
-        self.client_text = show(client)
+    def __init__(self, inbound: Inbound, arrival: Arrival) -> None:
+        self.inbound, self.client, self.local = inbound, arrival.client, arrival.local
+        self.place = arrival.place
+        self.client_text = show(self.client)
         self.plans: Plans[InboundPlan] = Plans(inbound.context.state, kept=_PLANS_A_PEER)
         self.peer: Peer
 
     def peer_secured(self, peer: Peer) -> None:
-        """Servers open no tunnels."""
+        """It has proved who it is. Servers open no tunnels."""
+        self.inbound.strangers.settled(self.place)
 
     def peer_up(self, peer: Peer) -> None:
         """A client is there."""

@@ -12,6 +12,7 @@ from hbone_py.aio.transport import TcpTransport
 from hbone_py.errors import HboneError, TlsError, TlsTimeout
 from hbone_py.header_blocks import STATUS_200
 from hbone_py.tls.verify import verify_inbound
+from mesh_py.capture.strangers import Strangers
 from mesh_py.model.address import parse_ip
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from hbone_py.connect import ConnectRequest
     from hbone_py.identity import SpiffeId
     from hbone_py.streams import Stream
+    from mesh_py.capture.strangers import Stranger
     from mesh_py.identity.certificates import Contexts
     from mesh_py.proxy.connections import Connections
     from mesh_py.proxy.context import AnyContext
@@ -82,8 +84,8 @@ class TunnelServer:
         """`most`: connections at once; more have the place of the oldest stranger, or are reset."""
         self.context, self.connections, self.serve, self.reporter = context, connections, serve, reporter
         self.clients: set[_Client] = set()
-        self.strangers: dict[_Client, None] = {}
-        """Those of them whose handshake is not over, in the order in which they came."""
+        self.strangers = Strangers()
+        """Those who have not proved yet who they are."""
         self._most = most
 
     def listen(self, sock: socket.socket) -> Listener:
@@ -91,29 +93,31 @@ class TunnelServer:
         return Listener(self.context.reactor, sock, self._accepted)
 
     def _accepted(self, sock: socket.socket, client: SocketAddress) -> None:
-        if len(self.clients) >= self._most and not self._make_room():
+        if len(self.clients) >= self._most and not self.strangers.make_room():
             reset(sock)
             return
-        self.connections.run(self._begin(sock, client))
+        place = self.strangers.admit(client[0], self.context.reactor.wheel.now)
+        if place is None:
+            reset(sock)
+            return
+        place.cut = lambda _: reset(sock)  # until it is a client's: its certificate is waited for
+        self.connections.run(self._begin(sock, client, place))
 
-    def _make_room(self) -> bool:
-        if not self.strangers:
-            return False
-        next(iter(self.strangers)).peer.close()
-        return True
-
-    async def _begin(self, sock: socket.socket, client: SocketAddress) -> None:
+    async def _begin(self, sock: socket.socket, client: SocketAddress, place: Stranger) -> None:
         context, local = self.context, canonical(sock.getsockname())
         try:
             contexts = await context.contexts()
         except HboneError as error:
             sock.close()
+            self.strangers.settled(place)
             context.access.failed(self.reporter, show(client), show(local), str(error))
             return
-        owner = _Client(self, client, local)
+        if sock.fileno() < 0:
+            return
+        owner = _Client(self, client, local, place)
         owner.peer = self._peer(owner, sock, contexts)
+        place.cut = owner.peer.close
         self.clients.add(owner)
-        self.strangers[owner] = None
         owner.peer.start()
 
     def _peer(self, owner: _Client, sock: socket.socket, contexts: Contexts) -> Peer:
@@ -145,13 +149,13 @@ class TunnelServer:
 class _Client:
     """One HBONE connection (PeerOwner)."""
 
-    def __init__(self, server: TunnelServer, client: SocketAddress, local: SocketAddress) -> None:
-        self.client, self.local, self._server = client, local, server
+    def __init__(self, server: TunnelServer, client: SocketAddress, local: SocketAddress, place: Stranger) -> None:
+        self.client, self.local, self._server, self._place = client, local, server, place
         self.peer: Peer
 
     def peer_secured(self, peer: Peer) -> None:
         """It has proved who it is. Servers open no tunnels."""
-        self._server.strangers.pop(self, None)
+        self._server.strangers.settled(self._place)
 
     def peer_up(self, peer: Peer) -> None:
         """A client is there."""
@@ -162,7 +166,7 @@ class _Client:
     def peer_closed(self, peer: Peer, error: HboneError | None) -> None:
         """It is gone, or was never let in."""
         self._server.clients.discard(self)
-        self._server.strangers.pop(self, None)
+        self._server.strangers.settled(self._place)
         if not peer.is_up and error is not None:
             is_tls = isinstance(error, TlsError | TlsTimeout)
             self._refused(f"tls handshake error: {error}" if is_tls else str(error))
