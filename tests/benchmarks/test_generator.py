@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import socket
 import struct
 import threading
@@ -16,6 +15,7 @@ import pytest
 
 from benchmarks import generator
 from benchmarks.processes import BenchmarkError, Processes, wait_until
+from tests.support.processes import free_port, loopback_address
 from tests.support.require import require_tool
 
 if TYPE_CHECKING:
@@ -37,10 +37,8 @@ def processes() -> Iterator[Processes]:
 @pytest.fixture
 def address() -> str:
     """A free port on a loopback address that nobody else uses."""
-    host = f"127.{random.randrange(60, 250)}.{random.randrange(256)}.{random.randrange(1, 255)}"
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return f"{host}:{probe.getsockname()[1]}"
+    host = loopback_address()
+    return f"{host}:{free_port(host)}"
 
 
 def client(processes: Processes, folder: Path, mode: str, *arguments: str) -> dict[str, Any]:

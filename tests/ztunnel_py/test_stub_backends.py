@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import random
 import re
 import signal
 import socket
@@ -17,7 +16,7 @@ import pytest
 
 from mesh_py.discovery.local_file import read_local_config
 from tests.support import dumps
-from tests.support.processes import PeerProcess, loopback_address, run_tool
+from tests.support.processes import PeerProcess, loopback_address, our_second_number, run_tool
 from tests.support.require import require_tool
 from tests.support.sockets import taken
 from tests.ztunnel_py.worlds import finished, started
@@ -66,7 +65,7 @@ class Cluster:
 def a_net() -> int:
     """A second number under which no cluster is served."""
     while True:
-        net = random.randint(64, 250)
+        net = our_second_number()
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((dumps.place(net, "cart"), 15008))
             return net

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.processes import PeerProcess, poll
+from tests.support.processes import PeerProcess, our_second_number, poll
 from tests.support.require import require_tool
 from tests.support.source_tree import ROOT
 
@@ -77,10 +76,8 @@ def wait_for_the_end_of(pids: Iterable[int]) -> None:
 
 def world_net() -> str:
     """The first half of a world's addresses; worlds that people run are on 127.0."""
-    # Tests in another process of the same run (gw0, gw1, ...) choose among others.
-    part = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
     while True:
-        net = f"127.{random.randrange(64 + part, 251, 4)}"
+        net = f"127.{our_second_number()}"
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((f"{net}.0.1", 15000))
             return net
