@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf import json_format
 
@@ -67,17 +67,27 @@ class Packed(NamedTuple):
 
 
 def pack(type_url: str, name: str, resource: Json) -> Packed:
-    """The wire form of a resource, the same for equal resources.
+    """The wire form of a resource, the same for equal resources; the resource stays as it is.
 
     Raises:
         InvalidResourceError: a field is unknown, or of the wrong kind.
     """
     message = message_of(type_url)
     try:
-        json_format.ParseDict(resource, message)
+        # A copy: it takes "@type" out, puts it back as the last key, and not at all after a fault. Parts are shared.
+        json_format.ParseDict(_copy_of(resource), message)
     except json_format.ParseError as error:
         raise InvalidResourceError(f"{type_url.rpartition('.')[2]} {name!r}: {error}") from error
     return Packed(name, message.SerializeToString(deterministic=True))
+
+
+def _copy_of(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _copy_of(part) for key, part in value.items()}
+        case list():
+            return [_copy_of(part) for part in value]
+    return value
 
 
 def message_of(type_url: str) -> Message:

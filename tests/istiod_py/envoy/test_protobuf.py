@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+
 import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 
@@ -35,3 +38,17 @@ def test_equal_resources_have_equal_bytes() -> None:
 def test_what_is_wrong_is_named(resource: dict[str, object]) -> None:
     with pytest.raises(InvalidResourceError, match="Cluster 'a': "):
         pack(types.CLUSTER, "a", resource)
+
+
+TCP_PROXY = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+
+
+@pytest.mark.parametrize("field", ["stat_prefix", "stat_prefiks"], ids=["whole", "with a fault"])
+def test_a_resource_is_left_as_it_was(field: str) -> None:
+    """Parts of it may be in other resources as well, and people read them in the order in which they were written."""
+    filters = [extension("t", TCP_PROXY, {field: "a", "cluster": "a"})]
+    resource = {"name": "a", "filter_chains": [{"filters": filters}]}
+    before = json.dumps(resource)
+    with contextlib.suppress(InvalidResourceError):
+        pack(types.LISTENER, "a", resource)
+    assert json.dumps(resource) == before
