@@ -16,8 +16,9 @@ from benchmarks.contestants import available_peers, contestants_for
 from benchmarks.machine import congestion_controls, machine_facts
 from benchmarks.processes import BenchmarkError
 from benchmarks.report import report
-from benchmarks.run import Outcome, Run, Settings
+from benchmarks.run import Outcome, Run
 from benchmarks.scenarios import COMPILED, SCENARIOS, choose_scenarios
+from benchmarks.schedule import Settings
 from benchmarks.summary import Summary
 from benchmarks.tables import figures_table, verdicts_table
 from benchmarks.workers import worker_ratios
@@ -74,6 +75,11 @@ _FULL, _QUICK = _Length(5, 1.3, 24), _Length(1, 0.4, 5)
 @click.option(
     "--once/--no-once", "with_once", default=None, help="Also limits, state, starts, lab, profile. (with all)"
 )
+@click.option(
+    "--again/--no-again",
+    default=None,
+    help="In the time left, further rounds of what is within 5 % of its target. (with all, unless quick)",
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where JSON and plots go.")
 @click.option("--list", "only_list", is_flag=True, help="Name the scenarios and peers, and end.")
 def main(
@@ -88,6 +94,7 @@ def main(
     congestion: str,
     calm: float,
     with_once: bool | None,
+    again: bool | None,
     out: Path | None,
     only_list: bool,
 ) -> None:
@@ -133,6 +140,7 @@ def main(
         calm,
         (minutes or length.minutes) * 60,
         _congestion(congestion),
+        not (scenario or quick) if again is None else again,
     )
     folder = out or (_QUICK_RESULTS if quick else _RESULTS)
     also = not scenario if with_once is None else with_once
@@ -190,7 +198,7 @@ def _document(settings: Settings, outcome: Outcome, summary: Summary) -> dict[st
         "machine": machine_facts(),
         "cores": len(os.sched_getaffinity(0)),
         "settings": {
-            "rounds": max((sample.round for sample in outcome.samples), default=0),
+            "rounds": len({record["round"] for record in outcome.records if not record.get("again")}),
             "seconds": settings.seconds,
             "topology": settings.topology.value,
             "capture": settings.capture.value,

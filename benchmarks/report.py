@@ -10,6 +10,7 @@ from benchmarks.machine import DISTURBED_CORES
 from benchmarks.metrics import metric_named
 from benchmarks.plan import Code, Form, Kind
 from benchmarks.reasons import reasons
+from benchmarks.schedule import CLOSE
 from benchmarks.summary import OURS, RIVAL, Summary, Verdict, Word
 from benchmarks.tables import details_table, figures_table, floors_table, table, verdicts_table
 from benchmarks.workers import explain_cores, worker_ratios, workers_table
@@ -56,6 +57,7 @@ def report(document: Mapping[str, Any], summary: Summary, scenarios: Sequence[Sc
         "## Who ran, and how",
         _contestants(document),
         _manner(document["settings"]),
+        _again(document["samples"]),
         "## Machine",
         table(["", ""], [[title, value] for title, value in document["machine"].items()]),
         _disturbance(document),
@@ -187,6 +189,21 @@ def _manner(settings: Mapping[str, Any]) -> str:
         " directions."
         " In a cold pool each of 4,000 pods is called in turn, unused connections end after 0.5 s, and neither side"
         " resumes a TLS session."
+    )
+
+
+def _again(samples: Sequence[Mapping[str, Any]]) -> str:
+    """Which scenarios had further rounds, and by what rule."""
+    rounds: dict[str, set[int]] = {}
+    for sample in samples:
+        if sample.get("again"):
+            rounds.setdefault(sample["scenario"], set()).add(sample["round"])
+    if not rounds:
+        return ""
+    said = ", ".join(f"{name} {len(numbers)}" for name, numbers in rounds.items())
+    return (
+        f"In the time left, further rounds of what was within {100 * CLOSE:g} % of what it must be, below or above, of"
+        f" those whom the target is about: {said}. Chosen once, the closest first; all rounds count."
     )
 
 

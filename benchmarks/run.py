@@ -1,4 +1,4 @@
-"""The run: rounds in which all scenarios visit all contestants in turn, then what is measured once."""
+"""The run: what is measured once, and rounds in which all scenarios visit all contestants in turn."""
 
 from __future__ import annotations
 
@@ -14,85 +14,22 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import generator
 from benchmarks.arenas import Arenas
 from benchmarks.certificates import make_certificates
-from benchmarks.contestants import DIRECT, takes_part
 from benchmarks.figures import metrics_of
 from benchmarks.machine import Load, await_calm
 from benchmarks.metrics import HEADLINE
 from benchmarks.processes import BenchmarkError
-from benchmarks.scenarios import TARGETS, WORKER_PAIRS
-from benchmarks.summary import RIVAL, Sample
+from benchmarks.schedule import MOST_ROUNDS_AGAIN, close_calls
+from benchmarks.summary import Sample, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from benchmarks.arena import Arena
-    from benchmarks.plan import Contestant, Scenario
+    from benchmarks.schedule import Settings, Step
     from benchmarks.tls_facts import TlsFacts
-    from benchmarks.world import Capture, Topology
 
-_OVERHEAD_SECONDS = 0.6
-"""What one measurement takes beside its measured time: warm-up, start and end of the generator."""
-_FRESH_SECONDS = 9.0
-"""What a measurement on proxies started for it takes in all."""
-_MOST_ROUNDS_FRESH, _MOST_ROUNDS_DIRECT = 2, 2
-"""Rounds in which these take part: they hardly differ from round to round, and cost much or say little."""
-_MOST_ROUNDS_UNJUDGED = 3
-"""Rounds of what no target is about, so that what is judged has more."""
-_COMPARED_WORKERS = (RIVAL, WORKER_PAIRS[RIVAL])
-"""A rival's one worker and its two: beside them no target stands."""
-_JUDGED = frozenset(target.scenario for target in TARGETS)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One measurement to come."""
-
-    round: int
-    scenario: Scenario
-    contestant: Contestant
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a run is made; `seconds` is the measured time of each measurement."""
-
-    scenarios: tuple[Scenario, ...]
-    contestants: tuple[Contestant, ...]
-    rounds: int
-    seconds: float
-    topology: Topology
-    capture: Capture
-    calm: float = 0
-    """Seconds to wait, at most, for a quiet machine before each measurement."""
-    budget: float = float("inf")
-    """Seconds for all: a round that would not come to its end within them is left out."""
-    congestion: str = ""
-    """The TCP congestion control of every namespace; the machine's, if empty."""
-
-    def steps_of(self, number: int) -> list[Step]:
-        """The measurements of one round, in order. Each round another contestant begins: nobody is always second."""
-        found: list[Step] = []
-        for scenario in self.scenarios:
-            if number > _most_rounds(scenario):
-                continue
-            field = [c for c in self.contestants if takes_part(c, scenario)]
-            if number > _MOST_ROUNDS_DIRECT:
-                field = [c for c in field if c.peer != DIRECT]
-            if number > _MOST_ROUNDS_UNJUDGED and scenario.for_workers:
-                field = [c for c in field if c.peer not in _COMPARED_WORKERS]
-            first = (number - 1) % len(field) if field else 0
-            found += [Step(number, scenario, c) for c in field[first:] + field[:first]]
-        return found
-
-    @property
-    def steps(self) -> list[Step]:
-        """All measurements in order."""
-        return [step for number in range(1, self.rounds + 1) for step in self.steps_of(number)]
-
-    def expected_seconds(self, steps: list[Step]) -> float:
-        """About how long these steps take."""
-        fresh = sum(step.scenario.fresh for step in steps)
-        return fresh * _FRESH_SECONDS + (len(steps) - fresh) * (self.seconds + _OVERHEAD_SECONDS)
+_CLOSING_SECONDS = 15
+"""What the end of a run takes: proxies end, page and pictures are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +51,7 @@ class Run:
         self._settings, self._say = settings, say
         self._started = self._rounds_began = time.monotonic()
         self._left = settings.steps
+        self._done: list[Step] = []
 
     def rounds(self) -> None:
         """Makes the rounds. Whatever fails is told and kept with the samples; only KeyboardInterrupt ends it.
@@ -140,7 +78,9 @@ class Run:
             self._rounds_began = time.monotonic()
             for number in range(1, settings.rounds + 1):
                 if self._fits(number):
-                    self._round(arenas, number)
+                    self._measure_all(arenas, settings.steps_of(number))
+            if settings.again:
+                self._measure_again(arenas)
 
     def once(self, parts: Mapping[str, Callable[[], Any]]) -> None:
         """Measures what is measured once, by name."""
@@ -155,20 +95,33 @@ class Run:
 
     def _fits(self, number: int) -> bool:
         """Whether a round comes to its end in time, going by those before it."""
-        now, settings = time.monotonic(), self._settings
-        if number == 1:
-            return True
-        done = settings.expected_seconds([s for n in range(1, number) for s in settings.steps_of(n)])
-        needed = settings.expected_seconds(settings.steps_of(number)) * (now - self._rounds_began) / done
-        if now - self._started + needed <= settings.budget:
+        if number == 1 or self._settings.expected_seconds(self._settings.steps_of(number)) <= self._seconds_left():
             return True
         self._say(f"{self._clock()}  round {number} is left out: it would not end in time")
         self._left = []
         return False
 
-    def _round(self, arenas: Arenas, number: int) -> None:
-        for step in self._settings.steps_of(number):
-            self._say(f"{self._clock()}  round {number}  {step.contestant.name:20} {step.scenario.name}")
+    def _seconds_left(self) -> float:
+        """Of the budget, in seconds as they are expected: whatever took longer so far will take longer again."""
+        now, expected = time.monotonic(), self._settings.expected_seconds(self._done)
+        left = self._settings.budget - _CLOSING_SECONDS - (now - self._started)
+        return left * expected / max(now - self._rounds_began, 1e-9)
+
+    def _measure_again(self, arenas: Arenas) -> None:
+        """What is close now is measured again, whatever comes of it, until the time is over."""
+        close = close_calls(verdict for row in Summary(self.outcome.samples).judged() for verdict in row.values())
+        last = max((step.round for step in self._done), default=0)
+        for number in range(last + 1, last + 1 + MOST_ROUNDS_AGAIN):
+            self._left = self._settings.steps_again(number, close, self._seconds_left())
+            if not self._left:
+                return
+            self._measure_all(arenas, self._left)
+
+    def _measure_all(self, arenas: Arenas, steps: list[Step]) -> None:
+        for step in steps:
+            again = " again" if step.again else ""
+            self._say(f"{self._clock()}  round {step.round}{again}  {step.contestant.name:20} {step.scenario.name}")
+            self._done.append(step)
             self._left = self._left[1:]
             await_calm(self._settings.calm)
             with self._told(step):
@@ -198,6 +151,7 @@ class Run:
                 "round": step.round,
                 "scenario": step.scenario.name,
                 "contestant": contestant.name,
+                "again": step.again,
                 "metrics": metrics,
                 "generator": measured.generator,
                 "other_cores": round(others, 3),
@@ -218,7 +172,12 @@ class Run:
             self._say(f"{'':10}FAILED: {reason}")
             sample = Sample(step.round, step.scenario.name, contestant.peer, contestant.name, {}, reason)
             self.outcome.samples.append(sample)
-            record = {"round": step.round, "scenario": step.scenario.name, "contestant": contestant.name}
+            record = {
+                "round": step.round,
+                "scenario": step.scenario.name,
+                "contestant": contestant.name,
+                "again": step.again,
+            }
             self.outcome.records.append({**record, "error": reason})
 
     def _note_facts(self, arena: Arena) -> None:
@@ -238,12 +197,6 @@ class Run:
         elapsed = time.monotonic() - self._started
         left = self._settings.expected_seconds(self._left)
         return f"[{_minutes(elapsed)}, about {_minutes(left)} left]"
-
-
-def _most_rounds(scenario: Scenario) -> float:
-    if scenario.fresh:
-        return _MOST_ROUNDS_FRESH
-    return float("inf") if scenario.name in _JUDGED else _MOST_ROUNDS_UNJUDGED
 
 
 def _minutes(seconds: float) -> str:

@@ -84,6 +84,11 @@ class Verdict:
             return Word.GOAL
         return Word.MUST if self._holds(self.value, self.target.must) else Word.MISS
 
+    @property
+    def distance(self) -> float:
+        """How far it is from what it must be, on either side, as a part of that; infinite without a figure."""
+        return float("inf") if self.value is None else abs(self.value / self.target.must - 1)
+
     def as_json(self) -> dict[str, str | float | None]:
         """The whole of it, flat."""
         figures = {"value": self.value, "ours": self.ours, "theirs": self.theirs, "rivals_own": self.rivals_own}

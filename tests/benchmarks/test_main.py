@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as command
-from benchmarks.run import Run, Settings
+from benchmarks.run import Run
 from benchmarks.scenarios import SCENARIOS, choose_scenarios
+from benchmarks.schedule import Settings
 from benchmarks.summary import Sample
 from benchmarks.world import Capture, Topology
 
@@ -37,7 +38,7 @@ def finished(error: str = "") -> Run:
     run = Run(settings(), lambda line: None)
     run.outcome.samples.extend(Sample(1, "rr-1", peer, peer, metrics, error) for peer in ("ours", "envoy"))
     run.outcome.facts.append({"name": "ours", "version": "1"})
-    run.outcome.records.append({"other_cores": 0.0})
+    run.outcome.records.append({"round": 1, "other_cores": 0.0})
     return run
 
 

@@ -96,6 +96,13 @@ def test_what_is_measured_once_stands_in_the_page_or_says_why_not(summary: Summa
     assert "- lab: no right" in page
 
 
+def test_further_rounds_are_told_with_the_rule_that_chose_them(summary: Summary, document: dict[str, Any]) -> None:
+    assert "further rounds" not in report(document, summary, SCENARIOS, [])
+    again = [{"scenario": "rr-32", "round": number, "again": True} for number in (3, 3, 4)]
+    page = report({**document, "samples": again}, summary, SCENARIOS, [])
+    assert "within 5 % of what it must be, below or above, of those whom the target is about: rr-32 2." in page
+
+
 def test_without_our_pair_the_page_says_why_nothing_is_judged(document: dict[str, Any]) -> None:
     page = report(document, Summary([sample("envoy", 1, 30000)]), SCENARIOS, [])
     assert "Not judged: ours did not take part." in page
