@@ -56,7 +56,7 @@ class NotOurWorkload(HboneError):
 @dataclass(slots=True)
 class ProxyContext:
     """One per proxy: of a process, or in shared mode of a pod. `illegal_ports` are the proxy's own: nothing is ever
-    sent there on somebody's behalf."""
+    sent there on somebody's behalf. Nor to `surfaces`, where it is administered: they may have a workload's address."""
 
     reactor: Reactor
     settings: Settings
@@ -66,6 +66,7 @@ class ProxyContext:
     access: AccessLog
     parties: Parties
     illegal_ports: frozenset[int]
+    surfaces: frozenset[SocketAddress] = frozenset()
     connections: Connections = field(default_factory=Connections)
     preserves_source: bool = False
     """We may connect to applications with the client's own address (3.6)."""
@@ -96,6 +97,10 @@ class ProxyContext:
         self.workload = self.settings.workload if self.pod is None else self.pod.workload
         self.socket_options = self.settings.socket_options if self.pod is None else self.pod.options
         self.verdict_level = logging.INFO if self.settings.authz_info_logging else logging.DEBUG
+
+    def is_ourselves(self, address: SocketAddress) -> bool:
+        """Whether whatever is sent there would come to this proxy itself."""
+        return address[1] in self.illegal_ports or address in self.surfaces or ("", address[1]) in self.surfaces
 
     def source_workload(self, client: SocketAddress, *, by_socks: bool = False) -> Workload | None:
         """The workload of ours that a captured connection comes from."""

@@ -19,6 +19,7 @@ from ztunnel_py.context import PodNetwork, ProxyContext
 from ztunnel_py.inbound import Inbound, has_unsent
 from ztunnel_py.inbound_passthrough import InboundPassthrough
 from ztunnel_py.inbound_share import InboundShare
+from ztunnel_py.listening import own_surfaces
 from ztunnel_py.outbound import Outbound
 from ztunnel_py.socks5 import Socks5
 
@@ -95,6 +96,7 @@ class DataPlane:
             access=logs.access,
             parties=Parties(),
             illegal_ports=illegal_ports(settings, sockets),
+            surfaces=own_surfaces(settings) if pod is None else frozenset(),
             preserves_source=_try_transparent(settings, sockets),
             may_grow=may_grow,
             names=names,

@@ -61,7 +61,7 @@ class PlainConnection(JudgedConnection):
 
     def start(self) -> None:
         """Loop check, workload, policy, connect."""
-        if self.dst[1] in self.context.illegal_ports:
+        if self.context.is_ourselves(self.dst):
             self._drop()
             self.refused(SelfCall())
         else:

@@ -150,6 +150,8 @@ class InboundTunnel(JudgedConnection):
         policy_facts = PolicyFacts(parse_ip(self.src[0]), local_ip, port, self._peer.identity)
         policies = context.state.policies.applicable(workload)
         dial, source_address = self._way_to(upstream)
+        if context.is_ourselves(dial):  # by an application tunnel, or where a workload has our own address
+            raise SelfCall
         return InboundPlan(
             workload=workload,
             upstream=upstream,
@@ -169,8 +171,6 @@ class InboundTunnel(JudgedConnection):
         authority = parse_authority(request.authority)
         validate_destination(state, local_ip, workload, authority)
         upstream = find_inbound_upstream(state, local_ip, workload, authority, self.context.illegal_ports)
-        if upstream.address[1] in self.context.illegal_ports:  # an application tunnel that leads to ourselves
-            raise SelfCall
         return upstream
 
     def _way_to(self, upstream: InboundUpstream) -> tuple[SocketAddress, str | None]:

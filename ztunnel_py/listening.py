@@ -10,6 +10,7 @@ from ztunnel_py.mode import Mode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hbone_py.aio.tcp import SocketAddress
     from ztunnel_py.config import Settings
 
 DNS = "dns"
@@ -18,6 +19,7 @@ STUB_INBOUND = "inbound "
 """How the names of the listeners begin that each stand for one workload (`--stub-backends`)."""
 KEPT_ALIVE = ("outbound", "plaintext")
 """Listeners whose connections get TCP keepalive (hbone-dataplane 8.1)."""
+_ALL_ADDRESSES = ("::", "0.0.0.0")
 
 
 def data_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
@@ -68,3 +70,16 @@ def surface_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
     yield "admin", settings.local_bind, settings.ports.admin
     yield "stats", settings.bind_address, settings.ports.stats
     yield "readiness", settings.bind_address, settings.ports.readiness
+
+
+def own_surfaces(settings: Settings) -> frozenset[SocketAddress]:
+    """Where this process is administered, and asked for names, as somebody whom it serves could dial it.
+
+    The host is "" for any: all addresses of a dedicated proxy are its workload's. A node's wildcard leaves its pods'
+    own addresses to them.
+    """
+    addresses = [(host, port) for _, host, port in surface_addresses(settings)]
+    addresses += [] if settings.dns is None else [(settings.dns.host, settings.dns.port)]
+    named = {address for address in addresses if address[0] not in _ALL_ADDRESSES}
+    everywhere = {("", port) for host, port in addresses if host in _ALL_ADDRESSES}
+    return frozenset(named | everywhere if settings.workload is not None else named)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mesh_py.model.workload import Protocol
+from mesh_py.model.workload import ApplicationTunnel, Protocol, TunnelProtocol
 from tests.interop.callers import read_to_end
 from tests.support import world
 from tests.support.pods import HBONE, OUTBOUND, PLAINTEXT, SOCKS
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 OURS = [OUTBOUND, PLAINTEXT, HBONE, SOCKS]
 RECURSIVE = "attempted recursive call to ourselves"
+
+
+SURFACES = [15000, 15020, 15021]
+"""Administration, which these pods have at their own addresses."""
 
 
 @contextlib.contextmanager
@@ -51,6 +55,27 @@ async def test_captured_on_the_way_in(pods: Pods, port: int) -> None:
     server = pods.add("server")
     async with server.call_plain(loopback_address(), f"{server.ip}:{port}") as caller:
         assert (await read_to_end(caller)).data == b""
+    assert (await server.its_proxy.line(message="connection failed"))["error"] == RECURSIVE
+
+
+@pytest.mark.parametrize("port", SURFACES)
+async def test_nobody_is_led_to_where_the_proxy_is_administered(pods: Pods, port: int) -> None:
+    sleep, server = pods.add("sleep"), pods.add("server")
+    async with sleep.call(f"{server.ip}:{port}") as caller:
+        assert await read_to_end(caller) == (b"", "reset")
+    async with server.call_plain(loopback_address(), f"{server.ip}:{port}") as caller:
+        assert (await read_to_end(caller)).data == b""
+    lines = [await server.its_proxy.line(index, "connection failed") for index in range(2)]
+    assert [line["error"] for line in lines] == [RECURSIVE] * 2
+
+
+async def test_nor_by_an_application_tunnel(pods: Pods) -> None:
+    """It leads to the loopback address, where in a dedicated proxy's pod administration is."""
+    sleep = pods.add("sleep")
+    tunnel = ApplicationTunnel(TunnelProtocol.PROXY, 15000)
+    server = pods.add("server", application_tunnel=tunnel, environment={"PROXY_LOCAL_ADDRESS": "127.0.0.1"})
+    async with sleep.call(f"{server.ip}:80") as caller:
+        assert await read_to_end(caller) == (b"", "reset")
     assert (await server.its_proxy.line(message="connection failed"))["error"] == RECURSIVE
 
 
