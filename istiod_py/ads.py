@@ -19,6 +19,7 @@ from istiod_py.clients import TooManyClientsError
 from istiod_py.dialects import DeltaDialect, StateDialect, metadata_of
 from istiod_py.node import InvalidNodeError, read_node
 from istiod_py.session import Session
+from istiod_py.subscription import TooManyNamesError
 from mesh_py.rpc.peer import peer_of
 
 LARGEST_NODE = 512 << 10
@@ -104,6 +105,9 @@ class AdsService:
         except TooManyClientsError:
             self._around.metrics.turned_away.increase(("clients",))
             raise GRPCError(Status.UNAVAILABLE, "no more discovery streams are taken: try again") from None
+        except TooManyNamesError as error:
+            self._around.metrics.turned_away.increase(("node",))
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, str(error)) from None
         self._around.metrics.connected(1)
         log.info("new %s connection for node %s from %s", form, client.id, address)
         return client

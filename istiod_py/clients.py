@@ -25,7 +25,8 @@ class TooManyClientsError(Exception):
 
 
 class NameBudget:
-    """What the names that clients ask for may cost us (bytes): each alone, and less when all together ask for much.
+    """What clients say of themselves, and the names that they ask for, may cost us so many bytes: each alone, and less
+    when all together take much.
 
     A modest client is never refused for what others do.
     """
@@ -62,7 +63,7 @@ class Client:
     pushes: int = 0
     is_ending: bool = False
     names_cost: int = 0
-    """Bytes of the common budget that its names take."""
+    """Bytes of the common budget that its node and its names take."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
@@ -75,11 +76,13 @@ class Client:
         self._wake.set()
 
     def remember(self, more: int) -> None:
-        """Its names cost so many bytes more, or less. Raises TooManyNamesError."""
+        """It, or its names, cost so many bytes more, or less. Raises TooManyNamesError."""
         self.names_cost += more
         self.budget.spent += more
         if more > 0 and self.names_cost > self.budget.share:
-            raise TooManyNamesError(f"names of {self.names_cost} bytes in all: unsubscribe some, or come back later")
+            raise TooManyNamesError(
+                f"node and names of {self.names_cost} bytes in all: unsubscribe some, or come back later"
+            )
 
     async def woken(self) -> None:
         """Wait until somebody has called `wake`, or has since the last time."""
@@ -104,11 +107,17 @@ class Clients:
         return iter(tuple(self._clients.values()))
 
     def join(self, node: ProxyNode, caller: Caller | None, address: str, form: str, now: float) -> Client:
-        """A stream begins. Raises TooManyClientsError."""
+        """A stream begins. Raises TooManyClientsError, TooManyNamesError."""
         if len(self._clients) >= self._most or self._is_closed:
             raise TooManyClientsError
         id = f"{node.name}.{node.namespace}-{next(self._numbers)}"
-        client = self._clients[id] = Client(id, node, caller, address, form, now, self.names)
+        client = Client(id, node, caller, address, form, now, self.names)
+        try:
+            client.remember(node.cost)
+        except TooManyNamesError:
+            self.names.spent -= client.names_cost
+            raise
+        self._clients[id] = client
         return client
 
     def leave(self, client: Client) -> None:

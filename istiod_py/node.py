@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 NODE_TYPES = frozenset({"sidecar", "router", "waypoint", "ztunnel", "agentgateway"})
 """What the first part of an id may be."""
 
 LONGEST_ID = 1024
+_EACH = 64
+"""Bytes of an object, and of its place in another."""
 _NO_METADATA: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -49,6 +49,11 @@ class ProxyNode:
         """The cluster it belongs to, "" if it did not say."""
         return self.text("CLUSTER_ID")
 
+    @property
+    def cost(self) -> int:
+        """About how many bytes it takes to keep: many small things cost more than they were sent in."""
+        return len(self.id) + _cost(self.metadata)
+
     def text(self, key: str) -> str:
         """A metadata entry that is a string; "" for any other, or none."""
         value = self.metadata.get(key)
@@ -73,6 +78,14 @@ def read_node(id: str, metadata: Mapping[str, Any] = _NO_METADATA) -> ProxyNode:
     if not dot:
         raise InvalidNodeError(f"node id {id!r}: {called!r} is not name.namespace")
     return ProxyNode(id, kind, _address(id, ip, metadata), name, _namespace(namespace, metadata), domain, metadata)
+
+
+def _cost(value: object) -> int:
+    if isinstance(value, Mapping):
+        return _EACH + sum(_cost(key) + _cost(one) for key, one in value.items())
+    if isinstance(value, list):
+        return _EACH + sum(map(_cost, value))
+    return _EACH + len(value) if isinstance(value, str) else _EACH
 
 
 def _address(id: str, ip: str, metadata: Mapping[str, Any]) -> str:

@@ -64,7 +64,7 @@ async def test_at_the_end_everyone_is_told_and_nobody_let_in() -> None:
 
 def test_names_of_one_client_may_cost_so_much() -> None:
     client = join(Clients())
-    client.remember(NameBudget.ONE)
+    client.remember(NameBudget.ONE - CART.cost)
     with pytest.raises(TooManyNamesError, match="unsubscribe some"):
         client.remember(1)
     client.remember(-2)
@@ -73,14 +73,31 @@ def test_names_of_one_client_may_cost_so_much() -> None:
 
 def test_when_all_cost_much_the_greedy_are_refused_and_the_modest_are_not() -> None:
     clients = Clients()
-    greedy = [join(clients) for _ in range(NameBudget.ALL // NameBudget.ONE)]
-    for one in greedy[1:]:
-        one.remember(NameBudget.ONE)
-    greedy[0].remember(NameBudget.ONE // 2)  # what is left besides
+    greedy = [join(clients)]
+    for _ in range(NameBudget.ALL // NameBudget.ONE - 1):
+        greedy[-1].remember(NameBudget.ONE - CART.cost)
+        greedy.append(join(clients))
+    greedy[-1].remember(NameBudget.ONE // 2 - CART.cost)  # what is left besides
     with pytest.raises(TooManyNamesError):
-        greedy[0].remember(1)
-    join(clients).remember(NameBudget.MODEST)
+        greedy[-1].remember(1)
+    join(clients).remember(NameBudget.MODEST - CART.cost)
     for one in greedy:
         clients.leave(one)
         clients.leave(one)
     assert clients.names.spent == NameBudget.MODEST
+
+
+def test_what_clients_say_of_themselves_costs_as_their_names_do() -> None:
+    clients = Clients()
+    many = read_node(CART.id, {"LABELS": {str(number): [{}] * 100 for number in range(1000)}})
+    modest = read_node(CART.id, {"LABELS": {"app": "cart"}, "ISTIO_VERSION": "1.24", "ENABLED": True, "N": [1.0]})
+    assert many.cost > 6_400_000  # sent in a tenth of it
+    assert modest.cost < 2000
+    joined = [clients.join(many, None, "127.0.0.1:5", "delta", 0.0) for _ in range(NameBudget.ALL // many.cost - 1)]
+    with pytest.raises(TooManyNamesError, match="come back later"):
+        clients.join(many, None, "127.0.0.1:5", "delta", 0.0)
+    assert len(clients) == len(joined)
+    clients.leave(clients.join(modest, None, "127.0.0.1:5", "delta", 0.0))
+    for one in joined:
+        clients.leave(one)
+    assert clients.names.spent == 0
