@@ -13,7 +13,7 @@ from hbone_py.aio.tcp import show
 from hbone_py.errors import HboneError
 from mesh_py.exchange.passage import Limits, Plan
 from mesh_py.exchange.pool import PoolLimits
-from mesh_py.http.authorizer import Denied
+from mesh_py.http.authorizer import Denied, as_answer
 from mesh_py.http.authorizer import refusal as authorizer_refusal
 from mesh_py.http.codec_h1 import H1Client
 from mesh_py.http.codec_h2 import H2Client
@@ -208,7 +208,9 @@ class _Passage:
             provider, decision = await self._inbound.authorizers.ask(name, exchange.request)
             if isinstance(decision, Denied):
                 self._journal.failed(authorizer_refusal(provider, decision))
-                exchange.answer(decision.response.status, decision.body, decision.response.headers)
+                response, body = as_answer(decision, exchange.request)
+                exchange.trailers = response.headers if "grpc-status" in response.headers else None
+                exchange.answer(response.status, body, response.headers)
                 return None
             decision.apply(exchange.request)
             self._told += decision.response_headers.fields

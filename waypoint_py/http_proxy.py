@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import show
 from mesh_py.exchange.passage import Plan
-from mesh_py.http.authorizer import Allowed, refusal
+from mesh_py.http.authorizer import Allowed, as_answer, refusal
 from mesh_py.http.errors import AuthorizerDenied, HttpError
 from mesh_py.http.filters.base import Ask, Delay, Respond, StreamInfo
 from mesh_py.http.forwarding import (
@@ -217,7 +217,9 @@ class _Passage:
             return False
         self._info.flags.append(AuthorizerDenied.flag)
         self._info.details = str(refusal(provider, decision)).replace(" ", "_")
-        self._answer(decision.response, decision.body)
+        response, body = as_answer(decision, self._exchange.request)
+        self._journal.record.grpc_status = response.headers.get("grpc-status") or ""
+        self._answer(response, body)
         return True
 
     # Answers --------------------------------------------------------------------------------------------------

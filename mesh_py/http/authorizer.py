@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mesh_py.http.errors import AuthorizerDenied
+from mesh_py.http.grpc_reply import grpc_reply, is_grpc
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest, HttpResponse
 from mesh_py.http.rbac_facts import any_text
@@ -17,12 +18,24 @@ from mesh_py.manifests.chain import Provider
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Allowed", "Decision", "Denied", "Provider", "check_request", "decide", "refusal", "unavailable"]
+__all__ = [
+    "Allowed",
+    "Decision",
+    "Denied",
+    "Provider",
+    "as_answer",
+    "check_request",
+    "decide",
+    "refusal",
+    "unavailable",
+]
 
 _ALWAYS_SENT = ("authorization",)
 _NEVER_TOLD = frozenset({"content-length", "transfer-encoding", "connection", "host"})
 MOST_BODY_BYTES = 64 * 1024
 """Of a refusal, which is passed on to the client."""
+_MOST_MESSAGE = 1024
+"""Bytes of it that a gRPC call is told: they go into a header."""
 
 
 class Allowed(NamedTuple):
@@ -78,6 +91,19 @@ def unavailable(provider: Provider) -> Decision:
     if provider.fail_open:
         return Allowed(Headers(), Headers())
     return Denied(HttpResponse(provider.status_on_error), b"")
+
+
+def as_answer(denied: Denied, request: HttpRequest) -> Denied:
+    """A refusal in the form that the client of `request` reads: to a gRPC call its status and its text are gRPC's own,
+    as Envoy has it, whose authorizers may even name the gRPC status."""
+    if not is_grpc(request):
+        return denied
+    told = grpc_reply(denied.response.status, denied.body[:_MOST_MESSAGE].decode("utf-8", "replace"))
+    headers = denied.response.headers.copy()
+    for name, value in told.headers:
+        if name != "grpc-status" or name not in headers:
+            headers.set(name, value)
+    return Denied(HttpResponse(told.status, headers), b"")
 
 
 def refusal(provider: Provider, denied: Denied) -> AuthorizerDenied:

@@ -95,6 +95,23 @@ async def test_an_authorizer_has_the_last_word(certificates: Mapping[str, Certif
     assert " 401 UAEX " in server.lines[0]
 
 
+async def test_a_grpc_call_hears_the_refusal_as_its_status(certificates: Mapping[str, CertificateFiles]) -> None:
+    address = loopback_address()
+    async with (
+        pair(certificates) as (client, server, at),
+        web_application(at.app, at.port) as record,
+        authorizer(address),
+        client.client(http1=False, http2=True) as http,
+    ):
+        server.take(at.mesh(further=further(address), more=WORKLOAD.format(address)))
+        headers = {"content-type": "application/grpc", "te": "trailers"}
+        answer = await http.post(f"{URL}/headers", content=b"\0\0\0\0\0", headers=headers)
+        assert record.calls("headers") == []
+    assert (answer.status_code, answer.content, answer.headers["x-why"]) == (200, b"", "no pass")
+    assert (answer.headers["grpc-status"], answer.headers["grpc-message"]) == ("16", "caf%EF%BF%BD")
+    assert " 200 UAEX " in server.lines[0]
+
+
 @pytest.mark.parametrize("said", ["broken", "never"])
 @pytest.mark.parametrize(("fails_open", "status"), [("false", 403), ("true", 200)])
 async def test_an_authorizer_that_does_not_answer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_py.http.authorizer import Allowed, Denied, Provider, check_request, decide, refusal, unavailable
+from mesh_py.http.authorizer import Allowed, Denied, Provider, as_answer, check_request, decide, refusal, unavailable
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpResponse
 from tests.mesh_py.http.routes import request
@@ -59,3 +59,32 @@ def test_no_answer_is_a_refusal_unless_told_otherwise(status: int) -> None:
     assert decide(HttpResponse(status), b"", AUTHZ) == Denied(HttpResponse(403), b"")
     assert unavailable(Provider("p", "s", 1, status_on_error=503)) == Denied(HttpResponse(503), b"")
     assert decide(HttpResponse(status), b"", Provider("p", "s", 1, fail_open=True)) == Allowed(Headers(), Headers())
+
+
+LONG = "é%".encode() * 1024
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "told"),
+    [
+        pytest.param(401, [("x-why", "no")], b"log in", ("16", "log in"), id="as its status says"),
+        pytest.param(418, [], b"", ("2", None), id="a status that gRPC has not"),
+        pytest.param(403, [("grpc-status", "8")], b"", ("8", None), id="as the authorizer says"),
+        pytest.param(
+            403,
+            [("content-type", "text/html")],
+            "é%".encode() * 1024,
+            ("7", "%C3%A9%25" * 341 + "%EF%BF%BD"),
+            id="long",
+        ),
+    ],
+)
+def test_a_grpc_call_is_refused_in_its_own_form(
+    status: int, headers: list[tuple[str, str]], body: bytes, told: tuple[str, str | None]
+) -> None:
+    denied = Denied(HttpResponse(status, Headers(headers)), body)
+    assert as_answer(denied, request()) is denied
+    answer, rest = as_answer(denied, request(content_type="application/grpc+proto"))
+    assert (answer.status, answer.headers.get("content-type"), rest) == (200, "application/grpc", b"")
+    assert (answer.headers.get("grpc-status"), answer.headers.get("grpc-message")) == told
+    assert answer.headers.get("x-why") == dict(headers).get("x-why")
