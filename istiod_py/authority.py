@@ -11,7 +11,6 @@ one half of the mesh does not believe the other:
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from mesh_py.identity import signing
 from mesh_py.identity.certificate_facts import certificates_of
 from mesh_py.identity.local_ca import LocalCa
 from mesh_py.identity.signing import CaError
+from mesh_py.process.file_stamp import stamp_of
 
 if TYPE_CHECKING:
     import datetime
@@ -107,9 +107,4 @@ class FolderAuthority:
         return tuple(dict.fromkeys([ca.authority.root, *held]))
 
     def _files(self) -> tuple[object, ...]:
-        found: list[object] = []
-        for name in _FILES:
-            with contextlib.suppress(FileNotFoundError):
-                state = (self._folder / name).stat()
-                found.append((name, state.st_mtime_ns, state.st_size, state.st_ino))
-        return tuple(found)
+        return tuple(stamp_of(self._folder / name) for name in _FILES)

@@ -19,10 +19,11 @@ import dns.message
 import dns.rcode
 
 from hbone_py.aio.tcp import SO_MARK, SocketAddress, SocketOptions, family_of, show
+from mesh_py.process.file_stamp import stamp_of
 from ztunnel_py.dns_messages import forwarded_query
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 
     from ztunnel_py.dns_messages import Query
 
@@ -66,16 +67,15 @@ class ResolvConfFile:
 
     def __init__(self, path: Path = RESOLV_CONF) -> None:
         self._path = path
-        self._stamp: object = None
+        self._stamp: Hashable = None
         self._known = ResolvConf()
 
     def now(self) -> ResolvConf:
         """What it says; nothing if it cannot be read."""
+        if (stamp := stamp_of(self._path)) == self._stamp:
+            return self._known
         try:
-            found = self._path.stat()
-            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
-            if stamp != self._stamp:
-                self._known, self._stamp = read_resolv_conf(self._path.read_text(errors="replace")), stamp
+            self._known, self._stamp = read_resolv_conf(self._path.read_text(errors="replace")), stamp
         except OSError as error:
             if self._stamp is not None:
                 log.warning("%s: %s: names outside the mesh are not resolved", self._path, error.strerror)

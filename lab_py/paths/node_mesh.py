@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from mesh_py.process.file_stamp import stamp_of
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -47,18 +49,10 @@ def write_node_mesh(mesh: Path, node_mesh: Path) -> None:
 
 async def follow(mesh: Path, node_mesh: Path) -> None:
     """Make it anew after every edit, until cancelled. A file that cannot be read is looked at again."""
-    seen = _stamp(mesh)
+    seen = stamp_of(mesh)
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
-        if (found := _stamp(mesh)) not in (seen, None):
+        if (found := stamp_of(mesh)) not in (seen, None):
             with contextlib.suppress(OSError, UnicodeDecodeError):
                 write_node_mesh(mesh, node_mesh)
                 seen = found
-
-
-def _stamp(file: Path) -> object:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

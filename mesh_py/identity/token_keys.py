@@ -18,14 +18,13 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mesh_py.identity.key_files import PRIVATE, is_private, locked, write_file
 from mesh_py.identity.signing import key_to_pem
+from mesh_py.process.file_stamp import stamp_of
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
     from pathlib import Path
 
 KEY_FILE, BEFORE_FILE = "token-key.pem", "token-key-before.pem"
-
-Stamp = tuple[tuple[int, int] | None, ...]
-"""Equal as long as the files are the same."""
 
 
 class TokenError(Exception):
@@ -70,17 +69,9 @@ def _read(folder: Path) -> Keys:
     return Keys(signs, (signs.public_key(), *former))
 
 
-def stamp_of(folder: Path) -> Stamp:
-    """What tells whether the files have changed."""
-    return tuple(_stamp(folder / name) for name in (KEY_FILE, BEFORE_FILE))
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
+def stamp_of_keys(folder: Path) -> Hashable:
+    """Another value once a key has changed."""
+    return tuple(stamp_of(folder / name) for name in (KEY_FILE, BEFORE_FILE))
 
 
 def _new_key() -> bytes:

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 
-from mesh_py.identity.token_keys import KEY_FILE, Keys, TokenError, open_keys, stamp_of
+from mesh_py.identity.token_keys import KEY_FILE, Keys, TokenError, open_keys, stamp_of_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    from mesh_py.identity.token_keys import Stamp
 
 __all__ = ["AUDIENCE", "KEY_FILE", "LONGEST_TOKEN", "Caller", "TokenError", "TokenKey", "bearer"]
 
@@ -65,19 +64,19 @@ class TokenKey:
         self._keys = Keys(key, (key.public_key(),))
         self._audiences = audiences
         self._folder: Path | None = None
-        self._stamp: Stamp = ()
+        self._stamp: Hashable = None
 
     @classmethod
     def open(cls, folder: Path, audiences: tuple[str, ...] = (AUDIENCE,)) -> TokenKey:
         """The folder's keys, followed when they change; made at the first opening. Raises TokenError, OSError."""
-        stamp, keys = stamp_of(folder), open_keys(folder)
+        stamp, keys = stamp_of_keys(folder), open_keys(folder)
         one = cls(keys.signs, audiences)
         one._keys, one._folder, one._stamp = keys, folder, stamp
         return one
 
     def _look(self) -> None:
         """The keys may have been changed. Those that cannot be read leave what was."""
-        if self._folder is None or (stamp := stamp_of(self._folder)) == self._stamp:
+        if self._folder is None or (stamp := stamp_of_keys(self._folder)) == self._stamp:
             return
         self._stamp = stamp
         try:

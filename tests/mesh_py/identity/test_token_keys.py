@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mesh_py.identity.key_files import is_private
 from mesh_py.identity.signing import key_to_pem
-from mesh_py.identity.token_keys import BEFORE_FILE, KEY_FILE, change_keys, open_keys, stamp_of
+from mesh_py.identity.token_keys import BEFORE_FILE, KEY_FILE, change_keys, open_keys, stamp_of_keys
 from mesh_py.identity.tokens import Caller, TokenError, TokenKey
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def test_another_kind_of_key_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_stamp_tells_every_change(tmp_path: Path) -> None:
-    stamps = [stamp_of(tmp_path)]
+    stamps = [stamp_of_keys(tmp_path)]
     open_keys(tmp_path)
-    stamps.append(stamp_of(tmp_path))
+    stamps.append(stamp_of_keys(tmp_path))
     change_keys(tmp_path)
-    stamps.append(stamp_of(tmp_path))
+    stamps.append(stamp_of_keys(tmp_path))
     assert len(set(stamps)) == 3
