@@ -1,4 +1,4 @@
-"""TlsStream: TLS directly on a TCP connection, as sidecars speak it to each other.
+"""TlsStream: TLS directly on a TCP connection, as sidecars speak it to each other, or in a tunnel (`tls_medium`).
 
 It keeps the contract of `stream.ByteStream` but for one promise: TLS cannot end one direction in a way that every peer
 respects, so there is no `send_eof`, and a type checker refuses a TlsStream where a ByteStream is asked for. What comes
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE, Reactor
 from hbone_py.aio.stream import RECEIVE_SIZE, Waiter
-from hbone_py.aio.tcp import reset
+from hbone_py.aio.tls_medium import SocketMedium, TunnelMedium
 from hbone_py.aio.way import way_between
 from hbone_py.errors import ConnectionLost, HboneError, StreamEnded, TlsError, TlsTimeout
 from hbone_py.tls.engine import TlsEngine
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hbone_py.aio.owners import IdentityCheck
+    from hbone_py.aio.stream import TunnelStream
+    from hbone_py.aio.tls_medium import Medium
     from hbone_py.identity import SpiffeId
     from hbone_py.tls.context import TlsContext
 
@@ -32,12 +34,13 @@ _PIECE = 64 * 1024
 
 
 class TlsStream:
-    """One TLS connection. Made by `shake_hands`, which has proved who is there."""
+    """One TLS connection. Made by `shake_hands`, which has proved who is there, or by `shake_hands_inside`."""
 
-    def __init__(self, reactor: Reactor, sock: socket.socket, context: TlsContext) -> None:
-        self.sock = sock
+    def __init__(self, reactor: Reactor, medium: Medium, context: TlsContext) -> None:
         self.tls = TlsEngine(context)
-        self._way = way_between(reactor, sock, self.tls)
+        self._medium = medium
+        self._socket = medium.socket
+        self._way = way_between(reactor, self._socket, self.tls)
         self.identities: tuple[SpiffeId, ...] = ()
         """The peer's SPIFFE identities."""
         self.on_room: Callable[[], None] | None = None
@@ -50,13 +53,18 @@ class TlsStream:
         self._held = b""
         self._may_hold_more = False  # the engine has plaintext that found no room in the buffer
         self._may_have_more = True  # after a short read the kernel is empty: an edge tells of more
-        self._is_closing = False  # nothing comes behind what is there
+        self._is_read_to_the_end = medium.is_piecewise  # or because nothing comes behind what is there
         self._is_over = False  # no more ciphertext comes
         self._has_ended = False  # we said close_notify
         self._error: HboneError | None = None
         self._readable = Waiter()
         self._writable = Waiter()
-        reactor.register(sock.fileno(), self)
+        medium.start(self)
+
+    @property
+    def tunnel(self) -> TunnelStream | None:
+        """The tunnel that it runs in, if it does."""
+        return self._medium.tunnel
 
     @property
     def identity(self) -> SpiffeId | None:
@@ -70,13 +78,15 @@ class TlsStream:
 
     # The handshake -----------------------------------------------------------
 
-    async def _shake(self, check: IdentityCheck) -> None:
+    async def _shake(self, check: IdentityCheck | None) -> None:
+        """The handshake; without a `check` it is the caller who judges the peer. Raises as `shake_hands`."""
         try:
             while not self.tls.handshake():
                 await self._flush()
                 self._fed_some(await self._receive_ciphertext())
-            self.identities = identities_of_der(self.tls.peer_leaf_der)
-            check(self.identities)
+            if check is not None:
+                self.identities = identities_of_der(self.tls.peer_leaf_der)
+                check(self.identities)
         except TlsError:
             await self._flush()  # the alert that tells the peer why
             raise
@@ -92,8 +102,6 @@ class TlsStream:
         """Bytes of plaintext now in the shared buffer; None if no ciphertext is there yet. See `Way.receive`."""
         if not self._may_have_more:
             return None
-        if self._error is not None:
-            raise self._error
         most = self._reactor.ciphertext_in.size
         try:
             size = self._way.receive(most)
@@ -101,8 +109,8 @@ class TlsStream:
             self._may_have_more = False
             return None
         except OSError as error:
-            raise self._broken(error) from error
-        self._may_have_more = self._way.received == most or self._is_closing
+            raise self._failed(_broken(error)) from error
+        self._may_have_more = self._way.received == most or self._is_read_to_the_end
         return size
 
     def _fed_some(self, _size: int) -> None:
@@ -115,7 +123,8 @@ class TlsStream:
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """Some bytes, or b"" after the peer's close_notify.
 
-        Raises ConnectionLost on a reset, TlsError at any other end: it may be an attacker's, and bytes may be missing.
+        Raises ConnectionLost or StreamReset on a reset, TlsError at any other end: it may be an attacker's, and bytes
+        may be missing.
         """
         while (piece := self.receive_now(max_bytes)) is None:
             await self._readable.wait()
@@ -124,16 +133,12 @@ class TlsStream:
     def receive_now(self, max_bytes: int = RECEIVE_SIZE) -> bytes | None:
         """The same without waiting: None if nothing is there yet; `on_data` tells when to ask again."""
         while not self._held:
-            if self._error is not None:
-                raise self._error
             if self.tls.peer_closed:
+                if self._error is not None:  # such as our own end, which may have thrown away what was not read
+                    raise self._error
                 return b""
-            if self._may_hold_more:
-                self._take(self.tls.read_into(self._reactor.plaintext_in))
-            elif (size := self._receive_now()) is None:
+            if not self._read_on():
                 return None
-            else:
-                self._take_records(size)
         piece = self._held
         if len(piece) <= max_bytes:
             self._held = b""
@@ -144,23 +149,26 @@ class TlsStream:
     async def peek(self, more_than: int = 0, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """What has arrived, left for `receive`, once that is more than `more_than` bytes; less at the end."""
         while len(self._held) <= more_than and not self.tls.peer_closed:
-            if self._error is not None:
-                raise self._error
-            if self._may_hold_more:
-                self._take(self.tls.read_into(self._reactor.plaintext_in))
-            else:
-                await self._receive_records()
+            if not self._read_on():
+                await self._readable.wait()
         return self._held[:max_bytes]
 
-    async def _receive_records(self) -> None:
-        self._take_records(await self._receive_ciphertext())
-
-    def _take_records(self, size: int) -> None:
-        """`size` bytes of plaintext are in the shared buffer, if it was not the end."""
-        if self._way.received:
+    def _read_on(self) -> bool:
+        """Whether there was something, or the end. What has come is read before what broke the connection is raised."""
+        if self._may_hold_more:
+            self._take(self.tls.read_into(self._reactor.plaintext_in))
+        elif (size := self._receive_now()) is None:
+            if self._error is not None:
+                raise self._error
+            return False
+        elif self._way.received:
             self._take(size)
             self._flush_what_goes()
-            return
+        else:
+            self._take_end()
+        return True
+
+    def _take_end(self) -> None:
         if self._is_over:
             raise self._failed(TlsError("TLS failed: the peer closed the connection without close_notify"))
         self._is_over = True
@@ -173,7 +181,7 @@ class TlsStream:
         self._may_hold_more = count == plaintext.size
 
     async def send(self, data: bytes | memoryview) -> None:
-        """Raises ConnectionLost when the other side is gone, StreamEnded after `send_close_notify` or `aclose`."""
+        """Raises StreamEnded after `send_close_notify` or `aclose`, and what ended the connection."""
         if self._error is not None:
             raise self._error
         if self._has_ended:
@@ -220,16 +228,22 @@ class TlsStream:
             self._has_ended = True
             self.tls.send_close_notify()
             self._flush_what_goes()
-        self._close(reset_it=False)
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Close without close_notify, which a peer has to take for an attack."""
+        self._let_go()
+        await self._medium.aclose()
 
     def abort(self, error: Exception | None = None) -> None:
-        """RST."""
-        self._close(reset_it=True)
+        """RST, or RST_STREAM in a tunnel."""
+        self._let_go()
+        self._medium.abort()
 
     # Writing -------------------------------------------------------------------
 
     async def _flush(self) -> None:
-        """Until the kernel has all ciphertext."""
+        """Until the medium has all ciphertext."""
         while True:
             self._flush_what_goes()
             if self._error is not None:
@@ -239,51 +253,46 @@ class TlsStream:
             await self._writable.wait()
 
     def _flush_what_goes(self, piece: bytes | memoryview = b"") -> None:
-        """What the kernel takes now: what it refused before, else `piece` and what is encrypted already."""
+        """What the medium takes now: what it refused before, else `piece` and what is encrypted already."""
         if self._error is not None:
             return
         try:
             if self._unsent:
-                self._unsent = self._unsent[self.sock.send(self._unsent) :]
+                self._unsent = self._unsent[self._socket.send(self._unsent) :]
             if not self._unsent:
                 self._unsent = self._way.send(self._reactor.outbox.buffer, 0, piece)
         except BlockingIOError:
             pass
         except OSError as error:
-            self._broken(error)
+            self._failed(_broken(error))
+            return
+        except HboneError as error:
+            self._failed(error)
             return
         if self._unsent:
-            self._reactor.await_room(self.sock.fileno())
+            self._medium.await_room()
 
     # The end --------------------------------------------------------------------
 
-    def _close(self, *, reset_it: bool) -> None:
-        if self.sock.fileno() >= 0:
-            self._reactor.forget(self.sock.fileno())
-            if reset_it:
-                reset(self.sock)
-            else:
-                self.sock.close()
-        self._held = b""
+    def _let_go(self) -> None:
+        self._held, self._may_hold_more = b"", False
         self._failed(StreamEnded("the stream is closed"))
-        self._may_have_more = True  # the error, that is
+        self._may_have_more = False  # nothing but the error
         self._readable.wake()
         self._writable.wake()
         if self.on_data is not None:  # whoever closes it may be in the midst of anything
             self._reactor.loop.call_soon(self._tell_reader)
 
-    def _broken(self, error: OSError) -> HboneError:
-        return self._failed(ConnectionLost(f"connection broke: {error.strerror}"))
-
     def _failed(self, error: HboneError) -> HboneError:
+        """The kernel may have told the reason to `send`, and tells it only once."""
         if self._error is None:
             self._error = error
         return self._error
 
     def on_ready(self, mask: int) -> None:
-        """The kernel reports an edge."""
+        """The medium reports an edge."""
         if mask & CLOSING:
-            self._is_closing = True
+            self._is_read_to_the_end = True
         if mask & (READABLE | CLOSING):
             self._may_have_more = True
             self._tell_reader()
@@ -306,6 +315,10 @@ class TlsStream:
         """Never asked for."""
 
 
+def _broken(error: OSError) -> HboneError:
+    return ConnectionLost(f"connection broke: {error.strerror}")
+
+
 async def shake_hands(
     sock: socket.socket,
     context: TlsContext,
@@ -325,14 +338,47 @@ async def shake_hands(
 
     Raises TlsHandshakeError, PeerIdentityError, TlsTimeout, ConnectionLost; the socket is then closed.
     """
-    stream = TlsStream(Reactor.current(), sock, replace(context, server_name=server_name, alpn=tuple(alpn)))
+    reactor = Reactor.current()
+    stream = TlsStream(reactor, SocketMedium(reactor, sock), _told(context, server_name, alpn))
+    return await _shaken(stream, check, seconds)
+
+
+async def shake_hands_inside(
+    tunnel: TunnelStream, context: TlsContext, *, seconds: float, server_name: str = "", alpn: Sequence[bytes] = ()
+) -> TlsStream:
+    """TLS in an open tunnel, which is the stream's from now on. Who the peer is, the caller has yet to judge.
+
+    Args:
+        seconds: how long the whole handshake may take.
+        server_name: SNI.
+        alpn: what is offered, instead of the context's.
+
+    Raises TlsHandshakeError, TlsTimeout, what ended the tunnel; it is then closed.
+    """
+    stream = TlsStream(tunnel.peer.reactor, TunnelMedium(tunnel), _told(context, server_name, alpn))
+    return await _shaken(stream, None, seconds)
+
+
+def _told(context: TlsContext, server_name: str, alpn: Sequence[bytes]) -> TlsContext:
+    """The context of one handshake, with what its client says."""
+    return replace(context, server_name=server_name, alpn=tuple(alpn))
+
+
+async def _shaken(stream: TlsStream, check: IdentityCheck | None, seconds: float) -> TlsStream:
+    """The stream after its handshake.
+
+    Raises TlsHandshakeError, PeerIdentityError, TlsTimeout, what ended the medium; it is then closed.
+    """
     try:
         async with asyncio.timeout(seconds):
             await stream._shake(check)
     except TimeoutError as error:
         stream.abort()
         raise TlsTimeout("TLS handshake timed out") from error
+    except TlsError:
+        await stream.leave()  # a reset would overtake the alert
+        raise
     except BaseException:
-        stream._close(reset_it=False)
+        stream.abort()
         raise
     return stream

@@ -9,10 +9,9 @@ from cryptography import x509
 
 from hbone_py.aio.client import Dial, expecting, resolved
 from hbone_py.aio.dialling import connect_tcp
-from hbone_py.aio.inner_tls import InnerTls, shake_hands_inside
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.stream import TcpStream, TunnelStream
-from hbone_py.aio.tls_stream import TlsStream, shake_hands
+from hbone_py.aio.tls_stream import TlsStream, shake_hands, shake_hands_inside
 from hbone_py.connect import parse_traceparent
 from hbone_py.errors import (
     ConnectionClosing,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from mesh_py.proxy.first_words import FirstWords
     from mesh_py.proxy.ways import Way
 
-AnyStream = TcpStream | TlsStream | InnerTls | TunnelStream
+AnyStream = TcpStream | TlsStream | TunnelStream
 Reached = TcpStream | TunnelStream
 
 _TRIES = 2
@@ -102,7 +101,7 @@ async def begin(context: AnyContext, way: Way, reached: Reached, alpn: Alpn) -> 
     )
 
 
-async def _originate(context: AnyContext, way: Secured, reached: Reached, alpn: Alpn) -> TlsStream | InnerTls:
+async def _originate(context: AnyContext, way: Secured, reached: Reached, alpn: Alpn) -> TlsStream:
     """TLS of the application's kind; who answers must have one of the names. Raises HboneError."""
     try:
         ours = context.originated.context(way.tls)
@@ -110,7 +109,6 @@ async def _originate(context: AnyContext, way: Secured, reached: Reached, alpn: 
         reached.abort()
         raise
     name, seconds = sni(way.server_name), context.settings.deadlines.tls
-    stream: TlsStream | InnerTls
     if isinstance(reached, TunnelStream):
         stream = await shake_hands_inside(reached, ours, seconds=seconds, server_name=name, alpn=alpn.own)
     else:

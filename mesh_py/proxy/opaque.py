@@ -15,12 +15,11 @@ from hbone_py.errors import ConnectionLost, ErrorCode, HboneError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hbone_py.aio.inner_tls import InnerTls
     from hbone_py.aio.reactor import Reactor
     from hbone_py.aio.tls_stream import TlsStream
     from mesh_py.proxy.first_words import FirstWords
 
-    AnyStream = TcpStream | TlsStream | InnerTls | TunnelStream
+    AnyStream = TcpStream | TlsStream | TunnelStream
 
 
 class Carried(NamedTuple):

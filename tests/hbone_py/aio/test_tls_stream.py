@@ -131,7 +131,7 @@ async def test_a_megabyte_each_way(reactor: Reactor, certificates: MeshCertifica
 async def test_an_end_without_close_notify_is_an_error(reactor: Reactor, certificates: MeshCertificates) -> None:
     async with pair(certificates) as (client, server):
         await server.send(b"half a sen")
-        server._close(reset_it=False)
+        await server.leave()
         assert await read_exactly(client, 10) == b"half a sen"  # type: ignore[arg-type]
         for _ in range(2):
             with pytest.raises(TlsError):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hbone_py.aio.inner_tls import InnerTls, shake_hands_inside
+from hbone_py.aio.tls_stream import TlsStream, shake_hands_inside
 from hbone_py.errors import ConnectionLost, TlsError, TlsTimeout
 from hbone_py.tls.context import TlsSettings, client_context, server_context
 from tests.hbone_py.aio.test_stream import tunnels
 from tests.hbone_py.aio.test_tls_stream import QUESTIONS
 from tests.support.peers import credentials_of
-from tests.support.streams import a_megabyte_each_way_in_pieces_of_any_size, read_to_end
+from tests.support.streams import MEGABYTE, a_megabyte_each_way_in_pieces_of_any_size, read_to_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 SETTINGS = TlsSettings(alpn=(b"h2", b"http/1.1"))
 
 
-class WithEnd(InnerTls):
+class WithEnd(TlsStream):
     """For a peer that respects close_notify as the end of one direction."""
 
-    send_eof = InnerTls.send_close_notify
+    send_eof = TlsStream.send_close_notify
 
 
-async def shaken(tunnel: TunnelStream, files: CertificateFiles, *, client: bool, seconds: float = 5) -> InnerTls:
+async def shaken(tunnel: TunnelStream, files: CertificateFiles, *, client: bool, seconds: float = 5) -> TlsStream:
     """Either side; that of a server is the same machine with another context."""
     make = client_context if client else server_context
     alpn = (b"http/1.1",) if client else ()
@@ -42,7 +42,7 @@ async def shaken(tunnel: TunnelStream, files: CertificateFiles, *, client: bool,
 
 
 @contextlib.asynccontextmanager
-async def pair(reactor: Reactor, certificates: MeshCertificates) -> AsyncIterator[tuple[InnerTls, InnerTls]]:
+async def pair(reactor: Reactor, certificates: MeshCertificates) -> AsyncIterator[tuple[TlsStream, TlsStream]]:
     async with tunnels(reactor, certificates) as (near, far):
         async with asyncio.TaskGroup() as group:
             client = group.create_task(shaken(near, certificates.client, client=True))  # type: ignore[arg-type]
@@ -69,6 +69,18 @@ async def test_every_byte_arrives_in_order(reactor: Reactor, certificates: MeshC
 async def test_what_is_agreed_on(reactor: Reactor, certificates: MeshCertificates) -> None:
     async with pair(reactor, certificates) as (client, server):
         assert (client.tls.alpn, server.tls.server_name) == ("http/1.1", "echo")
+
+
+async def test_all_that_was_sent_arrives_before_the_end(reactor: Reactor, certificates: MeshCertificates) -> None:
+    async with asyncio.timeout(20), pair(reactor, certificates) as (client, server):
+
+        async def send_and_close() -> None:
+            await server.send(bytes(3 * MEGABYTE))  # more than the tunnel's window
+            await server.aclose()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send_and_close())
+            assert len(await read_to_end(client)) == 3 * MEGABYTE  # type: ignore[arg-type]
 
 
 async def test_the_end_of_the_tunnel_is_no_end_of_tls(reactor: Reactor, certificates: MeshCertificates) -> None:
