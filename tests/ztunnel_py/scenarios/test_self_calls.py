@@ -12,7 +12,7 @@ from mesh_py.model.workload import ApplicationTunnel, Protocol, TunnelProtocol
 from tests.interop.callers import read_to_end
 from tests.support import world
 from tests.support.pods import HBONE, OUTBOUND, PLAINTEXT, SOCKS
-from tests.support.processes import loopback_address, settled
+from tests.support.processes import eventually, loopback_address, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,7 @@ def knock(host: str, port: int) -> Iterator[None]:
 
 async def all_at_rest(*pods: Pod) -> None:
     """No proxy does anything any more: nothing is open, and no line is added to its log."""
+    await eventually(lambda: not any(pod.its_proxy.open_connections for pod in pods), "nothing is open")
     await settled(lambda: sum(len(pod.its_proxy.lines) for pod in pods))
     assert [pod.its_proxy.open_connections for pod in pods] == [0] * len(pods)
 
