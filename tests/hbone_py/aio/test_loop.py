@@ -11,7 +11,7 @@ import pytest
 
 from hbone_py.aio.loop import ReactorLoop
 from hbone_py.aio.reactor import READABLE, Reactor
-from tests.support.sockets import SECONDS, tcp_pair
+from tests.support.sockets import SECONDS, tcp_pair, until
 
 if TYPE_CHECKING:
     import socket
@@ -72,10 +72,11 @@ def finish(game: PingPong) -> None:
 def test_a_timer_is_called_in_the_midst_of_traffic(traffic: Callable[[], PingPong]) -> None:
     async def main() -> None:
         game = traffic()
-        began = time.monotonic()
-        while game.trips <= 10:
-            await asyncio.sleep(0.05)
+        await until(lambda: game.trips > 10, "traffic")
+        began, before = time.monotonic(), game.trips
+        await asyncio.sleep(0.05)
         assert time.monotonic() - began >= 0.05
+        assert game.trips > before
         finish(game)
 
     run(main())

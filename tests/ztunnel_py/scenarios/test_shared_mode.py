@@ -184,7 +184,7 @@ async def test_every_socket_in_a_pod_is_marked(node: SharedNode) -> None:
     """Listeners, tunnels, captured connections, and the one to the application, which carries the caller's address."""
     app = f":{APPLICATION_PORT}"
     async with served(node), asyncio.TaskGroup() as group:
-        call = group.create_task(node.curl("/delay/30"))
+        group.create_task(node.curl("/delay/1.5"))
         to_application = ("state", "established", f"( src {node.a.ip} and dport = {app} )")
         await eventually(lambda: bool(node.b.sockets(*to_application)), "at the application")
         theirs = {"a": f"( not dport = {app} )", "b": f"( not sport = {app} )"}  # curl's, the application's
@@ -196,7 +196,6 @@ async def test_every_socket_in_a_pod_is_marked(node: SharedNode) -> None:
             # The kernel's own remains of earlier connections have no mark.
             alive = [line for line in ours if not line.startswith("TIME-WAIT")]
             assert [line for line in alive if f"fwmark:{MARK}" not in line] == []
-        call.cancel()
 
 
 async def test_who_is_gone_is_reached_by_nobody_and_may_come_back(node: SharedNode) -> None:
@@ -282,7 +281,7 @@ async def test_pods_go_on_while_the_agent_is_away(node: SharedNode) -> None:
 
 async def test_the_dump_shows_pods_with_their_connections(node: SharedNode) -> None:
     async with served(node), asyncio.TaskGroup() as group:
-        call = group.create_task(node.curl("/delay/30"))
+        group.create_task(node.curl("/delay/1.5"))
         to_application = ("state", "established", f"( src {node.a.ip} and dport = :{APPLICATION_PORT} )")
         await eventually(lambda: bool(node.b.sockets(*to_application)), "at the application")
         shown = json.loads(await node.get("/config_dump", 15000))["workloadState"]
