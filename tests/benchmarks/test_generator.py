@@ -19,7 +19,7 @@ from tests.support.processes import free_port, loopback_address
 from tests.support.require import require_tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,10 +41,21 @@ def address() -> str:
     return f"{host}:{free_port(host)}"
 
 
-def client(processes: Processes, folder: Path, mode: str, *arguments: str) -> dict[str, Any]:
-    """What the generator says; it measures for a tenth of a second unless told otherwise."""
-    command = [str(generator.build()), mode, "--seconds", "0.1", "--warmup", "0.05", *arguments]
+def client(processes: Processes, folder: Path, mode: str, *arguments: str, seconds: float = 0.1) -> dict[str, Any]:
+    """What the generator says of a tenth of a second, unless told otherwise."""
+    command = [str(generator.build()), mode, "--seconds", f"{seconds}", "--warmup", f"{seconds / 2}", *arguments]
     return generator.run_client(processes, command, seconds=20, group=None, log=folder / "log")
+
+
+def patient_client(
+    processes: Processes, folder: Path, mode: str, *arguments: str, enough: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
+    """The same of longer times until `enough` was done: on a busy machine a tenth of a second may pass unused."""
+    for seconds in (0.1, 0.5, 2.5):
+        with contextlib.suppress(BenchmarkError):
+            if enough(said := client(processes, folder, mode, *arguments, seconds=seconds)):
+                return said
+    return client(processes, folder, mode, *arguments, seconds=5)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +66,9 @@ def test_round_trips_of_any_size(
 ) -> None:
     sizes = ["--request", str(request_size), "--response", str(response_size)]
     generator.start_server(processes, "echo", ["--target", address, *sizes])
-    said = client(processes, tmp_path, "rr", "--target", address, "--connections", "4", *sizes)
-    assert said["operations"] > 4
-    assert said["with_warmup"] > said["operations"]
+    asked = ("rr", "--target", address, "--connections", "4", *sizes)
+    said = patient_client(processes, tmp_path, *asked, enough=lambda said: said["with_warmup"] > said["operations"] > 4)
+    assert said["with_warmup"] > said["operations"] > 4
     assert said["p50_us"] <= said["p90_us"] <= said["p99_us"] <= said["p999_us"] <= said["max_us"]
 
 
@@ -65,7 +76,9 @@ def test_round_trips_of_any_size(
 def test_http_round_trips(processes: Processes, address: str, tmp_path: Path, size: int) -> None:
     generator.start_server(processes, "web", ["--target", address, "--response", "7"])
     asked = ["--connections", "4", "--response", str(size)]
-    said = client(processes, tmp_path, "http", "--target", address, *asked)
+    said = patient_client(
+        processes, tmp_path, "http", "--target", address, *asked, enough=lambda said: said["operations"] > 4
+    )
     assert said["operations"] > 4
     assert said["bytes"] > said["operations"] * size
     for path, length in (("", 7), (f"items?bytes={size}", size)):
@@ -96,7 +109,7 @@ def test_an_answer_that_is_not_the_one_expected_is_no_figure(
         thread = threading.Thread(target=_answer_once, args=(listener, answer))
         thread.start()
         with pytest.raises(BenchmarkError, match="not a 200 with a content-length"):
-            client(processes, tmp_path, "http", "--target", f"127.0.0.1:{listener.getsockname()[1]}")
+            client(processes, tmp_path, "http", "--target", f"127.0.0.1:{listener.getsockname()[1]}", seconds=5)
         thread.join(10)
 
 
@@ -113,9 +126,10 @@ def _answer_once(listener: socket.socket, answer: bytes) -> None:
 @pytest.mark.parametrize("close", ["fin", "reset"])
 def test_new_connections_without_an_error(processes: Processes, address: str, tmp_path: Path, close: str) -> None:
     generator.start_server(processes, "echo", ["--target", address, "--ports", "2"])
-    said = client(
+    said = patient_client(
         *(processes, tmp_path, "connect", "--target", address, "--ports", "2", "--connections", "3"),
         *("--close", close, "--source", "127.0.0.9"),
+        enough=lambda said: said["operations"] > 3,
     )
     assert said["operations"] > 3
     assert said["errors"] == 0
@@ -124,7 +138,10 @@ def test_new_connections_without_an_error(processes: Processes, address: str, tm
 @pytest.mark.parametrize(("server", "mode"), [("sink", "send"), ("source", "receive")])
 def test_bulk_each_way(processes: Processes, address: str, tmp_path: Path, server: str, mode: str) -> None:
     generator.start_server(processes, server, ["--target", address])
-    said = client(processes, tmp_path, mode, "--target", address, "--connections", "2")
+    said = patient_client(
+        *(processes, tmp_path, mode, "--target", address, "--connections", "2"),
+        enough=lambda said: said["bytes"] > 1 << 20,
+    )
     assert said["bytes"] > 1 << 20
     assert said["gbit_s"] == pytest.approx(said["bytes"] * 8e-9 / said["seconds"], rel=1e-3)
 
@@ -178,9 +195,10 @@ def test_a_proxy_header_names_the_true_destination(
         thread = threading.Thread(target=_echo_behind_header, args=(listener, len(header), seen))
         thread.start()
         port = listener.getsockname()[1]
-        client(
+        patient_client(
             *(processes, tmp_path, mode, "--target", "10.1.2.3:8080", "--via", f"127.0.0.1:{port}"),
             *("--proxy", form, "--source", "127.0.0.9", "--warmup", "0"),
+            enough=lambda said: said["operations"] > 0,
         )
         listener.shutdown(socket.SHUT_RDWR)
         thread.join(10)
