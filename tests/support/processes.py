@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 POLL_SECONDS = 0.01
 """How often a condition of another process is looked at; never how long a test takes to be right."""
@@ -170,8 +171,16 @@ def our_second_number() -> int:
     return _dice.randrange(64 + part, 251, 4)
 
 
+@contextlib.contextmanager
+def refusing_port(address: str) -> Iterator[int]:
+    """A port on which nobody listens, and nobody can while the context lasts."""
+    with socket.socket() as held:
+        held.bind((address, 0))
+        yield int(held.getsockname()[1])
+
+
 def free_port(address: str) -> int:
-    """A port that was free on `address` a moment ago; fine where the address is ours alone."""
+    """A port that was free on `address` a moment ago; fine where the address is ours alone, as 127.0.0.1 is not."""
     with socket.socket() as probe:
         probe.bind((address, 0))
         return int(probe.getsockname()[1])

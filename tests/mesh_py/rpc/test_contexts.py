@@ -11,7 +11,7 @@ from mesh_py.rpc.contexts import client_context
 from mesh_py.rpc.endpoint import Address, Endpoint
 from mesh_py.rpc.errors import DialFailed
 from mesh_py.rpc.roots import Roots
-from tests.support.processes import PeerProcess, eventually, free_port, run_tool
+from tests.support.processes import PeerProcess, eventually, run_tool
 from tests.support.rpc import said, serving
 
 pytestmark = pytest.mark.interop
@@ -78,12 +78,13 @@ def s_server(server_files, tmp_path):
     servers = []
 
     def start(*more: str) -> tuple[PeerProcess, Address]:
-        port = free_port("127.0.0.1")
-        command = ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www", "-trace", *more]
+        command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-trace", *more]
         command += ["-cert", str(server_files.chain), "-key", str(server_files.key)]
         servers.append(PeerProcess(command, tmp_path / "s_server.log"))
-        servers[-1].wait_until(lambda: "ACCEPT" in servers[-1].output, "listening")
-        return servers[-1], Address("localhost", port)
+        listening = re.compile(r"^ACCEPT 127\.0\.0\.1:(\d+)\n", re.MULTILINE)
+        servers[-1].wait_until(lambda: bool(listening.search(servers[-1].output)), "listening")
+        [port] = listening.findall(servers[-1].output)
+        return servers[-1], Address("localhost", int(port))
 
     yield start
     for server in servers:

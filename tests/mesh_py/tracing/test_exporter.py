@@ -17,7 +17,7 @@ from mesh_py.tracing.process import Tracing, exporting
 from mesh_py.tracing.span import Span
 from mesh_py.tracing.trace_context import TraceContext
 from tests.support.collector import PATH, Collector, answer, collector
-from tests.support.processes import eventually, free_port
+from tests.support.processes import eventually, refusing_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -112,11 +112,11 @@ async def test_no_is_no(told: web.Response, reason: str, caplog: pytest.LogCaptu
 
 
 async def test_nobody_there(caplog: pytest.LogCaptureFixture) -> None:
-    port = free_port("127.0.0.1")
-    async with exporter(f"http://127.0.0.1:{port}/", replace(SOON, timeout=0.05)) as one:
-        for number in (1, 2):
-            one.finish(number)
-            await eventually(lambda: one.counted('dropped_total{reason="deadline"}') == number, "given up")  # noqa: B023
+    with refusing_port("127.0.0.1") as port:
+        async with exporter(f"http://127.0.0.1:{port}/", replace(SOON, timeout=0.05)) as one:
+            for number in (1, 2):
+                one.finish(number)
+                await eventually(lambda: one.counted('dropped_total{reason="deadline"}') == number, "given up")  # noqa: B023
     assert sum("spans do not arrive" in message for message in caplog.messages) == 1, "said once, not for each batch"
 
 
@@ -138,14 +138,16 @@ async def test_at_the_end_what_waits_still_goes() -> None:
 async def test_in_a_hurry_nothing_is_waited_for() -> None:
     hurry = asyncio.Event()
     hurry.set()
-    one = Exporting(replace(SOON, url=f"http://127.0.0.1:{free_port('127.0.0.1')}/", delay=LONG, batch=100))
-    async with exporting(one.tracing, hurry):
-        one.finish(1)
+    with refusing_port("127.0.0.1") as port:
+        one = Exporting(replace(SOON, url=f"http://127.0.0.1:{port}/", delay=LONG, batch=100))
+        async with exporting(one.tracing, hurry):
+            one.finish(1)
     assert one.counted("exported_total") == 0
 
 
 async def test_the_end_has_a_deadline() -> None:
-    one = Exporting(replace(SOON, url=f"http://127.0.0.1:{free_port('127.0.0.1')}/", delay=LONG, batch=2))
-    async with exporting(one.tracing, asyncio.Event(), 0.05):
-        one.finish(1, 2, 3)
+    with refusing_port("127.0.0.1") as port:
+        one = Exporting(replace(SOON, url=f"http://127.0.0.1:{port}/", delay=LONG, batch=2))
+        async with exporting(one.tracing, asyncio.Event(), 0.05):
+            one.finish(1, 2, 3)
     assert one.counted('dropped_total{reason="deadline"}') == 3

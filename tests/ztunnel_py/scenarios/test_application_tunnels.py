@@ -13,7 +13,7 @@ from mesh_py.model.workload import ApplicationTunnel, TunnelProtocol
 from tests.interop.callers import read_to_end, talk
 from tests.support import world
 from tests.support.pods import HBONE, PLAINTEXT
-from tests.support.processes import free_port, loopback_address
+from tests.support.processes import loopback_address
 from tests.support.raw_peer import client_tls, data, raw_client
 from tests.support.tcp_apps import Connection, TcpApp, echo, reset_after
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HOSTNAME = "reviews.default.svc.cluster.local"
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
+APPLICATION_PORT = 8080
 IDENTITY = "spiffe://cluster.local/ns/default/sa/sleep"
 
 
@@ -58,9 +59,9 @@ def sandwich(pods: Pods, protocol: TunnelProtocol, port: int | None, **environme
 
 
 async def test_a_preamble_says_who_calls_and_what_for(pods: Pods) -> None:
-    port, application = free_port("127.0.0.1"), Introduced()
-    sleep, waypoint, vip = sandwich(pods, TunnelProtocol.PROXY, port)
-    async with TcpApp(application, "127.0.0.1", port) as app:
+    application = Introduced()
+    async with TcpApp(application, "127.0.0.1") as app:
+        sleep, waypoint, vip = sandwich(pods, TunnelProtocol.PROXY, app.port)
         async with sleep.call(f"{vip}:80") as caller:
             await talk(caller, b"hello")
             [live] = waypoint.its_proxy.plane.context.connections.live
@@ -72,7 +73,7 @@ async def test_a_preamble_says_who_calls_and_what_for(pods: Pods) -> None:
 
 
 async def test_the_workloads_own_address_where_that_is_wanted(pods: Pods) -> None:
-    port, application = free_port("127.0.0.1"), Introduced()
+    port, application = APPLICATION_PORT, Introduced()
     sleep, waypoint, vip = sandwich(pods, TunnelProtocol.PROXY, port, LOCALHOST_APP_TUNNEL="false")
     async with waypoint.app(application, port) as app:
         async with sleep.call(f"{vip}:80") as caller:
@@ -106,7 +107,7 @@ async def test_a_hostname_is_introduced_by_its_services_address(pods: Pods) -> N
 
 @pytest.mark.parametrize("has_port", [True, False])
 async def test_without_a_preamble_the_payload_alone_is_handed_over(pods: Pods, has_port: bool) -> None:
-    port = free_port("127.0.0.1")
+    port = APPLICATION_PORT
     sleep, waypoint, vip = sandwich(pods, TunnelProtocol.NONE, port if has_port else None)
     async with waypoint.app(echo, port) as app:
         async with sleep.call(f"{vip}:{80 if has_port else port}") as caller:
@@ -126,7 +127,7 @@ async def test_any_address_may_be_asked_for(pods: Pods) -> None:
 
 
 async def test_policy_sees_the_final_port(pods: Pods) -> None:
-    port = free_port("127.0.0.1")
+    port = APPLICATION_PORT
     sleep, waypoint, vip = sandwich(pods, TunnelProtocol.NONE, port)
     match = Match(destination_ports=(port,))
     pods.tell(Policy("no-port", "default", Scope.NAMESPACE, Action.DENY, (((match,),),)))

@@ -21,7 +21,7 @@ from mesh_py.model.workload import Locality
 from tests.interop.callers import read_to_end, talk
 from tests.support import world
 from tests.support.pods import HBONE, unanswering
-from tests.support.processes import eventually, free_port, loopback_address
+from tests.support.processes import eventually, loopback_address
 from tests.support.tcp_apps import answer_at_end, digest, echo, payload, reset_after, source
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ async def test_one_outer_connection_and_an_inner_one_for_each(pods: Pods) -> Non
 
 
 async def test_the_gateways_port_may_be_another(pods: Pods) -> None:
-    mesh = Networks(pods, port=free_port("127.0.0.1"))
+    mesh = Networks(pods, port=15009)
     async with mesh.gateway(), mesh.server.app(echo, 8080), mesh.sleep.call(mesh.destination) as caller:
         await talk(caller, b"hello")
 
