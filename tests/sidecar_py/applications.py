@@ -12,15 +12,27 @@ from lab_py.apps import httpbin
 from lab_py.apps.caller_record import CallerRecord
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
 
 
 @contextlib.asynccontextmanager
-async def web_application(host: str, port: int) -> AsyncIterator[CallerRecord]:
-    """httpbin, and `/ws`, which says back what it hears; the value is its record of callers."""
+async def web_application(host: str, port: int, may_answer: asyncio.Event | None = None) -> AsyncIterator[CallerRecord]:
+    """httpbin, `/ws`, which says back what it hears, and `/held`; the value is its record of callers.
+
+    Args:
+        may_answer: `/held` answers once it is set.
+    """
+
+    async def held(_: web.Request) -> web.Response:
+        assert may_answer is not None
+        await may_answer.wait()
+        return web.Response()
+
     record = CallerRecord()
     app = httpbin.make_app("httpbin", record)
     app.router.add_get("/ws", _echo_socket)
+    app.router.add_get("/held", held)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from tests.sidecar_py.applications import web_application
 from tests.sidecar_py.sidecars import HOST, PORT, Addresses
-from tests.support.processes import eventually, loopback_address
+from tests.support.processes import eventually, loopback_address, poll
 from tests.ztunnel_py.worlds import CLEAN, START_SECONDS, ProxyProcess
 
 if TYPE_CHECKING:
@@ -160,14 +160,12 @@ async def test_it_drains_and_ends_well(tmp_path: Path) -> None:
 
 def until_draining(at: Addresses) -> None:
     """Wait until probes fail."""
-    while get(at.sleep, 15021, "/healthz/ready") is not None:
-        pass
+    poll(lambda: get(at.sleep, 15021, "/healthz/ready") is None, "draining")
 
 
 def until_active(at: Addresses) -> None:
     """Wait until a request is on its way."""
-    while "::rq_active::1" not in (get(at.sleep, 15000, "/clusters") or ""):
-        pass
+    poll(lambda: "::rq_active::1" in (get(at.sleep, 15000, "/clusters") or ""), "under way")
 
 
 @pytest.mark.parametrize(

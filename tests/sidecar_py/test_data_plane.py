@@ -240,11 +240,18 @@ async def test_an_edit_takes_effect_at_once(certificates: Mapping[str, Certifica
 
 
 async def test_a_drain_lets_requests_end(certificates: Mapping[str, CertificateFiles]) -> None:
-    async with pair(certificates) as (client, server, at), app(at), client.client() as http:
+    may_answer = asyncio.Event()
+    async with (
+        pair(certificates) as (client, server, at),
+        web_application(at.app, at.port, may_answer) as record,
+        client.client() as http,
+    ):
         begin = asyncio.get_running_loop().create_task
-        slow = begin(http.get(f"{URL}/delay/0.3"))
-        await eventually(lambda: server.plane.connections.busy > 0, "under way")
+        slow = begin(http.get(f"{URL}/held"))
+        await eventually(lambda: bool(record.calls("held")), "under way")
         drained, leaving = begin(server.plane.drain(5.0)), begin(client.plane.drain(5.0))
+        await asyncio.sleep(0)  # both have begun
+        may_answer.set()
         answer = await slow
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
         assert (await drained, await leaving) == (True, True)

@@ -16,7 +16,7 @@ import pytest
 from tests.sidecar_py.applications import web_application
 from tests.sidecar_py.test_app import ask, get
 from tests.support.collector import collector
-from tests.support.processes import eventually, loopback_address
+from tests.support.processes import eventually, loopback_address, poll
 from tests.waypoint_py.manifests import manifests, methods, policy, security
 from tests.waypoint_py.waypoints import HOST, PORT, Addresses, client, door, pod
 from tests.ztunnel_py.worlds import CLEAN, START_SECONDS, ProxyProcess
@@ -59,10 +59,12 @@ def running(
 
 
 @contextlib.asynccontextmanager
-async def around(at: Addresses, certificates: Certificates) -> AsyncIterator[httpx.AsyncClient]:
+async def around(
+    at: Addresses, certificates: Certificates, may_answer: asyncio.Event | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """What is before and behind it."""
     async with (
-        web_application(at.v1, at.port),
+        web_application(at.v1, at.port, may_answer),
         pod(at.v1, at.port, certificates["httpbin"]),
         door(at.waypoint, f"{at.vip}:{PORT}", certificates["sleep"]) as way_in,
         client(way_in) as http,
@@ -110,10 +112,13 @@ async def test_it_drains_and_ends_well(certificates: Certificates, tmp_path: Pat
     async with collector() as there:
         told = {"OTEL_EXPORTER_OTLP_ENDPOINT": there.url, "OTEL_BSP_SCHEDULE_DELAY": "3600000"}
         with running(tmp_path, at, certificates["waypoint"], **told) as process:
-            async with around(at, certificates) as http, asyncio.TaskGroup() as tasks:
-                pending = tasks.create_task(http.get("/delay/0.7"))
+            may_answer = asyncio.Event()
+            async with around(at, certificates, may_answer) as http, asyncio.TaskGroup() as tasks:
+                pending = tasks.create_task(http.get("/held"))
                 await asyncio.to_thread(until_active, at)
                 ending = tasks.create_task(asyncio.to_thread(process.end_with, signal.SIGTERM))
+                await eventually(lambda: "shutting down: draining" in process.output, "draining")
+                may_answer.set()
             assert (pending.result().status_code, ending.result()) == (200, 0)
         assert there.tree() == ["waypoint.default server", "  waypoint.default client"]
         assert there.spans[0].resource["k8s.pod.name"] == "waypoint"
@@ -121,8 +126,7 @@ async def test_it_drains_and_ends_well(certificates: Certificates, tmp_path: Pat
 
 def until_active(at: Addresses) -> None:
     """Wait until a request is on its way."""
-    while "::rq_active::1" not in (get(at.waypoint, 15000, "/clusters") or ""):
-        pass
+    poll(lambda: "::rq_active::1" in (get(at.waypoint, 15000, "/clusters") or ""), "under way")
 
 
 @pytest.mark.parametrize(

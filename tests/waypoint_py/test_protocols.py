@@ -281,8 +281,12 @@ async def test_a_pod_with_a_wrong_identity_gets_nothing(certificates: Certificat
 
 
 async def test_a_drain_lets_requests_end(certificates: Certificates) -> None:
-    async with scene(certificates) as one, asyncio.TaskGroup() as group:
-        asking = group.create_task(one.http.get("/delay/0.5?t=token"))
+    may_answer = asyncio.Event()
+    async with scene(certificates, may_answer=may_answer) as one, asyncio.TaskGroup() as group:
+        asking = group.create_task(one.http.get("/held?t=token"))
         await eventually(lambda: bool(one.v1.calls("token")), "under way")
-        assert await one.waypoint.plane.drain(5)
+        drained = group.create_task(one.waypoint.plane.drain(5))
+        await asyncio.sleep(0)  # it has begun
+        may_answer.set()
+        assert await drained
         assert (await asking).status_code == 200

@@ -265,6 +265,7 @@ async def scene(
     authority: str = "",
     who: str = "sleep",
     speaks: str = "HTTP11",
+    may_answer: asyncio.Event | None = None,
     **flags: str,
 ) -> AsyncIterator[Scene]:
     """Both versions are served; the door leads to the service's virtual address, or `authority`."""
@@ -273,7 +274,7 @@ async def scene(
         enter = stack.enter_async_context
         mesh = at.mesh(speaks=speaks, further=further)
         one = await enter(waypoint(mesh, at.waypoint, certificates["waypoint"], **flags))
-        records = [await enter(web_application(address, at.port)) for address in (at.v1, at.v2)]
+        records = [await enter(web_application(address, at.port, may_answer)) for address in (at.v1, at.v2)]
         seen = [await enter(pod(address, at.port, certificates["httpbin"])) for address in (at.v1, at.v2)]
         asked = authority.format(at=at) or f"{at.vip}:{PORT}"
         way_in = await enter(door(at.waypoint, asked, certificates[who]))
