@@ -35,6 +35,7 @@ from mesh_py.identity.signing import CaError
 from mesh_py.identity.tokens import TokenError, TokenKey
 from mesh_py.process.background import background
 from mesh_py.process.listening import StartError, bind_all, listener_fields
+from mesh_py.process.reason import reason_of
 from mesh_py.process.release import release
 from mesh_py.process.signals import stop_signals
 from mesh_py.process.waiting import done_before
@@ -159,9 +160,9 @@ def _keys(settings: Settings) -> tuple[TokenKey, FolderAuthority]:
     except (TokenError, CaError) as error:
         raise StartError(str(error)) from error
     except OSError as error:
-        where = error.filename or settings.state_folder
-        reason = (error.strerror or str(error)).lower()
-        raise StartError(f"{where}: {reason}: make it writable, or name another folder with --state-dir") from error
+        raise StartError(
+            f"{error.filename or settings.state_folder}: {reason_of(error)}: name a folder to write to with --state-dir"
+        ) from error
 
 
 def _certificate(settings: Settings, authority: FolderAuthority) -> ServerCertificate:

@@ -15,6 +15,7 @@ import yaml
 from hbone_py.address import format_address
 from istiod_py import settings_table as table
 from istiod_py.ambient.build import build
+from istiod_py.command_token import refused_as
 from istiod_py.config import from_values
 from istiod_py.envoy.bootstrap import ClientCertificate, ControlPlane, TokenFile, bootstrap
 from istiod_py.envoy.form_118 import RELEASE_1_18
@@ -26,7 +27,7 @@ from istiod_py.folder import FolderError
 from istiod_py.registry import Registry, RegistrySettings
 from mesh_py.discovery.problems import ConfigError, suggest
 from mesh_py.identity.key_files import PRIVATE, PUBLIC, write_file
-from mesh_py.identity.tokens import LIFETIME, Caller, TokenError, TokenKey
+from mesh_py.identity.tokens import LIFETIME, Caller, TokenKey
 from mesh_py.manifests.core import Pod
 from mesh_py.settings.source import SettingsError, Values
 
@@ -75,10 +76,11 @@ def write_bootstrap(
     pod = _pod(manifests, pod_name)
     node = replace(node_of_pod(pod, manifests, settings.mesh.cluster_domain), **machine._asdict())
     host, port = _address(control_plane, Values(layers), settings)
-    out.mkdir(parents=True, exist_ok=True)
-    where = ControlPlane(host, port, str(_roots(settings)), _proof(proof, pod, settings, out))
-    text = json.dumps(bootstrap(node, where), indent=2) + "\n"
-    write_file(out / BOOTSTRAP_FILE, text.encode(), PUBLIC, replace=True)
+    with refused_as(out, "--out"):
+        out.mkdir(parents=True, exist_ok=True)
+        where = ControlPlane(host, port, str(_roots(settings)), _proof(proof, pod, settings, out))
+        text = json.dumps(bootstrap(node, where), indent=2) + "\n"
+        write_file(out / BOOTSTRAP_FILE, text.encode(), PUBLIC, replace=True)
     click.echo(f"{node.type.value} {pod.metadata.key} at {node.ip} joins {format_address(host, port)}:")
     click.echo(f"  envoy -c {out / BOOTSTRAP_FILE} --use-dynamic-base-id")
     return 0
@@ -163,10 +165,8 @@ def _proof(proof: Proof, pod: Pod, settings: Settings, out: Path) -> TokenFile |
 def _minted(pod: Pod, settings: Settings, out: Path) -> Path:
     """A token of the pod's account: no newline behind it, since Envoy sends the file as it is."""
     caller = Caller(pod.metadata.namespace, pod.spec.service_account_name, pod.metadata.name, "", pod.spec.node_name)
-    try:
+    with refused_as(settings.state_folder, "--state-dir"):
         token = TokenKey.open(settings.state_folder, settings.audiences).mint(caller, time.time(), LIFETIME)
-    except (TokenError, OSError) as error:
-        raise SettingsError(f"{error}; or name another folder with --state-dir") from error
     path = (out / TOKEN_FILE).absolute()
     write_file(path, token.encode(), PRIVATE, replace=True)
     return path

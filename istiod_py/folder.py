@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from mesh_py.discovery.problems import Problem
+from mesh_py.process.reason import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,7 +65,7 @@ def look(folder: Path, limits: Limits) -> Look:
     try:
         entries = sorted(_walk(str(folder), limits.depth, set(), problems))
     except OSError as error:
-        raise FolderError(f"{folder}: {_reason(error)}: name a folder of manifests that can be read") from None
+        raise FolderError(f"{folder}: {reason_of(error)}: name a folder of manifests that can be read") from None
     for name, found in entries:
         if len(files) == limits.files:
             problems.append(Problem(name, 0, 0, f"more than {limits.files} files; this and later ones are left out"))
@@ -79,7 +80,7 @@ def read(name: str, limits: Limits) -> str | Problem:
         with open(name, "rb") as file:
             content = file.read(limits.bytes_of_a_file + 1)
     except OSError as error:
-        return Problem(name, 0, 0, _reason(error), "check its rights")
+        return Problem(name, 0, 0, reason_of(error), "check its rights")
     if len(content) > limits.bytes_of_a_file:
         return Problem(name, 0, 0, f"more than {limits.bytes_of_a_file >> 20} MiB", "split the file")
     try:
@@ -114,8 +115,4 @@ def _walk(
         except FileNotFoundError:
             continue  # gone between two calls, or a link that leads nowhere: not there
         except OSError as error:
-            problems.append(Problem(path, 0, 0, _reason(error), "check its rights"))
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+            problems.append(Problem(path, 0, 0, reason_of(error), "check its rights"))

@@ -23,6 +23,7 @@ from mesh_py.process.console import Console
 from mesh_py.process.family import family, state_folder
 from mesh_py.process.heard import Heard
 from mesh_py.process.listening import StartError
+from mesh_py.process.reason import reason_of
 from mesh_py.process.run_loop import started
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _laid_out(world: World, folder: Path, mesh: Path | None) -> WorldFiles:
             read_waypoint_file(mesh.read_text(encoding="utf-8"), str(mesh))
         write_node_mesh(files.mesh, files.node_mesh)
     except OSError as error:
-        raise StartError(f"{error.filename or folder}: {(error.strerror or str(error)).lower()}") from None
+        raise StartError(f"{error.filename or folder}: {reason_of(error)}") from None
     except UnicodeDecodeError as error:
         raise StartError(f"{mesh}: not UTF-8 text at byte {error.start}: save it as UTF-8") from None
     return files

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cryptography import x509
 
 from mesh_py.process.file_stamp import stamp_of
+from mesh_py.process.reason import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -129,6 +130,6 @@ def _read(path: Path) -> Revocations:
     try:
         return Revocations.parse(path.read_bytes())
     except OSError as error:
-        raise CrlError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        raise CrlError(f"{path}: {reason_of(error)}") from error
     except CrlError as error:
         raise CrlError(f"{path}: {error}") from error

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mesh_py.process.reason import reason_of
 from mesh_py.settings.source import SettingsError
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise SettingsError(
-            f"{path}: {(error.strerror or str(error)).lower()}: check the path and its rights"
-        ) from None
+        raise SettingsError(f"{path}: {reason_of(error)}: check the path and its rights") from None
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: not UTF-8 text at byte {error.start}: save it as UTF-8") from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from mesh_py.process.family import Family, Member, family, state_folder
 from mesh_py.process.listening import StartError
+from mesh_py.process.reason import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -75,7 +76,7 @@ async def running_world(
         try:
             files = lay_out(world, folder, datetime.datetime.now(datetime.UTC))
         except OSError as error:
-            raise StartError(f"{error.filename or folder}: {(error.strerror or str(error)).lower()}") from None
+            raise StartError(f"{error.filename or folder}: {reason_of(error)}") from None
         members = world.members(files, environment)
         async with family(members, heard, "take other addresses with --world-net 127.77") as found:
             yield Running(world, files, found)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mesh_py.process.children import Child, start_child
 from mesh_py.process.listening import StartError
 from mesh_py.process.port_holder import why_not
+from mesh_py.process.reason import reason_of
 from mesh_py.process.signals import stop_signals
 from mesh_py.process.waiting import any_of
 
@@ -89,7 +90,7 @@ def state_folder(chosen: Path | None, prefix: str) -> Iterator[Path]:
     try:
         chosen.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StartError(f"--state-dir: {chosen}: {(error.strerror or str(error)).lower()}") from None
+        raise StartError(f"--state-dir: {chosen}: {reason_of(error)}") from None
     yield chosen.resolve()
 
 

@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from hbone_py.aio.tcp import SO_MARK, SocketOptions, listening_socket, show
+from mesh_py.process.reason import reason_of
 from mesh_py.telemetry.log_format import fields
 from mesh_py.telemetry.log_text import Bare
 
@@ -87,7 +88,7 @@ def _close(sockets: Mapping[str, socket.socket]) -> None:
 
 
 def _cannot_listen(error: OSError, address: tuple[str, int], name: str, protocol: str, flag: str) -> StartError:
-    reason = (error.strerror or str(error)).lower()
+    reason = reason_of(error)
     return StartError(
         f"cannot listen on {show(address)} ({name}): {reason}; see who holds it with "
         f"`ss -l{protocol}np 'sport = :{address[1]}'`, or choose another address with {flag}"

@@ -12,6 +12,7 @@ from mesh_py.discovery.problems import ConfigError
 from mesh_py.discovery.state import Told
 from mesh_py.process.file_stamp import stamp_of
 from mesh_py.process.listening import StartError
+from mesh_py.process.reason import reason_of
 from mesh_py.xds.pauses import without_collection
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise StartError(f"{path}: {reason}: check the path and its rights (LOCAL_XDS_PATH)") from error
     except UnicodeDecodeError as error:
         raise StartError(f"{path}: not UTF-8 text at byte {error.start}: save it as UTF-8") from error

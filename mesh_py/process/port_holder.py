@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import family_of, show
+from mesh_py.process.reason import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def why_not(host: str, port: int) -> str | None:
 
 
 def _reason(error: OSError, host: str, port: int) -> str:
-    what = (error.strerror or str(error)).lower()
+    what = reason_of(error)
     if error.errno in _ADVICE:
         return f"{what}: {_ADVICE[error.errno]}"
     holder = next(iter(holders(host, port)), None)

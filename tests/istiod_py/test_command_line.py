@@ -89,13 +89,20 @@ def test_the_roots_are_those_of_the_folder(
     ("arguments", "complaint"),
     [
         pytest.param(["token", "ztunnel"], "is not namespace/service-account", id="no namespace"),
+        pytest.param(["token", "My Shop/cart"], "'My Shop/cart': the namespace: 'My Shop' is no name", id="no label"),
+        pytest.param(["token", "shop/cart\n"], "the service account: 'cart\\n' is no name", id="a line's end"),
+        pytest.param(["token", "a/b", "--node", "Node A"], "--node: 'Node A' is no name", id="no node's name"),
         pytest.param(["token", "a/b", "--ttl", "soon"], "--ttl: 'soon' is not a duration", id="no time"),
         pytest.param(["token", "a/b", "--ttl", "0s"], "--ttl: '0s' is no time at all", id="no lifetime"),
         pytest.param(["token"], "Missing argument", id="of whom"),
         pytest.param(["--no-such-flag"], "No such option", id="no such flag"),
         pytest.param(["dance"], "No such command", id="no such command"),
-        pytest.param(["root-cert", "--ca-dir", "/proc/none"], "--ca-dir", id="no folder to write"),
-        pytest.param(["token", "a/b", "--state-dir", "/proc/none"], "--state-dir", id="no state to write"),
+        pytest.param(
+            ["root-cert", "--ca-dir", "/proc/none"],
+            "file or directory: name a folder to write to with --ca-dir",
+            id="no folder to write",
+        ),
+        pytest.param(["token", "a/b", "--state-dir", "/proc/none"], "error: /proc/none: no such file", id="no state"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_status_2(
