@@ -3,7 +3,8 @@
 The kernel spreads them by a hash. That is even for many, but of HBONE connections there are few, each with the tunnels
 of a whole node: two of them end at one worker every other time, and another worker has nothing to do for hours. So each
 worker writes how many it holds where all can read it, and passes an accepted socket on through a UNIX socket, in the
-folder that only we may enter. Where that fails, whoever has accepted it serves it.
+folder that only we may enter. Where that fails, whoever has accepted it serves it. Each also writes when it was last at
+work: who is stuck is given nothing, since what lies in its queue nobody else can serve.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import mmap
 import os
 import socket
+import time
 from typing import TYPE_CHECKING, Final
 
 from hbone_py.aio.tcp import SocketAddress, canonical
@@ -26,12 +28,24 @@ if TYPE_CHECKING:
 _GONE: Final = 2**64 - 1
 """The count of a worker that takes nothing: it has not come yet, drains, or cannot be reached."""
 _TAKEN_PER_TURN = 64
+BEAT: Final = 0.5
+"""Seconds between two signs of life."""
+_STUCK: Final = 2_000
+"""Milliseconds without one."""
 
 
 def holder_of_fewest(counts: Sequence[int], own: int) -> int:
     """Who serves the next connection: we, at `own`, unless somebody holds fewer."""
     fewest = min(counts)
     return own if counts[own] == fewest else list(counts).index(fewest)
+
+
+def at_work(counts: Sequence[int], beats: Sequence[int], own: int, now: int) -> list[int]:
+    """The counts, less those of workers whose last sign of life (milliseconds) is too long ago. We are at work."""
+    return [
+        count if number == own or now - beat < _STUCK else _GONE
+        for number, (count, beat) in enumerate(zip(counts, beats, strict=True))
+    ]
 
 
 class InboundShare:
@@ -50,7 +64,9 @@ class InboundShare:
         Raises OSError: nothing is left open.
         """
         self._reactor, self._folder, self._number, self._take = reactor, folder, number, take
-        self._counts = _open_counts(folder / "inbound", workers)
+        shared = _open_numbers(folder / "inbound", 2 * workers)
+        self._counts, self._beats = shared[:workers], shared[workers:]
+        shared.release()
         self._post = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             with contextlib.suppress(FileNotFoundError):
@@ -58,11 +74,25 @@ class InboundShare:
             self._post.bind(bytes(self._address(number)))
         except OSError:
             self._post.close()
-            self._counts.release()
+            self._release()
             raise
         self._has_left = False
+        self._beat()
         reactor.register(self._post.fileno(), self)
         self.holds(0)
+
+    def _beat(self) -> None:
+        self._beats[self._number] = self._now
+        self._timer = self._reactor.wheel.after(BEAT, self._beat)
+
+    @property
+    def _now(self) -> int:
+        """Milliseconds of the machine's clock that only goes forward: all workers read the same."""
+        return int(time.monotonic() * 1000)
+
+    def _release(self) -> None:
+        self._counts.release()
+        self._beats.release()
 
     def holds(self, count: int) -> None:
         """So many connections are ours now."""
@@ -72,7 +102,10 @@ class InboundShare:
     def give(self, sock: socket.socket) -> bool:
         """Hand a connection that we have accepted to whoever holds fewer; False: it is ours to serve."""
         counts, own = self._counts, self._number
-        if self._has_left or (other := holder_of_fewest(counts, own)) == own:
+        if self._has_left:
+            return False
+        other = holder_of_fewest(at_work(counts, self._beats, own, self._now), own)
+        if other == own:
             return False
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [sock.fileno()]))]
         before = counts[other]
@@ -95,7 +128,8 @@ class InboundShare:
             self._has_left = True
             self._reactor.unregister(self._post.fileno())
             self._post.close()
-            self._counts.release()
+            self._timer.cancel()
+            self._release()
 
     def on_ready(self, mask: int) -> None:
         """Others have accepted something for us."""
@@ -131,11 +165,11 @@ class InboundShare:
         return self._folder / f"inbound-{number}"
 
 
-def _open_counts(path: Path, workers: int) -> memoryview:
-    """The numbers of all, shared by whoever opens the same path. Raises OSError."""
+def _open_numbers(path: Path, count: int) -> memoryview:
+    """So many numbers, shared by whoever opens the same path. Raises OSError."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.ftruncate(descriptor, 8 * workers)
-        return memoryview(mmap.mmap(descriptor, 8 * workers)).cast("Q")
+        os.ftruncate(descriptor, 8 * count)
+        return memoryview(mmap.mmap(descriptor, 8 * count)).cast("Q")
     finally:
         os.close(descriptor)

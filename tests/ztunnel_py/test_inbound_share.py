@@ -10,7 +10,7 @@ import pytest
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.tcp import reset
 from tests.support.sockets import close_all, tcp_pair, until
-from ztunnel_py.inbound_share import InboundShare, holder_of_fewest
+from ztunnel_py.inbound_share import InboundShare, at_work, holder_of_fewest
 
 if TYPE_CHECKING:
     import socket
@@ -38,6 +38,22 @@ def test_who_holds_fewest_is_next_and_who_has_accepted_before_its_equals(
     counts: list[int], own: int, expected: int
 ) -> None:
     assert holder_of_fewest(counts, own) == expected
+
+
+GONE = 2**64 - 1
+
+
+@pytest.mark.parametrize(
+    ("beats", "expected"),
+    [
+        pytest.param([10_000, 9_500, 8_001], [5, 3, 0], id="all at work"),
+        pytest.param([10_000, 9_500, 8_000], [5, 3, GONE], id="one is stuck"),
+        pytest.param([0, 0, 0], [5, GONE, GONE], id="but not we"),
+        pytest.param([10_000, 10_010, 10_020], [5, 3, 0], id="a moment after us"),
+    ],
+)
+def test_who_shows_no_sign_of_life_is_given_nothing(beats: list[int], expected: list[int]) -> None:
+    assert at_work([5, 3, 0], beats, 0, 10_000) == expected
 
 
 class Worker:
@@ -113,6 +129,23 @@ async def test_the_dead_are_found_out_and_their_successors_found(workers: list[W
     assert first.share.give(accepted)
     await until(lambda: successor.taken, "the connection taken")
     successor.end()
+
+
+async def test_who_is_stuck_is_given_nothing_until_it_goes_on(workers: list[Worker]) -> None:
+    first, second = workers
+    first.share.holds(5)
+    second.share._timer.cancel()  # as where its loop turns no more
+    second.share._beats[1] -= 2_000
+    accepted, _ = tcp_pair()
+    assert not first.share.give(accepted)
+    second.share._beat()
+    assert first.share.give(accepted)
+    await until(lambda: second.taken, "the connection taken")
+
+
+async def test_signs_of_life_go_on(workers: list[Worker]) -> None:
+    beats, seen = workers[0].share._beats, workers[1].share._beats[0]
+    await until(lambda: beats[0] > seen, "another")
 
 
 async def test_a_queue_that_is_full_is_nobodys_end(workers: list[Worker]) -> None:
