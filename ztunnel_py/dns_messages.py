@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 OWN_TTL = 30
 """Seconds a client may keep what the mesh said."""
 _HEADER = 12
+_MOST_RECORDS = 16
+"""Beside a question: EDNS, a signature, the SOA of a transfer. Each costs time to read, and TCP brings thousands."""
 _LEAST_UDP = 512
 _MOST_UDP = 65_535
 _UPSTREAM_PAYLOAD = 1232
@@ -82,6 +84,9 @@ def read_query(wire: bytes) -> Query:
         raise BadQuery(None if flags & 0xF else bare_reply(wire, dns.rcode.FORMERR))
     if dns.opcode.from_flags(flags) != dns.opcode.QUERY:
         raise BadQuery(bare_reply(wire, dns.rcode.NOTIMP))
+    records = sum(int.from_bytes(wire[at : at + 2], "big") for at in (6, 8, 10))
+    if wire[4:6] != b"\0\1" or records > _MOST_RECORDS:
+        raise BadQuery(bare_reply(wire, dns.rcode.FORMERR))
     try:
         message = dns.message.from_wire(wire, ignore_trailing=True)
     except (dns.exception.DNSException, ValueError):

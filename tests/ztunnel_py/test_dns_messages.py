@@ -104,6 +104,20 @@ def test_two_questions_are_one_too_many() -> None:
     assert reply.rcode() == dns.rcode.FORMERR
 
 
+@pytest.mark.parametrize("section", ["answer", "authority", "additional"])
+def test_a_question_that_brings_many_records_is_not_read(section: str) -> None:
+    message = dns.message.make_query("a.example", "A")
+    for number in range(16):
+        record = dns.rrset.from_text("a.example.", 5, "IN", "A", f"10.0.0.{number}")
+        getattr(message, section).append(record)
+    assert read_query(message.to_wire()).text == "a.example"
+    getattr(message, section).append(dns.rrset.from_text("b.example.", 5, "IN", "A", "10.0.1.1"))
+    with pytest.raises(BadQuery) as caught:
+        read_query(message.to_wire())
+    assert caught.value.reply is not None
+    assert dns.message.from_wire(caught.value.reply).rcode() == dns.rcode.FORMERR
+
+
 def test_half_a_header_gets_silence() -> None:
     assert refusal(b"\x12\x34\x01") is None
 
