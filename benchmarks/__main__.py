@@ -238,7 +238,7 @@ def _words(text: str) -> list[str]:
 
 def _list() -> None:
     for scenario in SCENARIOS:
-        click.echo(f"{scenario.name:18} {scenario.title}")
+        click.echo(f"{scenario.name:20}{scenario.title}")
     click.echo(f"peers here: {', '.join(available_peers())}")
 
 

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Self
 
 from benchmarks.arena import Arena
-from benchmarks.contestants import peer_of
+from benchmarks.contestants import DIRECT, peer_of
 from benchmarks.world import Topology
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from benchmarks.plan import Contestant
     from benchmarks.world import Capture
+
+_UNPACED = "reno"
+"""The congestion control that every kernel has. BBR times even loopback: no limit of the machine, since it can be
+avoided, as our proxies do for their own connections."""
 
 
 class Arenas(contextlib.AbstractContextManager["Arenas"]):
@@ -75,4 +79,10 @@ class Arenas(contextlib.AbstractContextManager["Arenas"]):
         folder = self._folder / str(self._count)
         topology = Topology.VETH if contestant.stage.apart else self._topology
         peer = peer_of(contestant)
-        return Arena(contestant, peer, self._certificates, folder, topology, self._capture, self._congestion)
+        congestion = congestion_for(contestant, self._congestion)
+        return Arena(contestant, peer, self._certificates, folder, topology, self._capture, congestion)
+
+
+def congestion_for(contestant: Contestant, chosen: str) -> str:
+    """What was chosen; else the machine's, but nothing that paces loopback where the machine's limit is asked for."""
+    return chosen or (_UNPACED if contestant.peer == DIRECT else "")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.contestants import DIRECT
 from benchmarks.floors import floors
 from benchmarks.metrics import metric_named
 from benchmarks.plan import Code, Form, Kind
-from benchmarks.scenarios import COMPILED, COMPILED_TWO_WORKERS, ENVOY_TWO_WORKERS, TWO_WORKERS
+from benchmarks.scenarios import COMPILED, COMPILED_TWO_WORKERS, ENVOY_TWO_WORKERS, TWO_WORKERS, WORKER_PAIRS
 from benchmarks.summary import OURS, RIVAL, Verdict, Word
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 _COLOURS = {
     OURS: ["#1f5fa8"],
     COMPILED: ["#5aa2d8"],
-    TWO_WORKERS: ["#9fc5e8"],
-    COMPILED_TWO_WORKERS: ["#c9dff2"],
+    TWO_WORKERS: ["#1f5fa8"],
+    COMPILED_TWO_WORKERS: ["#5aa2d8"],
     RIVAL: ["#e08a2e", "#f2c188"],
-    ENVOY_TWO_WORKERS: ["#f7dcc0"],
+    ENVOY_TWO_WORKERS: ["#e08a2e"],
     "foreign": ["#3f8f5b"],
 }
+_HATCH = dict.fromkeys(WORKER_PAIRS.values(), "///")
+"""Two workers have the colour of the one that they stand beside."""
 _WORDS = {Word.GOAL: "#2e8b57", Word.MUST: "#8fbc5a", Word.MISS: "#c8553d", Word.NONE: "#999999"}
 
 
@@ -48,6 +51,11 @@ _PANELS: tuple[tuple[str, Callable[[Scenario], bool], str], ...] = (
     ("HTTP, waypoint chain", lambda s: s.kind is Kind.HTTP and s.stage.form is Form.WAYPOINT, "cpu_us_per_op"),
     ("HTTP, sidecars", lambda s: s.kind is Kind.HTTP and s.stage.form is Form.SIDECARS, "per_second"),
     ("downloads, waypoint chain", lambda s: s.kind is Kind.DOWNLOAD, "gbit_s"),
+)
+_WORKER_PANELS: tuple[tuple[str, Callable[[Scenario], bool], str], ...] = (
+    ("1 and 2 workers", lambda s: s.kind is Kind.RR, "per_second"),
+    ("1 and 2 workers", lambda s: s.kind is Kind.RR, "cpu_us_per_op"),
+    ("1 and 2 workers", lambda s: s.kind is Kind.CONNECT, "cpu_us_per_op"),
 )
 _COLUMNS = 3
 
@@ -87,7 +95,9 @@ def _targets(summary: Summary) -> Any:
     for number, row in enumerate(rows):
         for verdict in row:
             _mark(axis, verdict, number + (len(row) > 1) * _PLACES[verdict.code])
-        axis.plot([_goal(row[0])] * 2, [number - 0.35, number + 0.35], color="#333333", linewidth=1)
+        axis.plot([_goal(row[0])] * 2, [number - 0.35, number + 0.35], color="#333333", linewidth=1, zorder=1)
+        if own := row[0].rivals_own:
+            axis.plot(_standing(replace(row[0], value=own)), number, **_RIVALS_OWN)
     axis.axvline(1, color="#333333", linewidth=1)
     labels = [f"{row[0].target.scenario}: {metric_named(row[0].target.metric).title}" for row in rows]
     axis.set_yticks(range(len(rows)), labels, fontsize=8)
@@ -103,10 +113,12 @@ def _targets(summary: Summary) -> Any:
     )
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_title("Targets: ours beside Envoy in the same run", fontsize=11)
-    _explain(axis, {verdict.code for row in rows for verdict in row})
+    _explain(axis, {verdict.code for row in rows for verdict in row}, any(row[0].rivals_own for row in rows))
     return figure
 
 
+_RIVALS_OWN: dict[str, Any] = {"marker": "|", "color": "#e08a2e", "markersize": 17, "markeredgewidth": 2.5}
+"""Where the rival's own two workers would stand, had they a target."""
 _MARKERS = {Code.PLAIN: "o", Code.COMPILED: "D"}
 _PLACES = {Code.PLAIN: -0.18, Code.COMPILED: 0.18}
 """Above and below the middle of the row, where both forms have a mark in it."""
@@ -130,13 +142,16 @@ def _shown(standing: float) -> float:
     return min(max(standing, 1 / _EDGE), _EDGE)
 
 
-def _explain(axis: Any, codes: set[Code]) -> None:
-    """What marks and colours mean, above the picture."""
+def _explain(axis: Any, codes: set[Code], has_rivals_own: bool) -> None:
+    """What marks and colours mean, below the picture."""
     grey = {"color": "#666666", "linestyle": "none"}
     shown = [axis.plot([], [], _MARKERS[code], **grey)[0] for code in Code if code in codes]
     words = (Word.GOAL, Word.MUST, Word.MISS)
     shown += [axis.plot([], [], color=_WORDS[word], linewidth=3)[0] for word in words]
     labels = [*(code.value for code in Code if code in codes), *(word.value for word in words)]
+    if has_rivals_own:
+        shown.append(axis.plot([], [], linestyle="none", **_RIVALS_OWN)[0])
+        labels.append(f"{RIVAL}'s own two workers, for comparison")
     axis.figure.legend(shown, labels, loc="outside lower center", ncols=len(shown), fontsize=8, frameon=False)
 
 
@@ -153,12 +168,9 @@ def _goal(verdict: Verdict) -> float:
 def _overview(summary: Summary, scenarios: Sequence[Scenario], limits: Mapping[str, Any]) -> Any:
     from matplotlib import pyplot
 
-    panels = []
-    for title, takes, key in _PANELS:
-        shown = [s for s in scenarios if takes(s) and not (s.stage.apart and s.kind is not Kind.CONNECT)]
-        shown = [s for s in shown if not s.for_workers and _figures(summary, s, key)]
-        if shown:
-            panels.append((title, shown, metric_named(key)))
+    single = [s for s in scenarios if not (s.for_workers or (s.stage.apart and s.kind is not Kind.CONNECT))]
+    panels = _panels(_PANELS, summary, single)
+    panels += _panels(_WORKER_PANELS, summary, [s for s in scenarios if s.for_workers])
     if not panels:
         return None
     rows = -(-len(panels) // _COLUMNS)
@@ -174,6 +186,18 @@ def _overview(summary: Summary, scenarios: Sequence[Scenario], limits: Mapping[s
     return figure
 
 
+def _panels(
+    asked: Sequence[tuple[str, Callable[[Scenario], bool], str]], summary: Summary, scenarios: Sequence[Scenario]
+) -> list[tuple[str, list[Scenario], Metric]]:
+    """Title, scenarios and figure of each panel that has anything to show."""
+    found = []
+    for title, takes, key in asked:
+        shown = [s for s in scenarios if takes(s) and _figures(summary, s, key)]
+        if shown:
+            found.append((title, shown, metric_named(key)))
+    return found
+
+
 def _figures(summary: Summary, scenario: Scenario, key: str) -> bool:
     return any(summary.figure(scenario.name, name, key) for name in summary.contestants() if name != DIRECT)
 
@@ -184,6 +208,7 @@ def _panel(
     """A group of bars for each scenario, a bar for each contestant; a dash where the machine's limit is."""
     everyone = [name for name in summary.contestants() if name != DIRECT]
     names = [n for n in everyone if any(summary.figure(s.name, n, metric.key) for s in scenarios)]
+    names.sort(key=lambda name: _one_worker(name))
     width, handles = 0.8 / max(len(names), 1), {}
     for place, (name, colour) in enumerate(zip(names, _colours(summary, names), strict=True)):
         for number, scenario in enumerate(scenarios):
@@ -192,10 +217,10 @@ def _panel(
                 continue
             whiskers = [[figure.median - figure.low], [figure.high - figure.median]]
             at = number - 0.4 + width * (place + 0.5)
-            bar = axis.bar(
-                at, figure.median, width * 0.9, color=colour, yerr=whiskers, ecolor="#444444", error_kw=_THIN
+            look = {"color": colour, "hatch": _HATCH.get(name), "edgecolor": "white", "linewidth": 0}
+            handles[name] = axis.bar(
+                at, figure.median, width * 0.9, yerr=whiskers, ecolor="#444444", error_kw=_THIN, **look
             )
-            handles[name] = bar
     for number, scenario in enumerate(scenarios):
         value = least.get((scenario.name, metric.key))
         if value is not None:
@@ -206,6 +231,12 @@ def _panel(
     axis.spines[["top", "right"]].set_visible(False)
     axis.yaxis.set_major_formatter("{x:,g}")
     return handles
+
+
+def _one_worker(name: str) -> int:
+    """Places two workers beside the one of the same proxy; everybody else stays in order of appearance."""
+    order = [who for pair in WORKER_PAIRS.items() for who in pair]
+    return order.index(name) if name in order else len(order)
 
 
 _THIN = {"elinewidth": 0.8}

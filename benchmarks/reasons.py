@@ -111,8 +111,9 @@ def _allowance(summary: Summary, scenario: Scenario, verdict: Verdict, floor: fl
     least = "" if floor is None else f"; the machine's limit by itself is {floor:.0f}"
     return [
         f"- {verdict.code}: {spent:.0f} us {where}, of which {cpu.median:.0f} are the CPU of our proxies and {rest:.0f}"
-        f" all else: applications, generator, wake-ups, idle cores. With as much else, {verdict.target.must:g} times"
-        f" {verdict.target.against}'s rate leaves the proxies {max(wanted - rest, 0):.0f} us{least}."
+        f" all else: applications, generator, other programs, idle cores. With as much else,"
+        f" {verdict.target.must:g} times {verdict.target.against}'s rate leaves the proxies"
+        f" {max(wanted - rest, 0):.0f} us{least}."
     ]
 
 

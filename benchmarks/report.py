@@ -120,7 +120,8 @@ def _limits(summary: Summary, found: Sequence[Floor], limits: Mapping[str, Any])
         " or a new tunnel is, for each proxy, the system calls of two applications in C that talk to each other, and a"
         " TLS record each way for each leg. The percentage says how much of the figure is that limit. With many"
         " connections a pair may beat it: it joins small messages of many into one system call and one record. A small"
-        " stream beside bulk waits for it even without proxies, in the kernel and for a core: that is its limit.",
+        " stream beside bulk waits for it even without proxies, in the kernel and for a core: that is its limit. BBR,"
+        " where it is the machine's, paces loopback too, which is no limit: so `direct` runs on Reno.",
         floors_table(summary, found),
     ]
 
@@ -183,7 +184,8 @@ def _contestants(document: Mapping[str, Any]) -> str:
 def _manner(settings: Mapping[str, Any]) -> str:
     congestion = f"; TCP congestion control {settings['congestion']}" if settings.get("congestion") else ""
     return (
-        f"{settings['rounds']} rounds of {settings['seconds']:g} s a measurement; topology"
+        f"{settings['rounds']} {'round' if settings['rounds'] == 1 else 'rounds'} of {settings['seconds']:g} s a"
+        " measurement; topology"
         f" {settings['topology']} where the stage says loopback; capture by {settings['capture']}{congestion}; one"
         " worker each unless it says two. A new tunnel is connect, 100 bytes there and back, and a clean end of both"
         " directions."
