@@ -106,13 +106,8 @@ class Exchange:
         Raises UnwritableMessage, and then another may be sent.
         """
         connection = self.connection
-        codec = connection.codec
-        codec.send_response(self.stream, response, ended=False)
-        self.is_answered, self.status = True, response.status
-        taken = self.sent = codec.send_data(self.stream, data)
-        if taken == len(data):
-            self.is_over = True
-            codec.end(self.stream)
+        taken = self.sent = connection.codec.send_whole(self.stream, response, data)
+        self.is_answered, self.status, self.is_over = True, response.status, taken == len(data)
         connection.wire.touch()
         return taken
 

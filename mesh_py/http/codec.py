@@ -95,6 +95,9 @@ class ServerCodec(Codec, Protocol):
     def send_response(self, stream: int, response: HttpResponse, *, ended: bool) -> None:
         """The response's head; `ended` if no body follows."""
 
+    def send_whole(self, stream: int, response: HttpResponse, data: bytes) -> int:
+        """The response, and its body in one piece: how much of that was taken. If it was all, the response is over."""
+
     def send_last(self, stream: int, data: bytes) -> None:
         """The last piece of the body, and its end. What no window takes yet is kept, and goes when one opens."""
 

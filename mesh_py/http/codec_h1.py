@@ -109,6 +109,29 @@ class H1Server(H1Connection):
         if ended:
             self._outgoing_ended(Framing.NONE)
 
+    def send_whole(self, stream: int, response: HttpResponse, data: bytes) -> int:
+        """See `ServerCodec`. Raises as `send_response`."""
+        request = self._awaiting(stream)
+        if request is None or not self._is_usual(request, response, len(data)):
+            self.send_response(stream, response, ended=False)
+            taken = self.send_data(stream, data)
+            self.end(stream)
+            return taken
+        closes = not self._keep_alive or self._draining
+        self._out.append(write_response(response, Framing.LENGTH, "close" if closes else "") + data)
+        self._keep_alive = not closes
+        if self._reader is None:
+            self._finish()
+        else:
+            self._outgoing_ended_first()
+        return len(data)
+
+    def _is_usual(self, request: HttpRequest, response: HttpResponse, size: int) -> bool:
+        """Whether an answer is framed by a length alone, which is that of its body."""
+        if self._is_tunnel or request.version != "HTTP/1.1" or has_no_body(response.status, request.method):
+            return False
+        return response.headers.get("content-length") == str(size)
+
     def _awaiting(self, stream: int) -> HttpRequest | None:
         """The request, if its response's head is still to be written."""
         return self._request if stream == self._stream and self._writer is None and not self.is_closing else None
@@ -193,12 +216,12 @@ class H1Client(H1Connection):
         assert self.can_open, "one request at a time"
         is_tunnel = request.is_tunnel
         writer = _request_writer(request, ended or is_tunnel)
-        self._out.append(write_request(request, writer.framing))
+        self._out.append(write_request(request, Framing.NONE if writer is None else writer.framing))
         self._stream += 1
         self._request, self._is_tunnel = request, is_tunnel
         self._interims = 0
         self._keep_alive = True
-        self._writer = None if ended or is_tunnel else writer
+        self._writer = writer
         return self._stream
 
     def receive_eof(self) -> None:
@@ -302,12 +325,13 @@ def _response_writer(response: HttpResponse, request: HttpRequest, ended: bool) 
     return BodyWriter(Framing.CHUNKED if request.version != "HTTP/1.0" else Framing.CLOSE)
 
 
-def _request_writer(request: HttpRequest, ended: bool) -> BodyWriter:
+def _request_writer(request: HttpRequest, ended: bool) -> BodyWriter | None:
+    """None: there is no body."""
     length = request.headers.get("content-length")
     if ended:
         if length is not None and length != "0":
             raise UnwritableMessage(f"a request of content-length {length} without a body")
-        return BodyWriter(Framing.NONE)
+        return None
     if length is not None:
         return BodyWriter(Framing.LENGTH, _number(length))
     return BodyWriter(Framing.CHUNKED)

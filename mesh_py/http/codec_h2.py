@@ -53,6 +53,14 @@ class H2Server(H2Connection):
         if state is not None and not state.head_out:
             self._send_head(stream, h2_heads.write_response(response), ended=False)
 
+    def send_whole(self, stream: int, response: HttpResponse, data: bytes) -> int:
+        """See `ServerCodec`. Raises as `send_response`."""
+        self.send_response(stream, response, ended=False)
+        taken = self.send_data(stream, data)
+        if taken == len(data):
+            self.end(stream)
+        return taken
+
     def send_response(self, stream: int, response: HttpResponse, *, ended: bool) -> None:
         """The response's head.
 

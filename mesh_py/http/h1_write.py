@@ -35,7 +35,7 @@ _LASTING_OF_REQUESTS = frozenset(
     | {"x-forwarded-client-cert", "x-forwarded-proto"}
 )
 _ID = "x-request-id"
-_asked: dict[tuple[object, ...], tuple[bytes, bytes]] = {}
+_asked: dict[tuple[object, ...], tuple[str, str]] = {}
 
 _MEANS_A_BODY = frozenset({"POST", "PUT", "PATCH"})
 
@@ -62,10 +62,13 @@ def write_request(request: HttpRequest, framing: Framing) -> bytes:
     key = (request.authority, *last, *fields[:place], _ID, *fields[place + 1 :])
     around = _asked.get(key)
     if around is None:
-        before = _joined([f"host: {request.authority}", *_lines(fields[:place])])[:-2]
-        around = before, _joined([*_lines(fields[place + 1 :]), *last])
+        before = _text([f"host: {request.authority}", *_lines(fields[:place])])[:-2]
+        around = before, _text([*_lines(fields[place + 1 :]), *last])
         _keep_request(key, around, fields)
-    return b"%b%b%b%b" % (_line(first), around[0], _line(f"{_ID}: {fields[place][1]}"), around[1])
+    own = fields[place][1]
+    if not (first.isprintable() and own.isprintable()):  # most are, and then no line ends in them
+        _refuse_line_ends(first + own)
+    return _bytes(f"{first}\r\n{around[0]}{_ID}: {own}\r\n{around[1]}")
 
 
 def _last_line(request: HttpRequest, framing: Framing) -> tuple[str, ...]:
@@ -79,7 +82,7 @@ def _last_line(request: HttpRequest, framing: Framing) -> tuple[str, ...]:
     return ()
 
 
-def _keep_request(key: tuple[object, ...], around: tuple[bytes, bytes], fields: list[Field]) -> None:
+def _keep_request(key: tuple[object, ...], around: tuple[str, str], fields: list[Field]) -> None:
     passing = [name for name, _ in fields if name not in _LASTING_OF_REQUESTS]
     if len(passing) == 1 and len(around[0]) + len(around[1]) <= _HEAD_KEPT:
         if len(_asked) >= _HEADS_KEPT:
@@ -130,21 +133,24 @@ def _lines(fields: list[Field]) -> list[str]:
     return [f"{name}: {value}" for name, value in fields if name not in _WRITTEN_BY_US]
 
 
-def _line(text: str) -> bytes:
-    """One line and its end."""
+def _refuse_line_ends(text: str) -> None:
+    """Raises UnwritableMessage for what would be more than the line it is to be."""
     if "\n" in text or "\r" in text or "\0" in text:
         raise UnwritableMessage("a line end or NUL inside a header field")
-    return _bytes(text + "\r\n")
 
 
 def _joined(lines: list[str]) -> bytes:
+    return _bytes(_text(lines))
+
+
+def _text(lines: list[str]) -> str:
     lines += ["", ""]
     text = "\r\n".join(lines)
     ends = len(lines) - 1
     # The one check that nobody smuggles a line into a head: there are as many line ends as we wrote.
     if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
         raise UnwritableMessage("a line end or NUL inside a header field")
-    return _bytes(text)
+    return text
 
 
 def _bytes(text: str) -> bytes:

@@ -109,6 +109,48 @@ def test_draining_an_idle_connection_closes_it() -> None:
 # Responses as a server writes them.
 
 
+PARTLY = b"POST /x HTTP/1.1\r\nHost: web\r\nContent-Length: 5\r\n\r\nhe"
+
+
+@pytest.mark.parametrize("drains", [False, True], ids=["stays", "drains"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(GET, id="GET"),
+        pytest.param(GET + GET, id="two at once"),
+        pytest.param(GET.replace(b"GET", b"HEAD"), id="HEAD"),
+        pytest.param(GET.replace(b"1.1", b"1.0"), id="1.0"),
+        pytest.param(PARTLY, id="not all of it"),
+        pytest.param(WEBSOCKET, id="websocket"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("status", "fields"),
+    [
+        pytest.param(200, [("content-length", "5")], id="its length"),
+        pytest.param(200, [("content-length", "6")], id="too short"),
+        pytest.param(200, [("content-length", "4")], id="too long"),
+        pytest.param(200, [], id="no length"),
+        pytest.param(204, [], id="204"),
+        pytest.param(101, [], id="101"),
+    ],
+)
+def test_an_answer_in_one_piece_is_as_one_in_parts(
+    head: bytes, status: int, fields: list[tuple[str, str]], drains: bool
+) -> None:
+    whole, parts = serve(head)[0], serve(head)[0]
+    if drains:
+        whole.drain()
+        parts.drain()
+    assert whole.send_whole(1, HttpResponse(status, Headers(fields)), b"hello") == 5
+    parts.send_response(1, HttpResponse(status, Headers(fields)), ended=False)
+    parts.send_data(1, b"hello")
+    parts.end(1)
+    assert sent(whole) == sent(parts)
+    assert repr(whole.events()) == repr(parts.events())
+    assert (whole.is_closing, whole.is_aborted, whole.is_idle) == (parts.is_closing, parts.is_aborted, parts.is_idle)
+
+
 def test_a_response_of_unknown_length_is_chunked() -> None:
     server, _ = serve(GET)
     server.send_response(1, ok(("content-type", "text/plain")), ended=False)
