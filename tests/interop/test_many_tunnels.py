@@ -15,6 +15,7 @@ from tests.interop.callers import Caller, talk
 from tests.interop.captured import captured
 from tests.interop.pairs import HBONE_PORT, our_credentials, our_server
 from tests.support.envoy import Envoy, start_envoy
+from tests.support.processes import eventually
 from tests.support.tcp_apps import TcpApp, echo
 
 if TYPE_CHECKING:
@@ -49,18 +50,24 @@ async def open_at_once(connection: hbone_py.Connection, authority: str, count: i
     return [task.result() for task in opening]
 
 
+async def knows(envoy: Envoy, host: str) -> None:
+    """Until Envoy's client has taken note of a new destination: before that, each call to it makes a connection."""
+    await eventually(lambda: f"peer::{host}:{HBONE_PORT}::" in envoy.admin("/clusters"), f"{host} is known")
+
+
 async def test_two_hundred_tunnels_on_one_connection_of_ours(
     envoy_server: Envoy, certificates: MeshCertificates
 ) -> None:
+    open_now = "http.inbound.downstream_cx_upgrades_active"
+    await eventually(lambda: envoy_server.stat(open_now) == 0, "the tunnels of earlier tests are over")
     before = envoy_server.stat("http.inbound.downstream_cx_total")
-    open_before = envoy_server.stat("http.inbound.downstream_cx_upgrades_active")
     async with (
         TcpApp(echo, envoy_server.address) as app,
         connected(envoy_server.address, certificates) as connection,
     ):
         tunnels = await open_at_once(connection, app.authority, TUNNELS)
         await all_talk(tunnels)
-        assert envoy_server.stat("http.inbound.downstream_cx_upgrades_active") == open_before + TUNNELS
+        assert envoy_server.stat(open_now) == TUNNELS
         assert envoy_server.stat("http.inbound.downstream_cx_total") == before + 1
         assert len(app.connections) == TUNNELS
 
@@ -74,9 +81,9 @@ async def test_two_hundred_tunnels_of_envoys_on_one_connection_to_us(
         TcpApp(echo, pod_address) as app,
         contextlib.AsyncExitStack() as stack,
     ):
-        # Until Envoy has taken note of a new destination, each call to it makes a connection: one goes ahead.
         callers: list[Caller] = [await stack.enter_async_context(captured(envoy_client, app.authority))]
         await talk(callers[0], b"the first")
+        await knows(envoy_client, pod_address)
         callers += [
             await stack.enter_async_context(captured(envoy_client, app.authority, ends_early=False))
             for _ in range(TUNNELS - 1)
@@ -115,5 +122,7 @@ async def test_envoys_client_keeps_to_our_limit(
             opening = captured(envoy_client, app.authority, ends_early=number == 0)
             callers.append(await stack.enter_async_context(opening))
             await talk(callers[-1], b"first words")
+            if number == 0:
+                await knows(envoy_client, pod_address)
         await all_talk(callers)
         assert envoy_client.stat("cluster.peer.upstream_cx_total") - before == 3
