@@ -1,9 +1,9 @@
 """Which modules are compiled: those that every byte, every tunnel or every request passes through. Pure values.
 
-Left out are the events, which are dataclasses: mypyc evaluates the types of their fields, whose names are imported for
-type checkers only; the pool, which is asked once per tunnel and whose owners are told of a peer that never was; and
-every coroutine that waits while an exception passes (`mesh_py.exchange.lifetimes`, `attempts`, `pool`): compiled, it
-would end with somebody else's.
+Left out are the events and the plans of inbound tunnels, which are dataclasses: mypyc evaluates the types of their
+fields, whose names are imported for type checkers only; the pool, which is asked once per tunnel and whose owners are
+told of a peer that never was; and every coroutine that waits while an exception passes (`mesh_py.exchange.lifetimes`,
+`attempts`, `pool`): compiled, it would end with somebody else's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ GROUP = "hbone"
 
 MODULES = (
     "hbone_py.aio.first_bytes",
+    "hbone_py.aio.original_dst",
     "hbone_py.aio.outbox",
     "hbone_py.aio.peer",
     "hbone_py.aio.peer_life",
@@ -61,9 +62,21 @@ MODULES = (
     "mesh_py.http.route_index",
     "mesh_py.http.route_match",
     "mesh_py.proxy.backends",
+    "mesh_py.telemetry.access_log",
+    "mesh_py.telemetry.connection_log",
+    "mesh_py.telemetry.traffic",
     "sidecar_py.inbound_http",
     "sidecar_py.outbound_http",
     "waypoint_py.http_proxy",
+    "ztunnel_py.connections",
+    "ztunnel_py.inbound_passthrough",
+    "ztunnel_py.inbound_tunnel",
+    "ztunnel_py.judged",
+    "ztunnel_py.kind",
+    "ztunnel_py.outbound_connection",
+    "ztunnel_py.outbound_nested",
+    "ztunnel_py.outbound_tunnel",
+    "ztunnel_py.plans",
 )
 
 WRITTEN_IN_C = ("hbone_py.aio._way",)

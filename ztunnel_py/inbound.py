@@ -12,7 +12,7 @@ from mesh_py.capture.strangers import Strangers, TooManyStrangers
 from mesh_py.identity.certificates import CertificatePending
 from ztunnel_py.certificate_wait import wait_for_certificate
 from ztunnel_py.held import Held
-from ztunnel_py.inbound_tunnel import InboundPlan, InboundTunnel
+from ztunnel_py.inbound_tunnel import InboundTunnel
 from ztunnel_py.peers import make_peer
 from ztunnel_py.plans import Plans
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mesh_py.capture.strangers import Stranger
     from mesh_py.identity.certificates import Contexts
     from ztunnel_py.context import ProxyContext
+    from ztunnel_py.inbound_plan import InboundPlan
     from ztunnel_py.inbound_share import InboundShare
 
 _PLANS_A_PEER = 64

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from mesh_py.policy.rbac import authorize
 from mesh_py.telemetry.facts import ConnectionFacts, Party, ServiceFacts
 from ztunnel_py.connections import Unexpected, log
 from ztunnel_py.context import NotOurWorkload
+from ztunnel_py.inbound_plan import InboundPlan
 from ztunnel_py.judged import JudgedConnection
 from ztunnel_py.kind import Kind
 from ztunnel_py.tunnel_spans import begin_inbound
@@ -41,34 +41,11 @@ if TYPE_CHECKING:
     from hbone_py.streams import Stream
     from mesh_py.discovery.inbound import InboundUpstream
     from mesh_py.model.workload import Workload
-    from mesh_py.policy.rbac import PolicySet, Verdict
     from ztunnel_py.context import ProxyContext
     from ztunnel_py.plans import Plans
 
 _LONGEST_KEPT = 2048
 """Bytes of headers up to which a request's plan is remembered: peers must not choose how much memory that takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class InboundPlan:
-    """What is decided about tunnels of one connection that ask for the same."""
-
-    workload: Workload
-    upstream: InboundUpstream
-    dial: SocketAddress
-    """The application: at the workload's own address, or at the loopback one (3.6)."""
-    source_address: str | None
-    """Whose address the application shall see; None for ours."""
-    preamble: bytes
-    """What an application behind a PROXY tunnel hears first; empty for all others."""
-    host: str | None
-    """The service that the client says it means."""
-    kind: Kind
-    policy_facts: PolicyFacts
-    policies: PolicySet
-    verdict: Verdict
-    answer: bytes
-    """The header block of the 200."""
 
 
 class InboundTunnel(JudgedConnection):

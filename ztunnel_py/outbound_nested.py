@@ -6,7 +6,6 @@ application connection alone, with one CONNECT on it; who answers there is the d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.transport import TunnelTransport
@@ -41,13 +40,38 @@ if TYPE_CHECKING:
     from ztunnel_py.context import ProxyContext
 
 
-@dataclass(frozen=True, slots=True)
 class NestedPlan(TunnelPlan):
     """The outer tunnel's plan, and what the inner one adds. `kind` names the gateway until the inner answer."""
 
-    inner_expect: tuple[SpiffeId, ...]
-    """Who may be behind the gateway; empty matches nobody."""
-    inner_block: bytes
+    __slots__ = ("inner_block", "inner_expect")
+
+    def __init__(
+        self,
+        *,
+        source: Workload,
+        next_hop: SocketAddress,
+        authority: str,
+        outer_expect: tuple[SpiffeId, ...],
+        inner_expect: tuple[SpiffeId, ...],
+        kind: Kind,
+        pool_key: str,
+        block: bytes,
+        inner_block: bytes,
+        forwarded_tail: bytes,
+    ) -> None:
+        super().__init__(
+            source=source,
+            next_hop=next_hop,
+            authority=authority,
+            expect=outer_expect,
+            kind=kind,
+            pool_key=pool_key,
+            block=block,
+            forwarded_tail=forwarded_tail,
+        )
+        self.inner_expect = inner_expect
+        """Who may be behind the gateway; empty matches nobody."""
+        self.inner_block = inner_block
 
     def carry(
         self,
@@ -68,12 +92,11 @@ class NestedPlan(TunnelPlan):
             source=source,
             next_hop=route.next_hop,
             authority=route.authority,
-            expect=route.outer_expect,
+            outer_expect=route.outer_expect,
             kind=Kind(facts_of(context, source, route.workload, route.service), route.next_hop, route.authority),
             pool_key=pool_key(source, route.outer_expect, route.next_hop, client),
             block=block,
             forwarded_tail=forwarded_tail(route.service),
-            is_inside=False,
             inner_expect=route.inner_expect,
             inner_block=block + literal(b"x-forwarded-network", context.settings.network.encode("ascii", "replace")),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.client import Dial, expecting
@@ -60,22 +59,46 @@ class OpeningFailed(HboneError):
         super().__init__(f"h2 failed: {error}")
 
 
-@dataclass(frozen=True, slots=True)
 class TunnelPlan:
     """What is decided about connections of one client to one destination, and prepared for the next of them."""
 
-    source: Workload
-    next_hop: SocketAddress
-    authority: str
-    expect: tuple[SpiffeId, ...]
-    kind: Kind
-    pool_key: str
-    block: bytes
-    """The CONNECT's header block as far as it is always the same: method, authority, baggage."""
-    forwarded_tail: bytes
-    """The end of the `forwarded` value: the service the client meant."""
-    is_inside: bool
-    """It ends in this process (`SAME_NODE_INSIDE`)."""
+    __slots__ = (
+        "authority",
+        "block",
+        "expect",
+        "forwarded_tail",
+        "is_inside",
+        "kind",
+        "next_hop",
+        "pool_key",
+        "source",
+    )
+
+    def __init__(
+        self,
+        *,
+        source: Workload,
+        next_hop: SocketAddress,
+        authority: str,
+        expect: tuple[SpiffeId, ...],
+        kind: Kind,
+        pool_key: str,
+        block: bytes,
+        forwarded_tail: bytes,
+        is_inside: bool = False,
+    ) -> None:
+        self.source = source
+        self.next_hop = next_hop
+        self.authority = authority
+        self.expect = expect
+        self.kind = kind
+        self.pool_key = pool_key
+        self.block = block
+        """The CONNECT's header block as far as it is always the same: method, authority, baggage."""
+        self.forwarded_tail = forwarded_tail
+        """The end of the `forwarded` value: the service the client meant."""
+        self.is_inside = is_inside
+        """It ends in this process (`SAME_NODE_INSIDE`)."""
 
     def carry(
         self,
