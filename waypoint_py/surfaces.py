@@ -1,99 +1,24 @@
-"""The process's surfaces for people and probes: 15000 admin, 15020 metrics, 15021 readiness."""
+"""The process's surfaces for people and probes: see `Layer7Surfaces`."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mesh_py.admin.admin_server import AdminSurface, serve_admin
-from mesh_py.admin.http_server import serve_http
-from mesh_py.admin.layer7_pages import Layer7Pages
-from mesh_py.admin.readiness_server import serve_readiness
-from mesh_py.admin.settings_dump import dump_settings
-from mesh_py.discovery.dump import dump_policies, dump_services, dump_workloads
+from mesh_py.admin.layer7_surfaces import Layer7Surfaces
+from waypoint_py.config import Settings
+from waypoint_py.data_plane import DataPlane
 from waypoint_py.route_status import route_statuses
 
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Mapping
-    from contextlib import AsyncExitStack
 
-    from mesh_py.admin.http_server import HttpServer
-    from mesh_py.admin.readiness import Readiness
-    from mesh_py.telemetry.logs import Logs
-    from mesh_py.telemetry.metrics import Metrics
-    from waypoint_py.config import Settings
-    from waypoint_py.data_plane import DataPlane
+class Surfaces(Layer7Surfaces[Settings, DataPlane]):
+    """With what became of each route."""
 
+    component = "waypoint"
 
-class Surfaces:
-    """What people and probes see. `drained` is set once the process has ended its connections."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        plane: DataPlane,
-        logs: Logs,
-        metrics: Metrics,
-        readiness: Readiness,
-        stop: asyncio.Event,
-    ) -> None:
-        self.drained = asyncio.Event()
-        self._settings, self._plane, self._logs = settings, plane, logs
-        self._readiness, self._stop = readiness, stop
-        self._pages = Layer7Pages(plane, metrics, readiness)
-        self._servers: list[HttpServer] = []
-
-    async def serve(self, stack: AsyncExitStack, sockets: Mapping[str, socket.socket]) -> None:
-        """Serve on bound sockets until `stack` unwinds."""
-        metrics = {"/metrics": self._pages.prometheus, "/stats/prometheus": self._pages.prometheus}
-        for server in (
-            serve_admin([sockets["admin"]], self._admin_surface(), self._pages.handlers()),
-            serve_http([sockets["stats"]], metrics),
-            serve_readiness([sockets["readiness"]], self._readiness.answer),
-        ):
-            self._servers.append(await stack.enter_async_context(server))
-
-    async def stop_accepting(self) -> None:
-        """Probes fail from now on; open requests end."""
-        for server in self._servers:
-            await server.drain()
-
-    # 15000 ------------------------------------------------------------------
-
-    async def config_dump(self) -> dict[str, Any]:
-        """The whole state."""
-        context = self._plane.context
-        manifests = context.directory.further.manifests
+    def own_state(self) -> dict[str, Any]:
+        """Routes by their parents, and what the manifests have of wrong."""
+        plane = self._plane
         return {
-            "config": dump_settings(self._settings),
-            "workloads": dump_workloads(context.state),
-            "services": dump_services(context.state),
-            "policies": dump_policies(context.state),
-            "manifests": [f"{one.kind} {one.metadata.key}" for one in manifests.all()],
-            "routes": route_statuses(context, self._plane.gateway_routes.gateway),
-            "labels": {name: dict(labels) for name, labels in context.directory.further.labels.items()},
-            "problems": self._plane.chains.problems,
-            "keySets": self._plane.key_sets.describe(),
-            "certificates": context.certificates.certificates(),
-            "pools": context.describe(),
+            "routes": route_statuses(plane.context, plane.gateway_routes.gateway),
+            "problems": plane.chains.problems,
         }
-
-    async def _shutdown(self) -> None:
-        self._stop.set()
-        await self.drained.wait()
-
-    async def _log_filter(self, clauses: str | None, reset: bool) -> str:
-        if clauses is not None or reset:
-            self._logs.change(clauses or "", reset=reset)
-        return str(self._logs.filter)
-
-    def _admin_surface(self) -> AdminSurface:
-        return AdminSurface(
-            config_dump=self.config_dump,
-            log_filter=self._log_filter,
-            shutdown=self._shutdown,
-            shutdown_deadline=self._settings.drain_deadline,
-            readiness=self._readiness.answer,
-            component="waypoint",
-        )
