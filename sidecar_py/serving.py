@@ -6,16 +6,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from mesh_py.process.file_limit import raise_file_limit
-from mesh_py.process.port_holder import why_not
+from mesh_py.process.port_holder import refuse_taken
 from mesh_py.process.run_loop import started
-from mesh_py.settings.source import SettingsError
 from sidecar_py.embedded_default import EMBEDDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mesh_py.settings.source import Given
-    from sidecar_py.config import Settings
 
 
 def serve(layers: Sequence[Mapping[str, Given]], parameters: Mapping[str, Any]) -> int:
@@ -25,18 +23,9 @@ def serve(layers: Sequence[Mapping[str, Given]], parameters: Mapping[str, Any]) 
         from sidecar_py.embedded import run_embedded
 
         return run_embedded(parameters["world_net"], parameters["state_dir"], EMBEDDED.environment(layers))
-    from sidecar_py.app import run
+    from sidecar_py.app import all_addresses, run
     from sidecar_py.config import from_values
 
     settings = from_values(layers, os.environ)
-    refuse_taken_ports(settings)
+    refuse_taken(all_addresses(settings))
     return started(run(settings), parameters["loop"])
-
-
-def refuse_taken_ports(settings: Settings) -> None:
-    """Find a live listener before anything is started. Raises SettingsError naming who has the port."""
-    from sidecar_py.app import all_addresses
-
-    for _, host, port in all_addresses(settings):
-        if (problem := why_not(host, port)) is not None:
-            raise SettingsError(f"{problem}; or choose another address with --bind")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh_py.process.children import WORKER_SOCKET
 from mesh_py.process.file_limit import raise_file_limit
-from mesh_py.process.port_holder import why_not
+from mesh_py.process.port_holder import refuse_taken
 from mesh_py.process.run_loop import started
 from mesh_py.settings.source import SettingsError
 from ztunnel_py.embedded_default import EMBEDDED
@@ -57,8 +57,7 @@ def refuse_taken_ports(settings: Settings) -> None:
     """
     from ztunnel_py.listening import data_addresses, dns_addresses, surface_addresses
 
-    for _, host, port in (*data_addresses(settings), *dns_addresses(settings), *surface_addresses(settings)):
-        if port == 0 and settings.workers > 1:
-            raise SettingsError("--workers: they share ports, so none can be 0 (any free one): name the ports")
-        if (problem := why_not(host, port)) is not None:
-            raise SettingsError(f"{problem}; or choose another address with --bind")
+    addresses = (*data_addresses(settings), *dns_addresses(settings), *surface_addresses(settings))
+    if settings.workers > 1 and any(port == 0 for _, _, port in addresses):
+        raise SettingsError("--workers: they share ports, so none can be 0 (any free one): name the ports")
+    refuse_taken(addresses)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from hbone_py.aio.tcp import family_of, show
 from mesh_py.process.reason import reason_of
+from mesh_py.settings.source import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _LISTEN = "0A"
 _ADVICE = {
@@ -22,6 +23,13 @@ _ADVICE = {
     errno.EAFNOSUPPORT: "this machine has no IPv6: set IPV6_ENABLED=false",
     errno.EACCES: "only root may listen on so low a port",
 }
+
+
+def refuse_taken(addresses: Iterable[tuple[str, str, int]]) -> None:
+    """Find a live listener on (name, host, port) before anything is started. Raises SettingsError naming who it is."""
+    for _, host, port in addresses:
+        if (problem := why_not(host, port)) is not None:
+            raise SettingsError(f"{problem}; or choose another address with --bind")
 
 
 def why_not(host: str, port: int) -> str | None:
