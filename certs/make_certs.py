@@ -29,6 +29,7 @@ try:
     from hbone_py.identity import SpiffeId
     from mesh_py.identity import certificate_facts, layout, signing
     from mesh_py.identity.local_ca import LocalCa
+    from mesh_py.process.reason import reason_of
 except ModuleNotFoundError as missing:
     sys.stderr.write(
         f"error: this Python has no {missing.name}; say: make certs, or .venv/bin/python certs/make_certs.py\n"
@@ -106,8 +107,11 @@ def main(
     try:
         ca = LocalCa.open(out, now, intermediate=intermediate)
         rows = make(ca, wanted, out, now, datetime.timedelta(days=days), force=force)
-    except (signing.CaError, OSError) as error:
+    except signing.CaError as error:
         raise Refused(str(error)) from error
+    except OSError as error:
+        where = error.filename or out
+        raise Refused(f"{where}: {reason_of(error)}: name a folder to write to with --out") from error
     click.echo(_made(rows, out, output))
 
 
@@ -195,7 +199,7 @@ def _roots_beside(name: str) -> Path | None:
 def _shown(pem: bytes, roots: Path | None, now: datetime.datetime, output: str) -> str:
     facts = certificate_facts.facts_of(pem, now)
     if not facts:
-        raise Refused("there is no PEM block in it")
+        raise Refused("there is no PEM block in it: --show takes certificates and keys in PEM")
     answer = {"holds": [{"kind": _kind(fact), **_plain(fact)} for fact in facts], "chain": _chain_verdict(pem, roots)}
     if output != "table":
         return _structured(answer, output)

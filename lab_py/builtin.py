@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lab_py.topology_file import read_topology
 from mesh_py.discovery.problems import ConfigError, Problem, suggest
+from mesh_py.process.reason import reason_of
 
 if TYPE_CHECKING:
     from lab_py.topology import Topology
@@ -30,7 +31,7 @@ def load(name_or_file: str) -> Topology:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        what = reason_of(error) if isinstance(error, OSError) else "not UTF-8"
         advice = suggest(name_or_file, SCENARIOS)
         raise ConfigError([Problem(name_or_file, 0, 0, f"no scenario, and no file: {what}", advice)]) from None
     return read_topology(text, name_or_file, file.stem)

@@ -160,7 +160,10 @@ def test_show_finds_a_chain_that_leads_elsewhere(tmp_path: Path) -> None:
 def test_show_of_something_else_is_status_2(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("no PEM")
     done = typed("--show", tmp_path / "f")
-    assert (done.returncode, done.stderr) == (2, b"Error: there is no PEM block in it\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        b"Error: there is no PEM block in it: --show takes certificates and keys in PEM\n",
+    )
 
 
 def test_a_python_without_the_libraries_is_told_what_to_do() -> None:
