@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -73,7 +74,7 @@ class Credentials:
         """The private key."""
         try:
             return serialization.load_pem_private_key(self.key_pem, password=None)
-        except (ValueError, TypeError, NotImplementedError) as error:
+        except (ValueError, TypeError, NotImplementedError, UnsupportedAlgorithm) as error:
             raise TlsConfigError(f"key: not a PEM private key without password ({error})") from error
 
     @property
@@ -119,15 +120,19 @@ def _parse_certificates(pem: bytes, what: str) -> tuple[x509.Certificate, ...]:
         raise TlsConfigError(f"{what}: no PEM certificate in it")
     try:
         return tuple(x509.load_pem_x509_certificates(pem))
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise TlsConfigError(f"{what}: not a PEM certificate ({error})") from error
 
 
 def _check_key(key: PrivateKeyTypes, chain: tuple[x509.Certificate, ...]) -> None:
     ours = _public_bytes(key.public_key())
-    if ours == _public_bytes(chain[0].public_key()):
+    try:
+        theirs = [_public_bytes(one.public_key()) for one in chain]
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise TlsConfigError(f"certificate chain: a public key that cannot be read ({error})") from error
+    if ours == theirs[0]:
         return
-    if any(ours == _public_bytes(one.public_key()) for one in chain[1:]):
+    if ours in theirs[1:]:
         raise TlsConfigError("certificate chain: the leaf, whose key we have, must come first")
     raise TlsConfigError("key: does not belong to the certificate")
 

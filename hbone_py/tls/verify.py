@@ -72,7 +72,7 @@ def _uri_names(certificate: x509.Certificate) -> list[str]:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return []
-    except ValueError:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         # An extension that cannot be read names nobody; the caller's rules then refuse the peer.
         log.warning("certificate %x: extensions cannot be read", certificate.serial_number)
         return []

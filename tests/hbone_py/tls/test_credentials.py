@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -123,3 +124,31 @@ def test_a_chain_in_the_wrong_order_is_told_as_that(root: Authority):
     wrong = to_pem(*reversed(issued.chain))
     with pytest.raises(TlsConfigError, match="the leaf, whose key we have, must come first"):
         Credentials(wrong, issued.key_pem, issued.roots_pem)
+
+
+@pytest.mark.parametrize(
+    ("part", "instead", "reason"),
+    [
+        pytest.param("2a8648ce3d0201", "2a8648ce3d0277", "Unknown key type", id="an algorithm nobody has"),
+        pytest.param("2a8648ce3d030107", "2a8648ce3d030177", "not supported", id="a curve nobody has"),
+        pytest.param("03420004", "03420005", "a public key that cannot be read", id="a point that is none"),
+        pytest.param("a003020102", "a003020107", "not a valid X509 version", id="a version that is none"),
+    ],
+)
+def test_a_certificate_that_an_authority_has_broken_is_told_as_that(root: Authority, part, instead, reason):
+    made = root.issue(CLIENT)
+    der = made.leaf.public_bytes(Encoding.DER)
+    broken = der.replace(bytes.fromhex(part), bytes.fromhex(instead), 1)
+    assert broken != der
+    armoured = ssl.DER_cert_to_PEM_cert(broken).encode()
+    with pytest.raises(TlsConfigError, match=f"certificate chain: .*{reason}"):
+        Credentials(armoured, made.key_pem, made.roots_pem)
+
+
+def test_names_of_a_kind_that_nobody_reads_name_nobody(root: Authority):
+    made = root.issue(CLIENT)
+    name = bytes([len(CLIENT)]) + CLIENT.encode()
+    der = made.leaf.public_bytes(Encoding.DER).replace(b"\x86" + name, b"\xa3" + name)  # an X.400 address in its place
+    strange = Credentials(ssl.DER_cert_to_PEM_cert(der).encode(), made.key_pem, made.roots_pem)
+    assert strange.leaf != made.leaf
+    assert strange.identity is None
