@@ -228,7 +228,7 @@ manifests:
   metadata: {name: impatient, namespace: default}
   spec:
     parentRefs: [{kind: Service, group: "", name: httpbin, port: 8000}]
-    rules: [{timeouts: {request: 100ms}, backendRefs: [{name: httpbin, port: 8000}]}]
+    rules: [{timeouts: {request: 500ms}, backendRefs: [{name: httpbin, port: 8000}]}]
 """
 
 

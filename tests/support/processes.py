@@ -67,7 +67,7 @@ class PeerProcess:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
-    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
         """Return once `condition` holds; PeerFailed if the process ends or `seconds` pass before that."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -94,7 +94,7 @@ class PeerProcess:
         self._process.wait(timeout=5)
 
 
-def poll(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+def poll(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
     """`eventually` for tests without an event loop."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -120,7 +120,7 @@ async def answers(
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def settled(value: Callable[[], int], seconds: float = 10.0) -> int:
+async def settled(value: Callable[[], int], seconds: float = 30.0) -> int:
     """`value` once it has stopped changing for a quarter of a second: for what comes to rest without a sign."""
     deadline = time.monotonic() + seconds
     last, looks = value(), 0
