@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from mesh_py.process.file_stamp import stamp_of
 from mesh_py.process.reason import reason_of
@@ -61,7 +62,7 @@ class Revocations:
             if b"-----BEGIN " in data:
                 return Revocations([x509.load_pem_x509_crl(block) for block in _BLOCK.findall(data)])
             return Revocations([x509.load_der_x509_crl(data)] if data.strip() else [])
-        except ValueError as error:
+        except Exception as error:  # the library has many for what is broken, and none may end who follows the file
             raise CrlError(f"no revocation list that can be read: {error}") from error
 
     def revoked(self, chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]) -> x509.Certificate | None:
@@ -80,7 +81,7 @@ def _is_signed(crl: x509.CertificateRevocationList, candidates: Iterable[x509.Ce
             try:
                 if crl.is_signature_valid(candidate.public_key()):  # type: ignore[arg-type]
                     return True
-            except (TypeError, ValueError):  # a key of a kind that signs no lists
+            except (TypeError, ValueError, UnsupportedAlgorithm):  # a key of a kind that signs no lists
                 continue
     return False
 

@@ -149,6 +149,16 @@ def test_a_file_that_is_removed_changes_nothing(
     assert is_revoked(followed.file.now, leaves[0])
 
 
+def test_whatever_is_broken_in_a_list_is_told_as_that(
+    root: TestRoot, leaves: tuple[CertificateFiles, CertificateFiles]
+) -> None:
+    der = x509.load_pem_x509_crl(root.revoke(leaves[0])).public_bytes(Encoding.DER)
+    version = b"\x02\x01\x01\x30"
+    assert version in der
+    with pytest.raises(CrlError, match="no revocation list that can be read: 118 is not a valid CRL version"):
+        Revocations.parse(der.replace(version, b"\x02\x01\x76\x30", 1))
+
+
 def test_a_broken_file_stops_the_start(tmp_path: Path) -> None:
     path = tmp_path / "crl.pem"
     path.write_bytes(b"nonsense")
