@@ -1,4 +1,4 @@
-"""What a run measures once, each part in a process of its own: limits, state, starts, the lab, the profile."""
+"""What a run measures once, each part in a process of its own: limits, state, starts, the lab, profile, calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import interpreter
+from benchmarks import calls, interpreter
 from benchmarks.contestants import available_peers
 from benchmarks.processes import BenchmarkError
 from benchmarks.world import can_isolate
@@ -40,6 +40,8 @@ def parts(folder: Path, *, quick: bool, keep_document: bool) -> dict[str, Callab
         length = ("--seconds", "1.5" if quick else "5", "--out", str(folder.resolve()))
         docs = () if keep_document else ("--docs",)
         found["profile"] = lambda: _tool("benchmarks.profile", *length, *docs)
+    if calls.can_count():
+        found["calls"] = lambda: _tool("benchmarks.calls", "--seconds", "0.4" if quick else "1")
     return found
 
 

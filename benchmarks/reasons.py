@@ -43,12 +43,14 @@ def anchor_of(scenario: Scenario) -> str:
 
 
 def reasons(
-    summary: Summary, scenarios: Sequence[Scenario], profile: Mapping[str, Any], floors: Iterable[Floor], cores: int
+    summary: Summary, scenarios: Sequence[Scenario], once: Mapping[str, Any], floors: Iterable[Floor], cores: int
 ) -> list[str]:
     """A section for each scenario of which a form of ours missed a target, under the profile of its traffic.
 
-    `profile` is what `make profile` found, by name; `floors` are the machine's limits; `cores` are its own.
+    `once` is what the run measured once: of it the profiles and the system calls; `floors` are the machine's limits,
+    `cores` its own.
     """
+    profile, calls = once.get("profile", {}), once.get("calls", {})
     least = {(floor.scenario.name, floor.metric): floor.value for floor in floors}
     groups: dict[str, list[str]] = {}
     for scenario in scenarios:
@@ -56,6 +58,7 @@ def reasons(
         if misses:
             found = groups.setdefault(profile_for(scenario), [])
             found += _reason(summary, scenario, misses, least.get((scenario.name, "cpu_us_per_op")), cores)
+            found += _calls(calls.get(scenario.name.removeprefix("workers-"), {}))
     if not groups:
         return []
     parts = ["## Not reached, and where the time goes", _INTRODUCTION]
@@ -134,6 +137,14 @@ def _switching(summary: Summary, scenario: Scenario) -> list[str]:
 def _switches(summary: Summary, scenario: Scenario, name: str) -> float | None:
     kinds = [summary.figure(scenario.name, name, f"{kind}_switches_per_op") for kind in ("voluntary", "involuntary")]
     return sum(kind.median for kind in kinds if kind) if all(kinds) else None
+
+
+def _calls(counted: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """System calls for an operation, where they were counted of this traffic."""
+    said = [
+        f"{who} {' + '.join(f'{count:.1f} {role}' for role, count in roles.items())}" for who, roles in counted.items()
+    ]
+    return [f"System calls for an operation, one worker: {'; '.join(said)}."] if said else []
 
 
 def _costs(summary: Summary, scenario: Scenario) -> list[str]:

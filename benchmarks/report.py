@@ -46,7 +46,7 @@ def report(document: Mapping[str, Any], summary: Summary, scenarios: Sequence[Sc
         "## Targets",
         *_targets(summary, scenarios),
         *(f"![{plot.rpartition('/')[2].partition('.')[0]} of the run]({plot})" for plot in plots),
-        *reasons(summary, scenarios, extras.get("profile", {}), least, cores),
+        *reasons(summary, scenarios, extras, least, cores),
         *_limits(summary, least, extras.get("limits", {})),
         "## Figures",
         _FIGURES,
