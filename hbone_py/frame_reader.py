@@ -47,7 +47,7 @@ class FrameReader:
     """Splits one direction of a connection into frames.
 
     `max_frame_size` is the largest payload accepted; a larger one raises RemoteProtocolError(FRAME_SIZE_ERROR). After
-    `at_once` frames of plain DATA, or a sixteenth of that of others, it stops: a flood of them keeps nobody waiting.
+    `at_once` frames of plain DATA, or a sixteenth of that of others, a `feed` stops: a flood keeps nobody waiting.
     """
 
     __slots__ = (
@@ -107,6 +107,7 @@ class FrameReader:
 
     def _walk(self, data: memoryview) -> int:
         """Frame by frame."""
+        self._patience = self._at_once
         position, end = 0, len(data)
         if self._partial:
             position = self._finish_partial(data)
@@ -139,7 +140,7 @@ class FrameReader:
                         continue
                     self._patience -= 1
                     if self._patience < 0:
-                        self._patience, self._rest = self._at_once, end - position
+                        self._rest = end - position
                         break
                     left = word >> 8
                     position += _HEADER_SIZE
@@ -182,7 +183,7 @@ class FrameReader:
             return len(data)
         self._patience -= _OTHERS_COST
         if self._patience < 0:
-            self._patience, self._rest = self._at_once, len(data) - position
+            self._rest = len(data) - position
             return len(data)
         length, kind = word >> 8, word & 0xFF
         if length > self._max:

@@ -236,6 +236,12 @@ def test_a_flood_is_taken_in_turns(frame: Frame, turns: int) -> None:
     assert len([call for call in told.calls if call[0] in ("frame", "started")]) == 65
 
 
+def test_what_was_read_before_makes_no_later_read_shorter() -> None:
+    told = Told(at_once=160)
+    told.feed(*[wire(ping())] * 9, wire(*[ping()] * 10))
+    assert told.turns == 10
+
+
 def test_after_stop_nothing_is_heard() -> None:
     told = Told()
 
