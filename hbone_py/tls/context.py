@@ -206,7 +206,7 @@ def revoke_by(context: SSL.Context, crls_pem: tuple[bytes, ...]) -> None:
     for pem in crls_pem:
         try:
             store.add_crl(x509.load_pem_x509_crl(pem))
-        except (ValueError, crypto.Error) as error:
+        except (ValueError, x509.InvalidVersion, crypto.Error) as error:
             raise TlsConfigError(f"revocation list: not PEM ({error})") from error
     store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _tolerate_unknown_revocation)

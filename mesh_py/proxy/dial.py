@@ -128,7 +128,7 @@ def _judge(leaf_der: bytes, accepted: tuple[str, ...]) -> None:
         return
     try:
         leaf = x509.load_der_x509_certificate(leaf_der)
-    except ValueError as error:
+    except Exception as error:  # the library raises many kinds, and all mean: not readable
         raise TlsHandshakeError(f"the server's certificate cannot be read: {error}") from error
     verify_server(leaf, accepted)
 

@@ -103,7 +103,7 @@ def _show(context: SSL.Context, tls: ClientTls) -> None:
 def _certificates(file: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(_read(file))
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise TlsConfigError(f"{file}: no PEM certificate in it ({error})") from error
 
 

@@ -49,7 +49,7 @@ class Roots:
             raise RootsError(self._missing(error)) from error
         try:
             return x509.load_pem_x509_certificates(pem)
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion) as error:
             what = "the text" if _PEM_MARK in self.setting else self.setting
             raise RootsError(f"{self.variable}: {what} holds no PEM certificate ({error})") from error
 

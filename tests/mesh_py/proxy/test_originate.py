@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING
+import ssl
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,9 @@ from hbone_py.errors import TlsConfigError
 from hbone_py.tls.context import TlsSettings
 from mesh_py.manifests.client_tls import ClientTls, TlsMode
 from mesh_py.proxy.originate import OriginatedTls
+from mesh_py.rpc.errors import RootsError
+from mesh_py.rpc.roots import Roots
 from tests.support.certificates import TestRoot
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -75,6 +75,17 @@ def test_a_secret_that_a_rule_may_not_name_is_not_read(tls: ClientTls, tmp_path:
     contexts.context(named)
     with pytest.raises(TlsConfigError, match="credentialName secret: the DestinationRule has no workloadSelector"):
         contexts.context(named.withheld)
+
+
+def test_roots_of_a_version_that_is_none_are_told(tls: ClientTls) -> None:
+    file = Path(tls.ca_certificates)
+    der = ssl.PEM_cert_to_DER_cert(file.read_text())
+    broken = der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020107"), 1)
+    file.write_text(ssl.DER_cert_to_PEM_cert(broken))
+    with pytest.raises(TlsConfigError, match="7 is not a valid X509 version"):
+        context(tls)
+    with pytest.raises(RootsError, match="7 is not a valid X509 version"):
+        Roots(str(file)).read()
 
 
 @pytest.mark.parametrize(
