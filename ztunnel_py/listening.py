@@ -76,9 +76,12 @@ def own_surfaces(settings: Settings) -> frozenset[SocketAddress]:
     """Where this process is administered, and asked for names, as somebody whom it serves could dial it.
 
     The host is "" for any: all addresses of a dedicated proxy are its workload's. A node's wildcard leaves its pods'
-    own addresses to them.
+    own addresses to them. A shared proxy serves itself too, and it is its metrics that are asked for by HBONE.
     """
-    addresses = [(host, port) for _, host, port in surface_addresses(settings)]
+    is_asked_for = settings.mode is Mode.SHARED
+    addresses = [
+        (host, port) for name, host, port in surface_addresses(settings) if not (is_asked_for and name == "stats")
+    ]
     addresses += [] if settings.dns is None else [(settings.dns.host, settings.dns.port)]
     named = {address for address in addresses if address[0] not in _ALL_ADDRESSES}
     everywhere = {("", port) for host, port in addresses if host in _ALL_ADDRESSES}
