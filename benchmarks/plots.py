@@ -127,15 +127,14 @@ _EDGE = 4
 
 
 def _mark(axis: Any, verdict: Verdict, at: float) -> None:
-    from matplotlib.patheffects import withStroke
-
     standing, colour = _standing(verdict), _WORDS[verdict.word]
     shown = _shown(standing)
     axis.plot([1, shown], [at, at], color=colour, linewidth=3, solid_capstyle="butt")
     axis.plot(shown, at, _MARKERS[verdict.code], color=colour, markersize=5)
     beside, side = ((7, -2.8), "left") if verdict.word is not Word.MISS else ((-7, -2.8), "right")
-    number = axis.annotate(f"{standing:.2f}", (shown, at), beside, textcoords="offset points", fontsize=7, ha=side)
-    number.set_path_effects([withStroke(linewidth=2, foreground="white")])
+    text = f"{standing:.2f}" + " →" * (standing > shown)
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # the goal's line ends at a number
+    axis.annotate(text, (shown, at), beside, textcoords="offset points", fontsize=7, ha=side, bbox=ground)
 
 
 def _shown(standing: float) -> float:
