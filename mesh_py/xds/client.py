@@ -21,7 +21,7 @@ from mesh_py.xds.backoff import Backoff, Ending
 from mesh_py.xds.delta import DeltaState
 from mesh_py.xds.messages import DeltaRequest, DeltaResponse, request_message, response_of
 from mesh_py.xds.on_demand import OnDemand
-from mesh_py.xds.pauses import without_collection
+from mesh_py.xds.pauses import in_slices, without_collection
 from mesh_py.xds.types import ADDRESS, DELTA_DISCOVERY
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from mesh_py.telemetry.metrics import Metrics
     from mesh_py.xds.delta import Interest, Request, Response
+    from mesh_py.xds.holdings import HoldingLimits
     from mesh_py.xds.intake import Intake, Taken
     from mesh_py.xds.node import Node
 
@@ -68,6 +69,7 @@ class DiscoveryClient:
         intake: where responses go.
         metrics: what is counted.
         wait_seconds: how long somebody waits for a name that is asked for on demand.
+        limits: how much the control plane may make us hold of each type.
     """
 
     def __init__(
@@ -79,10 +81,11 @@ class DiscoveryClient:
         metrics: Metrics,
         *,
         wait_seconds: float = 5.0,
+        limits: HoldingLimits | None = None,
     ) -> None:
         self._dial, self._node, self._intake, self._metrics = dial, node, intake, metrics
         self._random = Random().random
-        self._delta = DeltaState(interests)
+        self._delta = DeltaState(interests, limits)
         self._unsaid: list[Request] | None = None  # none is kept while there is no stream
         self._has_unsaid = asyncio.Event()
         self.ready = asyncio.Event()
@@ -167,13 +170,27 @@ class DiscoveryClient:
         url = (response.type_url,)
         self._metrics.xds_messages.increase(url)
         self._metrics.xds_bytes.increase(url, sum(len(resource.data) for resource in response.resources))
+        response, refused = await self._admitted(response)
         taken = await self._intake.take(response)
-        answer = self._delta.answer(response, taken.rejected)
+        answer = self._delta.answer(response, refused | taken.rejected)
         if answer.error is not None:
             log.warning("resources of type %s rejected: %s", response.type_url, answer.error)
         if response.type_url == ADDRESS:
             self._wake(response, taken)
         return answer
+
+    async def _admitted(self, response: Response) -> tuple[Response, dict[str, str]]:
+        """The part of a response that we have room for, and why not for the rest, by name."""
+        admission = self._delta.admission(response)
+        refused: dict[str, str] = {}
+        if admission is None:
+            return response, refused
+        async for resource in in_slices(response.resources):
+            if reason := admission.reason_against(resource):
+                refused[resource.name] = reason
+        if refused:
+            response = response._replace(resources=[one for one in response.resources if one.name not in refused])
+        return response, refused
 
     def _wake(self, response: Response, taken: Taken) -> None:
         for resource, found in taken.addresses:

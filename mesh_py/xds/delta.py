@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from mesh_py.xds.holdings import Admission, HoldingLimits, Holdings
 from mesh_py.xds.types import WILDCARD
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 50
 """Rejected resources that a NACK names; it tells how many more there are."""
+LONGEST_REASON = 1024
+"""Characters of a NACK about one resource: the server chose its name, and the words that are quoted."""
 
 
 class Interest(NamedTuple):
@@ -65,33 +68,35 @@ class Request:
 class _Type:
     """One type's place in the conversation."""
 
-    def __init__(self, interest: Interest) -> None:
+    def __init__(self, interest: Interest, limits: HoldingLimits) -> None:
         self.interest = interest
-        self.held: dict[str, str] = {}
+        self.held = Holdings(limits)
         self.is_acked = False
 
     def first_request(self, asked: Iterable[str]) -> Request:
         url, on_demand = self.interest
+        versions = dict(self.held.versions)
         if not on_demand:
-            return Request(url, versions=dict(self.held), is_first=True)
+            return Request(url, versions=versions, is_first=True)
         # Subscribing to everything and giving it up in one breath: a first request that named nothing would mean all.
-        names = dict.fromkeys((WILDCARD, *self.held, *asked))
-        return Request(url, tuple(names), (WILDCARD,), dict(self.held), is_first=True)
+        names = dict.fromkeys((WILDCARD, *versions, *asked))
+        return Request(url, tuple(names), (WILDCARD,), versions, is_first=True)
 
     def take(self, response: Response, rejected: Mapping[str, str]) -> None:
         for resource in response.resources:
             if resource.name not in rejected:
-                self.held[resource.name] = resource.version
+                self.held.put(resource)
         for name in response.removed:
-            self.held.pop(name, None)
+            self.held.drop(name)
         self.is_acked = self.is_acked or not rejected
 
 
 class DeltaState:
     """What we follow and what we hold of it, whichever stream it came by."""
 
-    def __init__(self, interests: Iterable[Interest]) -> None:
-        self._types = {interest.type_url: _Type(interest) for interest in interests}
+    def __init__(self, interests: Iterable[Interest], limits: HoldingLimits | None = None) -> None:
+        limits = limits or HoldingLimits()
+        self._types = {interest.type_url: _Type(interest, limits) for interest in interests}
 
     def open(self, asked: Mapping[str, Iterable[str]] | None = None) -> list[Request]:
         """The first requests of a new stream, in the order of our interests.
@@ -110,6 +115,11 @@ class DeltaState:
         """Hear no more of names that nobody has."""
         return Request(type_url, unsubscribe=tuple(names))
 
+    def admission(self, response: Response) -> Admission | None:
+        """Who decides which resources of a response there is room for; None for a type of which nothing is held."""
+        found = self._types.get(response.type_url)
+        return None if found is None else Admission(found.held, response.removed)
+
     def answer(self, response: Response, rejected: Mapping[str, str]) -> Request:
         """ACK a response that has been applied, or NACK it, naming what could not be used and why.
 
@@ -127,7 +137,7 @@ class DeltaState:
 
     def held(self, type_url: str) -> Mapping[str, str]:
         """Names and versions held of a type."""
-        return self._types[type_url].held
+        return self._types[type_url].held.versions
 
     def waiting_for(self) -> tuple[str, ...]:
         """Types that have yet to be acknowledged once; those followed on demand are not waited for."""
@@ -137,7 +147,11 @@ class DeltaState:
 def _reasons(rejected: Mapping[str, str]) -> str | None:
     if not rejected:
         return None
-    told = [f"{name}: {reason}" for name, reason in list(rejected.items())[:MOST_NAMED]]
+    told = [f"{_shown(name)}: {reason}"[:LONGEST_REASON] for name, reason in list(rejected.items())[:MOST_NAMED]]
     if len(rejected) > MOST_NAMED:
         told.append(f"and {len(rejected) - MOST_NAMED} more")
     return "; ".join(told)
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= LONGEST_REASON // 4 else f"{name[: LONGEST_REASON // 4]}..."

@@ -19,6 +19,7 @@ from mesh_py.telemetry.metrics import Metrics
 from mesh_py.xds.client import DiscoveryClient
 from mesh_py.xds.delta import Interest
 from mesh_py.xds.encode import encode_authorization, encode_service, encode_workload
+from mesh_py.xds.holdings import HoldingLimits
 from mesh_py.xds.intake import Intake
 from mesh_py.xds.node import Node
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION
@@ -51,7 +52,14 @@ def told(request) -> set[str]:
 class Proxy:
     """A client and the mesh it feeds."""
 
-    def __init__(self, endpoint: Endpoint, *, on_demand: bool = False, wait_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        on_demand: bool = False,
+        wait_seconds: float = 30.0,
+        limits: HoldingLimits | None = None,
+    ) -> None:
         self.state = MeshState()
         self.metrics = Metrics()
         self.client = DiscoveryClient(
@@ -61,6 +69,7 @@ class Proxy:
             Intake(self.state),
             self.metrics,
             wait_seconds=wait_seconds,
+            limits=limits,
         )
 
     def counted(self, name: str) -> dict[str, float]:
@@ -186,6 +195,24 @@ async def test_the_good_are_applied_and_the_bad_refused_by_name(proxy: Proxy, st
     )
     assert not nack.error_detail.details
     assert proxy.state.find_address("", ip("10.96.0.1")) is not None
+
+
+async def test_what_there_is_no_room_for_is_refused_and_the_rest_stays(judge, endpoint: Endpoint, caplog) -> None:
+    async with running(endpoint, limits=HoldingLimits(resources=2)) as proxy:
+        stream = await judge.stream()
+        await stream.heard(2)
+        one, two, three = (named(w.uid, encode_workload(w), "v1") for w in map(pod, ("w1", "w2", "w3")))
+        stream.say(ADDRESS, one, two)
+        stream.say(ADDRESS, three, named(one.name, encode_workload(pod("w1", "10.0.0.1")), "v2"))
+        nack = (await stream.heard(4))[3]
+        assert nack.error_detail.message.startswith(f"{three.name}: there are 2 resources of this type")
+        assert proxy.state.workloads.by_uid == {one.name: pod("w1", "10.0.0.1"), two.name: pod("w2")}
+        stream.say(ADDRESS, three, removed=[two.name])
+        assert not (await stream.heard(5))[4].HasField("error_detail")
+        stream.end()
+        opening = (await (await judge.stream(2)).heard(2))[0]
+        assert dict(opening.initial_resource_versions) == {one.name: "v2", three.name: "v1"}
+    assert f"resources of type {ADDRESS} rejected: {three.name}: there are 2" in caplog.text
 
 
 async def test_a_type_nobody_asked_for_is_acknowledged(stream: JudgedStream) -> None:

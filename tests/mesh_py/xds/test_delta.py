@@ -5,7 +5,7 @@ Source: hbone-controlplane 2.3 to 2.5.
 
 from __future__ import annotations
 
-from mesh_py.xds.delta import MOST_NAMED, DeltaState, Interest, Request, Resource, Response
+from mesh_py.xds.delta import LONGEST_REASON, MOST_NAMED, DeltaState, Interest, Request, Resource, Response
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION
 
 
@@ -54,6 +54,14 @@ def test_a_refusal_does_not_grow_without_bound() -> None:
     error = node_proxy().answer(addresses("n", *rejected), rejected).error
     assert error is not None
     assert error.endswith(f"r{MOST_NAMED - 1}: bad; and 7 more")
+
+
+def test_a_refusal_does_not_grow_with_the_names_and_words_of_the_server() -> None:
+    rejected = {"n" * 10_000: "bad", "a": "b" * 10_000}
+    error = node_proxy().answer(addresses("n", *rejected), rejected).error
+    assert error is not None
+    assert "nnn...: bad; a: bbb" in error
+    assert len(error) < 2 * LONGEST_REASON
 
 
 def test_a_type_nobody_asked_for_is_acknowledged() -> None:
