@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from hbone_py.errors import TlsConfigError
@@ -13,9 +12,11 @@ if TYPE_CHECKING:
 
     from hbone_py.identity import SpiffeId
 
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _LARGEST = 1 << 20
 """Characters of a whole answer; a mesh's roots have some thousands."""
+_MOST_SHOWN = 16
+"""The leaf and its intermediates, of which a mesh has two or three: peers turn away who shows them hundreds."""
 
 
 def credentials_of(chain: Sequence[str], key_pem: bytes, wanted: SpiffeId | None) -> Credentials:
@@ -34,6 +35,8 @@ def credentials_of(chain: Sequence[str], key_pem: bytes, wanted: SpiffeId | None
     if sum(map(len, chain)) > _LARGEST:
         raise TlsConfigError(f"the authority's answer is larger than {_LARGEST} characters")
     *shown, roots = chain
+    if len(shown) > _MOST_SHOWN:
+        raise TlsConfigError(f"the authority's answer has a chain of {len(shown)}, more than {_MOST_SHOWN}")
     leaf_first = "".join(_first(pem, number) for number, pem in enumerate(shown, 1))
     try:
         credentials = Credentials(leaf_first.encode(), key_pem, roots.encode())
@@ -46,7 +49,8 @@ def credentials_of(chain: Sequence[str], key_pem: bytes, wanted: SpiffeId | None
 
 def _first(pem: str, number: int) -> str:
     """The first certificate of an element: what follows it there is passed over, as the real ztunnel does."""
-    found = _CERTIFICATE.search(pem)
-    if found is None:
+    begin = pem.find(_BEGIN)
+    end = pem.find(_END, begin + len(_BEGIN)) if begin >= 0 else -1
+    if end < 0:
         raise TlsConfigError(f"the authority's answer: element {number} is no PEM certificate")
-    return found.group().rstrip() + "\n"
+    return pem[begin : end + len(_END)] + "\n"

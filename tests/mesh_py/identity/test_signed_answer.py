@@ -57,6 +57,9 @@ def test_what_is_around_a_certificate_does_not_matter(spoil: Callable[[str], str
     [
         ([], "the authority's answer is empty: no certificate in it"),
         ([LEAF], "the authority's answer has one element: a certificate without roots to trust"),
+        ([LEAF] + [BETWEEN.pem] * 300 + [ROOT.pem], "the authority's answer has a chain of 301, more than 16"),
+        # No end to any of its beginnings: a search that tried each would take minutes.
+        (["-----BEGIN CERTIFICATE-----" * 38_000, ROOT.pem], "the authority's answer: element 1 is no PEM certificate"),
         (["", ROOT.pem], "the authority's answer: element 1 is no PEM certificate"),
         ([LEAF, "x", ROOT.pem], "the authority's answer: element 2 is no PEM certificate"),
         ([LEAF, ""], "the authority's answer: roots: no PEM certificate in it"),
