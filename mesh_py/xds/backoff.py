@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 FIRST = 0.010
 LONGEST = 15.0
 """Seconds."""
+SETTLED = 1.0
+"""Seconds after which a stream counts as one that worked, however it ended."""
 JITTER = 0.5
 """Up to this part of a wait is left out, by chance: the proxies of a mesh must not come back all at once."""
 
@@ -32,23 +34,28 @@ class Ending(Enum):
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """The wait that came last, in seconds. Unlike ztunnel we wait with our own errors too, and with a server that ends
-    every stream before it has said anything: neither must become a busy loop."""
+    every stream before it has said anything, or one after another as soon as it has: none must become a busy loop."""
 
     last: float = FIRST
 
-    def after(self, ending: Ending, random: Random, *, was_useful: bool = True) -> tuple[float, Backoff]:
+    def after(
+        self, ending: Ending, random: Random, *, was_useful: bool = True, lasted: float = SETTLED
+    ) -> tuple[float, Backoff]:
         """Seconds to wait now, and the state to remember.
 
         Args:
             ending: how the stream ended.
             random: spreads the wait.
             was_useful: whether the server had said anything on it.
+            lasted: seconds from the first attempt to open it to its end.
         """
+        is_settled = lasted >= SETTLED
+        next_one = Backoff() if is_settled else Backoff(FIRST * 2)
         match ending:
-            case Ending.COMPLETE if was_useful:
-                return 0.0, Backoff()
-            case Ending.RECONNECT:
-                return _spread(FIRST, random), Backoff()
+            case Ending.COMPLETE if was_useful and (is_settled or self == Backoff()):
+                return 0.0, next_one
+            case Ending.RECONNECT if is_settled or self == Backoff():
+                return _spread(FIRST, random), next_one
             case _:
                 wait = min(self.last * 2, LONGEST)
                 return _spread(wait, random), Backoff(wait)

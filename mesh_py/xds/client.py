@@ -43,6 +43,9 @@ log = logging.getLogger("xds")
 SEND_SECONDS = 30.0
 """How long the server may leave unread what we say."""
 
+UNKNOWN_TYPE = "unknown"
+"""How metrics call all types that nobody asked for."""
+
 # Servers that have said OK reset what is left of a stream with NO_ERROR (RFC 9113 8.1). grpclib tells of the reset
 # only; any other status it finds behind one is raised as such.
 _NO_ERROR = "error_code: 0"
@@ -100,12 +103,12 @@ class DiscoveryClient:
 
     async def run(self) -> NoReturn:
         """Follow the control plane until cancelled."""
-        backoff = Backoff()
+        backoff, now = Backoff(), asyncio.get_running_loop().time
         while True:
-            line = _Line()
+            line, began = _Line(), now()
             ending, reason = await self._one_stream(line)
             self._metrics.xds_terminations.increase((ending.value,))
-            wait, backoff = backoff.after(ending, self._random, was_useful=line.was_useful)
+            wait, backoff = backoff.after(ending, self._random, was_useful=line.was_useful, lasted=now() - began)
             level = logging.INFO if ending is Ending.COMPLETE else logging.WARNING
             log.log(level, "discovery stream ended (%s): %s; next attempt in %.2g s", ending.value, reason, wait)
             await asyncio.sleep(wait)
@@ -167,7 +170,8 @@ class DiscoveryClient:
 
     async def _take(self, response: Response) -> Request:
         """Apply a response; what to answer."""
-        url = (response.type_url,)
+        # The server must not make a series of each type that it can think of.
+        url = (response.type_url if self._delta.knows(response.type_url) else UNKNOWN_TYPE,)
         self._metrics.xds_messages.increase(url)
         self._metrics.xds_bytes.increase(url, sum(len(resource.data) for resource in response.resources))
         response, refused = await self._admitted(response)

@@ -62,7 +62,7 @@ class Intake:
         """Apply what can be used of a response. One of a type that is nobody's changes nothing."""
         taker = self._takers.get(response.type_url)
         if taker is None:
-            log.warning("a response of type %s is not for us", response.type_url)
+            log.warning("a response of type %.256s is not for us", response.type_url)
             return Taken()
         return await taker(response)
 

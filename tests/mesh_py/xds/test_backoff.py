@@ -43,6 +43,14 @@ def test_streams_that_end_before_a_word_was_said_are_failures() -> None:
     assert waits(COMPLETE, COMPLETE, COMPLETE, useful=False) == [20, 40, 80]
 
 
+def test_streams_that_end_as_soon_as_they_are_open_are_failures_from_the_second_on() -> None:
+    backoff, found = Backoff(), []
+    for ending, lasted in [(COMPLETE, 0.1), (RECONNECT, 0.1), (COMPLETE, 0.9), (COMPLETE, 1.0), (RECONNECT, 0.0)]:
+        wait, backoff = backoff.after(ending, never, lasted=lasted)
+        found.append(round(wait * 1000))
+    assert found == [0, 40, 80, 0, 10]
+
+
 @pytest.mark.parametrize("chance", [0.0, 0.25, 0.999])
 def test_chance_shortens_a_wait_by_half_at_most_and_is_forgotten(chance: float) -> None:
     backoff = Backoff()

@@ -215,10 +215,13 @@ async def test_what_there_is_no_room_for_is_refused_and_the_rest_stays(judge, en
     assert f"resources of type {ADDRESS} rejected: {three.name}: there are 2" in caplog.text
 
 
-async def test_a_type_nobody_asked_for_is_acknowledged(stream: JudgedStream) -> None:
+async def test_a_type_nobody_asked_for_is_acknowledged(proxy: Proxy, stream: JudgedStream) -> None:
     stream.say("type.googleapis.com/x.Y", named("r", b""), nonce="n7")
     ack = (await stream.heard(3))[2]
     assert (ack.type_url, ack.response_nonce, ack.HasField("error_detail")) == ("type.googleapis.com/x.Y", "n7", False)
+    stream.say("type.googleapis.com/x.Z")
+    await stream.heard(4)
+    assert proxy.counted("istio_xds_message") == {"unknown": 2}
 
 
 async def test_messages_and_bytes_are_counted(proxy: Proxy, stream: JudgedStream) -> None:
