@@ -12,7 +12,8 @@ import hbone_py.aio.form  # noqa: F401 - before all others: it decides in which 
 from hbone_py.aio.client import Connection, connect, connect_over, open_connection
 from hbone_py.aio.copy import Transferred, relay
 from hbone_py.aio.server import IncomingTunnel, Server, serve
-from hbone_py.aio.stream import ByteStream, TunnelStream
+from hbone_py.aio.stream import ByteStream
+from hbone_py.aio.tunnel_stream import TunnelStream
 from hbone_py.config import Deadlines, Http2Config, Keepalive
 from hbone_py.connect import ConnectRequest
 from hbone_py.connection import HboneConnection

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable
 
-    from hbone_py.aio.stream import TcpStream
     from hbone_py.aio.tcp import SocketAddress
+    from hbone_py.aio.tcp_stream import TcpStream
     from mesh_py.proxy.connections import Connections
     from mesh_py.telemetry.facts import Reporter
     from sidecar_py.context import SidecarContext

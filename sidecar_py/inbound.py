@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.original_dst import original_destination
-from hbone_py.aio.stream import TcpStream
 from hbone_py.aio.tcp import show
+from hbone_py.aio.tcp_stream import TcpStream
 from hbone_py.aio.tls_stream import shake_hands
 from hbone_py.errors import HboneError
 from hbone_py.tls.verify import verify_inbound
@@ -34,8 +34,8 @@ from sidecar_py.inbound_http import InboundHttp, application_key, application_li
 if TYPE_CHECKING:
     import socket
 
-    from hbone_py.aio.stream import TunnelStream
     from hbone_py.aio.tls_stream import TlsStream
+    from hbone_py.aio.tunnel_stream import TunnelStream
     from hbone_py.identity import SpiffeId
     from mesh_py.model.address import SocketAddress
     from mesh_py.model.workload import Service

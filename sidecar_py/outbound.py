@@ -30,8 +30,8 @@ from sidecar_py.outbound_http import OutboundHttp
 if TYPE_CHECKING:
     import socket
 
-    from hbone_py.aio.stream import TcpStream
     from hbone_py.aio.tcp import SocketAddress
+    from hbone_py.aio.tcp_stream import TcpStream
     from mesh_py.proxy.clusters import Clusters
     from mesh_py.proxy.connections import Connections
     from mesh_py.proxy.directory import Destination

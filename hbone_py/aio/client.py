@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Self
 from hbone_py.aio.headers import encoded
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.stream import TunnelStream
 from hbone_py.aio.tcp import SocketOptions, canonical, connect_soon, outgoing_socket, show
 from hbone_py.aio.transport import TcpTransport, TunnelTransport
+from hbone_py.aio.tunnel_stream import TunnelStream
 from hbone_py.config import Deadlines, Http2Config, Keepalive
 from hbone_py.connect import parse_authority
 from hbone_py.errors import (

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 from hbone_py.aio.headers import encoded
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.stream import TunnelStream
 from hbone_py.aio.tcp import Listener, listening_socket
 from hbone_py.aio.transport import TcpTransport
+from hbone_py.aio.tunnel_stream import TunnelStream
 from hbone_py.errors import HboneError, LocalProtocolError
 from hbone_py.header_blocks import STATUS_200
 from hbone_py.tls.context import TlsSettings, server_context

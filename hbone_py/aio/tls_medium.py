@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import socket
 
     from hbone_py.aio.reactor import Pollable, Reactor
-    from hbone_py.aio.stream import TunnelStream
+    from hbone_py.aio.tunnel_stream import TunnelStream
     from hbone_py.aio.way import Socket
 
 

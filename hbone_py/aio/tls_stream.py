@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hbone_py.aio.owners import IdentityCheck
-    from hbone_py.aio.stream import TunnelStream
     from hbone_py.aio.tls_medium import Medium
+    from hbone_py.aio.tunnel_stream import TunnelStream
     from hbone_py.identity import SpiffeId
     from hbone_py.tls.context import TlsContext
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from hbone_py.aio.stream import TunnelStream
 from hbone_py.aio.tls_stream import TlsStream
+from hbone_py.aio.tunnel_stream import TunnelStream
 from hbone_py.errors import ErrorCode, HboneError
 from mesh_py.exchange.body import NO_BODY, Body
 from mesh_py.exchange.reading import HELD, Reading

@@ -7,8 +7,8 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from hbone_py.aio.stream import TcpStream
 from hbone_py.aio.tcp import reset
+from hbone_py.aio.tcp_stream import TcpStream
 
 if TYPE_CHECKING:
     import socket

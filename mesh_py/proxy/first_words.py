@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.aio.first_bytes import FirstBytes
 from hbone_py.aio.outbox import SMALL
-from hbone_py.aio.stream import TcpStream, TunnelStream
+from hbone_py.aio.tcp_stream import TcpStream
+from hbone_py.aio.tunnel_stream import TunnelStream
 from hbone_py.errors import HboneError
 
 if TYPE_CHECKING:

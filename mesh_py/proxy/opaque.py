@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hbone_py.aio.relay import Relay
 from hbone_py.aio.splice import Splice
-from hbone_py.aio.stream import TcpStream, TunnelStream
+from hbone_py.aio.tcp_stream import TcpStream
+from hbone_py.aio.tunnel_stream import TunnelStream
 from hbone_py.errors import ConnectionLost, ErrorCode, HboneError
 
 if TYPE_CHECKING:

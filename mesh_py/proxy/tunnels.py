@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.peer import Peer
-from hbone_py.aio.stream import TunnelStream
 from hbone_py.aio.tcp import Listener, canonical, reset, show
 from hbone_py.aio.transport import TcpTransport
+from hbone_py.aio.tunnel_stream import TunnelStream
 from hbone_py.errors import HboneError, TlsError, TlsTimeout
 from hbone_py.header_blocks import STATUS_200
 from hbone_py.tls.verify import verify_inbound

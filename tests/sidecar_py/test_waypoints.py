@@ -13,7 +13,7 @@ import pytest
 import hbone_py
 from hbone_py.aio.copy import relay
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.stream import TcpStream
+from hbone_py.aio.tcp_stream import TcpStream
 from tests.sidecar_py.applications import web_application
 from tests.sidecar_py.pairs import URL
 from tests.sidecar_py.sidecars import HOST, PORT, Addresses, sidecar

@@ -13,8 +13,8 @@ import httpx
 import hbone_py
 from hbone_py.aio.copy import relay
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.stream import TcpStream
 from hbone_py.aio.tcp import Listener, listening_socket
+from hbone_py.aio.tcp_stream import TcpStream
 from hbone_py.errors import HboneError
 from mesh_py.discovery.state import MeshState
 from mesh_py.identity.sources import FileTriple

@@ -11,7 +11,7 @@ import pytest
 
 import hbone_py
 from hbone_py.aio.copy import relay
-from hbone_py.aio.stream import TcpStream
+from hbone_py.aio.tcp_stream import TcpStream
 from hbone_py.config import KIB, Deadlines, Http2Config
 from hbone_py.errors import (
     BadConnect,

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from hbone_py.aio.copy import relay
 from hbone_py.aio.loop import ReactorLoop
-from hbone_py.aio.stream import TcpStream, TunnelStream
+from hbone_py.aio.tcp_stream import TcpStream
+from hbone_py.aio.tunnel_stream import TunnelStream
 from hbone_py.config import KIB, MIB, Http2Config
 from hbone_py.errors import ErrorCode, HboneError
 from tests.support.peers import PeerMaker, Relayed, client_tls, own_reactor, server_tls

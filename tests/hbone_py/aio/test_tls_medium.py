@@ -11,7 +11,7 @@ import pytest
 from hbone_py.aio.tls_stream import TlsStream, shake_hands_inside
 from hbone_py.errors import ConnectionLost, TlsError, TlsTimeout
 from hbone_py.tls.context import TlsSettings, client_context, server_context
-from tests.hbone_py.aio.test_stream import tunnels
+from tests.hbone_py.aio.stream_pairs import tunnels
 from tests.hbone_py.aio.test_tls_stream import QUESTIONS
 from tests.support.peers import credentials_of
 from tests.support.streams import MEGABYTE, a_megabyte_each_way_in_pieces_of_any_size, read_to_end
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from hbone_py.aio.reactor import Reactor
-    from hbone_py.aio.stream import TunnelStream
+    from hbone_py.aio.tunnel_stream import TunnelStream
     from tests.support.certificates import CertificateFiles, MeshCertificates
     from tests.support.streams import Question
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from hbone_py.aio.dialling import connect_tcp
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.stream import TcpStream
 from hbone_py.aio.tcp import SocketOptions
+from hbone_py.aio.tcp_stream import TcpStream
 from mesh_py.exchange.pool import Pool, PoolLimits
 from mesh_py.http.codec_h1 import H1Client
 from mesh_py.http.headers import Headers

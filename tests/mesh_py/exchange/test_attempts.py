@@ -10,8 +10,8 @@ import pytest
 
 from hbone_py.aio.dialling import connect_tcp
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.stream import TcpStream
 from hbone_py.aio.tcp import SocketOptions
+from hbone_py.aio.tcp_stream import TcpStream
 from hbone_py.errors import HboneError
 from mesh_py.exchange.downstream import Downstream
 from mesh_py.exchange.lifetimes import serve

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.stream import TcpStream
+from hbone_py.aio.tcp_stream import TcpStream
 from mesh_py.exchange.downstream import Downstream
 from mesh_py.exchange.lifetimes import serve
 from mesh_py.exchange.passage import Limits

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from hbone_py.aio.dialling import connect_tcp
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.stream import TcpStream
 from hbone_py.aio.tcp import SocketOptions
+from hbone_py.aio.tcp_stream import TcpStream
 from hbone_py.errors import HboneError
 from mesh_py.exchange import lane
 from mesh_py.exchange.downstream import Downstream

@@ -14,7 +14,7 @@ import pytest
 import hbone_py
 from hbone_py.aio.copy import relay
 from hbone_py.aio.reactor import Reactor
-from hbone_py.aio.stream import TcpStream
+from hbone_py.aio.tcp_stream import TcpStream
 from hbone_py.errors import HboneError
 from mesh_py.model.authorization import Action, Match, Policy, Scope
 from mesh_py.model.workload import Locality
