@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from mesh_py.model.workload import Service, Workload
+from mesh_py.xds.callings import Callings
 from mesh_py.xds.decode import RejectedResource, decode_address, decode_authorization
 from mesh_py.xds.pauses import in_slices
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION
@@ -56,6 +57,7 @@ class Intake:
 
     def __init__(self, state: MeshState, others: Mapping[str, Take] | None = None) -> None:
         self._state = state
+        self._callings = Callings()
         self._takers = {ADDRESS: self._take_addresses, AUTHORIZATION: self._take_policies, **(others or {})}
 
     async def take(self, response: Response) -> Taken:
@@ -71,12 +73,27 @@ class Intake:
         taken.addresses = await decode_each(response.resources, decode_address, taken.rejected)
         workloads = [found for _, found in taken.addresses if isinstance(found, Workload)]
         services = [found for _, found in taken.addresses if isinstance(found, Service)]
-        gone = sorted(response.removed, key=lambda name: name in self._state.workloads.by_uid)  # services first
+        gone = sorted(
+            await self._gone(taken.addresses, response.removed), key=lambda name: name in self._state.workloads.by_uid
+        )  # services first
         with self._state.batch():
             await _in_parts(self._put_workload, workloads)
             await _in_parts(self._put_service, services)
             await _in_parts(self._state.remove_address, gone)
         return taken
+
+    async def _gone(self, brought: Iterable[tuple[Resource, Workload | Service]], removed: Iterable[str]) -> list[str]:
+        """What the mesh is to forget, by own names: what was taken back, and what a name no longer stands for."""
+        stands_for: dict[str, str] = {}
+        replaced: list[str] = []
+        async for resource, found in in_slices(brought):
+            own = found.uid if isinstance(found, Workload) else str(found.key)
+            if before := self._callings.bring(resource.name, own):
+                replaced.append(before)
+            stands_for[resource.name] = own
+        kept = set(stands_for.values()) if replaced else ()
+        taken_back = filter(None, map(self._callings.drop, removed))
+        return [*(one for one in replaced if one not in kept), *taken_back]
 
     async def _take_policies(self, response: Response) -> Taken:
         taken = Taken()

@@ -196,3 +196,25 @@ async def test_policies_change_all_at_once() -> None:
             sizes.add(len(mesh.state.policies))
             await asyncio.sleep(0)
     assert sizes | {len(mesh.state.policies)} == {0, 7}
+
+
+# Names that are not the resource's own.
+
+
+async def test_what_a_name_stood_for_goes_with_what_it_stands_for_now() -> None:
+    mesh = Mesh()
+    a, b, c = (workload(name, workload_type="pod", cluster_id="c") for name in "abc")
+    await mesh.addresses(a, resource(b, "x"))
+    await mesh.addresses(resource(c, "x"), resource(b, "x"), resource(c, "x"))
+    assert set(mesh.state.workloads.by_uid) == {a.uid, c.uid}
+    await mesh.addresses(S, removed=("x", "ghost"))
+    assert set(mesh.state.workloads.by_uid) == {a.uid}
+    await mesh.addresses(resource(b, a.uid))
+    assert set(mesh.state.workloads.by_uid) == {b.uid}
+
+
+async def test_a_name_that_stands_for_ever_new_workloads_holds_one() -> None:
+    mesh = Mesh()
+    for number in range(20):
+        await mesh.addresses(*(resource(workload(f"w{number}-{n}"), "x") for n in range(3)))
+    assert len(mesh.state.workloads) == 1
