@@ -17,7 +17,7 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 from hbone_py.errors import HboneError
 from mesh_py.identity.signed_answer import credentials_of
 from mesh_py.identity.signing_request import KeyAndRequest, new_request
-from mesh_py.rpc.channel import RpcChannel
+from mesh_py.rpc.channel import ChannelLimits, RpcChannel
 from mesh_py.rpc.dial import RPC_OPTIONS
 from mesh_py.rpc.errors import RpcError
 
@@ -36,6 +36,8 @@ METHOD: Final = "/istio.v1.auth.IstioCertificateService/CreateCertificate"
 IMPERSONATED: Final = "ImpersonatedIdentity"
 CALL_SECONDS: Final = 10.0
 """For one request, dialling and a second try included. The real ztunnel waits for ever."""
+LARGEST_MESSAGE: Final = 4 << 20
+"""Bytes of an answer that are read at all: gRPC's usual limit. Eight may be under way at once."""
 
 _ADVICE = {
     Status.UNAUTHENTICATED: (
@@ -79,7 +81,10 @@ class CaClient:
 
     def __init__(self, settings: CaSettings, tls: TlsSettings, options: SocketOptions = RPC_OPTIONS) -> None:
         self._settings = settings
-        self._make: Callable[[], RpcChannel] = lambda: RpcChannel(settings.endpoint, tls, options=options)
+        limits = ChannelLimits(message=LARGEST_MESSAGE)
+        self._make: Callable[[], RpcChannel] = lambda: RpcChannel(
+            settings.endpoint, tls, limits=limits, options=options
+        )
         self._channel: _Shared | None = None
 
     async def fetch(self, identity: SpiffeId) -> Credentials:

@@ -190,6 +190,12 @@ async def test_an_answer_of_another_shape_is_not_taken(ca, open_client, port, re
     assert problem in str(caught.value)
 
 
+async def test_an_answer_without_end_is_not_even_read(ca, open_client, port):
+    ca.reshape = lambda chain: [chain[0], "x" * (5 << 20)]
+    with pytest.raises(SigningFailed, match=r"ResourceExhausted.*more than the limit of 4194304"):
+        await open_client(port).fetch(CART)
+
+
 async def test_a_certificate_of_somebody_else_is_not_taken(ca, open_client, port):
     def other(chain: list[str]) -> list[str]:
         return [ca.root.sign(ca.asked[-1].csr.public_key(), "spiffe://cluster.local/ns/shop/sa/other", 60), chain[-1]]
