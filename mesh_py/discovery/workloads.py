@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from mesh_py.discovery.multimap import Multimap
@@ -90,5 +91,6 @@ def _ranked(others: tuple[Workload, ...], workload: Workload) -> tuple[Workload,
     """`workload` in front of all it is at least as good as: the last of equals wins."""
     if not others:
         return (workload,)
-    better = tuple(other for other in others if _rank(other) > _rank(workload))
-    return (*better, workload, *others[len(better) :])
+    # Nothing keeps a control plane from giving thousands the same address: not each is looked at for each.
+    place = bisect_left(others, -_rank(workload), key=lambda other: -_rank(other))
+    return (*others[:place], workload, *others[place:])

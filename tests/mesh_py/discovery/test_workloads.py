@@ -21,6 +21,18 @@ def test_a_removed_workload_is_found_by_nothing() -> None:
     assert len(index) == 0
 
 
+def test_the_order_at_an_address_is_by_kind_and_then_the_last_first() -> None:
+    index = WorkloadIndex()
+    kinds = {"pod": "c//Pod/n/", "entry": "c/WorkloadEntry/n/"}
+    coming = ["entry-1", "pod-1", "entry-2", "pod-2", "pod-3", "entry-3"]
+    for name in coming:
+        index.insert(workload(name, "10.0.0.1", uid=kinds[name[:-2]] + name))
+    found = [one.name for one in index.all_at("", ip("10.0.0.1"))]
+    assert found == ["pod-3", "pod-2", "pod-1", "entry-3", "entry-2", "entry-1"]
+    index.remove("c//Pod/n/pod-2")
+    assert [one.name for one in index.all_at("", ip("10.0.0.1"))] == ["pod-3", "pod-1", "entry-3", "entry-2", "entry-1"]
+
+
 def test_all_workloads_of_an_address_best_first() -> None:
     index = WorkloadIndex()
     entry = workload("entry", "10.0.0.1", uid="entry")
