@@ -159,8 +159,13 @@ async def test_a_reset_stays_a_reset(certificates: Mapping[str, CertificateFiles
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_server_that_speaks_first(certificates: Mapping[str, CertificateFiles], kind: str) -> None:
-    quick = {"PROTOCOL_DETECTION_TIMEOUT": "50ms"}
-    running = pair(certificates, KINDS[kind], client_flags=quick, **quick)
+    quick, longer = "50ms", "500ms"  # the server's begins with the connection, and its ClientHello must be in time
+    running = pair(
+        certificates,
+        KINDS[kind],
+        client_flags={"PROTOCOL_DETECTION_TIMEOUT": quick},
+        PROTOCOL_DETECTION_TIMEOUT=longer,
+    )
     async with running as (client, _, at), TcpApp(source(b"220 ready\r\n"), at.app, at.port):
         reader, writer = await dialled_by_socks(client.socks, HOST, PORT)
         assert await reader.readline() == b"220 ready\r\n"
