@@ -221,9 +221,10 @@ def _check_times(claims: Claims, now: float) -> None:
     for value in (expires, begins):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise BadToken("Jwt has a time that is no number")
-    if expires is not None and now > expires + CLOCK_SKEW:
+    # The token's number stands alone: an integer may be larger than any float, and can only be compared with one.
+    if expires is not None and now - CLOCK_SKEW > expires:
         raise BadToken("Jwt is expired")
-    if begins is not None and now < begins - CLOCK_SKEW:
+    if begins is not None and now + CLOCK_SKEW < begins:
         raise BadToken("Jwt not yet valid")
 
 
@@ -287,7 +288,9 @@ def _text(value: str | float) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
-    return text if text.isascii() and text.isprintable() else base64.urlsafe_b64encode(text.encode()).decode()
+    if text.isascii() and text.isprintable():
+        return text
+    return base64.urlsafe_b64encode(text.encode(errors="replace")).decode()  # JSON may hold halves of a surrogate pair
 
 
 def refusal(error: BadToken, request: HttpRequest) -> HttpResponse:

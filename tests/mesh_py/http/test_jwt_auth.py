@@ -93,6 +93,7 @@ def test_what_is_no_key_set(text: str) -> None:
         pytest.param(token(exp=None), id="no end"),
         pytest.param(token(exp=NOW - 59), id="within the clocks' difference"),
         pytest.param(token(nbf=NOW + 59), id="not quite begun"),
+        pytest.param(token(exp=10**400, nbf=-(10**400)), id="times larger than any float"),
     ],
 )
 def test_tokens_that_are_believed(text: str) -> None:
@@ -136,6 +137,7 @@ NO_SIGNATURE = ".".join([*jwt.encode(CLAIMS, "", "none").split(".")[:2], ""])
         pytest.param("e30.W10.e30", "no JSON object", id="no object"),
         pytest.param(token(exp=NOW - 61), "expired", id="expired"),
         pytest.param(token(nbf=NOW + 61), "not yet valid", id="not begun"),
+        pytest.param(altered(token(), 1, exp=-(10**400)), "expired", id="an end before all times"),
         pytest.param(altered(token(), 1, exp="never"), "no number", id="an end that is no number"),
         pytest.param(token(iss="other"), "issuer", id="another issuer"),
         pytest.param(token(iss=None), "issuer", id="no issuer"),
@@ -242,6 +244,13 @@ def test_a_claim_cannot_break_a_header() -> None:
     asked = bearer(token(sub="a\r\nX-Admin: 1"))
     authenticate(asked, [Issuer(rule, KEYS)], NOW)
     assert "\n" not in (asked.headers.get("x-sub") or "\n")
+
+
+def test_half_a_character_in_a_claim_is_told_as_a_question_mark() -> None:
+    rule = JwtRule("me", output_claim_to_headers=(ClaimHeader("x-sub", "sub"),))
+    asked = bearer(token(sub="jo \ud800"))
+    authenticate(asked, [Issuer(rule, KEYS)], NOW)
+    assert base64.b64decode(asked.headers.get("x-sub") or "") == b"jo ?"
 
 
 def test_the_challenge() -> None:
