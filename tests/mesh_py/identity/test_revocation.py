@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +53,17 @@ def test_openssl_agrees(root: TestRoot, leaves: tuple[CertificateFiles, Certific
         command = [require_tool("openssl"), "verify", "-CAfile", str(files.roots), "-crl_check", "-CRLfile", str(crl)]
         outcome = subprocess.run([*command, str(files.chain)], capture_output=True, text=True, check=False)
         assert (outcome.returncode, "certificate revoked" in outcome.stderr) == (status, status == 2)
+
+
+def test_a_list_remembers_who_has_signed_it(
+    root: TestRoot, leaves: tuple[CertificateFiles, CertificateFiles], tmp_path: Path
+) -> None:
+    """And nobody else of that name: a signature over a list of megabytes is not checked for each who comes."""
+    bad, impostor = leaves[0], TestRoot(tmp_path / "mesh")
+    lists = Revocations.parse(root.revoke(bad))
+    theirs = [certificate(impostor.issue("good", "default/good").roots)]
+    for roots, revoked in (([certificate(bad.roots)], True), (theirs, False), ([certificate(bad.roots)], True)):
+        assert (lists.revoked([certificate(bad.chain)], roots) is not None) == revoked
 
 
 @pytest.mark.parametrize("until", [datetime.timedelta(days=1), datetime.timedelta(days=-1)], ids=["valid", "expired"])
@@ -183,3 +195,18 @@ async def test_whoever_follows_is_told(
         await told.wait()
         watching.cancel()
     assert set(slept) == {revocation.POLL_SECONDS}
+
+
+async def test_a_long_list_is_read_beside_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, told, readers = RevocationFile(tmp_path / "crl.pem"), asyncio.Event(), list[threading.Thread]()
+
+    def refresh() -> bool:
+        readers.append(threading.current_thread())
+        return True
+
+    monkeypatch.setattr(file, "refresh", refresh)
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(file.watch(told.set, lambda _: asyncio.sleep(0)))
+        await told.wait()
+        watching.cancel()
+    assert threading.main_thread() not in readers
