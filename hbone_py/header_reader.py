@@ -6,12 +6,12 @@ rest. Every block must be decoded even when its stream is unwelcome, or the tabl
 
 from __future__ import annotations
 
-from hpack import Decoder
 from hpack.exceptions import HPACKError, OversizedHeaderListError
 
 from hbone_py import frames
 from hbone_py.errors import ErrorCode, RemoteProtocolError
 from hbone_py.header_blocks import HeaderList, list_size, read_plain
+from hbone_py.header_decoder import BoundedDecoder
 
 _MAX_CONTINUATIONS = 32
 _MOST_PER_BYTE = 64
@@ -23,7 +23,7 @@ class HeaderReader:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._decoder = Decoder(max_header_list_size=4 * limit)
+        self._decoder = BoundedDecoder(max_header_list_size=4 * limit)
         self._block = bytearray()
         self._pieces = 0
         self.stream_id = 0

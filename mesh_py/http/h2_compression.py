@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hpack import Decoder, Encoder
+from hpack import Encoder
 from hpack.exceptions import OversizedHeaderListError
 from hpack.table import HeaderTable
 
 from hbone_py.header_blocks import literal, prefix_int, read_plain, text
+from hbone_py.header_decoder import BoundedDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +58,7 @@ def _encode_field(field: tuple[bytes, bytes]) -> bytes:
     return encoded
 
 
-class QuickDecoder(Decoder):
+class QuickDecoder(BoundedDecoder):
     """Reads blocks, most of them without the table."""
 
     def __init__(self, max_header_list_size: int) -> None:
