@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.errors import HboneError
@@ -15,6 +16,9 @@ HELD = 128 * 1024
 """Bytes of one HTTP/1 body that wait for their reader before the connection is read no further."""
 _READS = 16
 """Pieces that one turn of a connection takes: then others have theirs."""
+_LONGEST = 0.01
+"""Seconds after which a turn takes no further piece. Some are dear: heads, and what policies and routes ask of them."""
+_now = time.monotonic
 
 
 class Reader(Protocol):
@@ -70,6 +74,7 @@ class Reading:
 
     def _read_pieces(self) -> None:
         stream, codec, reader = self._stream, self._codec, self._reader
+        end = 0.0
         for _ in range(_READS):
             if codec.is_closing:
                 return
@@ -91,6 +96,11 @@ class Reading:
                 self.is_paused = True
                 return
             if codec.has_rest:
+                break
+            now = _now()
+            if not end:
+                end = now + _LONGEST
+            elif now > end:
                 break
         self._read_later()
 

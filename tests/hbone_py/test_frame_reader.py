@@ -236,6 +236,14 @@ def test_a_flood_is_taken_in_turns(frame: Frame, turns: int) -> None:
     assert len([call for call in told.calls if call[0] in ("frame", "started")]) == 65
 
 
+@pytest.mark.parametrize(("length", "turns"), [(255, 2), (256, 4), (16_384, 20)])
+def test_a_large_frame_counts_as_several(length: int, turns: int) -> None:
+    """However large: it is taken, if only in a turn of its own."""
+    told = Told(16_384, at_once=160)
+    told.feed(wire(*[Frame(0x33, 0, 1, bytes(length))] * 20))
+    assert (told.turns, len(told.calls)) == (turns, 20)
+
+
 def test_what_was_read_before_makes_no_later_read_shorter() -> None:
     told = Told(at_once=160)
     told.feed(*[wire(ping())] * 9, wire(*[ping()] * 10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from hbone_py.errors import ConnectionLost, HboneError
@@ -10,6 +11,8 @@ from mesh_py.exchange.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
 
 class Source:
@@ -79,13 +82,25 @@ async def test_what_is_there_and_then_what_comes() -> None:
     assert (taker.taken, taker.told) == ([b"one", b"two", b"three"], ["turn", "end", "turn"])
 
 
-async def test_others_have_their_turn() -> None:
+async def test_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh_py.exchange.reading._now", lambda: 1.0)
     source, taker = Source(*[b"piece"] * 40), Taker()
     reading(source, taker).begin()
     assert len(taker.taken) == 16
     for _ in range(3):
         await asyncio.sleep(0)
     assert len(taker.taken) == 40
+
+
+async def test_dear_pieces_are_fewer_in_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes 6 ms: that makes two more behind the first."""
+    clock = count(1.0, 0.006)
+    monkeypatch.setattr("mesh_py.exchange.reading._now", lambda: next(clock))
+    source, taker = Source(*[b"piece"] * 5), Taker()
+    reading(source, taker).begin()
+    assert len(taker.taken) == 3
+    await asyncio.sleep(0)
+    assert len(taker.taken) == 5
 
 
 async def test_a_long_piece_is_taken_in_turns() -> None:
