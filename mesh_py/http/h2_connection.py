@@ -205,10 +205,12 @@ class H2Connection(H2Sender):
     def _on_window_update(self, stream: int, payload: bytes) -> None:
         increment = _number(payload, "WINDOW_UPDATE") & MAX_WINDOW
         if not stream:
+            was_open = self._send_window > 0  # then whoever is blocked waits for its own
             self._send_window += increment
             if not increment or self._send_window > MAX_WINDOW:
                 raise RemoteProtocolError("a window of nothing or too much", _window_fault(increment))
-            self._wake_all()
+            if not was_open:
+                self._wake_all()
             return
         self._count_idle_frame()
         state = self._streams.get(stream)
@@ -275,6 +277,8 @@ class H2Connection(H2Sender):
 
     def _wake_all(self) -> None:
         for stream, state in list(self._streams.items()):
+            if self._send_window <= 0:
+                break
             self._wake(stream, state)
 
     def _wake(self, stream: int, state: H2Stream) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import h2.events
 import pytest
 from h2.errors import ErrorCodes
@@ -23,6 +25,9 @@ from mesh_py.http.headers import Headers
 from mesh_py.http.limits import Limits
 from mesh_py.http.messages import HttpRequest, HttpResponse
 from tests.mesh_py.http.conversations_h2 import GET, POST, Peer, asked, ok, served, texts
+
+if TYPE_CHECKING:
+    from mesh_py.http.h2_stream import H2Stream
 
 
 def test_the_opening_says_what_we_mean() -> None:
@@ -125,6 +130,29 @@ def test_a_last_piece_goes_as_windows_open_and_ends_whole(first: int) -> None:
     *pieces, ending = peer.take(h2.events.DataReceived, h2.events.StreamEnded)
     assert isinstance(ending, h2.events.StreamEnded)
     assert b"".join(piece.data for piece in pieces if isinstance(piece, h2.events.DataReceived)) == b"hello world"
+    assert server.open_streams == 0
+
+
+def test_a_window_that_opens_by_a_byte_is_not_offered_to_hundreds(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, peer = served()
+    for stream in range(1, 61, 2):
+        peer.h2.send_headers(stream, GET, end_stream=True)
+    peer.pump()
+    for stream in range(1, 61, 2):
+        server.send_response(stream, ok(), ended=False)
+        server.send_last(stream, bytes(10_000))
+    offered: list[int] = []
+    wake = server._wake
+
+    def counted(stream: int, state: H2Stream) -> None:
+        offered.append(stream)
+        wake(stream, state)
+
+    monkeypatch.setattr(server, "_wake", counted)
+    for _ in range(3):
+        server.receive_data(frames.window_update(0, 1))
+    assert offered == [13] * 3  # six are gone; the seventh takes the byte
+    server.receive_data(frames.window_update(0, 1 << 20))
     assert server.open_streams == 0
 
 
