@@ -7,7 +7,7 @@ import platform
 from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.aio.native import FORM
-from mesh_py.admin.admin_server import AdminSurface, serve_admin
+from mesh_py.admin.admin_server import AdminSurface, filter_of, serve_admin
 from mesh_py.admin.config_dump import ConfigDumpParts, Json, assemble_config_dump, version_info
 from mesh_py.admin.profile import profile_this_process
 from mesh_py.admin.readiness_server import serve_readiness
@@ -113,15 +113,10 @@ class Surfaces:
         self._stop.set()
         await self.drained.wait()
 
-    async def _log_filter(self, clauses: str | None, reset: bool) -> str:
-        if clauses is not None or reset:
-            self._logs.change(clauses or "", reset=reset)
-        return str(self._logs.filter)
-
     def _admin_surface(self) -> AdminSurface:
         return AdminSurface(
             config_dump=self.config_dump,
-            log_filter=self._log_filter,
+            log_filter=filter_of(self._logs),
             shutdown=self._shutdown,
             shutdown_deadline=self._settings.drain_deadline,
             readiness=self._readiness.answer,

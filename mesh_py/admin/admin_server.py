@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from mesh_py.admin.http_server import Handler
+    from mesh_py.telemetry.logs import Logs
 
 log = logging.getLogger("admin")
 
@@ -43,6 +44,17 @@ class AdminSurface:
     profile: Callable[[ProfileRequest], Awaitable[Profile]] | None = None
     """None samples this process."""
     component: str = "ztunnel"
+
+
+def filter_of(logs: Logs) -> Callable[[str | None, bool], Awaitable[str]]:
+    """`AdminSurface.log_filter` of a process that writes all its lines itself."""
+
+    async def ask(clauses: str | None, reset: bool) -> str:
+        if clauses is not None or reset:
+            logs.change(clauses or "", reset=reset)
+        return str(logs.filter)
+
+    return ask
 
 
 def serve_admin(

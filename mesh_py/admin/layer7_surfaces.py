@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mesh_py.admin.admin_server import AdminSurface, serve_admin
+from mesh_py.admin.admin_server import AdminSurface, filter_of, serve_admin
 from mesh_py.admin.http_server import serve_http
 from mesh_py.admin.layer7_pages import Layer7Pages
 from mesh_py.admin.readiness_server import serve_readiness
@@ -95,15 +95,10 @@ class Layer7Surfaces(Generic[Settings, Plane]):
         self._stop.set()
         await self.drained.wait()
 
-    async def _log_filter(self, clauses: str | None, reset: bool) -> str:
-        if clauses is not None or reset:
-            self._logs.change(clauses or "", reset=reset)
-        return str(self._logs.filter)
-
     def _admin_surface(self) -> AdminSurface:
         return AdminSurface(
             config_dump=self.config_dump,
-            log_filter=self._log_filter,
+            log_filter=filter_of(self._logs),
             shutdown=self._shutdown,
             shutdown_deadline=self._settings.drain_deadline,
             readiness=self._readiness.answer,

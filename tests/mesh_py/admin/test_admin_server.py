@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mesh_py.admin.admin_server import AdminSurface, serve_admin
+from mesh_py.admin.admin_server import AdminSurface, filter_of, serve_admin
 from mesh_py.admin.profile import Profile, ProfileError, ProfileRequest
 from mesh_py.admin.readiness import Readiness
-from mesh_py.telemetry.log_filter import LogFilter
+from mesh_py.telemetry.log_filter import LogFilter, LogFilterError
+from mesh_py.telemetry.log_sink import LogSink
+from mesh_py.telemetry.logs import Logs
 from tests.support.processes import run_tool
 from tests.support.require import require_tool
 
@@ -242,3 +244,13 @@ async def test_curl_agrees(admin, proxy):
     assert level.stdout == b"current log level is debug\n"
     assert rebound.stdout == b"this port answers requests for localhost only\n"
     assert ended.stdout == b"shutdown now\n"
+
+
+async def test_the_filter_of_a_process_that_writes_its_lines_itself() -> None:
+    ask = filter_of(Logs(LogSink(), filter=LogFilter.parse("info")))
+    assert await ask(None, False) == "info"
+    assert await ask("hyper=debug", False) == "hyper=debug,info"
+    with pytest.raises(LogFilterError):
+        await ask("=loud=", False)
+    assert await ask(None, False) == "hyper=debug,info"
+    assert await ask(None, True) == "info"
