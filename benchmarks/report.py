@@ -69,7 +69,7 @@ def report(document: Mapping[str, Any], summary: Summary, scenarios: Sequence[Sc
 _INTRODUCTION = (
     "Made by `make bench` (`python -m benchmarks`); do not edit. Our proxies and the real Envoy, in turn, in one run,"
     " with the same certificates, the same logging and the same compiled load generator. [How it is measured]"
-    "(../docs/performance.md). All raw rounds: [benchmark.json](results/benchmark.json)."
+    "(../docs/benchmark.md). All raw rounds: [benchmark.json](results/benchmark.json)."
 )
 _OWN_RATIOS = (
     "Each proxy's two workers to its own one, Envoy's too, which are threads of one process: no target is about them;"
