@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hbone_py.identity import SpiffeId
     from hbone_py.tls.context import TlsSettings
     from hbone_py.tls.credentials import Credentials
+    from mesh_py.identity.sources import Clock
     from mesh_py.rpc.endpoint import Endpoint
     from mesh_py.xds.proto.citadel_pb2 import IstioCertificateRequest, IstioCertificateResponse
 
@@ -79,8 +80,10 @@ class CaSettings:
 class CaClient:
     """A `RemoteSource`: one long-lived channel, dialled by the first request and made anew when the roots change."""
 
-    def __init__(self, settings: CaSettings, tls: TlsSettings, options: SocketOptions = RPC_OPTIONS) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: CaSettings, tls: TlsSettings, clock: Clock, options: SocketOptions = RPC_OPTIONS
+    ) -> None:
+        self._settings, self._clock = settings, clock
         limits = ChannelLimits(message=LARGEST_MESSAGE)
         self._make: Callable[[], RpcChannel] = lambda: RpcChannel(
             settings.endpoint, tls, limits=limits, options=options
@@ -98,7 +101,7 @@ class CaClient:
         asked = await asyncio.to_thread(new_request, identity)
         chain = await self._signed(identity, asked)
         wanted = identity if self._settings.impersonates else None
-        return await asyncio.to_thread(credentials_of, chain, asked.key_pem, wanted)
+        return await asyncio.to_thread(credentials_of, chain, asked.key_pem, wanted, self._clock())
 
     def close(self) -> None:
         """End the channel; calls that run fail."""

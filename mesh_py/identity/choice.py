@@ -49,4 +49,4 @@ def _remote(ca: CaSettings, tls: TlsSettings, clock: Clock, mark: int | None) ->
     log.info("certificates are signed by the authority at %s", ca.endpoint.address)
     if ca.endpoint.token is None:
         log.warning("the authority at %s is shown no token: set AUTH_TOKEN unless it wants none", ca.endpoint.address)
-    return RemoteStore(CaClient(ca, tls, dataclasses.replace(RPC_OPTIONS, mark=mark)), tls, clock)
+    return RemoteStore(CaClient(ca, tls, clock, dataclasses.replace(RPC_OPTIONS, mark=mark)), tls, clock)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hbone_py.errors import TlsConfigError
+from hbone_py.tls.chain import check_chain
 from hbone_py.tls.credentials import Credentials
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Sequence
 
     from hbone_py.identity import SpiffeId
@@ -19,11 +21,14 @@ _MOST_SHOWN = 16
 """The leaf and its intermediates, of which a mesh has two or three: peers turn away who shows them hundreds."""
 
 
-def credentials_of(chain: Sequence[str], key_pem: bytes, wanted: SpiffeId | None) -> Credentials:
+def credentials_of(
+    chain: Sequence[str], key_pem: bytes, wanted: SpiffeId | None, now: datetime.datetime
+) -> Credentials:
     """The leaf, the intermediates one by one, and last the roots, which may be several.
 
     Args:
         wanted: the identity the leaf must name first; None takes what the authority says that we are.
+        now: when peers must believe it: one that nobody believes must not take the place of one that works.
 
     Raises:
         TlsConfigError: anything else came.
@@ -40,6 +45,7 @@ def credentials_of(chain: Sequence[str], key_pem: bytes, wanted: SpiffeId | None
     leaf_first = "".join(_first(pem, number) for number, pem in enumerate(shown, 1))
     try:
         credentials = Credentials(leaf_first.encode(), key_pem, roots.encode())
+        check_chain(credentials, now)
     except TlsConfigError as error:
         raise TlsConfigError(f"the authority's answer: {error}") from error
     if wanted is not None and credentials.identity != wanted:

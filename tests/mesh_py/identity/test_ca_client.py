@@ -33,6 +33,10 @@ CART = SpiffeId("cluster.local", "shop", "cart")
 HOUR = datetime.timedelta(hours=1)
 
 
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
 @pytest.fixture
 def ca():
     return GrpcioCa()
@@ -44,7 +48,7 @@ async def open_client(ca_address: str, ca_files: CertificateFiles):
 
     def make(port: int, *, impersonates: bool = True, roots: str = "", **more) -> CaClient:
         endpoint = Endpoint(Address(ca_address, port), Roots(roots or str(ca_files.roots), "CA_ROOT_CA"), **more)
-        made.append(CaClient(CaSettings(endpoint, HOUR, impersonates), TlsSettings()))
+        made.append(CaClient(CaSettings(endpoint, HOUR, impersonates), TlsSettings(), now))
         return made[-1]
 
     yield make
@@ -180,6 +184,7 @@ async def test_an_authority_that_does_not_answer(ca, open_client, port, monkeypa
         (lambda chain: ["junk", chain[-1]], "element 1 is no PEM certificate"),
         (lambda chain: [chain[0], "junk"], "roots: no PEM certificate in it"),
         (lambda chain: [chain[-1], chain[-1]], "key: does not belong to the certificate"),
+        (lambda chain: [chain[0], Authority("root").pem], "does not lead to the roots: certificate signature failure"),
         (lambda chain: [chain[0], "x" * (2 << 20)], "is larger than 1048576 characters"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,10 +23,12 @@ BETWEEN = Authority("intermediate", ROOT)
 ASKED = new_request(CART)
 PUBLIC = x509.load_pem_x509_csr(ASKED.request_pem.encode()).public_key()
 LEAF = BETWEEN.sign(PUBLIC, str(CART), 600)
+NOW = datetime.datetime.now(datetime.UTC)
 
 
-def taken(*chain: str, wanted: SpiffeId | None = CART):
-    return credentials_of(chain, ASKED.key_pem, wanted)
+def taken(*chain: str, wanted: SpiffeId | None = CART, minutes: float = 0):
+    """What comes of an answer that is read `minutes` from now."""
+    return credentials_of(chain, ASKED.key_pem, wanted, NOW + datetime.timedelta(minutes=minutes))
 
 
 def test_leaf_intermediates_roots():
@@ -83,7 +86,20 @@ def test_it_must_name_whom_it_was_asked_for():
     with pytest.raises(
         TlsConfigError, match=r"^the authority's answer names spiffe://\S+/sa/other, not spiffe://\S+cart$"
     ):
-        taken(other, ROOT.pem)
-    assert str(taken(other, ROOT.pem, wanted=None).identity) == "spiffe://cluster.local/ns/shop/sa/other"
+        taken(other, BETWEEN.pem, ROOT.pem)
+    assert str(taken(other, BETWEEN.pem, ROOT.pem, wanted=None).identity) == "spiffe://cluster.local/ns/shop/sa/other"
     with pytest.raises(TlsConfigError, match="names nobody"):
-        taken(BETWEEN.sign(PUBLIC, "https://not.spiffe", 600), ROOT.pem)
+        taken(BETWEEN.sign(PUBLIC, "https://not.spiffe", 600), BETWEEN.pem, ROOT.pem)
+
+
+@pytest.mark.parametrize(
+    ("roots", "minutes", "problem"),
+    [
+        (OTHER_ROOT, 0, "certificate chain: does not lead to the roots: unable to get"),
+        (ROOT, -2, "certificate: not valid before 2"),
+        (ROOT, 10.1, "certificate: expired at 2"),
+    ],
+)
+def test_what_no_peer_would_believe_is_not_taken(roots: Authority, minutes: float, problem: str):
+    with pytest.raises(TlsConfigError, match=f"^the authority's answer: {problem}"):
+        taken(LEAF, BETWEEN.pem, roots.pem, minutes=minutes)
