@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_py.http.errors import HeadTooLarge
+from mesh_py.http.errors import BadMessage, HeadTooLarge
 from mesh_py.http.h1_chunked import ChunkedBody
 from mesh_py.http.headers import Headers
 
@@ -49,3 +49,47 @@ def test_overhead_is_bounded(extra: bytes) -> None:
         body.feed(extra[index : index + 1])
     with pytest.raises(HeadTooLarge):
         body.feed(extra[100:])
+
+
+def test_a_payload_is_not_looked_into() -> None:
+    """Full of what an end looks like, it still is one piece: taking it apart there cost 50 ms for 64 KiB."""
+    body = ChunkedBody(100)
+    out, taken = body.feed(b"ffff\r\n" + b"\r\n0\r\n\r\n" * 6000)
+    assert [len(piece) for piece in out] == [taken - 6]
+    assert not body.is_complete
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            b"\r\n",
+            b"x\r\n",
+            b"-1\r\n",
+            b"+1\r\n",
+            b" 1\r\n",
+            b"1 \r\n",
+            b"0x1\r\n",
+            b"1,1\r\n",
+            b"1_0\r\n",
+            b"\xb2\r\n",
+        ),
+        *(b"1\n", b"1\r", b"1;\n", b"1;a\rb\r\n", b"1;a\0\r\n", b'1;a="\r\n"\r\n', b"11111111111111111\r\n"),
+    ],
+)
+@pytest.mark.parametrize("cut", [100, 1], ids=["whole", "byte by byte"])
+def test_a_size_that_two_readers_might_read_in_two_ways(line: bytes, cut: int) -> None:
+    wire = line + b"a\r\n0\r\n\r\n"
+    with pytest.raises(BadMessage):
+        feed_all(ChunkedBody(1000), [wire[at : at + cut] for at in range(0, len(wire), cut)])
+
+
+def feed_all(body: ChunkedBody, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        body.feed(piece)
+
+
+@pytest.mark.parametrize("gap", [b"", b"\n", b"\r", b"x\r\n", b"\r\n\r\n"])
+def test_a_payload_ends_where_its_size_says(gap: bytes) -> None:
+    with pytest.raises(BadMessage):
+        ChunkedBody(1000).feed(b"1\r\na" + gap + b"0\r\n\r\nGET / HTTP/1.1\r\n\r\n")
