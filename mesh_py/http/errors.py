@@ -73,6 +73,15 @@ class VersionNotSupported(BadMessage):
     body = "HTTP Version Not Supported"
 
 
+class TooDearToMatch(HttpError):
+    """A path or header that makes a regular expression of a route or policy look for too long."""
+
+    status = 400
+    flag = "DPE"
+    blame: ClassVar[Blame] = "peer"
+    body = "Bad Request"
+
+
 class BodyTooLarge(HttpError):
     """A body that had to be held (for a retry, an authorizer) is over its limit."""
 

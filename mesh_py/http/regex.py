@@ -2,7 +2,9 @@
 
 Whoever may write a route must not be able to stop the process with `(a+)+$`, nor whoever may write a path. Python's
 engine backtracks; this one keeps the set of all states it may be in (Thompson's construction) and remembers each set
-it has met as one state of a deterministic machine, so that most characters cost one look-up.
+it has met as one state of a deterministic machine, so that most characters cost one look-up. A text that is made to
+lead from one new set to the next, through an expression of many states, is given up: nobody else gets his turn
+meanwhile.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from mesh_py.http.errors import TooDearToMatch
 from mesh_py.http.regex_syntax import Begin, Characters, Choice, End, Repeat, Sequence, Tree, UnsupportedRegex, parse
 
 if TYPE_CHECKING:
@@ -19,6 +22,11 @@ MOST_STATES = 10_000
 """Of one expression: about so many characters, repetitions written out."""
 MOST_SETS = 1000
 """Remembered at once by one expression; then it forgets them all and begins again."""
+MOST_MEMBERS = 50_000
+"""States in all of these sets together: some megabytes."""
+MOST_WORK = 100_000
+"""States looked at for one text, where the sets are new: 10 to 20 ms. What is remembered costs nothing of it."""
+_SHOWN = 200
 
 _MATCH, _CHARACTERS, _SPLIT, _BEGIN, _END = range(5)
 
@@ -49,12 +57,18 @@ class Regex:
         self._exits: list[tuple[int, ...]] = []
         entry = self._compile(parse(pattern), self._state(_MATCH))
         self._sets: dict[frozenset[int], _State] = {}
+        self._members = self._work = 0
         self._first = self._remember(self._closure([entry], at_begin=True))
         self._nowhere = self._remember(frozenset())
 
     def matches(self, text: str) -> bool:
-        """Whether the whole text matches."""
+        """Whether the whole text matches.
+
+        Raises:
+            TooDearToMatch: it would take too long to say. The request is refused: no policy passes it unjudged.
+        """
         state = self._first
+        self._work = 0
         for character in text:
             following = state.following.get(character)
             if following is None:
@@ -117,6 +131,9 @@ class Regex:
             if kinds[member] == _CHARACTERS and code < 256 and masks[member] >> code & 1
         ]
         members = self._closure(reached) if reached else frozenset()
+        self._work += len(state.members) + len(members)
+        if self._work > MOST_WORK:
+            raise TooDearToMatch(f"a text for which the expression {_shown(self.pattern)} is too dear to match")
         following = self._sets.get(members) or self._remember(members)
         state.following[character] = following
         return following
@@ -135,14 +152,23 @@ class Regex:
         return frozenset(found)
 
     def _remember(self, members: frozenset[int]) -> _State:
-        if len(self._sets) >= MOST_SETS:
-            for state in self._sets.values():
-                state.following.clear()
-            self._sets = {self._first.members: self._first}
+        self._members += len(members)
+        if len(self._sets) >= MOST_SETS or self._members > MOST_MEMBERS:
+            self._forget()
         at_begin = not self._sets
         final = self._closure(members, at_begin=at_begin, at_end=True)
         state = self._sets[members] = _State(members, any(self._kinds[member] == _MATCH for member in final))
         return state
+
+    def _forget(self) -> None:
+        for state in self._sets.values():
+            state.following.clear()
+        self._sets = {self._first.members: self._first}
+        self._members = len(self._first.members)
+
+
+def _shown(pattern: str) -> str:
+    return repr(pattern) if len(pattern) <= _SHOWN else f"{pattern[:_SHOWN]!r}..."
 
 
 @lru_cache(maxsize=1000)

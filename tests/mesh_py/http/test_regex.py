@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_py.http import regex
+from mesh_py.http.errors import TooDearToMatch
 from mesh_py.http.regex import Regex, compile_regex
 from mesh_py.http.regex_syntax import UnsupportedRegex
 
@@ -93,3 +95,30 @@ def test_memory_is_bounded() -> None:
     for text in texts:
         assert machine.matches(text) is (text[-13] == "a")
     assert len(machine._sets) <= regex.MOST_SETS
+    assert machine._members <= regex.MOST_MEMBERS
+
+
+@pytest.mark.parametrize("pattern", ["/(a|b)*a(a|b){120}", "/.*a.{450}"])
+def test_a_text_that_always_leads_elsewhere_is_given_up(pattern: str) -> None:
+    """It took more than a second of everybody's time."""
+    machine = Regex(pattern)
+    letters = random.Random(1)
+    hostile = "/" + "".join(letters.choice("ab") for _ in range(16_000))
+    for _ in range(2):
+        with pytest.raises(TooDearToMatch, match=r"too dear to match$") as caught:
+            machine.matches(hostile)
+    assert caught.value.answer == 400
+    assert machine.matches("/a" + "b" * tail_of(pattern))
+    assert not machine.matches("/b" * 8000)
+
+
+def tail_of(pattern: str) -> int:
+    return int(pattern.partition("{")[2].rstrip("}"))
+
+
+def test_a_complaint_does_not_repeat_a_pattern_of_any_length() -> None:
+    machine = Regex("(a|b)*a(a|b){120}|" + "c" * 1000)
+    letters = random.Random(1)
+    with pytest.raises(TooDearToMatch) as caught:
+        machine.matches("".join(letters.choice("ab") for _ in range(16_000)))
+    assert len(str(caught.value)) < 300
