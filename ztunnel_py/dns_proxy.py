@@ -18,10 +18,11 @@ from mesh_py.discovery.dns_names import NameRules
 from ztunnel_py.dns_forwarder import Forwarder, ResolvConfFile
 from ztunnel_py.dns_messages import bare_reply
 from ztunnel_py.dns_resolver import Resolver
+from ztunnel_py.dns_shares import Shares
 from ztunnel_py.mode import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
     from typing import Any
 
     from hbone_py.aio.tcp import SocketAddress
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("dns")
 
 MOST_QUERIES = 1024
-"""Questions over UDP being answered at the same time; whoever comes beyond is told SERVFAIL at once."""
+"""Questions over UDP being answered at the same time, in fair shares; beyond its own a source is told SERVFAIL."""
 MOST_CONNECTIONS = 256
-"""TCP clients at the same time; one more is turned away."""
+"""TCP clients at the same time, in fair shares as well; one more is turned away."""
 IDLE = 5.0
 """Seconds a TCP client has for its next question, and to take an answer."""
+_HEADER = 12
+_IS_REPLY = 0x80
 
 
 @contextlib.asynccontextmanager
@@ -73,8 +76,8 @@ class DnsServer:
 
     def __init__(self, resolver: Resolver, group: asyncio.TaskGroup) -> None:
         self._resolver, self._group = resolver, group
-        self._queries: set[asyncio.Task[None]] = set()
-        self._clients: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._queries, self._clients = Shares(MOST_QUERIES), Shares(MOST_CONNECTIONS)
         self._transports: list[asyncio.DatagramTransport] = []
         self._servers: list[asyncio.Server] = []
 
@@ -97,32 +100,34 @@ class DnsServer:
 
     def cancel(self) -> None:
         """Give up whatever is being answered."""
-        for task in (*self._queries, *self._clients):
+        for task in tuple(self._tasks):
             task.cancel()
 
     def datagram(self, transport: asyncio.DatagramTransport, wire: bytes, address: tuple[Any, ...]) -> None:
         """A question over UDP."""
-        if len(self._queries) < MOST_QUERIES:
-            self._start(self._queries, self._answer_datagram(transport, wire, address))
-        elif len(wire) >= 12:
+        client = canonical((address[0], address[1]))
+        if self._start(self._queries, client, lambda: self._answer_datagram(transport, wire, address, client)):
+            return
+        if len(wire) >= _HEADER and not wire[2] & _IS_REPLY:
             transport.sendto(bare_reply(wire, dns.rcode.SERVFAIL), address)
 
     async def _answer_datagram(
-        self, transport: asyncio.DatagramTransport, wire: bytes, address: tuple[Any, ...]
+        self, transport: asyncio.DatagramTransport, wire: bytes, address: tuple[Any, ...], client: SocketAddress
     ) -> None:
-        reply = await self._reply(wire, canonical((address[0], address[1])), over_udp=True)
+        reply = await self._reply(wire, client, over_udp=True)
         if reply is not None and not transport.is_closing():
             transport.sendto(reply, address)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._clients) < MOST_CONNECTIONS:
-            self._start(self._clients, self._converse(reader, writer))
-        else:
+        peer = writer.get_extra_info("peername")  # not every loop knows that of who has gone already
+        client = canonical(peer[:2]) if peer else None
+        if client is None or not self._start(self._clients, client, lambda: self._converse(reader, writer, client)):
             writer.transport.abort()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _converse(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: SocketAddress
+    ) -> None:
         """Question, answer, question: until the client ends, says nothing for a while, or says nonsense."""
-        client = canonical(writer.get_extra_info("peername")[:2])
         try:
             with contextlib.suppress(OSError, EOFError, TimeoutError):
                 while await self._turn(reader, writer, client):
@@ -149,10 +154,20 @@ class DnsServer:
             log.exception("a question that broke us")
             return bare_reply(wire, dns.rcode.SERVFAIL)
 
-    def _start(self, kept: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
-        task = self._group.create_task(work)
-        kept.add(task)
-        task.add_done_callback(kept.discard)
+    def _start(self, shares: Shares, client: SocketAddress, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+        """Whether the client may have it done. Whoever the mesh does not know is one with all the others like it."""
+        source = client[0] if self._resolver.knows(client) else None
+        if not shares.take(source):
+            return False
+        task = self._group.create_task(work())
+        self._tasks.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            shares.give_back(source)
+
+        task.add_done_callback(ended)
+        return True
 
 
 class _Datagrams(asyncio.DatagramProtocol):

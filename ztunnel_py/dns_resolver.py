@@ -89,6 +89,10 @@ class Resolver:
         self._context, self._rules, self._forwarder, self._wait = context, rules, forwarder, wait
         self._known: Plans[Remembered] = Plans(context.state, kept=KEPT)
 
+    def knows(self, address: SocketAddress) -> bool:
+        """Whether the mesh knows who asks from there."""
+        return self._context.source_workload(address, by_socks=True) is not None
+
     async def reply(self, wire: bytes, address: SocketAddress, protocol: Protocol) -> bytes | None:
         """What the client at `address` gets for these bytes; None is silence."""
         client = self._context.source_workload(address, by_socks=True)

@@ -206,7 +206,7 @@ async def test_a_dedicated_proxy_asks_for_its_one_workload(pods: Pods) -> None:
 
 
 async def test_a_question_too_many_is_refused_at_once(pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dns_proxy, "MOST_QUERIES", 1)
+    monkeypatch.setattr(dns_proxy, "MOST_QUERIES", 2)
     async with serving(pods) as names, asyncio.TaskGroup() as group:
         waiting = group.create_task(names.ask("slow.example"))
         await eventually(lambda: bool(names.upstream.asked), "the first is waiting upstream")
@@ -214,8 +214,42 @@ async def test_a_question_too_many_is_refused_at_once(pods: Pods, monkeypatch: p
         waiting.cancel()
 
 
+async def test_whom_nobody_knows_keeps_no_pod_waiting(pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strangers wait until the mesh may know them; a pod's own question is answered at once, also meanwhile."""
+    monkeypatch.setattr(dns_proxy, "MOST_QUERIES", 8)
+    async with serving(pods) as names:
+        question = dns.message.make_query("cart", "A")
+        strangers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(30)]
+        for number, sock in enumerate(strangers):
+            sock.bind((f"127.63.1.{number}", 0))
+            sock.sendto(question.to_wire(), (names.pod.ip, names.port))
+        assert told(await names.ask("cart")) == ["10.96.0.1"]
+        for sock in strangers:
+            sock.close()
+
+
+async def test_a_reply_gets_no_reply_however_busy_we_are(pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns_proxy, "MOST_QUERIES", 0)
+    async with serving(pods) as names:
+        question = dns.message.make_query("cart", "A")
+        wires = [dns.message.make_response(question).to_wire(), question.to_wire()]
+        assert [reply.id for reply in await replies(names, wires, 1)] == [question.id]
+
+
+async def replies(names: Names, wires: list[bytes], count: int) -> list[dns.message.Message]:
+    """The first that come to a socket which says all of this."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.connect((names.pod.ip, names.port))
+        for wire in wires:
+            await loop.sock_sendall(sock, wire)
+        async with asyncio.timeout(20):
+            return [dns.message.from_wire(await loop.sock_recv(sock, 512)) for _ in range(count)]
+
+
 async def test_a_connection_too_many_is_turned_away(pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dns_proxy, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(dns_proxy, "MOST_CONNECTIONS", 2)
     async with serving(pods) as names:
         _, first = await asyncio.open_connection(names.pod.ip, names.port)
         reader, second = await asyncio.open_connection(names.pod.ip, names.port)
