@@ -7,20 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hbone_py.aio.pool import Pool as PeerPool
-from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.tcp import Listener
-from mesh_py.exchange.pool import Pool as HttpPool
 from mesh_py.proxy.authorizers import Authorizers
 from mesh_py.proxy.clusters import Clusters
 from mesh_py.proxy.connections import Connections
-from mesh_py.proxy.istio_tls import IstioTls
 from mesh_py.proxy.key_sets import KeySets
-from mesh_py.proxy.originate import OriginatedTls
 from mesh_py.proxy.plane import Layer7Plane
 from mesh_py.proxy.tunnels import TunnelServer
 from mesh_py.proxy.ways import WayRules
-from mesh_py.telemetry.requests import RequestTelemetry
 from sidecar_py.capture import ProxyProtocol, Socks5
 from sidecar_py.context import SidecarContext
 from sidecar_py.inbound import Inbound
@@ -31,13 +25,9 @@ from sidecar_py.outbound import Outbound
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from mesh_py.discovery.state import MeshState
-    from mesh_py.identity.certificates import Certificates
-    from mesh_py.proxy.directory import Directory
-    from mesh_py.telemetry.logs import Logs
-    from mesh_py.telemetry.metrics import Metrics
+    from mesh_py.proxy.foundation import Foundation
     from sidecar_py.config import Settings
 
 
@@ -54,35 +44,11 @@ class DataPlane(Layer7Plane[SidecarContext]):
     _sockets: Mapping[str, socket.socket]
 
     @staticmethod
-    def build(
-        settings: Settings,
-        sockets: Mapping[str, socket.socket],
-        state: MeshState,
-        directory: Directory,
-        certificates: Certificates,
-        logs: Logs,
-        write: Callable[[str], None],
-        metrics: Metrics,
-    ) -> DataPlane:
-        """To be served by `background` on bound sockets, by name as in `listening`. `write` takes lines for the log."""
-        reactor = Reactor.current()
-        reactor.ledger.set_limit(settings.unread_budget)
-        context = SidecarContext(
-            reactor=reactor,
-            settings=settings,
-            state=state,
-            directory=directory,
-            certificates=certificates,
-            istio_tls=IstioTls(settings.tls),
-            originated=OriginatedTls(settings.tls, settings.credentials_folder),
-            peers=PeerPool(reactor, idle=settings.pool_idle),
-            http=HttpPool(reactor.wheel),
-            metrics=metrics,
-            access=logs.access,
-            requests=RequestTelemetry(metrics, logs.access, write, json=settings.log_json),
-            own_ports=_own_ports(settings, sockets),
-        )
-        connections = Connections(reactor, settings.max_connections)
+    def build(foundation: Foundation[Settings]) -> DataPlane:
+        """To be served by `background`."""
+        settings, state, directory = foundation.settings, foundation.state, foundation.directory
+        context = foundation.context(_own_ports(settings, foundation.sockets))
+        connections = Connections(context.reactor, settings.max_connections)
         form = WayRules(settings.waypoint_form, settings.prefers_hbone)
         clusters = Clusters(state, directory, form, context.dice.random, settings.http_pool_idle)
         key_sets = KeySets(settings.key_sets, settings.socket_options, directory, context.dice.random)
@@ -101,7 +67,9 @@ class DataPlane(Layer7Plane[SidecarContext]):
         directory.watch(inbound.recheck)
         most = settings.max_connections
         tunnels = TunnelServer(context, connections, most, "destination", InboundHbone(inbound).serve)
-        return DataPlane(context, connections, clusters, key_sets, tunnels, rules, outbound, inbound, sockets)
+        return DataPlane(
+            context, connections, clusters, key_sets, tunnels, rules, outbound, inbound, foundation.sockets
+        )
 
     def listen(self) -> None:
         """Each socket by its name, and by how connections are captured."""

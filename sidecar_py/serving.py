@@ -23,8 +23,9 @@ def serve(layers: Sequence[Mapping[str, Given]], parameters: Mapping[str, Any]) 
         from sidecar_py.embedded import run_embedded
 
         return run_embedded(parameters["world_net"], parameters["state_dir"], EMBEDDED.environment(layers))
-    from sidecar_py.app import all_addresses, run
+    from sidecar_py.app import run
     from sidecar_py.config import from_values
+    from sidecar_py.listening import all_addresses
 
     settings = from_values(layers, os.environ)
     refuse_taken(all_addresses(settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,3 +21,8 @@ def surface_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
     yield "admin", settings.local_bind, settings.ports.admin
     yield "stats", settings.bind_address, settings.ports.stats
     yield "readiness", settings.bind_address, settings.ports.readiness
+
+
+def all_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """(name, host, port) of everything it listens on."""
+    return itertools.chain(data_addresses(settings), surface_addresses(settings))

@@ -16,6 +16,7 @@ from mesh_py.manifests.proxy_file import further_of, read_proxy_file
 from mesh_py.process.background import background
 from mesh_py.process.listening import bind_all
 from mesh_py.proxy.directory import Directory
+from mesh_py.proxy.foundation import Foundation
 from mesh_py.settings.source import from_flags
 from mesh_py.telemetry.exposition import render
 from mesh_py.telemetry.logs import Logs
@@ -122,7 +123,7 @@ async def sidecar(
     metrics = Metrics("test")
     logs = Logs(_Sink(lines), filter=settings.log_filter)  # type: ignore[arg-type]
     sockets = bind_all(data_addresses(settings), settings.socket_options)
-    plane = DataPlane.build(settings, sockets, state, directory, store, logs, lines.append, metrics)
+    plane = DataPlane.build(Foundation(settings, sockets, state, directory, store, logs, lines.append, metrics))
     one = SidecarUnderTest(settings, plane, state, directory)
     one.lines, one.metrics = lines, metrics
     one.take(mesh)

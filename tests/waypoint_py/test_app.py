@@ -86,7 +86,9 @@ async def test_what_its_surfaces_show_and_how_it_follows_its_file(certificates: 
             assert f"inbound-vip|{PORT}|http|{HOST}::{pod_}::hbone::{pod_}::weight::1::" in clusters
             assert await ask(at.waypoint, 15000, "/listeners") == f"inbound::{at.waypoint}:15008\n"
             assert await ask(at.waypoint, 15000, "/ready") == "LIVE\n"
-            assert 'istio_requests_total{reporter="waypoint"' in await ask(at.waypoint, 15020, "/metrics")
+            metrics = await ask(at.waypoint, 15020, "/metrics")
+            assert 'istio_requests_total{reporter="waypoint"' in metrics
+            assert 'istio_build{component="proxy"' in metrics
             dump = json.loads(await ask(at.waypoint, 15000, "/config_dump"))
             assert dump["manifests"] == ["RequestAuthentication default/tokens"]
             assert any("jwksUri" in problem for problem in dump["problems"])

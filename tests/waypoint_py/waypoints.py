@@ -23,6 +23,7 @@ from mesh_py.manifests.proxy_file import further_of, read_waypoint_file
 from mesh_py.process.background import background
 from mesh_py.process.listening import bind_all
 from mesh_py.proxy.directory import Directory
+from mesh_py.proxy.foundation import Foundation
 from mesh_py.settings.source import from_flags
 from mesh_py.telemetry.exposition import render
 from mesh_py.telemetry.logs import Logs
@@ -139,7 +140,8 @@ async def waypoint(
     logs = Logs(_Sink(lines), filter=settings.log_filter)  # type: ignore[arg-type]
     sockets = bind_all(data_addresses(settings), settings.socket_options)
     user_filters = UserFilters()
-    plane = DataPlane.build(settings, sockets, state, directory, store, logs, lines.append, metrics, user_filters)
+    foundation = Foundation(settings, sockets, state, directory, store, logs, lines.append, metrics)
+    plane = DataPlane.build(foundation, user_filters)
     one = WaypointUnderTest(plane, state, directory, user_filters)
     one.lines, one.metrics = lines, metrics
     one.take(mesh)
