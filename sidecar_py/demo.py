@@ -18,23 +18,20 @@ from mesh_py.process.asking import (
     get,
     sample_sum,
     show_findings,
-    unless_stopped,
 )
-from mesh_py.process.console import Console
-from mesh_py.process.run_loop import started
 from sidecar_py.config import Ports
-from sidecar_py.embedded import NAME_STYLES, embedded_world, print_banner, print_what_to_try
+from sidecar_py.embedded import WORLD
 from sidecar_py.world import APPLICATION_PORT, HTTPBIN, SERVICE_PORT, SLEEP, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
+    from mesh_py.process.console import Console
     from mesh_py.process.embedded import Running
+    from mesh_py.process.heard import Heard
     from mesh_py.process.world_files import WorldFiles
 
 TOKEN_HEADER = "X-Demo-Token"
-_INTERRUPTED = 130
 
 
 @dataclass(slots=True)
@@ -51,26 +48,10 @@ class Seen:
 
 def run_demo(net: str, state_dir: Path | None, *, once: bool) -> int:
     """Start the world, send the requests, judge them; the exit status."""
-    return started(_demo(World(net), state_dir, once=once), "asyncio")
+    return WORLD.demo(World(net), state_dir, _requests, once=once)
 
 
-async def _demo(world: World, state_dir: Path | None, *, once: bool) -> int:
-    console = Console(name_styles=NAME_STYLES)
-    lines: list[tuple[str, str]] = []
-    show: list[Callable[[str, str], None]] = [lambda name, line: lines.append((name, line))]
-    async with embedded_world(world, state_dir, {}, lambda name, line: show[0](name, line)) as running:
-        print_banner(console, running)
-        proved = await unless_stopped(_requests(console, running), running.family.stop)
-        if proved is None:
-            return _INTERRUPTED
-        if once or not proved:
-            return 0 if proved else 1
-        show[0] = console.heard
-        print_what_to_try(console, running)
-        return await running.family.serve_until_told(console)
-
-
-async def _requests(console: Console, running: Running[World, WorldFiles]) -> bool:
+async def _requests(console: Console, running: Running[World, WorldFiles], heard: Heard) -> bool:
     world = running.world
     socks = (world.sleep_ip, Ports().socks5)
     seen = []

@@ -4,42 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_py.process.console import Console
 from mesh_py.process.editable_file import invitation
-from mesh_py.process.embedded import Running, running_world
-from mesh_py.process.run_loop import started
+from mesh_py.process.world_command import WorldCommand
 from waypoint_py.config import Ports
-from waypoint_py.world import World, lay_out
+from waypoint_py.world import lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
-
+    from mesh_py.process.console import Console
+    from mesh_py.process.embedded import Running
     from mesh_py.process.world_files import WorldFiles
-
-NAME_STYLES = {"node-a": "blue", "waypoint": "magenta", "node-b": "green", "node-c": "yellow"}
-"""How lines of the world's processes are told apart at a terminal."""
-
-
-def embedded_world(
-    world: World, state_dir: Path | None, environment: Mapping[str, str], heard: Callable[[str, str], None]
-) -> AbstractAsyncContextManager[Running[World, WorldFiles]]:
-    """The world, up as long as the context: see `running_world`."""
-    return running_world(world, lay_out, state_dir, environment, heard, prefix="waypoint-world-")
-
-
-def run_embedded(net: str, state_dir: Path | None, environment: Mapping[str, str]) -> int:
-    """Serve the embedded world until told to end; the exit status."""
-    return started(_serve(World(net), state_dir, environment), "asyncio")
-
-
-async def _serve(world: World, state_dir: Path | None, environment: Mapping[str, str]) -> int:
-    console = Console(name_styles=NAME_STYLES)
-    async with embedded_world(world, state_dir, environment, console.heard) as running:
-        print_banner(console, running)
-        print_what_to_try(console, running)
-        return await running.family.serve_until_told(console)
+    from waypoint_py.world import World
 
 
 def print_banner(console: Console, running: Running[World, WorldFiles]) -> None:
@@ -82,3 +56,7 @@ def print_what_to_try(console: Console, running: Running[World, WorldFiles]) -> 
     console.say()
     console.say("Ctrl-C ends it.")
     console.say()
+
+
+_NAME_STYLES = {"node-a": "blue", "waypoint": "magenta", "node-b": "green", "node-c": "yellow"}
+WORLD = WorldCommand(lay_out, "waypoint-world-", _NAME_STYLES, print_banner, print_what_to_try)

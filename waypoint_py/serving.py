@@ -20,9 +20,11 @@ def serve(layers: Sequence[Mapping[str, Given]], parameters: Mapping[str, Any]) 
     """Serve until told to end; the exit status. Raises SettingsError before anything is started."""
     raise_file_limit()
     if EMBEDDED.applies(layers, os.environ):
-        from waypoint_py.embedded import run_embedded
+        from waypoint_py.embedded import WORLD
+        from waypoint_py.world import World
 
-        return run_embedded(parameters["world_net"], parameters["state_dir"], EMBEDDED.environment(layers))
+        world = World(parameters["world_net"])
+        return WORLD.serve(world, parameters["state_dir"], EMBEDDED.environment(layers))
     from waypoint_py.app import run
     from waypoint_py.config import from_values
     from waypoint_py.listening import all_addresses

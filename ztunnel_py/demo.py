@@ -7,78 +7,55 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from mesh_py.identity.layout import identity_folder
-from mesh_py.process.asking import AskFailed, get, show_findings, unless_stopped
-from mesh_py.process.console import Console
-from mesh_py.process.heard import Heard
-from mesh_py.process.run_loop import started
+from mesh_py.process.asking import AskFailed, get, show_findings
 from mesh_py.process.tls_witness import refuses_strangers, shown_identity
 from mesh_py.telemetry.log_lines import connection_fields
 from ztunnel_py.config import Ports
 from ztunnel_py.demo_judge import Evidence, judge
 from ztunnel_py.demo_request import config_dump, request_by_socks
-from ztunnel_py.embedded import (
-    NAME_STYLES,
-    embedded_world,
-    print_banner,
-    print_what_to_try,
-)
+from ztunnel_py.embedded import WORLD
 from ztunnel_py.world import APPLICATION_PORT, HTTPBIN, SLEEP, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from mesh_py.process.console import Console
     from mesh_py.process.embedded import Running
-    from mesh_py.process.heard import Line
+    from mesh_py.process.heard import Heard, Line
     from ztunnel_py.world import WorldFiles
 
 TOKEN_HEADER = "X-Demo-Token"
 _LOG_SECONDS = 5.0
 """How long after the request its access log lines may take."""
-_INTERRUPTED = 130
 
 
 def run_demo(net: str, state_dir: Path | None, *, once: bool) -> int:
     """Start the world, send the request, judge it; the exit status."""
-    return started(_demo(World(net), state_dir, once=once), "asyncio")
+    return WORLD.demo(World(net), state_dir, _request, once=once)
 
 
-async def _demo(world: World, state_dir: Path | None, *, once: bool) -> int:
-    console = Console(name_styles=NAME_STYLES)
-    listener = Heard(console)
-    async with embedded_world(world, state_dir, {}, listener.heard) as running:
-        print_banner(console, running)
-        proved = await unless_stopped(_request(console, running, listener), running.family.stop)
-        if proved is None:
-            return _INTERRUPTED
-        _print_next_steps(console)
-        if once or not proved:
-            return 0 if proved else 1
-        listener.go_live()
-        console.say()
-        print_what_to_try(console, running)
-        return await running.family.serve_until_told(console)
-
-
-async def _request(console: Console, running: Running[World, WorldFiles], listener: Heard) -> bool:
+async def _request(console: Console, running: Running[World, WorldFiles], heard: Heard) -> bool:
     """Send, show, ask the witnesses, judge."""
     world, evidence = running.world, Evidence(secrets.token_hex(8))
     console.say(console.styled(f"GET {world.url}/headers   ({TOKEN_HEADER}: {evidence.token})", "bold"))
     try:
         answer = await request_by_socks(world, "/headers", {TOKEN_HEADER: evidence.token, "Accept": "*/*"})
         evidence.status, evidence.body = answer
-        await _ask_witnesses(evidence, running, listener)
+        await _ask_witnesses(evidence, running, heard)
     except AskFailed as error:
         console.say(console.styled(f"  {error}", "red"))
     _print_answer(console, evidence)
     _print_lines(console, evidence)
-    return _print_verdict(console, evidence, world)
+    proved = _print_verdict(console, evidence, world)
+    _print_next_steps(console)
+    return proved
 
 
-async def _ask_witnesses(evidence: Evidence, running: Running[World, WorldFiles], listener: Heard) -> None:
+async def _ask_witnesses(evidence: Evidence, running: Running[World, WorldFiles], heard: Heard) -> None:
     world = running.world
-    evidence.source_line = await _access_line(listener, "node-a", "outbound")
-    evidence.destination_line = await _access_line(listener, "node-b", "inbound")
+    evidence.source_line = await _access_line(heard, "node-a", "outbound")
+    evidence.destination_line = await _access_line(heard, "node-b", "inbound")
     record = await get(world.httpbin_ip, APPLICATION_PORT, f"/record?token={evidence.token}")
     evidence.calls = json.loads(record.body)
     own = identity_folder(running.files.certificates, SLEEP)
@@ -90,15 +67,15 @@ async def _ask_witnesses(evidence: Evidence, running: Running[World, WorldFiles]
         evidence.serials[node.name] = _serial(dump, str(identity))
 
 
-async def _access_line(listener: Heard, node: str, direction: str) -> str:
+async def _access_line(heard: Heard, node: str, direction: str) -> str:
     """The line a node wrote about its connection in that direction; empty if it does not come in time."""
 
     def found(lines: Sequence[Line]) -> str:
         own = (line for name, line in lines if name == node)
         return next((line for line in own if connection_fields(line).get("direction") == direction), "")
 
-    await listener.until(lambda lines: bool(found(lines)), _LOG_SECONDS)
-    return found(listener.lines)
+    await heard.until(lambda lines: bool(found(lines)), _LOG_SECONDS)
+    return found(heard.lines)
 
 
 def _serial(dump: dict[str, Any], identity: str) -> str:

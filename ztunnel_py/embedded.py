@@ -4,40 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_py.process.console import Console
 from mesh_py.process.editable_file import invitation
-from mesh_py.process.embedded import Running, running_world
-from mesh_py.process.run_loop import started
+from mesh_py.process.world_command import WorldCommand
 from ztunnel_py.config import Ports
-from ztunnel_py.world import APPLICATION_PORT, DNS_PORT, World, WorldFiles, lay_out
+from ztunnel_py.world import APPLICATION_PORT, DNS_PORT, lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
-
-NAME_STYLES = {"node-a": "blue"}
-"""How lines of the world's processes are told apart at a terminal."""
-
-
-def embedded_world(
-    world: World, state_dir: Path | None, environment: Mapping[str, str], heard: Callable[[str, str], None]
-) -> AbstractAsyncContextManager[Running[World, WorldFiles]]:
-    """The world, up as long as the context: see `running_world`."""
-    return running_world(world, lay_out, state_dir, environment, heard, prefix="hbone-world-")
-
-
-def run_embedded(net: str, state_dir: Path | None, environment: Mapping[str, str]) -> int:
-    """Serve the embedded world until told to end; the exit status."""
-    return started(_serve(World(net), state_dir, environment), "asyncio")
-
-
-async def _serve(world: World, state_dir: Path | None, environment: Mapping[str, str]) -> int:
-    console = Console(name_styles=NAME_STYLES)
-    async with embedded_world(world, state_dir, environment, console.heard) as running:
-        print_banner(console, running)
-        print_what_to_try(console, running)
-        return await running.family.serve_until_told(console)
+    from mesh_py.process.console import Console
+    from mesh_py.process.embedded import Running
+    from ztunnel_py.world import World, WorldFiles
 
 
 def print_banner(console: Console, running: Running[World, WorldFiles]) -> None:
@@ -89,3 +64,7 @@ def print_what_to_try(console: Console, running: Running[World, WorldFiles]) -> 
     console.say()
     console.say("Ctrl-C ends it.")
     console.say()
+
+
+_NAME_STYLES = {"node-a": "blue"}
+WORLD = WorldCommand(lay_out, "hbone-world-", _NAME_STYLES, print_banner, print_what_to_try)

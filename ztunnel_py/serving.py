@@ -24,9 +24,11 @@ def serve(layers: Sequence[Mapping[str, Given]], parameters: Mapping[str, Any]) 
     """Serve until told to end; the exit status. Raises SettingsError before anything is started."""
     raise_file_limit()
     if EMBEDDED.applies(layers, os.environ):
-        from ztunnel_py.embedded import run_embedded
+        from ztunnel_py.embedded import WORLD
+        from ztunnel_py.world import World
 
-        return run_embedded(parameters["world_net"], parameters["state_dir"], EMBEDDED.environment(layers))
+        world = World(parameters["world_net"])
+        return WORLD.serve(world, parameters["state_dir"], EMBEDDED.environment(layers))
     from ztunnel_py.config import from_values
 
     return _serve_proxy(from_values(layers, os.environ), parameters["loop"])

@@ -11,7 +11,7 @@ import pytest
 
 from lab_py.apps.payload import digest_of
 from tests.ztunnel_py.worlds import world_net
-from waypoint_py.embedded import embedded_world
+from waypoint_py.embedded import WORLD
 from waypoint_py.world import World
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ CLIENTS = 20
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     one = World(world_net())
-    async with embedded_world(one, None, {"RUST_LOG": "error"}, lambda _, __: None):
+    async with WORLD.up(one, None, {"RUST_LOG": "error"}, lambda _, __: None):
         yield one
 
 
