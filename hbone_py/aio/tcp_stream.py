@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE, Reactor
 from hbone_py.aio.stream import RECEIVE_SIZE, Waiter
-from hbone_py.aio.tcp import reset
+from hbone_py.aio.tcp import canonical, reset
 from hbone_py.errors import ConnectionLost, HboneError, StreamEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from hbone_py.aio.tcp import SocketAddress
 
 
 class TcpStream:
@@ -32,6 +34,11 @@ class TcpStream:
         self._readable = Waiter()
         self._writable = Waiter()
         reactor.register(sock.fileno(), self)
+
+    @property
+    def local_address(self) -> SocketAddress:
+        """Our end. Raises OSError once it is closed."""
+        return canonical(self.sock.getsockname())
 
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """Some bytes, or b"" at the end. Raises ConnectionLost on a reset, StreamEnded once closed."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE
-from hbone_py.aio.tcp import reset
+from hbone_py.aio.tcp import canonical, reset
 
 if TYPE_CHECKING:
     import socket
 
     from hbone_py.aio.reactor import Pollable, Reactor
+    from hbone_py.aio.tcp import SocketAddress
     from hbone_py.aio.tunnel_stream import TunnelStream
     from hbone_py.aio.way import Socket
 
@@ -25,6 +26,10 @@ class Medium(Protocol):
     @property
     def tunnel(self) -> TunnelStream | None:
         """The tunnel that it is, if it is one."""
+
+    @property
+    def local_address(self) -> SocketAddress:
+        """Our end of the TCP connection below. Raises OSError once that is closed."""
 
     @property
     def is_piecewise(self) -> bool:
@@ -52,6 +57,11 @@ class SocketMedium:
     def __init__(self, reactor: Reactor, sock: socket.socket) -> None:
         self.socket = sock
         self._reactor = reactor
+
+    @property
+    def local_address(self) -> SocketAddress:
+        """See `Medium`."""
+        return canonical(self.socket.getsockname())
 
     def start(self, pollable: Pollable) -> None:
         """See `Medium`."""
@@ -91,6 +101,11 @@ class TunnelMedium:
     def socket(self) -> TunnelMedium:
         """Itself."""
         return self
+
+    @property
+    def local_address(self) -> SocketAddress:
+        """See `Medium`."""
+        return self.tunnel.local_address
 
     def recv_into(self, buffer: memoryview, /) -> int:
         """Bytes read, 0 at the end. Raises BlockingIOError when there are none now, and what ended the tunnel."""

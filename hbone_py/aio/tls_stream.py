@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hbone_py.aio.owners import IdentityCheck
+    from hbone_py.aio.tcp import SocketAddress
     from hbone_py.aio.tls_medium import Medium
     from hbone_py.aio.tunnel_stream import TunnelStream
     from hbone_py.identity import SpiffeId
@@ -65,6 +66,11 @@ class TlsStream:
     def tunnel(self) -> TunnelStream | None:
         """The tunnel that it runs in, if it does."""
         return self._medium.tunnel
+
+    @property
+    def local_address(self) -> SocketAddress:
+        """Our end of the TCP connection that carries it. Raises OSError once that is closed."""
+        return self._medium.local_address
 
     @property
     def identity(self) -> SpiffeId | None:

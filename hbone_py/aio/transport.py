@@ -47,6 +47,10 @@ class Transport(Protocol):
     def close(self) -> None:
         """Let go at once."""
 
+    @property
+    def local_address(self) -> SocketAddress:
+        """Our end of the TCP connection that carries it. Raises OSError once that is closed."""
+
 
 class TcpTransport:
     """A connected, non-blocking socket."""
@@ -86,7 +90,7 @@ class TcpTransport:
 
     @property
     def local_address(self) -> SocketAddress:
-        """Our end's address."""
+        """See `Transport`."""
         return canonical(self.sock.getsockname())
 
     def __str__(self) -> str:
@@ -159,6 +163,11 @@ class TunnelTransport:
         self.end()
         outer.engine.reset(stream, ErrorCode.NO_ERROR)  # drops what is held, also when the stream is over
         outer.reactor.touch(outer)
+
+    @property
+    def local_address(self) -> SocketAddress:
+        """See `Transport`."""
+        return self._outer.transport.local_address
 
     def _arrived(self, pieces: list[memoryview], size: int) -> int:
         if self._pollable is not None:

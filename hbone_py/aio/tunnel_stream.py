@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hbone_py import events as ev
     from hbone_py.aio.client import Connection
     from hbone_py.aio.peer import Peer
+    from hbone_py.aio.tcp import SocketAddress
     from hbone_py.aio.wheel import Timer
     from hbone_py.header_blocks import HeaderList
     from hbone_py.streams import Stream
@@ -68,6 +69,11 @@ class TunnelStream:
     def stream_id(self) -> int:
         """The HTTP/2 stream."""
         return self._stream.stream_id
+
+    @property
+    def local_address(self) -> SocketAddress:
+        """Our end of the TCP connection that carries it. Raises OSError once that is closed."""
+        return self.peer.transport.local_address
 
     async def opened(self) -> None:
         """Client: wait for the 200. Raises TunnelRefused, or what ended the stream."""

@@ -139,12 +139,12 @@ class _Attempt(Generic[Target]):
         """Raises HttpError."""
         plan, exchange = self._plan, self._exchange
         backend, limits = plan.backend, plan.limits
-        plan.outcome.target = None
+        plan.outcome.target = plan.outcome.connection = None
         target = self._target = plan.outcome.target = backend.choose(tried) if chosen is None else chosen
         backend.begun(target)
         connection: Upstream | None = None
         try:
-            connection = await _within(backend.lease(target), limits.attempt)
+            connection = plan.outcome.connection = await _within(backend.lease(target), limits.attempt)
             call = connection.open(plan.request.copy(), ended=not exchange.has_body, interim=exchange.send_interim)
             await carry(exchange, call, self._body, self._judge, limits.attempt)
         except UpstreamReset as error:

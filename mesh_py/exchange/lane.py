@@ -134,7 +134,7 @@ class Ride(Generic[Target]):
         if connection is None:
             self._hand_over(chosen=target)
             return
-        self._connection = connection
+        self._connection = outcome.connection = connection
         outcome.tries = 1
         try:
             plan.backend.begun(target)

@@ -69,6 +69,8 @@ class Outcome(Generic[Target]):
 
     target: Target | None = None
     """Where the last attempt went."""
+    connection: Upstream | None = None
+    """What the last attempt went out on."""
     tries: int = 0
     begun: float = 0.0
     """When the first attempt began, by the loop's clock; told only where the route has a time limit."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from hbone_py.aio.tcp import show
 from hbone_py.aio.tls_stream import TlsStream
 from hbone_py.aio.tunnel_stream import TunnelStream
 from hbone_py.errors import ErrorCode, HboneError
@@ -203,12 +204,21 @@ def _tunnel_of(stream: WireStream) -> TunnelStream | None:
     return stream if isinstance(stream, TunnelStream) else None
 
 
+def _own_end(stream: WireStream) -> str:
+    try:
+        return show(stream.local_address)
+    except OSError:  # it is closed already, as whoever calls will learn
+        return ""
+
+
 class Upstream:
     """One connection. `changed(connection)` is called when a call has ended or the connection has."""
 
     def __init__(self, stream: WireStream, codec: ClientCodec, changed: Callable[[Upstream], None]) -> None:
         self.codec = codec
         self.wire = Wire(stream, codec)
+        self.local = _own_end(stream)
+        """Our end of the TCP connection below, for the log."""
         self.is_closed = False
         self.calls: dict[int, Call] = {}
         self.served = 0

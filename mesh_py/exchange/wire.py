@@ -15,6 +15,7 @@ from hbone_py.errors import HboneError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hbone_py.aio.tcp import SocketAddress
     from mesh_py.http.codec import Codec
 
 BACKLOG = 256 * 1024
@@ -31,6 +32,10 @@ class WireStream(Protocol):
 
     on_data: Callable[[], None] | None
     """Called when `receive_now` may have something."""
+
+    @property
+    def local_address(self) -> SocketAddress:
+        """Our end of the TCP connection below. Raises OSError once that is closed."""
 
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """See `ByteStream`."""

@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from hbone_py.errors import TlsError
 from mesh_py.exchange.passage import Outcome
 from mesh_py.http.errors import HttpError, NoHealthyEndpoint, UpstreamFailure
 from mesh_py.model.errors import RouteError
@@ -86,6 +87,8 @@ class Journal:
         flags = list(dict.fromkeys([*self.outcome.flags, *([] if error.flag == "-" else [error.flag])]))
         record.flags = ",".join(flags) or "-"
         record.details = _details(error)
+        if isinstance(error.__cause__, TlsError):
+            record.upstream_failure = str(error.__cause__)
 
     def close(self) -> None:
         """Count it and log it."""
@@ -101,6 +104,8 @@ class Journal:
             record.details = "via_upstream"
         if self.outcome.target is not None:
             record.upstream_host = self.outcome.target.shown
+        if self.outcome.connection is not None:
+            record.upstream_local = self.outcome.connection.local
         self._telemetry.done(record)
         if self._trace is not None:
             self._trace.close(record)

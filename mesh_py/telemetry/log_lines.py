@@ -7,9 +7,10 @@ import re
 _FIELD = re.compile(r'(\S+?)=(?:"((?:[^"\\]|\\.)*)"|(\S+))')
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|\[([^\]]*)\]|(\S+)')
 _REQUEST_FIELDS = (
-    "start_time", "request", "response_code", "response_flags", "response_code_details", "bytes_received",
-    "bytes_sent", "duration", "upstream_service_time", "x_forwarded_for", "user_agent", "request_id", "authority",
-    "upstream_host", "upstream_cluster", "downstream_local_address", "downstream_remote_address",
+    "start_time", "request", "response_code", "response_flags", "response_code_details",
+    "connection_termination_details", "upstream_transport_failure_reason", "bytes_received", "bytes_sent", "duration",
+    "upstream_service_time", "x_forwarded_for", "user_agent", "request_id", "authority", "upstream_host",
+    "upstream_cluster", "upstream_local_address", "downstream_local_address", "downstream_remote_address",
     "requested_server_name", "route_name",
 )  # fmt: skip
 """In the order of Istio's plain format (`mesh_py.telemetry.requests`); the request is method, path and protocol."""

@@ -48,7 +48,11 @@ class RequestRecord:
     milliseconds: float = 0.0
     upstream_milliseconds: float | None = None
     """Until the upstream's head; None: it never answered."""
+    upstream_failure: str = ""
+    """Why there was no connection, where TLS is why."""
     upstream_host: str = ""
+    upstream_local: str = ""
+    """Our end of the connection that the request went out on; of a tunnel's, if it went through one."""
     cluster: str = ""
     server_name: str = ""
     route: str = ""
@@ -155,6 +159,8 @@ def _fields(record: RequestRecord) -> dict[str, str | int | None]:
         "response_code": record.status,
         "response_flags": record.flags,
         "response_code_details": record.details,
+        "connection_termination_details": None,
+        "upstream_transport_failure_reason": record.upstream_failure or None,
         "bytes_received": record.received,
         "bytes_sent": record.sent,
         "duration": round(record.milliseconds),
@@ -165,6 +171,7 @@ def _fields(record: RequestRecord) -> dict[str, str | int | None]:
         "authority": record.authority,
         "upstream_host": record.upstream_host,
         "upstream_cluster": record.cluster,
+        "upstream_local_address": record.upstream_local,
         "downstream_local_address": record.downstream_local,
         "downstream_remote_address": record.downstream_remote,
         "requested_server_name": record.server_name,
@@ -183,6 +190,7 @@ def _line(record: RequestRecord) -> str:
         record.authority,
         record.upstream_host,
         record.cluster,
+        record.upstream_local,
         record.downstream_local,
         record.downstream_remote,
         record.server_name,
@@ -191,7 +199,8 @@ def _line(record: RequestRecord) -> str:
     behind = _behind.get(ends) or _remember(ends)
     line = (
         f'[{_time(record.started)}] "{record.method or "-"} {record.path or "-"} {record.protocol}"'
-        f" {record.status} {record.flags} {record.details or '-'} {record.received} {record.sent}"
+        f' {record.status} {record.flags} {record.details or "-"} - "{record.upstream_failure or "-"}"'
+        f" {record.received} {record.sent}"
         f" {round(record.milliseconds)} {'-' if upstream is None else round(upstream)}"
         f' "{record.forwarded_for or "-"}" "{record.user_agent or "-"}" "{record.request_id or "-"}"'
     )
@@ -200,17 +209,17 @@ def _line(record: RequestRecord) -> str:
     return _escaped_line(record)
 
 
-_QUOTES = 8
+_QUOTES = 10
 """In a line that nobody has put one into, up to where it is the same for all requests of a connection."""
 
-_Ends = tuple[str, str, str, str, str, str, str]
+_Ends = tuple[str, str, str, str, str, str, str, str]
 _behind: dict[_Ends, str] = {}
 
 
 def _remember(ends: _Ends) -> str:
     """How the lines of all requests end that come and go this way; empty where something needs another form."""
-    authority, upstream, cluster, local, remote, server_name, route = [one or "-" for one in ends]
-    text = f' "{authority}" "{upstream}" {cluster} {local} {remote} {server_name} {route}'
+    authority, upstream, cluster, ours, local, remote, server_name, route = [one or "-" for one in ends]
+    text = f' "{authority}" "{upstream}" {cluster} {ours} {local} {remote} {server_name} {route}'
     if not text.isprintable() or text.count('"') != 4 or "\\" in text:
         return ""
     if len(_behind) >= _KEPT:
@@ -223,12 +232,13 @@ def _escaped_line(record: RequestRecord) -> str:
     upstream = record.upstream_milliseconds
     return (
         f'[{_time(record.started)}] "{_shown(record.method)} {_shown(record.path)} {record.protocol}"'
-        f" {record.status} {record.flags} {_shown(record.details)} {record.received} {record.sent}"
+        f' {record.status} {record.flags} {_shown(record.details)} - "{_shown(record.upstream_failure)}"'
+        f" {record.received} {record.sent}"
         f" {round(record.milliseconds)} {'-' if upstream is None else round(upstream)}"
         f' "{_shown(record.forwarded_for)}" "{_shown(record.user_agent)}" "{_shown(record.request_id)}"'
         f' "{_shown(record.authority)}" "{record.upstream_host or "-"}" {_shown(record.cluster)}'
-        f" {record.downstream_local or '-'} {record.downstream_remote or '-'} {_shown(record.server_name)}"
-        f" {_shown(record.route)}\n"
+        f" {record.upstream_local or '-'} {record.downstream_local or '-'} {record.downstream_remote or '-'}"
+        f" {_shown(record.server_name)} {_shown(record.route)}\n"
     )
 
 

@@ -18,8 +18,8 @@ ONE, TWO, THREE = paths_of(WORLD)
 def request_line(token: str, status: int = 200, flags: str = "-", details: str = "via_upstream") -> str:
     """A line as sidecars and waypoints write it."""
     return (
-        f'[2026-01-02T03:04:05.678Z] "GET /x?token={token} HTTP/1.1" {status} {flags} {details} 0 29 2 1 "-" "-"'
-        ' "an-id" "host:5000" "127.9.2.2:8080" inbound|8080|| 127.9.2.1:8080 127.9.1.1:4 - default'
+        f'[2026-01-02T03:04:05.678Z] "GET /x?token={token} HTTP/1.1" {status} {flags} {details} - "-" 0 29 2 1 "-" "-"'
+        ' "an-id" "host:5000" "127.9.2.2:8080" inbound|8080|| 127.9.2.1:7 127.9.2.1:8080 127.9.1.1:4 - default'
     )
 
 

@@ -246,8 +246,9 @@ def _counts(taken: Taken, names: list[str]) -> list[tuple[object, ...]]:
 
 
 def _timeless(line: str) -> str:
-    """Without times, and without what went out of an answer before it was cut: that is a matter of time too."""
+    """Without times and ports, and without how much went out before a cut: that is a matter of time too."""
     line = re.sub(r" \d+ (\d+|-) \"-\" \"-\" \"same\"", " T T same", line[25:])
+    line = re.sub(r"127\.0\.0\.1:\d+", "OURS", line)
     return re.sub(r" \d+ T T", " N T T", line) if " UC " in line else line
 
 

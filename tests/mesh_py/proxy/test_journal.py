@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from hbone_py.errors import ConnectionLost, HboneError
+from hbone_py.errors import ConnectionLost, HboneError, TlsHandshakeError
 from mesh_py.http.errors import HttpError, NoHealthyEndpoint, NoRoute, UpstreamFailure, UpstreamTimeout
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest, HttpResponse
@@ -86,6 +86,25 @@ def test_one_that_failed_says_how_often_and_why() -> None:
     scene.journal.failed(UpstreamFailure("connection refused"))
     record = scene.close()
     assert (record.flags, record.details) == ("UF,URX", "UpstreamFailure{connection_refused}")
+
+
+def test_our_end_of_the_connection_it_went_out_on() -> None:
+    scene = Scene()
+    scene.journal.outcome.connection = cast("Any", SimpleNamespace(local="127.0.0.6:4711"))
+    assert scene.close().upstream_local == "127.0.0.6:4711"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(TlsHandshakeError("unknown ca"), "unknown ca"), (ConnectionLost("gone"), "")],
+    ids=["TLS", "not TLS"],
+)
+def test_why_there_was_no_tls(error: HboneError, expected: str) -> None:
+    scene = Scene()
+    failure = UpstreamFailure(str(error))
+    failure.__cause__ = error
+    scene.journal.failed(failure)
+    assert scene.close().upstream_failure == expected
 
 
 def test_what_the_exchange_failed_of_counts_where_nobody_said_more() -> None:

@@ -15,8 +15,8 @@ def test_the_fields_of_a_connection() -> None:
 
 def test_the_fields_of_a_request() -> None:
     line = (
-        '[2026-01-02T03:04:05.678Z] "GET /a?b=c HTTP/2" 503 UF,URX a_detail 1 2 3 - "-" "agent \\x22" "id" "host:80"'
-        ' "127.0.0.1:8080" outbound|80||a.b 10.0.0.1:80 127.0.0.1:5 - a/route/0'
+        '[2026-01-02T03:04:05.678Z] "GET /a?b=c HTTP/2" 503 UF,URX a_detail - "no TLS" 1 2 3 - "-" "agent \\x22" "id"'
+        ' "host:80" "127.0.0.1:8080" outbound|80||a.b 10.0.0.2:7 10.0.0.1:80 127.0.0.1:5 - a/route/0'
     )
     found = request_fields(line)
     assert (found["method"], found["path"], found["protocol"]) == ("GET", "/a?b=c", "HTTP/2")

@@ -84,6 +84,8 @@ def test_a_line() -> None:
             user_agent="curl",
             request_id="id-1",
             upstream_host="10.0.0.2:80",
+            upstream_local="10.0.0.2:6",
+            upstream_failure="TLS says no",
             cluster="inbound|80||",
             downstream_local="10.0.0.2:80",
             downstream_remote="10.0.0.1:5",
@@ -94,8 +96,8 @@ def test_a_line() -> None:
         )
     )
     assert taken.lines == [
-        '[2023-11-14T22:13:20.500Z] "GET /a HTTP/1.1" 200 - - 1 2 12 10 "-" "curl" "id-1" "web" "10.0.0.2:80" '
-        "inbound|80|| 10.0.0.2:80 10.0.0.1:5 sni default\n"
+        '[2023-11-14T22:13:20.500Z] "GET /a HTTP/1.1" 200 - - - "TLS says no" 1 2 12 10 "-" "curl" "id-1" "web"'
+        ' "10.0.0.2:80" inbound|80|| 10.0.0.2:6 10.0.0.2:80 10.0.0.1:5 sni default\n'
     ]
 
 
@@ -115,7 +117,7 @@ def test_nor_its_end_which_many_lines_share(said: str) -> None:
     first, forged, again, last = taken.lines
     assert (first, forged) == (last, again)
     assert [line.count("\n") for line in taken.lines] == [1, 1, 1, 1]
-    assert [line.count('"') for line in taken.lines] == [12, 12, 12, 12]
+    assert [line.count('"') for line in taken.lines] == [14, 14, 14, 14]
 
 
 def test_as_json() -> None:
