@@ -14,6 +14,8 @@ from tests.support.world import ip
 
 PLAINTEXT = ConnectionFacts(ip("10.0.0.1"), ip("10.0.1.1"), 80)
 MATCHING = PLAINTEXT._replace(identity=SpiffeId("td", "a", "b"))
+ELSEWHERE = Cidr.parse("192.168.0.0/16")
+ENDS_IN_B, ENDS_IN_C = StringMatch(MatchKind.SUFFIX, "/sa/b"), StringMatch(MatchKind.SUFFIX, "/sa/c")
 ALTERNATE = ConnectionFacts(ip("10.0.8.1"), ip("10.0.9.1"), 81, SpiffeId("td", "x", "y"))
 
 
@@ -90,9 +92,12 @@ def test_families_do_not_match_each_other() -> None:
         pytest.param(Match(destination_ports=(80,), not_destination_ports=(80,)), False, id="both lists must hold"),
         pytest.param(Match(destination_ports=(80,), namespaces=(exact("a"),)), True, id="all fields: yes"),
         pytest.param(Match(destination_ports=(81,), namespaces=(exact("a"),)), False, id="all fields: one fails"),
-        pytest.param(
-            Match(principals=(exact("x"), StringMatch(MatchKind.SUFFIX, "/sa/b"))), True, id="exact and pattern"
-        ),
+        pytest.param(Match(principals=(exact("x"), ENDS_IN_B)), True, id="exact and pattern: the pattern"),
+        pytest.param(Match(principals=(exact("td/ns/a/sa/b"), ENDS_IN_C)), True, id="exact and pattern: the exact"),
+        pytest.param(Match(principals=(exact("x"), ENDS_IN_C)), False, id="exact and pattern: neither"),
+        pytest.param(Match(principals=(ENDS_IN_C, ENDS_IN_B)), True, id="either pattern"),
+        pytest.param(Match(source_ips=(ELSEWHERE, Cidr.parse("10.0.0.0/24"))), True, id="either source"),
+        pytest.param(Match(destination_ips=(ELSEWHERE, Cidr.parse("10.0.1.0/24"))), True, id="either destination"),
     ],
 )
 def test_fields_together(match: Match, expected: bool) -> None:

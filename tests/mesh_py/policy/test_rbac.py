@@ -84,6 +84,7 @@ def test_rules_are_alternatives(peer: str, expected: bool) -> None:
 ALLOW_HIT, ALLOW_MISS = policy("allow-hit", Action.ALLOW, HIT), policy("allow-miss", Action.ALLOW, MISS)
 DENY_HIT, DENY_MISS = policy("deny-hit", Action.DENY, HIT), policy("deny-miss", Action.DENY, MISS)
 DRY_DENY = policy("dry-deny", Action.DENY, HIT, dry_run=True)
+DRY_DENY_MISS = policy("dry-deny-miss", Action.DENY, MISS, dry_run=True)
 DRY_ALLOW = policy("dry-allow", Action.ALLOW, HIT, dry_run=True)
 DRY_ALLOW_MISS = policy("dry-allow-miss", Action.ALLOW, MISS, dry_run=True)
 NONE_ALLOWED = "allow policies exist, but none allowed"
@@ -101,6 +102,7 @@ NO_ALLOW = "no allow policies, allow"
         pytest.param((ALLOW_MISS,), False, NONE_ALLOWED, (), id="allow that does not match"),
         pytest.param((policy("none", Action.ALLOW),), False, NONE_ALLOWED, (), id="allow nothing"),
         pytest.param((DRY_DENY,), True, NO_ALLOW, ("dry-run: deny policy match ns/dry-deny",), id="dry-run deny"),
+        pytest.param((DRY_DENY_MISS,), True, NO_ALLOW, (), id="dry-run deny that does not match"),
         pytest.param((DRY_ALLOW,), True, NO_ALLOW, ("dry-run: allow policy match ns/dry-allow",), id="dry-run allow"),
         pytest.param(
             (DRY_ALLOW_MISS,), True, NO_ALLOW, ("dry-run: no allow policies matched",), id="dry-run allow would deny"

@@ -72,6 +72,7 @@ def test_a_policy_may_be_known_by_another_name() -> None:
     policies.upsert(policy(Scope.WORKLOAD_SELECTOR, name="q"), key="default/p")
     assert len(policies.applicable(LISTING).deny) == 1
     assert list(policies.keys()) == ["default/p"]
+    assert policies.get("default/p") == policy(Scope.WORKLOAD_SELECTOR, name="q")
     assert policies.get("default/q") is None
 
 
