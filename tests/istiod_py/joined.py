@@ -59,6 +59,7 @@ class JoinedMesh:
     nodes: dict[str, Node] = field(default_factory=dict)
     starts: int = 0
     istiod: Istiod = field(init=False)
+    _started: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property
     def sleep(self) -> Node:
@@ -76,6 +77,17 @@ class JoinedMesh:
         with start_istiod(self.folder, self.state, self.address, *self.flags, log=log) as self.istiod:
             self.istiod.wait_ready()
             yield self.istiod
+
+    def control(self) -> Istiod:
+        """The control plane runs until it is killed or the mesh ends."""
+        return self._started.enter_context(self.controlled())
+
+    def end(self) -> None:
+        """Nothing runs any more."""
+        for node in self.nodes.values():
+            if hasattr(node, "process"):
+                node.stop()
+        self._started.close()
 
     def call(self, destination: str, through: Node | None = None) -> AbstractAsyncContextManager[TcpCaller]:
         """A captured connection of sleep's application, through its own node proxy or another of its node."""
@@ -159,6 +171,4 @@ def mesh_on(base: Path, *flags: str) -> Iterator[JoinedMesh]:
     try:
         yield mesh
     finally:
-        for node in mesh.nodes.values():
-            if hasattr(node, "process"):
-                node.stop()
+        mesh.end()

@@ -6,18 +6,19 @@ import asyncio
 import json
 import shutil
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.interop.callers import read_to_end, talk
 from tests.support.pods import fields_of
-from tests.support.processes import eventually
+from tests.support.processes import answers, eventually
 from tests.support.tcp_apps import TcpApp, echo
 from tests.ztunnel_py.nodes import Nodes, nodes_started
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from tests.support.certificates import TestRoot
@@ -36,10 +37,16 @@ policies:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, mesh_root: TestRoot) -> Iterator[Nodes]:
-    """For tests that leave both as they were."""
+def both(tmp_path_factory: pytest.TempPathFactory, mesh_root: TestRoot) -> Iterator[Nodes]:
     with nodes_started(tmp_path_factory.mktemp("shared"), mesh_root) as running:
         yield running
+
+
+@pytest.fixture
+async def shared(both: Nodes) -> AsyncIterator[Nodes]:
+    """For tests that leave both as they were; the next one begins when every connection is over and told."""
+    yield both
+    await all_closed(both)
 
 
 @pytest.fixture
@@ -48,8 +55,30 @@ def nodes(tmp_path: Path, mesh_root: TestRoot) -> Iterator[Nodes]:
         yield running
 
 
-def lines(node: Node, message: str = "connection complete") -> list[dict[str, str]]:
-    return [fields_of(line) for line in node.log.splitlines() if f"\taccess\t{message}\t" in line]
+def lines(node: Node, to: str = "") -> list[dict[str, str]]:
+    """The fields of its access lines, or of those of connections to one application."""
+    found = [fields_of(line) for line in node.log.splitlines() if "\taccess\tconnection complete\t" in line]
+    return [line for line in found if not to or to in line.values()]
+
+
+async def all_closed(nodes: Nodes) -> None:
+    """Return when every connection is over and told."""
+    for node in (nodes.sleep, nodes.server):
+        await answers(partial(still_open, node), lambda count: count == 0, "all closed")
+
+
+async def still_open(node: Node) -> int:
+    return await summed(node, "istio_tcp_connections_opened_total") - await summed(
+        node, "istio_tcp_connections_closed_total"
+    )
+
+
+async def summed(node: Node, metric: str, label: str = "") -> int:
+    """What a counter shows, all its samples together; each of them has the label."""
+    metrics = await asyncio.to_thread(node.get, "/metrics", 15020)
+    found = [line for line in metrics.splitlines() if line.startswith(f"{metric}{{")]
+    assert all(label in line for line in found)
+    return sum(int(line.split()[-1]) for line in found)
 
 
 async def test_what_they_show_of_a_connection(shared: Nodes) -> None:
@@ -66,6 +95,8 @@ async def test_the_plain_event_loop_serves_as_well(tmp_path: Path, mesh_root: Te
 
 
 async def carried_and_shown(nodes: Nodes) -> None:
+    told = {"source": nodes.sleep, "destination": nodes.server}
+    before = {reporter: await received(node, reporter) for reporter, node in told.items()}
     async with TcpApp(echo, nodes.server.address) as app:
         async with nodes.call(app.authority) as caller:
             await talk(caller, b"hello")
@@ -74,16 +105,18 @@ async def carried_and_shown(nodes: Nodes) -> None:
                 [entry] = dump["workloadState"][f"cluster//Pod/default/{node.name}"]["connections"][direction]
                 assert entry["protocol"] == "HBONE"
                 assert "istio_tcp_sockets_open{" in await asyncio.to_thread(node.get, "/metrics", 15020)
-        for node, reporter in ((nodes.sleep, "source"), (nodes.server, "destination")):
-            await eventually(lambda: len(lines(node)) == 1, "logged")  # noqa: B023
-            metrics = await asyncio.to_thread(node.get, "/metrics", 15020)
-            received = [line for line in metrics.splitlines() if line.startswith("istio_tcp_received_bytes_total")]
-            assert [(f'reporter="{reporter}"' in line, line.split()[-1]) for line in received] == [(True, "5")]
+        for reporter, node in told.items():
+            await eventually(lambda: len(lines(node, to=app.authority)) == 1, "logged")  # noqa: B023
+            assert await received(node, reporter) == before[reporter] + 5
+
+
+async def received(node: Node, reporter: str) -> int:
+    """Bytes it has counted, all of them as `reporter`."""
+    return await summed(node, "istio_tcp_received_bytes_total", f'reporter="{reporter}"')
 
 
 async def test_an_edit_of_the_mesh_file_cuts_whom_it_no_longer_allows(shared: Nodes) -> None:
     before = shared.mesh.read_text()
-    ended = len(lines(shared.server))
     async with TcpApp(echo, shared.server.address) as app, shared.call(app.authority) as caller:
         await talk(caller, b"hello")
         shared.append("nonsense: [\n")
@@ -91,8 +124,8 @@ async def test_an_edit_of_the_mesh_file_cuts_whom_it_no_longer_allows(shared: No
         await talk(caller, b"still here")
         shared.mesh.write_text(before + DENY_SLEEP)
         assert await read_to_end(caller) == (b"", "reset")
-        await eventually(lambda: len(lines(shared.server)) > ended, "logged")
-        assert lines(shared.server)[ended]["error"] == "connection closed due to policy change"
+        await eventually(lambda: len(lines(shared.server, app.authority)) == 1, "logged")
+        assert lines(shared.server, app.authority)[0]["error"] == "connection closed due to policy change"
         async with shared.call(app.authority) as refused:
             assert (await read_to_end(refused)).data == b""
         await policies_changed(shared, 1)  # by both: an edit undone between two looks is none
@@ -189,6 +222,7 @@ async def test_at_the_deadline_it_ends_all_the_same(nodes: Nodes) -> None:
         assert await asyncio.to_thread(nodes.sleep.process.end_with, signal.SIGTERM) == 0
         assert await read_to_end(caller) == (b"", "reset")
         assert await app.ended() == "reset"
+    await eventually(lambda: len(lines(nodes.sleep)) == 1, "logged")
     assert lines(nodes.sleep)[0]["error"] == "connection closed due to connection drain"
 
 
