@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hbone_py.aio.form  # noqa: F401 - before all others: it decides in which form they run
 from hbone_py.aio.client import Connection, connect, connect_over, open_connection
-from hbone_py.aio.copy import Transferred, relay
+from hbone_py.aio.plain_relay import Transferred, relay
 from hbone_py.aio.server import IncomingTunnel, Server, serve
 from hbone_py.aio.stream import ByteStream
 from hbone_py.aio.tunnel_stream import TunnelStream

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from hbone_py.address import format_address, is_loopback
-from mesh_py.xds.words import DEFAULT_CLUSTER
+from mesh_py.xds.wire_values import DEFAULT_CLUSTER
 
 if TYPE_CHECKING:
     import socket

@@ -22,7 +22,7 @@ from mesh_py.identity.signing import CaError, to_pem
 from mesh_py.telemetry.log_format import fields
 from mesh_py.xds.proto import citadel_pb2
 from mesh_py.xds.types import CREATE_CERTIFICATE
-from mesh_py.xds.words import DEFAULT_CLUSTER
+from mesh_py.xds.wire_values import DEFAULT_CLUSTER
 
 if TYPE_CHECKING:
     import datetime

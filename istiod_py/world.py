@@ -16,7 +16,7 @@ from mesh_py.manifests.objects import Manifests
 from mesh_py.model.workload import NetworkMode
 from mesh_py.xds.encode import encode_authorization, encode_service, encode_workload, wire, workload_message
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION, WORKLOAD
-from mesh_py.xds.words import DEFAULT_CLUSTER
+from mesh_py.xds.wire_values import DEFAULT_CLUSTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

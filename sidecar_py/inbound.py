@@ -105,7 +105,7 @@ class Inbound:
         try:
             if caller.local[1] in self.context.own_ports:
                 raise SelfCall
-            spoken = await detect_protocol(stream, self.context.settings.patience.detection)
+            spoken = await detect_protocol(stream, self.context.settings.timeouts.detection)
             found, caller, spoken = await self._opened(stream, caller, spoken)
         except HboneError as error:
             stream.abort()
@@ -145,7 +145,7 @@ class Inbound:
             return Detection(Protocol.HTTP1)
         if "istio-peer-exchange" in offered:
             return Detection(Protocol.UNKNOWN)
-        return await detect_protocol(tls, self.context.settings.patience.detection)
+        return await detect_protocol(tls, self.context.settings.timeouts.detection)
 
     # Behind TLS, or without it, or out of a tunnel ----------------------------------------------------------
 
@@ -169,7 +169,7 @@ class Inbound:
         handler = InboundHttp(self, caller)
         scheme = "https" if caller.leaf else "http"
         codec = H2Server() if protocol is Protocol.HTTP2 else H1Server(scheme=scheme)
-        downstream = Downstream(stream, codec, handler, context.reactor.wheel, context.settings.patience)
+        downstream = Downstream(stream, codec, handler, context.reactor.wheel, context.settings.timeouts)
         with self.connections.draining(downstream):
             await serve(downstream)
 

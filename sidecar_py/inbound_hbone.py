@@ -25,17 +25,17 @@ class InboundHbone:
         """Understand, judge, answer, serve. Where requests are expected the 200 comes at once, else the application
         is connected to first: requests then go by that connection."""
         inbound = self._inbound
-        workload, patience = inbound.context.workload, inbound.context.settings.patience
+        workload, timeouts = inbound.context.workload, inbound.context.settings.timeouts
         caller = self._understand(tunnel)
         if inbound.http_of(caller.local[1]) is not None or inbound.rules.are_about_requests(workload):
             tunnel.accept()
-            found = await detect_protocol(tunnel.stream, patience.detection)
+            found = await detect_protocol(tunnel.stream, timeouts.detection)
             await inbound.serve_inside(tunnel.stream, caller, found)
             return
         inbound.rules.judge_layer_4(workload, caller.client, caller.local, caller.identity)
         upstream = await inbound.connect_application(caller.local)
         tunnel.accept()
-        found = await detect_protocol(tunnel.stream, patience.detection)
+        found = await detect_protocol(tunnel.stream, timeouts.detection)
         if found.protocol in (Protocol.HTTP1, Protocol.HTTP2):
             inbound.hand_over(upstream, caller.local, http2=found.protocol is Protocol.HTTP2)
             await inbound.serve_http(tunnel.stream, caller, found.protocol)

@@ -18,12 +18,12 @@ from mesh_py.http.errors import HttpError
 from mesh_py.model.address import parse_ip
 from mesh_py.model.errors import SelfCall
 from mesh_py.model.workload import AppProtocol
-from mesh_py.proxy.courses import Courses
 from mesh_py.proxy.detection import detect_protocol
 from mesh_py.proxy.dial import FOR_TCP, connect
 from mesh_py.proxy.first_words import first_words
 from mesh_py.proxy.mirrors import Mirrors
 from mesh_py.proxy.opaque import carry
+from mesh_py.proxy.resolved_routes import ResolvedRoutes
 from mesh_py.proxy.tcp_telemetry import TcpConnection
 from sidecar_py.outbound_http import OutboundHttp
 
@@ -52,7 +52,7 @@ class Outbound:
 
     def __init__(self, context: SidecarContext, connections: Connections, clusters: Clusters) -> None:
         self._context, self._connections, self._clusters = context, connections, clusters
-        self._courses, self._mirrors = Courses(context, clusters), Mirrors(connections)
+        self._resolved_routes, self._mirrors = ResolvedRoutes(context, clusters), Mirrors(connections)
 
     def accepted(self, sock: socket.socket, client: SocketAddress) -> None:
         """A connection that redirection brought, or that was dialled here by mistake."""
@@ -95,18 +95,18 @@ class Outbound:
             case AppProtocol.HTTP2 | AppProtocol.GRPC:
                 return HTTP2
             case AppProtocol.HTTP11:
-                found = await detect_protocol(stream, self._context.settings.patience.detection)
+                found = await detect_protocol(stream, self._context.settings.timeouts.detection)
                 return HTTP2 if found.protocol is Protocol.HTTP2 else HTTP1
             case _:
-                return await detect_protocol(stream, self._context.settings.patience.detection)
+                return await detect_protocol(stream, self._context.settings.timeouts.detection)
 
     async def _serve_http(
         self, stream: TcpStream, client: SocketAddress, meant: Destination, protocol: Protocol
     ) -> None:
         context = self._context
-        handler = OutboundHttp(context, self._clusters, self._courses, self._mirrors, client, meant)
+        handler = OutboundHttp(context, self._clusters, self._resolved_routes, self._mirrors, client, meant)
         codec = H2Server() if protocol is Protocol.HTTP2 else H1Server()
-        downstream = Downstream(stream, codec, handler, context.reactor.wheel, context.settings.patience)
+        downstream = Downstream(stream, codec, handler, context.reactor.wheel, context.settings.timeouts)
         with self._connections.draining(downstream):
             await serve(downstream)
 

@@ -18,7 +18,7 @@ from mesh_py.http.session import remember_endpoint, wanted_endpoint
 from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.backends import OneEndpoint, ServiceBackend
 from mesh_py.proxy.journal import Journal, as_http_error
-from mesh_py.proxy.remembered import Remembered
+from mesh_py.proxy.mesh_cache import MeshCache
 from mesh_py.proxy.ways import Endpoint, Plain
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from mesh_py.manifests.routes import SessionPersistence
     from mesh_py.model.workload import Service
     from mesh_py.proxy.clusters import Cluster, Clusters, Pick
-    from mesh_py.proxy.courses import Course, Courses
     from mesh_py.proxy.directory import Destination
     from mesh_py.proxy.mirrors import Mirrors
+    from mesh_py.proxy.resolved_routes import ResolvedRoute, ResolvedRoutes
     from sidecar_py.context import SidecarContext
 
 
@@ -67,18 +67,18 @@ class OutboundHttp:
         self,
         context: SidecarContext,
         clusters: Clusters,
-        courses: Courses,
+        resolved_routes: ResolvedRoutes,
         mirrors: Mirrors,
         client: SocketAddress,
         meant: Destination,
     ) -> None:
-        self.context, self.clusters, self.courses, self.mirrors = context, clusters, courses, mirrors
+        self.context, self.clusters, self.resolved_routes, self.mirrors = context, clusters, resolved_routes, mirrors
         self.client_ip = client[0]
         self.client, self.local = show(client), show(meant.address)
         """Who calls, and where it meant to go, for the log."""
         self._meant = meant
-        self._hosts: Remembered[str, _Meant] = Remembered(context, _HOSTS_KEPT)
-        self._facts: Remembered[Pick, ConnectionFacts] = Remembered(context, _PICKS_KEPT)
+        self._hosts: MeshCache[str, _Meant] = MeshCache(context, _HOSTS_KEPT)
+        self._facts: MeshCache[Pick, ConnectionFacts] = MeshCache(context, _PICKS_KEPT)
 
     def passage(self, exchange: Exchange) -> _Passage:
         """One request."""
@@ -154,11 +154,11 @@ class _Passage:
             return None
         if decision is not None and decision.authorizer is not None:
             raise AuthorizerDenied(f"route {decision.rule.name} wants an authorizer asked, which nobody here does")
-        course = self._handler.courses.of(meant.record, meant.port, decision)
+        resolved = self._handler.resolved_routes.of(meant.record, meant.port, decision)
         if decision is not None and decision.filters:
             decision.prepare(request)
             self._mirror(decision, meant.port)
-        return self._plan_to_cluster(course)
+        return self._plan_to_cluster(resolved)
 
     def seen(self, response: HttpResponse, target: Pick) -> None:
         """See `Passage`."""
@@ -190,7 +190,7 @@ class _Passage:
         context = self._context
         for reference in decision.mirrors:
             try:
-                record, there = self._handler.courses.backend(decision, reference, port)
+                record, there = self._handler.resolved_routes.backend(decision, reference, port)
             except InvalidBackend as error:
                 log.warning("mirror: %s", error)
                 continue
@@ -206,9 +206,9 @@ class _Passage:
         self._journal.record.route = decision.rule.name
         return decision
 
-    def _plan_to_cluster(self, course: Course) -> Plan[Pick]:
+    def _plan_to_cluster(self, resolved: ResolvedRoute) -> Plan[Pick]:
         context, request = self._context, self._exchange.request
-        _, decision, cluster, limits = course
+        _, decision, cluster, limits = resolved
         self._journal.record.cluster = cluster.name
         self._to, self._decision = cluster, decision
         self._session = None if decision is None else decision.session

@@ -16,7 +16,7 @@ from mesh_py.http.router import NO_ROUTES
 from mesh_py.http.session import wanted_endpoint
 from mesh_py.model.workload import AppProtocol
 from mesh_py.proxy.backends import OneEndpoint, ServiceBackend
-from mesh_py.proxy.courses import Courses
+from mesh_py.proxy.resolved_routes import ResolvedRoutes
 from waypoint_py.gateway_routes import decide
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from mesh_py.proxy.authorizers import Authorizers
     from mesh_py.proxy.clusters import Cluster, Clusters, Pick
     from mesh_py.proxy.connections import Connections
-    from mesh_py.proxy.courses import Course
     from mesh_py.proxy.journal import Journal
     from mesh_py.proxy.mirrors import Mirrors
+    from mesh_py.proxy.resolved_routes import ResolvedRoute
     from waypoint_py.attached import Target
     from waypoint_py.chains import Chains
     from waypoint_py.context import WaypointContext
@@ -61,10 +61,10 @@ class Forwarding:
     authorizers: Authorizers
     mirrors: Mirrors
     gateway_routes: GatewayRoutes
-    courses: Courses = field(init=False)
+    resolved_routes: ResolvedRoutes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.courses = Courses(self.context, self.clusters)
+        self.resolved_routes = ResolvedRoutes(self.context, self.clusters)
 
     def rules(self, target: Target) -> Rules:
         """What requests for a destination pass, until the mesh or the manifests change.
@@ -103,17 +103,17 @@ class Forwarding:
         if decision is None and (meant.record is None or target.pod is not None):
             return self._plan_to_pod(exchange, journal, target)
         assert meant.record is not None, "only services have routes"
-        course = self.courses.of(meant.record, meant.address[1], decision)
+        resolved = self.resolved_routes.of(meant.record, meant.address[1], decision)
         if decision is not None and decision.filters:
             decision.prepare(exchange.request)
             self._mirror(exchange, decision, meant.port)
-        return self._plan_to_cluster(exchange, journal, course, client_ip, wanted, told)
+        return self._plan_to_cluster(exchange, journal, resolved, client_ip, wanted, told)
 
     def _mirror(self, exchange: Exchange, decision: Forward, port: int) -> None:
         """A mirror that is no backend is passed over: the request itself has done nothing wrong."""
         for reference in decision.mirrors:
             try:
-                record, its_port = self.courses.backend(decision, reference, port)
+                record, its_port = self.resolved_routes.backend(decision, reference, port)
             except InvalidBackend as error:
                 log.warning("mirror: %s", error)
                 continue
@@ -141,13 +141,13 @@ class Forwarding:
         self,
         exchange: Exchange,
         journal: Journal,
-        course: Course,
+        resolved: ResolvedRoute,
         client_ip: str,
         wanted: str | None,
         told: list[tuple[str, str]],
     ) -> Plan[Pick]:
         context, request = self.context, exchange.request
-        _, _, cluster, limits = course
+        _, _, cluster, limits = resolved
         journal.record.cluster = cluster.name
         by = cluster.traffic.hash_by
         wish = NO_WISH

@@ -30,7 +30,7 @@ from mesh_py.http.router import Respond as RouteAnswer
 from mesh_py.http.session import remember_endpoint
 from mesh_py.model.address import parse_ip
 from mesh_py.proxy.journal import Journal, as_http_error
-from mesh_py.proxy.remembered import Remembered
+from mesh_py.proxy.mesh_cache import MeshCache
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
 from mesh_py.tracing.trace_context import TRACEPARENT
 from waypoint_py.attached import describe
@@ -66,8 +66,8 @@ class HttpProxy:
         self._first = first
         self.client, self.address = show(caller.client), describe(target)
         """Who calls, and what it asks for, for the log."""
-        self._facts: Remembered[Pick, ConnectionFacts] = Remembered(forwarding.context, _PICKS_KEPT)
-        self._rules: Remembered[None, Rules] = Remembered(forwarding.context, 1)
+        self._facts: MeshCache[Pick, ConnectionFacts] = MeshCache(forwarding.context, _PICKS_KEPT)
+        self._rules: MeshCache[None, Rules] = MeshCache(forwarding.context, 1)
 
     def passage(self, exchange: Exchange) -> _Passage:
         """One request."""

@@ -87,7 +87,7 @@ class Terminate:
         self, tunnel: Incoming, caller: Caller, target: Target, reached: ByteConnection | None = None
     ) -> bool:
         """Whether the first bytes are HTTP's; then it is over. `reached` was opened before anybody knew."""
-        found = await detect_protocol(tunnel.stream, self._context.settings.patience.detection)
+        found = await detect_protocol(tunnel.stream, self._context.settings.timeouts.detection)
         if found.protocol not in (Protocol.HTTP1, Protocol.HTTP2):
             return False
         first = None
@@ -102,7 +102,7 @@ class Terminate:
         """Which HTTP it is; who is silent is waited for as for the rest of a request."""
         if spoken in (AppProtocol.HTTP2, AppProtocol.GRPC):
             return Protocol.HTTP2
-        found = await detect_protocol(tunnel.stream, self._context.settings.patience.idle)
+        found = await detect_protocol(tunnel.stream, self._context.settings.timeouts.idle)
         return Protocol.HTTP2 if found.protocol is Protocol.HTTP2 else Protocol.HTTP1
 
     async def _serve_http(
@@ -111,7 +111,7 @@ class Terminate:
         context = self._context
         proxy = HttpProxy(self._forwarding, caller, target, first)
         codec = H2Server() if protocol is Protocol.HTTP2 else H1Server()
-        patience = context.settings.patience
-        downstream = Downstream(tunnel.stream, codec, proxy, context.reactor.wheel, patience)
+        timeouts = context.settings.timeouts
+        downstream = Downstream(tunnel.stream, codec, proxy, context.reactor.wheel, timeouts)
         with self._connections.draining(downstream):
             await serve(downstream)

@@ -66,7 +66,7 @@ class Asked(NamedTuple):
             log.debug("query", extra=fields(named))
 
 
-class Remembered(NamedTuple):
+class MeshCache(NamedTuple):
     """The reply to a question that is asked again and again, until the mesh changes."""
 
     reply: bytes
@@ -87,7 +87,7 @@ class Resolver:
         self, context: ProxyContext, rules: Callable[[], NameRules], forwarder: Forwarder, *, wait: float
     ) -> None:
         self._context, self._rules, self._forwarder, self._wait = context, rules, forwarder, wait
-        self._known: Plans[Remembered] = Plans(context.state, kept=KEPT)
+        self._known: Plans[MeshCache] = Plans(context.state, kept=KEPT)
 
     def knows(self, address: SocketAddress) -> bool:
         """Whether the mesh knows who asks from there."""
@@ -111,7 +111,7 @@ class Resolver:
         response = own_answer(query, found.addresses, found.canonical) if found else await self._elsewhere(asked)
         reply = to_wire(response, query, over_udp=protocol == "udp")
         if found and client and len(found.addresses) <= 1:  # the order of several is drawn anew each time
-            self._known.put(key, Remembered(reply[_ID:], asked.labels))
+            self._known.put(key, MeshCache(reply[_ID:], asked.labels))
         return reply
 
     def _look_up(self, asked: Asked, rules: NameRules) -> Answer | None:

@@ -17,9 +17,9 @@ from mesh_py.model.address import parse_ip
 from mesh_py.model.errors import PolicyChanged, PolicyDenied
 from mesh_py.policy.explain import explain
 from mesh_py.policy.rbac import NO_ALLOW_POLICIES, authorize
-from ztunnel_py.asking import ask_beside, ask_for, is_asking_needed
 from ztunnel_py.connections import Connection
 from ztunnel_py.held import Held
+from ztunnel_py.on_demand_wait import ask_beside, ask_for, is_asking_needed
 
 if TYPE_CHECKING:
     import socket

@@ -22,10 +22,10 @@ from mesh_py.model.errors import SelfCall
 from mesh_py.model.route import ByName, Direct, NestedTunnel, Tunnel
 from mesh_py.telemetry.labels import on_demand_dns_values
 from mesh_py.telemetry.log_format import fields
-from ztunnel_py.asking import ask_for, is_asking_needed
 from ztunnel_py.connections import Unexpected
 from ztunnel_py.held import Held
 from ztunnel_py.name_lookup import NameLookup
+from ztunnel_py.on_demand_wait import ask_for, is_asking_needed
 from ztunnel_py.outbound_connection import DirectConnection
 from ztunnel_py.outbound_nested import NestedPlan
 from ztunnel_py.outbound_tunnel import TunnelPlan

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mesh_py.exchange import lane
 from mesh_py.exchange.exchange import Exchange
-from mesh_py.exchange.patience import USUAL, Patience
 from mesh_py.exchange.reading import HELD, Reading
+from mesh_py.exchange.timeouts import DEFAULT_TIMEOUTS, ClientTimeouts
 from mesh_py.exchange.wire import Wire
 from mesh_py.http import events as ev
 from mesh_py.http.codec_h1 import H1Server
@@ -43,17 +43,17 @@ class Downstream:
         codec: ServerCodec,
         handler: Handler,
         wheel: TimerWheel,
-        patience: Patience = USUAL,
+        timeouts: ClientTimeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         self.codec = codec
         self.wire = Wire(stream, codec)
         self.wheel = wheel
-        self._handler, self.patience = handler, patience
+        self._handler, self.timeouts = handler, timeouts
         self._exchanges: dict[int, Exchange] = {}
         self._tasks: asyncio.TaskGroup
         self._timer: Timer | None = None
         self._due = self._rings = 0.0
-        """When patience ends, and when the timer looks whether it has; by the wheel's clock."""
+        """When the current timeout ends, and when the timer looks whether it has; by the wheel's clock."""
         self._period: Timer | None = None
         self.over = asyncio.Event()
         """Whether the connection is to end."""
@@ -263,8 +263,8 @@ class Downstream:
         if reads_head and self._is_reading_head and self._timer is not None:
             return  # more bytes of the same head win it no time
         self._is_reading_head, self._stirred = reads_head, False
-        patience = self.patience
-        seconds = patience.head if reads_head else patience.silence if self._exchanges else patience.idle
+        timeouts = self.timeouts
+        seconds = timeouts.head if reads_head else timeouts.silence if self._exchanges else timeouts.idle
         self._due = self.wheel.now + seconds
         if self._timer is None or self._due < self._rings:
             self._set_timer(seconds)

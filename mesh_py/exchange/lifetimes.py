@@ -26,7 +26,7 @@ async def serve(downstream: Downstream) -> None:
             downstream.begin(tasks)
             await downstream.over.wait()
             downstream.leave()
-        await _farewell(wire, downstream.patience.linger)
+        await _farewell(wire, downstream.timeouts.linger)
     finally:
         downstream.end()
         await _close(wire)

@@ -13,7 +13,7 @@ from mesh_py.discovery.state import Told
 from mesh_py.process.file_stamp import stamp_of
 from mesh_py.process.listening import StartError
 from mesh_py.process.reason import reason_of
-from mesh_py.xds.pauses import without_collection
+from mesh_py.xds.time_slices import without_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable

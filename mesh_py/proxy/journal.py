@@ -10,7 +10,7 @@ from hbone_py.errors import TlsError
 from mesh_py.exchange.passage import Outcome
 from mesh_py.http.errors import HttpError, NoHealthyEndpoint, UpstreamFailure
 from mesh_py.model.errors import RouteError
-from mesh_py.proxy.traced import RequestTrace
+from mesh_py.proxy.request_trace import RequestTrace
 from mesh_py.telemetry.facts import ConnectionFacts
 from mesh_py.telemetry.requests import RequestRecord
 

@@ -104,7 +104,7 @@ async def _until(over: asyncio.Future[Carried], cut: Callable[[], None]) -> Carr
 
 
 async def _copy(downstream: AnyStream, upstream: AnyStream, knife: Knife, words: FirstWords | None) -> Carried:
-    """As `hbone_py.aio.copy.relay`, for streams of which TLS ends its direction by close_notify, as Envoy does."""
+    """As `hbone_py.relay`, for streams of which TLS ends its direction by close_notify, as Envoy does."""
     counts = [0, 0]
     error: HboneError | None = None
     causes: list[HboneError] = []

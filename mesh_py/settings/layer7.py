@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hbone_py import Deadlines, Http2Config, TlsSettings
 from hbone_py.aio.tcp import SocketOptions
-from mesh_py.exchange.patience import Patience
+from mesh_py.exchange.timeouts import ClientTimeouts
 from mesh_py.http.paths import Normalization
 from mesh_py.identity.local_ca import user_folder
 from mesh_py.identity.sources import CertificateSettings
@@ -69,7 +69,7 @@ class Layer7Settings:
     ipv6: bool
 
     path_normalization: Normalization
-    patience: Patience
+    timeouts: ClientTimeouts
     http_pool_idle: float
     max_connections: int
 
@@ -211,7 +211,7 @@ def _certificates(values: Values, environ: Mapping[str, str]) -> CertificateSett
 def _http(values: Values) -> dict[str, Any]:
     return {
         "path_normalization": Normalization(values[table.PATH_NORMALIZATION]),
-        "patience": Patience(
+        "timeouts": ClientTimeouts(
             head=values[table.HTTP_HEAD_TIMEOUT],
             silence=values[table.HTTP_STREAM_IDLE],
             idle=values[table.HTTP_IDLE],

@@ -21,7 +21,7 @@ from mesh_py.xds.backoff import Backoff, Ending
 from mesh_py.xds.delta import DeltaState
 from mesh_py.xds.messages import DeltaRequest, DeltaResponse, request_message, response_of
 from mesh_py.xds.on_demand import OnDemand
-from mesh_py.xds.pauses import in_slices, without_collection
+from mesh_py.xds.time_slices import in_slices, without_collection
 from mesh_py.xds.types import ADDRESS, DELTA_DISCOVERY
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from mesh_py.model.workload import (
     WeightedWaypoint,
     Workload,
 )
-from mesh_py.xds import words
+from mesh_py.xds import wire_values
 from mesh_py.xds.proto import authorization_pb2, workload_pb2
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def decode_authorization(data: bytes) -> Policy:
     return Policy(
         name=policy.name,
         namespace=policy.namespace,
-        scope=_known(words.SCOPES, policy.scope, "scope"),
-        action=_known(words.ACTIONS, policy.action, "action"),
+        scope=_known(wire_values.SCOPES, policy.scope, "scope"),
+        action=_known(wire_values.ACTIONS, policy.action, "action"),
         rules=tuple(
             tuple(tuple(_match(match) for match in clause.matches) for clause in rule.clauses) for rule in policy.rules
         ),
@@ -86,27 +86,27 @@ def workload_of(message: workload_pb2.Workload) -> Workload:
         workload_ips=tuple(_ip(packed) for packed in message.addresses),
         hostname=message.hostname,
         network=shared(message.network),
-        protocol=_known(words.PROTOCOLS, message.tunnel_protocol, "tunnel protocol"),
-        network_mode=_known(words.NETWORK_MODES, message.network_mode, "network mode"),
-        trust_domain=shared(message.trust_domain or words.DEFAULT_TRUST_DOMAIN),
-        service_account=shared(message.service_account or words.DEFAULT_SERVICE_ACCOUNT),
+        protocol=_known(wire_values.PROTOCOLS, message.tunnel_protocol, "tunnel protocol"),
+        network_mode=_known(wire_values.NETWORK_MODES, message.network_mode, "network mode"),
+        trust_domain=shared(message.trust_domain or wire_values.DEFAULT_TRUST_DOMAIN),
+        service_account=shared(message.service_account or wire_values.DEFAULT_SERVICE_ACCOUNT),
         waypoint=_gateway(message.waypoint) if message.HasField("waypoint") else None,
         network_gateway=_gateway(message.network_gateway) if message.HasField("network_gateway") else None,
         node=shared(message.node),
         workload_name=shared(message.workload_name),
         # Telemetry alone reads it: a kind of workload yet to be invented rejects nothing.
-        workload_type=words.WORKLOAD_TYPES.get(message.workload_type, words.WORKLOAD_TYPES[0]),
+        workload_type=wire_values.WORKLOAD_TYPES.get(message.workload_type, wire_values.WORKLOAD_TYPES[0]),
         canonical_name=shared(message.canonical_name),
         canonical_revision=shared(message.canonical_revision),
-        cluster_id=shared(message.cluster_id or words.DEFAULT_CLUSTER),
+        cluster_id=shared(message.cluster_id or wire_values.DEFAULT_CLUSTER),
         locality=_locality(message.locality) if message.HasField("locality") else NOWHERE,
         native_tunnel=message.native_tunnel,
         application_tunnel=_tunnel(message.application_tunnel) if message.HasField("application_tunnel") else None,
         services={_host_name(key): _ports(listed.ports) for key, listed in message.services.items()},
         authorization_policies=tuple(map(shared, message.authorization_policies)),
-        status=_known(words.STATUSES, message.status, "status"),
+        status=_known(wire_values.STATUSES, message.status, "status"),
         capacity=message.capacity.value if message.HasField("capacity") else 1,
-        mutual_tls=any(extension.name == words.MUTUAL_TLS for extension in message.extensions),
+        mutual_tls=any(extension.name == wire_values.MUTUAL_TLS for extension in message.extensions),
     )
 
 
@@ -124,10 +124,10 @@ def service_of(message: workload_pb2.Service) -> Service:
         waypoint=_gateway(message.waypoint) if message.HasField("waypoint") else None,
         weighted_waypoints=tuple(_weighted(waypoint) for waypoint in message.weighted_waypoints),
         load_balancer=_balancer(message.load_balancing) if message.HasField("load_balancing") else None,
-        ip_families=_known(words.IP_FAMILIES, message.ip_families, "IP families"),
+        ip_families=_known(wire_values.IP_FAMILIES, message.ip_families, "IP families"),
         canonical=message.canonical,
         # An unknown kind of visibility is no reason to lose the service (1.2).
-        visibility=words.VISIBILITIES.get(message.visibility, Visibility.PUBLIC),
+        visibility=wire_values.VISIBILITIES.get(message.visibility, Visibility.PUBLIC),
         app_protocols=_app_protocols(message.ports),
     )
 
@@ -171,7 +171,7 @@ def _ports(ports: Iterable[workload_pb2.Port]) -> dict[int, int]:
 
 def _app_protocols(ports: Iterable[workload_pb2.Port]) -> dict[int, AppProtocol]:
     """What is declared; a port without a declaration is not named."""
-    named = ((port, words.APP_PROTOCOLS.get(port.app_protocol, AppProtocol.UNKNOWN)) for port in ports)
+    named = ((port, wire_values.APP_PROTOCOLS.get(port.app_protocol, AppProtocol.UNKNOWN)) for port in ports)
     return {_port(port.service_port): protocol for port, protocol in named if protocol is not AppProtocol.UNKNOWN}
 
 
@@ -201,14 +201,18 @@ def _locality(message: workload_pb2.Locality) -> Locality:
 
 
 def _tunnel(message: workload_pb2.ApplicationTunnel) -> ApplicationTunnel:
-    return ApplicationTunnel(_known(words.TUNNELS, message.protocol, "application tunnel"), _port(message.port) or None)
+    return ApplicationTunnel(
+        _known(wire_values.TUNNELS, message.protocol, "application tunnel"), _port(message.port) or None
+    )
 
 
 def _balancer(message: workload_pb2.LoadBalancing) -> LoadBalancer:
     return LoadBalancer(
-        tuple(_known(words.BALANCER_SCOPES, scope, "load balancing scope") for scope in message.routing_preference),
-        _known(words.BALANCER_MODES, message.mode, "load balancing mode"),
-        _known(words.HEALTH_POLICIES, message.health_policy, "health policy"),
+        tuple(
+            _known(wire_values.BALANCER_SCOPES, scope, "load balancing scope") for scope in message.routing_preference
+        ),
+        _known(wire_values.BALANCER_MODES, message.mode, "load balancing mode"),
+        _known(wire_values.HEALTH_POLICIES, message.health_policy, "health policy"),
     )
 
 
@@ -260,7 +264,7 @@ def _strings(messages: Iterable[authorization_pb2.StringMatch]) -> tuple[StringM
     """An unset matcher is left out (4.5)."""
     kinds = ((message, message.WhichOneof("match_type")) for message in messages)
     return tuple(
-        StringMatch(words.MATCH_KINDS[kind], "" if kind == "presence" else getattr(message, kind))
+        StringMatch(wire_values.MATCH_KINDS[kind], "" if kind == "presence" else getattr(message, kind))
         for message, kind in kinds
         if kind is not None
     )

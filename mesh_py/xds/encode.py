@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mesh_py.model.address import NamespacedHostname
 from mesh_py.model.authorization import MatchKind
 from mesh_py.model.workload import NOWHERE
-from mesh_py.xds import words
+from mesh_py.xds import wire_values
 from mesh_py.xds.proto import authorization_pb2, workload_pb2
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def encode_authorization(policy: Policy) -> authorization_pb2.Authorization:
     return authorization_pb2.Authorization(
         name=policy.name,
         namespace=policy.namespace,
-        scope=_number(words.SCOPES, policy.scope),
-        action=_number(words.ACTIONS, policy.action),
+        scope=_number(wire_values.SCOPES, policy.scope),
+        action=_number(wire_values.ACTIONS, policy.action),
         rules=[_rule(rule) for rule in policy.rules],
         dry_run=policy.dry_run,
     )
@@ -78,10 +78,10 @@ def workload_message(workload: Workload) -> workload_pb2.Workload:
         addresses=[_packed(ip) for ip in workload.workload_ips],
         hostname=workload.hostname,
         network=workload.network,
-        tunnel_protocol=_number(words.PROTOCOLS, workload.protocol),
-        network_mode=_number(words.NETWORK_MODES, workload.network_mode),
-        trust_domain=_unless(words.DEFAULT_TRUST_DOMAIN, workload.trust_domain),
-        service_account=_unless(words.DEFAULT_SERVICE_ACCOUNT, workload.service_account),
+        tunnel_protocol=_number(wire_values.PROTOCOLS, workload.protocol),
+        network_mode=_number(wire_values.NETWORK_MODES, workload.network_mode),
+        trust_domain=_unless(wire_values.DEFAULT_TRUST_DOMAIN, workload.trust_domain),
+        service_account=_unless(wire_values.DEFAULT_SERVICE_ACCOUNT, workload.service_account),
         waypoint=_gateway(workload.waypoint),
         network_gateway=_gateway(workload.network_gateway),
         node=workload.node,
@@ -89,14 +89,14 @@ def workload_message(workload: Workload) -> workload_pb2.Workload:
         workload_type=_workload_type(workload.workload_type),
         canonical_name=workload.canonical_name,
         canonical_revision=workload.canonical_revision,
-        cluster_id=_unless(words.DEFAULT_CLUSTER, workload.cluster_id),
+        cluster_id=_unless(wire_values.DEFAULT_CLUSTER, workload.cluster_id),
         locality=_locality(workload.locality),
         native_tunnel=workload.native_tunnel,
         application_tunnel=_tunnel(workload.application_tunnel),
         services={str(key): _port_list(ports) for key, ports in workload.services.items()},
         authorization_policies=workload.authorization_policies,
-        status=_number(words.STATUSES, workload.status),
-        extensions=[workload_pb2.Extension(name=words.MUTUAL_TLS)] if workload.mutual_tls else (),
+        status=_number(wire_values.STATUSES, workload.status),
+        extensions=[workload_pb2.Extension(name=wire_values.MUTUAL_TLS)] if workload.mutual_tls else (),
     )
     if workload.capacity != 1:
         message.capacity.value = workload.capacity
@@ -115,14 +115,14 @@ def service_message(service: Service) -> workload_pb2.Service:
         waypoint=_gateway(service.waypoint),
         weighted_waypoints=[_weighted(waypoint) for waypoint in service.weighted_waypoints],
         load_balancing=_balancer(service.load_balancer),
-        ip_families=_number(words.IP_FAMILIES, service.ip_families),
+        ip_families=_number(wire_values.IP_FAMILIES, service.ip_families),
         canonical=service.canonical,
-        visibility=_number(words.VISIBILITIES, service.visibility),
+        visibility=_number(wire_values.VISIBILITIES, service.visibility),
     )
 
 
 def _workload_type(word: str) -> str:
-    return (word if word in words.WORKLOAD_TYPES.values() else words.WORKLOAD_TYPES[0]).upper()
+    return (word if word in wire_values.WORKLOAD_TYPES.values() else wire_values.WORKLOAD_TYPES[0]).upper()
 
 
 def _number(values: Mapping[NumberT, WordT], word: WordT) -> NumberT:
@@ -157,7 +157,7 @@ def _block(block: NetworkCidr) -> workload_pb2.NetworkAddress:
 
 
 def _ports(ports: Ports, protocols: Mapping[int, AppProtocol] = NO_PROTOCOLS) -> list[workload_pb2.Port]:
-    spoken = {port: _number(words.APP_PROTOCOLS, protocol) for port, protocol in protocols.items()}
+    spoken = {port: _number(wire_values.APP_PROTOCOLS, protocol) for port, protocol in protocols.items()}
     return [
         workload_pb2.Port(service_port=port, target_port=target, app_protocol=spoken.get(port))
         for port, target in sorted(ports.items())
@@ -175,7 +175,7 @@ def _locality(locality: Locality) -> workload_pb2.Locality | None:
 def _tunnel(tunnel: ApplicationTunnel | None) -> workload_pb2.ApplicationTunnel | None:
     if tunnel is None:
         return None
-    return workload_pb2.ApplicationTunnel(protocol=_number(words.TUNNELS, tunnel.protocol), port=tunnel.port)
+    return workload_pb2.ApplicationTunnel(protocol=_number(wire_values.TUNNELS, tunnel.protocol), port=tunnel.port)
 
 
 def _weighted(waypoint: WeightedWaypoint) -> workload_pb2.WeightedWaypoint:
@@ -186,9 +186,9 @@ def _balancer(balancer: LoadBalancer | None) -> workload_pb2.LoadBalancing | Non
     if balancer is None:
         return None
     return workload_pb2.LoadBalancing(
-        routing_preference=[_number(words.BALANCER_SCOPES, scope) for scope in balancer.routing_preferences],
-        mode=_number(words.BALANCER_MODES, balancer.mode),
-        health_policy=_number(words.HEALTH_POLICIES, balancer.health_policy),
+        routing_preference=[_number(wire_values.BALANCER_SCOPES, scope) for scope in balancer.routing_preferences],
+        mode=_number(wire_values.BALANCER_MODES, balancer.mode),
+        health_policy=_number(wire_values.HEALTH_POLICIES, balancer.health_policy),
     )
 
 

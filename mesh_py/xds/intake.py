@@ -15,9 +15,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from mesh_py.model.workload import Service, Workload
-from mesh_py.xds.callings import Callings
+from mesh_py.xds.aliases import Aliases
 from mesh_py.xds.decode import RejectedResource, decode_address, decode_authorization
-from mesh_py.xds.pauses import in_slices
+from mesh_py.xds.time_slices import in_slices
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Intake:
 
     def __init__(self, state: MeshState, others: Mapping[str, Take] | None = None) -> None:
         self._state = state
-        self._callings = Callings()
+        self._aliases = Aliases()
         self._takers = {ADDRESS: self._take_addresses, AUTHORIZATION: self._take_policies, **(others or {})}
 
     async def take(self, response: Response) -> Taken:
@@ -88,11 +88,11 @@ class Intake:
         replaced: list[str] = []
         async for resource, found in in_slices(brought):
             own = found.uid if isinstance(found, Workload) else str(found.key)
-            if before := self._callings.bring(resource.name, own):
+            if before := self._aliases.bring(resource.name, own):
                 replaced.append(before)
             stands_for[resource.name] = own
         kept = set(stands_for.values()) if replaced else ()
-        taken_back = filter(None, map(self._callings.drop, removed))
+        taken_back = filter(None, map(self._aliases.drop, removed))
         return [*(one for one in replaced if one not in kept), *taken_back]
 
     async def _take_policies(self, response: Response) -> Taken:

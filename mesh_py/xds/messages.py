@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from envoy.service.discovery.v3 import discovery_pb2
 
 from mesh_py.xds.delta import Resource, Response
-from mesh_py.xds.pauses import in_slices
+from mesh_py.xds.time_slices import in_slices
 
 if TYPE_CHECKING:
     from mesh_py.xds.delta import Request

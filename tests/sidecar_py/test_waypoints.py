@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 import hbone_py
-from hbone_py.aio.copy import relay
+from hbone_py.aio.plain_relay import relay
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.tcp_stream import TcpStream
 from tests.sidecar_py.applications import web_application

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 import hbone_py
-from hbone_py.aio.copy import relay
+from hbone_py.aio.plain_relay import relay
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.tcp import Listener, listening_socket
 from hbone_py.aio.tcp_stream import TcpStream

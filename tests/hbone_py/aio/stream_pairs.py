@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import hbone_py
-from hbone_py.aio.copy import relay
+from hbone_py.aio.plain_relay import relay
 from hbone_py.aio.tcp_stream import TcpStream
 from hbone_py.config import KIB, Http2Config
 from hbone_py.errors import HboneError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hbone_py
-from hbone_py.aio.copy import relay
+from hbone_py.aio.plain_relay import relay
 from hbone_py.aio.tcp_stream import TcpStream
 from hbone_py.config import KIB, Deadlines, Http2Config
 from hbone_py.errors import (

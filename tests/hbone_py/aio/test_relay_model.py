@@ -17,8 +17,8 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hbone_py.aio.copy import relay
 from hbone_py.aio.loop import ReactorLoop
+from hbone_py.aio.plain_relay import relay
 from hbone_py.aio.tcp_stream import TcpStream
 from hbone_py.aio.tunnel_stream import TunnelStream
 from hbone_py.config import KIB, MIB, Http2Config

@@ -8,7 +8,7 @@ import pytest
 
 from hbone_py import Deadlines, Http2Config
 from hbone_py.aio.tcp import SocketOptions
-from mesh_py.exchange.patience import USUAL
+from mesh_py.exchange.timeouts import DEFAULT_TIMEOUTS
 from mesh_py.settings import layer7_table as table
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
         pytest.param(table.TLS_DEADLINE, Deadlines().tls, id="TLS"),
         pytest.param(table.REPLY_DEADLINE, Deadlines().reply, id="reply"),
         pytest.param(table.KEEPALIVE_TIME, SocketOptions().keepalive_idle, id="keepalive idle"),
-        pytest.param(table.HTTP_HEAD_TIMEOUT, USUAL.head, id="head"),
-        pytest.param(table.HTTP_STREAM_IDLE, USUAL.silence, id="silence"),
-        pytest.param(table.HTTP_IDLE, USUAL.idle, id="idle"),
-        pytest.param(table.PROTOCOL_DETECTION_TIMEOUT, USUAL.detection, id="detection"),
+        pytest.param(table.HTTP_HEAD_TIMEOUT, DEFAULT_TIMEOUTS.head, id="head"),
+        pytest.param(table.HTTP_STREAM_IDLE, DEFAULT_TIMEOUTS.silence, id="silence"),
+        pytest.param(table.HTTP_IDLE, DEFAULT_TIMEOUTS.idle, id="idle"),
+        pytest.param(table.PROTOCOL_DETECTION_TIMEOUT, DEFAULT_TIMEOUTS.detection, id="detection"),
     ],
 )
 def test_a_default_is_the_library_s_own(setting: Setting[object], default: object) -> None:

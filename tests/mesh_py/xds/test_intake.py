@@ -12,7 +12,7 @@ from mesh_py.discovery.state import MeshState
 from mesh_py.model.authorization import Action, Policy, Scope
 from mesh_py.model.workload import Service, Workload
 from mesh_py.xds import intake as intake_module
-from mesh_py.xds import pauses
+from mesh_py.xds import time_slices
 from mesh_py.xds.delta import Resource, Response
 from mesh_py.xds.encode import encode_authorization, encode_service, encode_workload, wire
 from mesh_py.xds.intake import Intake
@@ -156,7 +156,7 @@ async def test_a_type_that_is_not_ours_changes_nothing(caplog) -> None:
 @pytest.fixture
 def small_steps(monkeypatch) -> None:
     """Every resource is a slice, every third change a part."""
-    monkeypatch.setattr(pauses, "SLICE_SECONDS", -1.0)
+    monkeypatch.setattr(time_slices, "SLICE_SECONDS", -1.0)
     monkeypatch.setattr(intake_module, "APPLIED_AT_ONCE", 3)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hbone_py
-from hbone_py.aio.copy import relay
+from hbone_py.aio.plain_relay import relay
 from hbone_py.aio.reactor import Reactor
 from hbone_py.aio.tcp_stream import TcpStream
 from hbone_py.errors import HboneError

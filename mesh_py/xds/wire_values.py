@@ -1,4 +1,4 @@
-"""The model's words and the numbers they have on the wire (hbone-controlplane 1.2, 1.3) [no I/O].
+"""The model's enumerations and their numbers on the wire (hbone-controlplane 1.2, 1.3) [no I/O].
 
 A number that is missing here is one that the proxy does not support.
 """

@@ -1,4 +1,4 @@
-"""What was worked out once and holds until the mesh or the manifests change."""
+"""A cache of what follows from the mesh and the manifests, emptied when either changes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-class Remembered(Generic[Key, Value]):
-    """Values by key, all forgotten at once: at a change, or when there are too many."""
+class MeshCache(Generic[Key, Value]):
+    """Values by key; all are dropped at once, at a change or when there are too many."""
 
     __slots__ = ("_context", "_further", "_known", "_most", "_version")
 
@@ -24,7 +24,7 @@ class Remembered(Generic[Key, Value]):
         self._further: Further | None = None
 
     def get(self, key: Key) -> Value | None:
-        """What was kept since the last change."""
+        """What was kept since the last change; None if nothing."""
         version, further = self._context.state.version, self._context.directory.further
         if version != self._version or further is not self._further:
             self._version, self._further = version, further
@@ -32,7 +32,7 @@ class Remembered(Generic[Key, Value]):
         return self._known.get(key)
 
     def keep(self, key: Key, value: Value) -> Value:
-        """Remember what was worked out after `get` had nothing."""
+        """Keep what was worked out after `get` had nothing, and return it."""
         if len(self._known) >= self._most:
             self._known.clear()
         self._known[key] = value

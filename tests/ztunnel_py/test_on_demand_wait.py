@@ -9,7 +9,7 @@ import pytest
 from mesh_py.xds.on_demand import OnDemand
 from tests.support.clock import VirtualClock
 from tests.support.world import service
-from ztunnel_py.asking import ROUNDS, ask_beside, ask_for, is_asking_needed
+from ztunnel_py.on_demand_wait import ROUNDS, ask_beside, ask_for, is_asking_needed
 
 
 @dataclass

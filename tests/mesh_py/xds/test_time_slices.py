@@ -7,8 +7,8 @@ import gc
 
 import pytest
 
-from mesh_py.xds import pauses
-from mesh_py.xds.pauses import in_slices, without_collection
+from mesh_py.xds import time_slices
+from mesh_py.xds.time_slices import in_slices, without_collection
 
 
 async def turns_during(items: int) -> int:
@@ -31,12 +31,12 @@ async def turns_during(items: int) -> int:
 
 
 async def test_others_run_between_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pauses, "SLICE_SECONDS", -1.0)
+    monkeypatch.setattr(time_slices, "SLICE_SECONDS", -1.0)
     assert await turns_during(10) == 10
 
 
 async def test_short_work_is_not_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pauses, "SLICE_SECONDS", 60.0)
+    monkeypatch.setattr(time_slices, "SLICE_SECONDS", 60.0)
     assert await turns_during(10) == 0
 
 
@@ -45,10 +45,10 @@ def test_the_collector_is_held_back_for_many_and_comes_back(was_enabled: bool) -
     frozen = gc.get_freeze_count()
     (gc.enable if was_enabled else gc.disable)()
     try:
-        with without_collection(pauses.MANY - 1):
+        with without_collection(time_slices.MANY - 1):
             assert gc.isenabled() is was_enabled
         assert gc.get_freeze_count() == frozen
-        with without_collection(pauses.MANY):
+        with without_collection(time_slices.MANY):
             assert not gc.isenabled()
         assert gc.isenabled() is was_enabled
         assert gc.get_freeze_count() > frozen
@@ -59,7 +59,7 @@ def test_the_collector_is_held_back_for_many_and_comes_back(was_enabled: bool) -
 
 def test_it_comes_back_after_a_failure_too() -> None:
     try:
-        with pytest.raises(ValueError, match="trouble"), without_collection(pauses.MANY):
+        with pytest.raises(ValueError, match="trouble"), without_collection(time_slices.MANY):
             raise ValueError("trouble")
         assert gc.isenabled()
     finally:

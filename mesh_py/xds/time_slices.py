@@ -1,4 +1,4 @@
-"""How work on a large response leaves others their turn."""
+"""How work on a large response yields to others: in slices of time, and without long garbage collections."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
 """Resources that came under another name than their own [no I/O].
 
-The mesh knows a workload by its uid and a service by namespace and host name, and so does istiod call them. Of a
-control plane that calls one otherwise we remember it, or what it takes back or replaces would stay for ever.
+The mesh knows a workload by its uid and a service by namespace and host name, which are also the names istiod gives
+them. Where a control plane uses another name the alias is kept: else what it removes or replaces by that name would
+stay for ever.
 """
 
 from __future__ import annotations
 
 
-class Callings:
+class Aliases:
     """What each name stands for, where that is not the name itself."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How long a connection may take over what, and how many requests it may have: one table for clients [pure]."""
+"""Timeouts of a client's connection at layer 7, with Envoy's defaults where it has some [pure]."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """Deadlines of a client's connection, in seconds."""
+class ClientTimeouts:
+    """In seconds."""
 
     head: float = 30.0
     """From the first byte of a request's head to its last: slow heads are answered with 408."""
@@ -21,4 +21,4 @@ class Patience:
     """Until a client that says nothing is taken for one whose server speaks first."""
 
 
-USUAL = Patience()
+DEFAULT_TIMEOUTS = ClientTimeouts()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hbone_py.aio.copy import Transferred, relay
+from hbone_py.aio.plain_relay import Transferred, relay
 from hbone_py.aio.tcp_stream import TcpStream
 from hbone_py.errors import ConnectionLost
 from tests.support.sockets import App, Heard, tcp_pair, turns, until

@@ -1,4 +1,4 @@
-"""Connections that need what is known on demand only: they wait until it was asked for (hbone-controlplane 2.7)."""
+"""On-demand discovery: a connection waits until what it needs was asked for (hbone-controlplane 2.7)."""
 
 from __future__ import annotations
 

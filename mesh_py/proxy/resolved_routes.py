@@ -1,4 +1,4 @@
-"""Where a route's decision leads: to which cluster, within which limits. Most decisions are the same each time."""
+"""Where a route's decision leads: to which cluster, within which limits. Cached, since most are the same each time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mesh_py.http.errors import InvalidBackend
 from mesh_py.proxy.backends import limits_of
-from mesh_py.proxy.remembered import Remembered
+from mesh_py.proxy.mesh_cache import MeshCache
 
 if TYPE_CHECKING:
     from mesh_py.discovery.record import ServiceRecord
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _KEPT = 4096
 
 
-class Course(NamedTuple):
-    """What follows from a decision."""
+class ResolvedRoute(NamedTuple):
+    """A route's decision with the cluster and limits it comes to."""
 
     asked: ServiceRecord
     """The service that the request was for."""
@@ -30,32 +30,32 @@ class Course(NamedTuple):
     limits: Limits
 
 
-class Courses:
-    """All of one process."""
+class ResolvedRoutes:
+    """One per process and direction."""
 
     def __init__(self, context: AnyContext, clusters: Clusters) -> None:
         self._context, self._clusters = context, clusters
-        self._known: Remembered[tuple[int, int, int], Course] = Remembered(context, _KEPT)
+        self._known: MeshCache[tuple[int, int, int], ResolvedRoute] = MeshCache(context, _KEPT)
 
-    def of(self, record: ServiceRecord, port: int, decision: Forward | None) -> Course:
-        """What follows for a request to a service's port. Raises InvalidBackend.
+    def of(self, record: ServiceRecord, port: int, decision: Forward | None) -> ResolvedRoute:
+        """The route of a request to a service's port. Raises InvalidBackend.
 
-        Decisions that change requests are made anew each time, and so are not kept.
+        Decisions that change requests are made anew each time, and so are not cached.
         """
         key = (id(record), port, id(decision))
         known = self._known.get(key)
         if known is not None and known.asked is record and known.decision is decision:
             return known
-        course = self._find(record, port, decision)
-        return course if decision is not None and decision.filters else self._known.keep(key, course)
+        resolved = self._find(record, port, decision)
+        return resolved if decision is not None and decision.filters else self._known.keep(key, resolved)
 
-    def _find(self, record: ServiceRecord, port: int, decision: Forward | None) -> Course:
+    def _find(self, record: ServiceRecord, port: int, decision: Forward | None) -> ResolvedRoute:
         found, subset = record, ""
         if decision is not None:
             found, port = self.backend(decision, decision.backend, port)
             subset = decision.subset
         cluster = self._clusters.of(self._context.workload, found, port, subset)
-        return Course(record, decision, cluster, limits_of(decision))
+        return ResolvedRoute(record, decision, cluster, limits_of(decision))
 
     def backend(self, decision: Forward, reference: BackendReference, port: int) -> tuple[ServiceRecord, int]:
         """The service that a route names, and its port. Raises InvalidBackend."""

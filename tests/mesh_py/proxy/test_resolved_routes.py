@@ -17,8 +17,8 @@ from mesh_py.http.router import Forward
 from mesh_py.manifests.proxy_file import further_of, read_proxy_file
 from mesh_py.manifests.references import BackendReference
 from mesh_py.proxy.clusters import Clusters
-from mesh_py.proxy.courses import Courses
 from mesh_py.proxy.directory import Directory
+from mesh_py.proxy.resolved_routes import ResolvedRoutes
 from mesh_py.proxy.ways import WayRules
 from tests.support.world import service, workload
 
@@ -51,7 +51,7 @@ class Scene:
         self.directory.take(further_of(read_proxy_file(ROUTE, "mesh.yaml")))
         clusters = Clusters(self.state, self.directory, WayRules(), Random(1).random, 60.0)
         context: Any = SimpleNamespace(state=self.state, directory=self.directory, workload=SLEEP)
-        self.courses = Courses(context, clusters)
+        self.resolved_routes = ResolvedRoutes(context, clusters)
 
     @property
     def cart(self) -> ServiceRecord:
@@ -65,33 +65,33 @@ class Scene:
 
 def test_without_a_route_the_defaults() -> None:
     scene = Scene()
-    course = scene.courses.of(scene.cart, 80, None)
-    assert (course.cluster.name, course.limits.retry) == (f"outbound|80||{CART.hostname}", DEFAULT_POLICY)
-    assert scene.courses.of(scene.cart, 80, None) is course
+    resolved = scene.resolved_routes.of(scene.cart, 80, None)
+    assert (resolved.cluster.name, resolved.limits.retry) == (f"outbound|80||{CART.hostname}", DEFAULT_POLICY)
+    assert scene.resolved_routes.of(scene.cart, 80, None) is resolved
 
 
 def test_the_same_decision_leads_to_the_same_place() -> None:
     scene = Scene()
-    course = scene.courses.of(scene.cart, 80, scene.decide("/"))
-    assert (course.cluster.record, course.limits.whole) == (scene.cart, 2.0)
-    assert scene.courses.of(scene.cart, 80, scene.decide("/")) is course
-    assert scene.courses.of(scene.cart, 80, None) is not course
+    resolved = scene.resolved_routes.of(scene.cart, 80, scene.decide("/"))
+    assert (resolved.cluster.record, resolved.limits.whole) == (scene.cart, 2.0)
+    assert scene.resolved_routes.of(scene.cart, 80, scene.decide("/")) is resolved
+    assert scene.resolved_routes.of(scene.cart, 80, None) is not resolved
 
 
 def test_a_decision_that_changes_requests_is_another_each_time() -> None:
     scene = Scene()
-    courses = [scene.courses.of(scene.cart, 80, scene.decide("/marked")) for _ in range(2)]
-    assert courses[0] is not courses[1]
-    assert courses[0].cluster is courses[1].cluster
+    found = [scene.resolved_routes.of(scene.cart, 80, scene.decide("/marked")) for _ in range(2)]
+    assert found[0] is not found[1]
+    assert found[0].cluster is found[1].cluster
 
 
 def test_after_a_change_it_leads_where_the_mesh_says_now() -> None:
     scene = Scene()
-    scene.courses.of(scene.cart, 80, None)
+    scene.resolved_routes.of(scene.cart, 80, None)
     scene.state.upsert_service(replace(CART, ports={80: 9090}))
-    course = scene.courses.of(scene.cart, 80, None)
-    assert course.asked is scene.cart
-    assert course.cluster.record.service.ports == {80: 9090}
+    resolved = scene.resolved_routes.of(scene.cart, 80, None)
+    assert resolved.asked is scene.cart
+    assert resolved.cluster.record.service.ports == {80: 9090}
 
 
 def reference(name: str, port: int | None) -> BackendReference:
@@ -101,7 +101,7 @@ def reference(name: str, port: int | None) -> BackendReference:
 @pytest.mark.parametrize("port", [80, None], ids=["its own port", "the port that was meant"])
 def test_a_backend_and_its_port(port: int | None) -> None:
     scene = Scene()
-    found, there = scene.courses.backend(scene.decide("/"), reference("cart", port), 80)
+    found, there = scene.resolved_routes.backend(scene.decide("/"), reference("cart", port), 80)
     assert (found, there) == (scene.cart, 80)
 
 
@@ -109,4 +109,4 @@ def test_a_backend_and_its_port(port: int | None) -> None:
 def test_a_backend_that_is_none_is_named(name: str, port: int) -> None:
     scene = Scene()
     with pytest.raises(InvalidBackend, match=f"route default/cart/1: there is no backend default/{name}:{port}"):
-        scene.courses.backend(scene.decide("/"), reference(name, port), 80)
+        scene.resolved_routes.backend(scene.decide("/"), reference(name, port), 80)
