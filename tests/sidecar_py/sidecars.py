@@ -18,13 +18,13 @@ from mesh_py.process.listening import bind_all
 from mesh_py.proxy.directory import Directory
 from mesh_py.proxy.foundation import Foundation
 from mesh_py.settings.source import from_flags
-from mesh_py.telemetry.exposition import render
 from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
 from sidecar_py.config import from_values
 from sidecar_py.data_plane import DataPlane
 from sidecar_py.listening import data_addresses
 from sidecar_py.settings_table import TABLE
+from tests.support.observed import LineSink, Observed
 from tests.support.processes import loopback_address
 
 if TYPE_CHECKING:
@@ -66,13 +66,11 @@ services:
 {further}"""
 
 
-class SidecarUnderTest:
+class SidecarUnderTest(Observed):
     """One sidecar's data plane, with what it wrote and counted."""
 
     def __init__(self, settings: Settings, plane: DataPlane, state: MeshState, directory: Directory) -> None:
         self.settings, self.plane, self._state, self._directory = settings, plane, state, directory
-        self.lines: list[str] = []
-        self.metrics: Metrics
 
     @property
     def socks(self) -> str:
@@ -89,13 +87,6 @@ class SidecarUnderTest:
         config = read_proxy_file(mesh, "mesh.yaml")
         self._directory.take(further_of(config))
         self._state.replace(config.workloads, config.services, config.policies)
-
-    def counted(self, name: str, **labels: str) -> int:
-        """The sum of a counter's samples with these labels."""
-        text = "".join(render(self.metrics.snapshot()))
-        wanted = [f'{key}="{value}"' for key, value in labels.items()]
-        lines = [line for line in text.splitlines() if line.startswith(f"{name}{{")]
-        return sum(int(float(line.rpartition(" ")[2])) for line in lines if all(label in line for label in wanted))
 
 
 @contextlib.asynccontextmanager
@@ -119,13 +110,12 @@ async def sidecar(
     directory = Directory(state, settings.cluster_domain)
     source = FileTriple(certificate.chain, certificate.key, certificate.roots)
     store = CertificateStore(source, settings.tls, lambda: datetime.datetime.now(datetime.UTC))
-    lines: list[str] = []
-    metrics = Metrics("test")
-    logs = Logs(_Sink(lines), filter=settings.log_filter)  # type: ignore[arg-type]
+    sink, metrics = LineSink(), Metrics("test")
+    logs = Logs(sink, filter=settings.log_filter)  # type: ignore[arg-type]
     sockets = bind_all(data_addresses(settings), settings.socket_options)
-    plane = DataPlane.build(Foundation(settings, sockets, state, directory, store, logs, lines.append, metrics))
+    plane = DataPlane.build(Foundation(settings, sockets, state, directory, store, logs, sink.write, metrics))
     one = SidecarUnderTest(settings, plane, state, directory)
-    one.lines, one.metrics = lines, metrics
+    one.lines, one.metrics = sink.lines, metrics
     one.take(mesh)
     async with background(plane.background()):
         await plane.listening.wait()
@@ -133,11 +123,3 @@ async def sidecar(
             yield one
         finally:
             await plane.drain(0.5)
-
-
-class _Sink:
-    """Takes lines."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self.write = self.gather = lines.append
-        self.lost: object = None

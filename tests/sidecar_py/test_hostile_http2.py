@@ -136,8 +136,7 @@ async def test_half_an_answer_is_never_a_whole_one(certificates: Mapping[str, Ce
         assert reset.error_code != ErrorCodes.NO_ERROR
         assert not [event for event in caller.events if isinstance(event, h2.events.StreamEnded)]
         for side in (server, client):
-            await eventually(lambda: len(side.lines) > 0, "logged")  # noqa: B023
-            assert " 200 U" in side.lines[0], side.lines
+            await side.logged(" 200 U")
 
 
 async def test_an_answer_of_our_own_waits_for_windows_too(certificates: Mapping[str, CertificateFiles]) -> None:

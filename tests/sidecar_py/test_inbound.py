@@ -52,5 +52,5 @@ async def test_what_policies_no_longer_allow_is_cut(
             with pytest.raises(ConnectionResetError):
                 await reader.read()
         await eventually(lambda: any("policy" in line for line in server.lines), "logged")
-        assert server.counted("istio_tcp_connections_closed_total") == 1
+        await server.counts(1, "istio_tcp_connections_closed_total")
         drop(writer)

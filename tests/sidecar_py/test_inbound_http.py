@@ -92,7 +92,7 @@ async def test_an_authorizer_has_the_last_word(certificates: Mapping[str, Certif
         assert [line.split()[:2] for line in asked] == [["GET", "/headers?a=b"], ["GET", "/headers"]]
         assert "forged" not in asked[0]
         assert "spiffe://cluster.local/ns/default/sa/sleep" in asked[0]
-    assert " 401 UAEX " in server.lines[0]
+    await server.logged(" 401 UAEX ")
 
 
 async def test_a_grpc_call_hears_the_refusal_as_its_status(certificates: Mapping[str, CertificateFiles]) -> None:
@@ -109,7 +109,7 @@ async def test_a_grpc_call_hears_the_refusal_as_its_status(certificates: Mapping
         assert record.calls("headers") == []
     assert (answer.status_code, answer.content, answer.headers["x-why"]) == (200, b"", "no pass")
     assert (answer.headers["grpc-status"], answer.headers["grpc-message"]) == ("16", "caf%EF%BF%BD")
-    assert " 200 UAEX " in server.lines[0]
+    await server.logged(" 200 UAEX ")
 
 
 @pytest.mark.parametrize("said", ["broken", "never"])

@@ -35,7 +35,7 @@ async def test_a_request_goes_on_by_a_tunnel_of_the_waypoint(certificates: Certi
         assert "x-forwarded-client-cert" not in headers
         assert headers["x-request-id"]
     counted = {"reporter": "waypoint", "source_principal": SLEEP, "connection_security_policy": "mutual_tls"}
-    assert one.waypoint.counted("istio_requests_total", destination_workload="httpbin-v1", **counted) == 1
+    await one.waypoint.counts(1, "istio_requests_total", destination_workload="httpbin-v1", **counted)
     [line] = one.waypoint.lines
     assert '"GET /headers?t=token HTTP/1.1" 200 - via_upstream' in line
 
@@ -52,7 +52,7 @@ async def test_a_tunnel_to_what_is_not_attached_is_refused(certificates: Certifi
                 authority=authority.format(at=one.at),
                 credentials=credentials_of(certificates["sleep"]),
             )
-        assert "is nothing this waypoint serves" in one.waypoint.lines[0]
+        await one.waypoint.logged("is nothing this waypoint serves")
 
 
 async def test_a_waypoint_that_ends_breaks_no_tunnel_off(certificates: Certificates) -> None:

@@ -72,7 +72,7 @@ async def test_policies_judge_by_who_the_tunnel_proved(
         if status == 403:
             assert answer.text == "RBAC: access denied"
             assert one.v1.calls() == []
-            assert '" 403 - rbac_access_denied_matched_policy[' in one.waypoint.lines[0]
+            await one.waypoint.logged('" 403 - rbac_access_denied_matched_policy[')
 
 
 async def test_applications_are_told_who_calls_where_the_gateway_says_so(certificates: Certificates) -> None:
@@ -110,7 +110,7 @@ async def test_bytes_are_judged_before_the_200(certificates: Certificates) -> No
         with pytest.raises(httpx.TransportError):
             await one.http.get("/ip")
         assert one.v1.calls() == []
-        assert "policy rejection" in one.waypoint.lines[0]
+        await one.waypoint.logged("policy rejection")
 
 
 # Tokens ---------------------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ async def test_an_external_authorizer_has_the_last_word(certificates: Certificat
         assert asked == ["GET /headers?a=b x-secret=None", "GET /headers x-secret=None"]
         one.waypoint.take(one.at.mesh(further=manifests(custom)))
         assert (await one.http.get("/headers", headers={"x-pass": "yes"})).status_code == 403
-    assert " 302 UAEX " in one.waypoint.lines[0]
+    await one.waypoint.logged(" 302 UAEX ")
 
 
 # Which Gateway, and whose root namespace ------------------------------------------------------------------------------

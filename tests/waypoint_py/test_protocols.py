@@ -172,7 +172,7 @@ async def test_a_client_that_ends_first_has_its_answer(certificates: Certificate
         assert (await application.connection()).digest == digest(data)
         await eventually(lambda: bool(one.lines), "logged")
         labels = {"reporter": "waypoint", "destination_workload": "httpbin-v1"}
-        assert one.counted("istio_tcp_connections_opened_total", **labels) == 1
+        await one.counts(1, "istio_tcp_connections_opened_total", **labels)
 
 
 @pytest.mark.parametrize("speaks", ["TCP", ""])
@@ -202,7 +202,7 @@ async def test_what_policies_allow_no_more_is_cut(certificates: Certificates) ->
             await tunnel.receive()
         assert await application.ended() == "reset"
         await eventually(lambda: any("policy rejection" in line for line in one.lines), "logged")
-        assert one.counted("istio_tcp_connections_closed_total", response_flags="DENY") == 1
+        await one.counts(1, "istio_tcp_connections_closed_total", response_flags="DENY")
 
 
 async def test_a_client_that_resets_resets_the_application(certificates: Certificates) -> None:
@@ -217,7 +217,7 @@ async def test_http_where_nobody_said_so_is_found(certificates: Certificates) ->
     async with scene(certificates, speaks="") as one:
         answer = await one.http.get("/ip?t=token")
         assert answer.status_code == 200
-        assert one.waypoint.counted("istio_requests_total", reporter="waypoint") == 1
+        await one.waypoint.counts(1, "istio_requests_total", reporter="waypoint")
 
 
 async def test_policies_of_requests_say_that_it_is_http(certificates: Certificates) -> None:

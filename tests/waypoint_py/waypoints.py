@@ -25,10 +25,10 @@ from mesh_py.process.listening import bind_all
 from mesh_py.proxy.directory import Directory
 from mesh_py.proxy.foundation import Foundation
 from mesh_py.settings.source import from_flags
-from mesh_py.telemetry.exposition import render
 from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
 from tests.sidecar_py.applications import web_application
+from tests.support.observed import LineSink, Observed
 from tests.support.peers import credentials_of
 from tests.support.processes import eventually, loopback_address
 from tests.support.sockets import dialled
@@ -91,13 +91,11 @@ services:
 {further}"""
 
 
-class WaypointUnderTest:
+class WaypointUnderTest(Observed):
     """One waypoint's data plane, with what it wrote and counted."""
 
     def __init__(self, plane: DataPlane, state: MeshState, directory: Directory, user_filters: UserFilters) -> None:
         self.plane, self._state, self._directory, self._user_filters = plane, state, directory, user_filters
-        self.lines: list[str] = []
-        self.metrics: Metrics
         self.at: Addresses
         """Of the mesh it has, where a test has to write another."""
 
@@ -108,13 +106,6 @@ class WaypointUnderTest:
         self._user_filters.take(further.chain.filters)
         self._directory.take(further)
         self._state.replace(config.workloads, config.services, config.policies)
-
-    def counted(self, name: str, **labels: str) -> int:
-        """The sum of a counter's samples with these labels."""
-        text = "".join(render(self.metrics.snapshot()))
-        wanted = [f'{key}="{value}"' for key, value in labels.items()]
-        lines = [line for line in text.splitlines() if line.startswith(f"{name}{{")]
-        return sum(int(float(line.rpartition(" ")[2])) for line in lines if all(label in line for label in wanted))
 
 
 @contextlib.asynccontextmanager
@@ -135,15 +126,14 @@ async def waypoint(
     directory = Directory(state, settings.cluster_domain, is_gateway=True)
     source = FileTriple(certificate.chain, certificate.key, certificate.roots)
     store = CertificateStore(source, settings.tls, lambda: datetime.datetime.now(datetime.UTC))
-    lines: list[str] = []
-    metrics = Metrics("test")
-    logs = Logs(_Sink(lines), filter=settings.log_filter)  # type: ignore[arg-type]
+    sink, metrics = LineSink(), Metrics("test")
+    logs = Logs(sink, filter=settings.log_filter)  # type: ignore[arg-type]
     sockets = bind_all(data_addresses(settings), settings.socket_options)
     user_filters = UserFilters()
-    foundation = Foundation(settings, sockets, state, directory, store, logs, lines.append, metrics)
+    foundation = Foundation(settings, sockets, state, directory, store, logs, sink.write, metrics)
     plane = DataPlane.build(foundation, user_filters)
     one = WaypointUnderTest(plane, state, directory, user_filters)
-    one.lines, one.metrics = lines, metrics
+    one.lines, one.metrics = sink.lines, metrics
     one.take(mesh)
     async with background(plane.background()):
         await plane.listening.wait()
@@ -151,14 +141,6 @@ async def waypoint(
             yield one
         finally:
             await plane.drain(0.5)
-
-
-class _Sink:
-    """Takes lines."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self.write = self.gather = lines.append
-        self.lost: object = None
 
 
 # Ways in and out ----------------------------------------------------------------------------------------------------
