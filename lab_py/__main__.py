@@ -6,18 +6,18 @@ import sys
 
 from mesh_py.process.interpreter import starting
 
-with starting("lab_py"):
-    from lab_py.command_line import run_lab
-    from lab_py.enter import before_leaving
-
 
 def main() -> None:
     """Run the command line; `--help` has the exit statuses."""
-    try:
-        status = run_lab(sys.argv[1:])
-    finally:
-        before_leaving()
-    sys.exit(status)
+    with starting("lab_py"):
+        from lab_py.command_line import run_lab
+        from lab_py.enter import before_leaving
+
+        try:
+            status = run_lab(sys.argv[1:])
+        finally:
+            before_leaving()
+        sys.exit(status)
 
 
 if __name__ == "__main__":

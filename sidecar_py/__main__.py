@@ -6,13 +6,13 @@ import sys
 
 from mesh_py.process.interpreter import starting
 
-with starting("sidecar_py"):
-    from sidecar_py.command_line import run
-
 
 def main() -> None:
     """Run the command line; the exit status is 0 ok, 1 an expectation failed, 2 usage or configuration, 130 Ctrl-C."""
-    sys.exit(run(sys.argv[1:]))
+    with starting("sidecar_py"):
+        from sidecar_py.command_line import run
+
+        sys.exit(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import tomllib
 import warnings
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.support.source_tree import ROOT, module_of, packages, source_files, tracked_files, tree_of
@@ -154,6 +155,16 @@ def test_an_interpreter_without_our_dependencies_is_told_of_the_one_that_has_the
     done = subprocess.run([*bare, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(rf"error: \S+ has no \w+: say \.venv/bin/python -m {package} .*\n", done.stderr)
+
+
+def test_an_interpreter_that_has_what_help_needs_and_no_more_is_told_so_too(tmp_path: Path) -> None:
+    (tmp_path / "click").symlink_to(Path(click.__file__).parent)
+    bare = [sys.executable, "-S", "-m", "istiod_py", "check", str(tmp_path)]
+    done = subprocess.run(
+        bare, cwd=ROOT, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: \S+ has no \w+: say \.venv/bin/python -m istiod_py .*\n", done.stderr)
 
 
 @pytest.mark.parametrize("package", [path.name for path in packages()])

@@ -1,4 +1,4 @@
-"""The first moment of a command, before its own shell runs; imports nothing of what commands need."""
+"""A command under an interpreter that may lack its libraries; imports nothing of what commands need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ INTERRUPTED = 130
 
 @contextmanager
 def starting(package: str) -> Iterator[None]:
-    """Import what `python -m package` needs within: Ctrl-C ends it without a traceback, a missing library in one line.
+    """Import and run `python -m package` within: Ctrl-C ends it without a traceback, a missing library in one line.
+
+    What a command needs it loads when it is called for, so a library may be missed after the command line is there.
 
     Raises:
         SystemExit: 130 after Ctrl-C; 2 where the interpreter lacks a library.
