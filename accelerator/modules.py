@@ -22,6 +22,7 @@ MODULES = (
     "hbone_py.aio.reactor",
     "hbone_py.aio.relay",
     "hbone_py.aio.transport",
+    "hbone_py.aio.watch",
     "hbone_py.aio.way",
     "hbone_py.aio.wheel",
     "hbone_py.connection",

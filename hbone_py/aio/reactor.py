@@ -28,6 +28,7 @@ from hbone_py.aio import native
 from hbone_py.aio.loop import ReactorLoop
 from hbone_py.aio.outbox import Outbox
 from hbone_py.aio.pieces import READ_SIZE, RECORDS, scattered
+from hbone_py.aio.watch import Watch
 from hbone_py.aio.wheel import TimerWheel
 from hbone_py.errors import ErrorCode
 from hbone_py.events import TunnelReset
@@ -58,17 +59,14 @@ CLOSING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 BROKEN = select.EPOLLERR
 _ARRIVALS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 _EVERYTHING = _ARRIVALS | select.EPOLLOUT
-_BATCH = 256
 _GATHERED = 8
 """While a few sockets are ready at once, so many more looks are taken before connections write: what all of them have
 to say goes in one record and one packet then. Who is alone never waits for that look,"""
 _FEW = 32
-"""nor does a batch of more than so many, whose record is large as it is."""
-_CROWD = 2.5
-"""Where batches of late hold more sockets than this, a look that finds nothing is followed by one that lets others have
-our core first, once: mostly those who talk to us, and what they say goes along (decision 0027)."""
-_LATE = 8.0
-"""About so many batches are "of late"."""
+"""nor does a batch of more than so many, whose record is large as it is.
+
+In a crowd (`Watch.is_crowded`) a look that finds nothing is followed by one that lets others have our core first, once:
+mostly those who talk to us, and what they say goes along (decision 0027)."""
 _STEPS_A_TURN = 32
 """So many steps of handshakes, hundreds of microseconds each, before everybody else has a turn."""
 _LONG_TURNS = 8
@@ -118,7 +116,6 @@ class Reactor:
         self.short_pieces = 0
         """How many more pieces of bulk are short ones; set to SHORT_PIECES by whoever says little."""
         self._steps_left = 0
-        self._crowd = 1.0  # sockets of a batch of late
         self._dirty: list[PeerOutput] = []
         self._afterwards: list[Callable[[], None]] = []
         self.streams_shed = 0
@@ -132,6 +129,7 @@ class Reactor:
         self._epoll = select.epoll() if shared is None else select.epoll.fromfd(os.dup(shared))
         if shared is None:
             loop.add_reader(self._epoll.fileno(), self._wake)
+        self._watch = Watch(self._epoll)
 
     @staticmethod
     def current() -> Reactor:
@@ -305,17 +303,17 @@ class Reactor:
         Returns what the kernel reports of descriptors that are not registered here.
         """
         others: list[tuple[int, int]] = []
-        events = self._epoll.poll(timeout, _BATCH)
+        events = self._watch.wait(timeout)
         self._running = True
         self._steps_left = _STEPS_A_TURN
         self._serve(events, others)
         served = len(events)
-        if self._dirty and served <= _FEW and not others and (served > 1 or self._crowd > _CROWD):
+        if self._dirty and served <= _FEW and not others and (served > 1 or self._watch.is_crowded):
             served = self._gather(served, others)
-        if served:
-            self._crowd += (served - self._crowd) / _LATE
         if self._dirty:
             self._flush_all()
+        if served:
+            self._watch.served(served)
         if self._line:  # now, not before the next wait: that one need not be in vain then
             self._move_bulk()
             self._flush_all()
@@ -329,9 +327,9 @@ class Reactor:
 
     def _gather(self, served: int, others: list[tuple[int, int]]) -> int:
         """Serve what becomes ready before connections write, beside `served` sockets; how many it is in all."""
-        gives_way = self._crowd > _CROWD
+        gives_way = self._watch.is_crowded
         for _ in range(_GATHERED):
-            events = self._epoll.poll(0, _BATCH)
+            events = self._watch.wait(0)
             if events:
                 self._serve(events, others)
                 served += len(events)
@@ -364,7 +362,7 @@ class Reactor:
     def _move_bulk(self) -> None:
         """The turns of the first in line."""
         line = self._line
-        self._crowd = 1.0  # bulk is what others wait for: its turns give way by themselves
+        self._watch.moved_bulk()
         for _ in range(_PIECES_A_TURN):
             if not line:
                 return

@@ -1,0 +1,120 @@
+"""The reactor's wait: asleep as a rule, awake for a moment where messages follow each other closely."""
+
+from __future__ import annotations
+
+import pytest
+
+from hbone_py.aio.watch import BATCH, LINGER, Watch
+
+EVENT = [(7, 1)]
+SOON, LATE = LINGER / 2, LINGER * 2
+LOOK = LINGER / 50
+"""What a look of the pretended kernel's costs."""
+
+
+class Kernel:
+    """An epoll whose next events are so many seconds away; tells what was asked of it and what time it is."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.asked: list[float] = []
+        self._arrivals: list[float] = []
+
+    def poll(self, timeout: float, maxevents: int, /) -> list[tuple[int, int]]:
+        assert maxevents == BATCH
+        self.asked.append(timeout)
+        arrival = self._arrivals[0] if self._arrivals else float("inf")
+        self.now = max(self.now + LOOK, arrival if timeout < 0 else min(arrival, self.now + timeout))
+        if self.now < arrival:
+            return []
+        self._arrivals.pop(0)
+        return EVENT
+
+    def clock(self) -> float:
+        return self.now
+
+    def bring(self, seconds: float) -> None:
+        self._arrivals.append(self.now + seconds)
+
+    def sleeps(self) -> list[float]:
+        """How long it was asked to sleep since the last time, and was; looks left out."""
+        asked, self.asked = self.asked, []
+        return [timeout for timeout in asked if timeout]
+
+
+@pytest.fixture
+def kernel() -> Kernel:
+    return Kernel()
+
+
+@pytest.fixture
+def watch(kernel: Kernel) -> Watch:
+    return Watch(kernel, kernel.clock)
+
+
+def hear(watch: Watch, kernel: Kernel, seconds: float, timeout: float = -1.0) -> list[float]:
+    """A message comes after so many seconds: how it was waited for."""
+    kernel.bring(seconds)
+    assert watch.wait(timeout) == EVENT
+    watch.served(1)
+    return kernel.sleeps()
+
+
+def test_the_first_wait_is_asleep(watch: Watch, kernel: Kernel) -> None:
+    assert hear(watch, kernel, SOON) == [-1.0]
+
+
+def test_messages_that_follow_closely_find_it_awake(watch: Watch, kernel: Kernel) -> None:
+    hear(watch, kernel, SOON)
+    assert [hear(watch, kernel, SOON) for _ in range(3)] == [[], [], []]
+
+
+def test_who_stays_away_lets_it_sleep_until_somebody_hurries_again(watch: Watch, kernel: Kernel) -> None:
+    waits = [hear(watch, kernel, seconds) for seconds in (SOON, LATE, SOON, SOON, LATE, LATE)]
+    assert waits == [[-1.0], [-1.0], [-1.0], [], [-1.0], [-1.0]]
+
+
+def test_it_lingers_no_longer_than_it_may(watch: Watch, kernel: Kernel) -> None:
+    hear(watch, kernel, SOON)
+    began = kernel.now
+    assert watch.wait(1.0) == []
+    assert kernel.now == pytest.approx(began + 1.0)
+    assert kernel.sleeps() == [pytest.approx(1.0 - LINGER, abs=LOOK)]
+    assert hear(watch, kernel, SOON) == [-1.0], "a wait in vain is followed by sleep"
+
+
+def test_a_timer_that_is_due_before_ends_it(watch: Watch, kernel: Kernel) -> None:
+    hear(watch, kernel, SOON)
+    began = kernel.now
+    assert watch.wait(SOON) == []
+    assert kernel.now - began < LINGER * 1.1
+
+
+def test_its_core_is_offered_after_each_look(watch: Watch, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    offers: list[float] = []
+    monkeypatch.setattr("os.sched_yield", lambda: offers.append(kernel.now))
+    hear(watch, kernel, SOON)
+    kernel.bring(LOOK * 4.5)
+    watch.wait(-1.0)
+    assert len(offers) == 4
+
+
+def test_a_look_waits_for_nobody(watch: Watch, kernel: Kernel) -> None:
+    hear(watch, kernel, SOON)
+    assert watch.wait(0) == []
+    assert kernel.asked == [0]
+
+
+def test_among_many_it_sleeps(watch: Watch, kernel: Kernel) -> None:
+    hear(watch, kernel, SOON)
+    watch.served(8)
+    assert hear(watch, kernel, SOON) == [-1.0]
+
+
+def test_a_crowd_is_many_at_once_of_late_and_none_once_bulk_moves(watch: Watch) -> None:
+    told = [watch.is_crowded]
+    for _ in range(8):
+        watch.served(4)
+    told.append(watch.is_crowded)
+    watch.moved_bulk()
+    assert [*told, watch.is_crowded] == [False, True, False]
