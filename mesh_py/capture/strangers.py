@@ -52,6 +52,9 @@ class Strangers:
     def __init__(self, most: int = MOST, most_of_one: int = MOST_OF_ONE, patience: float = PATIENCE) -> None:
         self._most, self._most_of_one, self._patience = most, most_of_one, patience
         self._by_source: dict[str, dict[Stranger, None]] = {}  # each in the order in which they came
+        self._crowds: dict[int, dict[str, None]] = {}
+        """Sources by how many they have: to look through thousands at each accept would be an attack of its own."""
+        self._largest = 0
         self._count = 0
 
     def __len__(self) -> int:
@@ -66,8 +69,9 @@ class Strangers:
                 return None
             self._cut(oldest)
         stranger = Stranger(source, now)
-        self._by_source.setdefault(source, {})[stranger] = None
-        self._count += 1
+        own = self._by_source.setdefault(source, {})
+        own[stranger] = None
+        self._moved(source, len(own) - 1, len(own))
         return stranger
 
     def _crowd(self, source: str) -> dict[Stranger, None] | None:
@@ -75,14 +79,31 @@ class Strangers:
         own = self._by_source.get(source)
         if own is not None and len(own) >= self._most_of_one:
             return own
-        return max(self._by_source.values(), key=len) if self._count >= self._most else None
+        return self._largest_crowd() if self._count >= self._most else None
+
+    def _largest_crowd(self) -> dict[Stranger, None]:
+        """Of the source that has most; of several, that which has had so many for longest."""
+        return self._by_source[next(iter(self._crowds[self._largest]))]
+
+    def _moved(self, source: str, before: int, now: int) -> None:
+        """A source has one more, or one less."""
+        if before:
+            crowd = self._crowds[before]
+            del crowd[source]
+            if not crowd:
+                del self._crowds[before]
+        if now:
+            self._crowds.setdefault(now, {})[source] = None
+        if now > self._largest or self._largest not in self._crowds:
+            self._largest = now
+        self._count += now - before
 
     def settled(self, stranger: Stranger) -> None:
         """It has proved who it is, or is gone."""
         own = self._by_source.get(stranger.source)
         if own is not None and stranger in own:
             del own[stranger]
-            self._count -= 1
+            self._moved(stranger.source, len(own) + 1, len(own))
             if not own:
                 del self._by_source[stranger.source]
 
@@ -90,8 +111,7 @@ class Strangers:
         """Cut the oldest of the source that has most, however young it is; False: there is none."""
         if not self._count:
             return False
-        crowd = max(self._by_source.values(), key=len)
-        self._cut(next(iter(crowd)))
+        self._cut(next(iter(self._largest_crowd())))
         return True
 
     def _cut(self, stranger: Stranger) -> None:

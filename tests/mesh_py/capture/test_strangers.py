@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mesh_py.capture.strangers import Stranger, Strangers
 
@@ -73,3 +75,27 @@ def test_room_is_made_for_who_is_known() -> None:
     port.come("a1", 0.0)
     assert port.strangers.make_room()
     assert (port.gone, len(port.strangers)) == (["a1"], 0)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 7)), max_size=40))
+def test_whoever_goes_is_of_those_who_have_most(steps: list[tuple[str, int]]) -> None:
+    """They are told apart without a look at all of them; here all of them are looked at."""
+    strangers = Strangers(most=6, most_of_one=6, patience=0.0)
+    held: list[Stranger] = []
+
+    def cut(stranger: Stranger) -> None:
+        counts = [sum(one.source == source for one in held) for source in "abcd"]
+        assert sum(one.source == stranger.source for one in held) == max(counts)
+        held.remove(stranger)
+
+    for source, number in steps:
+        place = strangers.admit(source, 0.0)
+        assert place is not None
+        place.cut = lambda _, place=place: cut(place)  # type: ignore[misc]
+        held.append(place)
+        if number < len(held) and number % 2:
+            strangers.settled(held.pop(number))
+        assert len(strangers) == len(held) <= 6
+    while held:
+        assert strangers.make_room()
+    assert not strangers.make_room()
