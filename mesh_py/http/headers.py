@@ -16,9 +16,14 @@ Field = tuple[str, str]
 CLIENT_CERT = "x-forwarded-client-cert"
 NOT_IN_TRAILERS = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"}
-    | {"authorization", "cookie", "content-type", "content-encoding", CLIENT_CERT}
+    | {"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "cookie", "set-cookie"}
+    | {"content-type", "content-encoding", "content-range", "range", "expect", "cache-control", "location"}
+    | {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", CLIENT_CERT}
 )
-"""What says how to read a message, or who sends it, is said before the body or not at all (RFC 9110 6.5.1)."""
+"""What says how to read a message, who sends it, or what to do about it, is said before the body or not at all.
+
+See RFC 9110 6.5.1. No policy has judged a trailer, and applications there are that put it among the fields of the head.
+"""
 
 
 def spelled(name: str) -> str:
