@@ -50,6 +50,7 @@ PROXY = ApplicationTunnel(TunnelProtocol.PROXY, 15088)
             id="mapped ipv4 stays ipv6, equal to no workload's",
         ),
         pytest.param("example.com:80", HostPort("example.com", 80), id="host name"),
+        pytest.param("example.com:65535", HostPort("example.com", 65535), id="the last port"),
         pytest.param("1.2.3:80", HostPort("1.2.3", 80), id="not quite an address"),
     ],
 )
@@ -77,6 +78,7 @@ def test_authorities(text: str, expected: Authority) -> None:
         "user@host:80",
         "host/path:80",
         "[fd00::7]80",
+        "[fd00::7:80",
     ],
 )
 def test_bad_authorities(text: str) -> None:

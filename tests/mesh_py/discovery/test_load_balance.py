@@ -190,6 +190,32 @@ def test_an_endpoint_without_its_workload_is_skipped_until_it_comes() -> None:
     assert choose() is not None
 
 
+def test_what_a_service_named_itself_is_chosen_no_more_once_it_has_gone() -> None:
+    named = workload("named", "10.0.0.2")
+    state = mesh(named, service("example.com", endpoints={named.uid: endpoint(named.uid)}))
+    record = state.services.by_key[KEY]
+
+    def choose() -> object:
+        return choose_endpoint(record, state.workloads.by_uid, SOURCE, 80, Resolution.STANDARD, lambda: 0.0)
+
+    assert choose() is not None
+    state.remove_workload(named.uid)
+    assert choose() is None
+
+
+def test_what_is_near_is_another_for_each_source() -> None:
+    """Candidates are kept, but what one source was given is not for one elsewhere."""
+    afar = workload("afar", "10.0.0.4", **(HERE | {"locality": Locality("x")}))
+    balancer = LoadBalancer((SCOPE.REGION,), LoadBalancerMode.FAILOVER)
+    state = mesh(service("example.com", load_balancer=balancer), NEAR, FAR)
+    record = state.services.by_key[KEY]
+    found = [
+        choose_endpoint(record, state.workloads.by_uid, source, 80, Resolution.STANDARD, float)
+        for source in (SOURCE, afar, SOURCE)
+    ]
+    assert [upstream.workload.name for upstream in found if upstream] == ["near", "far", "near"]
+
+
 def test_chance_follows_capacity() -> None:
     sums = (1, 1, 4)
     drawn = Counter(weighted_index(sums, partial(float, draw / 400)) for draw in range(400))

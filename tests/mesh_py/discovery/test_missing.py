@@ -10,6 +10,7 @@ from mesh_py.model.workload import WeightedWaypoint
 from tests.support.world import endpoint, gateway, ip, mesh, service, workload
 
 SOURCE = workload("client", "10.0.0.1")
+KNOWN = workload("known", "10.0.0.3", uid="known")
 SERVICE_WAYPOINT = service("wp.example.com", namespace="infra")
 
 
@@ -59,7 +60,14 @@ SERVICE_WAYPOINT = service("wp.example.com", namespace="infra")
             id="the gateway to an endpoint",
         ),
         pytest.param(
-            [service("h", "east/10.9.9.9", endpoints={"uid": endpoint("uid")})], ["uid"], id="an endpoint by its uid"
+            [workload("far", "10.9.9.9", network="east", network_gateway=gateway("west/1.1.1.9"))],
+            ["west/1.1.1.9"],
+            id="the gateway to a workload",
+        ),
+        pytest.param(
+            [service("h", "east/10.9.9.9", endpoints={uid: endpoint(uid) for uid in ("known", "new")}), KNOWN],
+            ["new"],
+            id="an endpoint by its uid, unless it is known",
         ),
     ],
 )

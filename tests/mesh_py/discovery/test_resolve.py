@@ -474,6 +474,13 @@ class TestByName:
         )
 
 
+def test_each_address_of_a_workload_is_reached_at_itself() -> None:
+    state = mesh(SOURCE, workload("server", "10.0.0.2", "10.0.0.12"))
+    for there in ("10.0.0.2", "10.0.0.12", "10.0.0.2"):
+        found = resolve(state, SOURCE, ip("10.0.0.1"), address(f"{there}:80"), random=lambda: 0.0)
+        assert one_line(found) == f"{there}:80 via {there}:15008 to server; workload server"
+
+
 def test_a_kept_route_is_forgotten_when_the_workload_changes() -> None:
     state = mesh(SOURCE, VIP, BACKEND)
 

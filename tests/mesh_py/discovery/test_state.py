@@ -227,12 +227,15 @@ class TestChanges:
         state.upsert_workload(A)
         state.upsert_service(FRONT)
         state.upsert_policy(POLICY)
-        state.remove_policy(POLICY.key)
-        state.remove_policy(POLICY.key)
-        assert told == [1, 2, 3, 4]
+        assert state.remove_policy(POLICY.key)
+        assert not state.remove_policy(POLICY.key)
+        assert state.remove_service(KEY)
+        assert not state.remove_service(KEY)
+        state.expect_policies("theirs")
+        assert told == [1, 2, 3, 4, 5, 6]
         stop()
         state.remove_workload(A.uid)
-        assert (told, state.version) == ([1, 2, 3, 4], 5)
+        assert (told, state.version) == ([1, 2, 3, 4, 5, 6], 7)
 
     def test_a_batch_is_one_change(self) -> None:
         state = MeshState()

@@ -9,7 +9,7 @@ import pytest
 from mesh_py.discovery.waypoint import find_network_gateway, find_waypoint, is_waypoint_of, pick_waypoint
 from mesh_py.model.errors import UnknownNetworkGateway, UnknownWaypoint
 from mesh_py.model.workload import LoadBalancer, LoadBalancerMode, WeightedWaypoint
-from tests.support.world import gateway, ip, mesh, service, workload
+from tests.support.world import endpoint, gateway, ip, mesh, service, workload
 
 SOURCE = workload("client", "10.0.0.1")
 FIRST, SECOND = gateway("default/first"), gateway("default/second")
@@ -66,7 +66,7 @@ def test_a_network_gateway_needs_its_port_on_the_service() -> None:
 )
 def test_who_is_the_waypoint_of_a_workload(reference: str | None, source_ip: str, expected: bool) -> None:
     waypoint = workload("waypoint", "10.0.0.9", services={"default/waypoint.svc": {}})
-    state = mesh(waypoint, service("waypoint.svc"))
+    state = mesh(waypoint, service("waypoint.svc", endpoints={"late": endpoint("late")}))
     server = workload("server", "10.0.0.2", waypoint=gateway(reference) if reference else None)
     assert is_waypoint_of(state, waypoint, ip(source_ip), server) is expected
     assert not is_waypoint_of(state, SOURCE, ip(source_ip), server)

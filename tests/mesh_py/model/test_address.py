@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -74,24 +75,25 @@ def test_text_forms(value: object, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parse", "text"),
+    ("parse", "text", "complaint"),
     [
-        (NetworkAddress.parse, "10.0.0.1"),
-        (NetworkAddress.parse, "net/x"),
-        (NetworkAddress.parse, "a/b/10.0.0.1"),
-        (NamespacedHostname.parse, "example.com"),
-        (NamespacedHostname.parse, "ns/"),
-        (NamespacedHostname.parse, "ns/a/b"),
-        (GatewayAddress.parse_destination, "x"),
-        (Cidr.parse, "10.0.0.0/33"),
-        (Cidr.parse, "10.0.0.0/"),
-        (Cidr.parse, "10.0.0.0/-1"),
-        (Cidr.parse, "fd00::/129"),
-        (Cidr.parse, "x/8"),
+        (NetworkAddress.parse, "10.0.0.1", "is not network/ip (the default network gives /10.0.0.1)"),
+        (NetworkAddress.parse, "net/x", "'x' does not appear to be"),
+        (NetworkAddress.parse, "a/b/10.0.0.1", "'b/10.0.0.1' does not appear to be"),
+        (NamespacedHostname.parse, "example.com", "is not namespace/hostname"),
+        (NamespacedHostname.parse, "ns/", "is not namespace/hostname"),
+        (NamespacedHostname.parse, "ns/a/b", "is not namespace/hostname"),
+        (GatewayAddress.parse_destination, "x", "is not namespace/hostname"),
+        (Cidr.parse, "10.0.0.0/33", "the prefix length must be 0 to 32"),
+        (Cidr.parse, "10.0.0.0/", "is not ip/length"),
+        (Cidr.parse, "10.0.0.0/-1", "is not ip/length"),
+        (Cidr.parse, "10.0.0.0/²", "is not ip/length"),
+        (Cidr.parse, "fd00::/129", "the prefix length must be 0 to 128"),
+        (Cidr.parse, "x/8", "'x' does not appear to be"),
     ],
 )
-def test_what_does_not_parse(parse: Callable[[str], object], text: str) -> None:
-    with pytest.raises(ValueError, match=r".+"):
+def test_what_does_not_parse(parse: Callable[[str], object], text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(complaint)):
         parse(text)
 
 
