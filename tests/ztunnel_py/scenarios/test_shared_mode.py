@@ -177,7 +177,8 @@ async def test_a_request_goes_from_pod_to_pod_and_shows_where_it_comes_from(node
         assert len(tunnels) == 1
     assert node.a.packets("nat", "--to-ports 15001") == captured + 1
     assert node.b.packets("mangle", "--set-xmark 0x111/0xfff") > 0
-    assert 'src.identity="spiffe://cluster.local/ns/default/sa/a"' in node.proxy.output
+    caller = 'src.identity="spiffe://cluster.local/ns/default/sa/a"'
+    await eventually(lambda: caller in node.proxy.output, "logged")
 
 
 async def test_every_socket_in_a_pod_is_marked(node: SharedNode) -> None:
