@@ -70,6 +70,13 @@ class Nodes:
         """A captured connection of sleep's application."""
         return captured((self.sleep.address, 15001), self.sleep.address, destination)
 
+    def revive(self) -> None:
+        """Start again whichever a test has ended; both are ready."""
+        for node in (self.sleep, self.server):
+            if not node.process.is_running:
+                node.start()
+                node.process.wait_until(node.is_ready, "ready again", START_SECONDS)
+
     def append(self, text: str) -> None:
         """Add to the mesh file."""
         self.mesh.write_text(self.mesh.read_text() + text)

@@ -49,10 +49,32 @@ async def shared(both: Nodes) -> AsyncIterator[Nodes]:
     await all_closed(both)
 
 
-@pytest.fixture
-def nodes(tmp_path: Path, mesh_root: TestRoot) -> Iterator[Nodes]:
-    with nodes_started(tmp_path, mesh_root, CONNECTION_TERMINATION_DEADLINE="1s") as running:
+@pytest.fixture(scope="module")
+def mortals(tmp_path_factory: pytest.TempPathFactory, mesh_root: TestRoot) -> Iterator[Nodes]:
+    folder = tmp_path_factory.mktemp("mortals")
+    with nodes_started(folder, mesh_root, CONNECTION_TERMINATION_DEADLINE="1s") as running:
         yield running
+
+
+@pytest.fixture
+def nodes(mortals: Nodes) -> Nodes:
+    """For tests that end one or the other, which is started again for the next; a second after a signal it ends."""
+    mortals.revive()
+    return mortals
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory: pytest.TempPathFactory, mesh_root: TestRoot) -> Iterator[Nodes]:
+    folder = tmp_path_factory.mktemp("patients")
+    with nodes_started(folder, mesh_root, CONNECTION_TERMINATION_DEADLINE="1h") as running:
+        yield running
+
+
+@pytest.fixture
+def patient(patients: Nodes) -> Nodes:
+    """The same, and they wait an hour for what is open."""
+    patients.revive()
+    return patients
 
 
 def lines(node: Node, to: str = "") -> list[dict[str, str]]:
@@ -152,7 +174,7 @@ async def test_the_destinations_proxy_is_killed(nodes: Nodes) -> None:
             assert await sockets_open(nodes.sleep) == 200
             nodes.server.process.kill()
         assert [task.result() for task in tasks] == ["reset"] * 200
-    await eventually(lambda: len(lines(nodes.sleep)) == 200, "all logged")
+    await eventually(lambda: len(lines(nodes.sleep, app.authority)) == 200, "all logged")
     assert await sockets_open(nodes.sleep) == 0
 
 
@@ -181,8 +203,8 @@ async def test_the_sources_proxy_is_killed(nodes: Nodes) -> None:
         await talk(caller, b"half of a message")
         nodes.sleep.process.kill()
         assert await app.ended() == "reset"
-    await eventually(lambda: len(lines(nodes.server)) == 1, "logged")
-    assert lines(nodes.server)[0]["level"] == "error"
+    await eventually(lambda: len(lines(nodes.server, app.authority)) == 1, "logged")
+    assert lines(nodes.server, app.authority)[0]["level"] == "error"
 
 
 async def test_a_peer_that_comes_back_is_used_again(nodes: Nodes) -> None:
@@ -202,18 +224,18 @@ async def test_a_peer_that_comes_back_is_used_again(nodes: Nodes) -> None:
 # The end of service -----------------------------------------------------------------------------------------------
 
 
-async def test_an_open_connection_is_waited_for(tmp_path: Path, mesh_root: TestRoot) -> None:
-    with nodes_started(tmp_path, mesh_root, CONNECTION_TERMINATION_DEADLINE="1h") as nodes:
-        async with TcpApp(echo, nodes.server.address) as app, nodes.call(app.authority) as caller:
-            await talk(caller, b"hello")
-            nodes.sleep.process.signal(signal.SIGTERM)
-            await eventually(lambda: "draining" in nodes.sleep.log, "draining")
-            with pytest.raises(ConnectionRefusedError):
-                await asyncio.open_connection(nodes.sleep.address, 15001)
-            await talk(caller, b"still here")
-            await caller.send_eof()
-            assert await caller.receive() == b""
-            assert await asyncio.to_thread(nodes.sleep.process.end) == 0
+async def test_an_open_connection_is_waited_for(patient: Nodes) -> None:
+    sleep = patient.sleep
+    async with TcpApp(echo, patient.server.address) as app, patient.call(app.authority) as caller:
+        await talk(caller, b"hello")
+        sleep.process.signal(signal.SIGTERM)
+        await eventually(lambda: "draining" in sleep.log, "draining")
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(sleep.address, 15001)
+        await talk(caller, b"still here")
+        await caller.send_eof()
+        assert await caller.receive() == b""
+        assert await asyncio.to_thread(sleep.process.end) == 0
 
 
 async def test_at_the_deadline_it_ends_all_the_same(nodes: Nodes) -> None:
@@ -222,19 +244,19 @@ async def test_at_the_deadline_it_ends_all_the_same(nodes: Nodes) -> None:
         assert await asyncio.to_thread(nodes.sleep.process.end_with, signal.SIGTERM) == 0
         assert await read_to_end(caller) == (b"", "reset")
         assert await app.ended() == "reset"
-    await eventually(lambda: len(lines(nodes.sleep)) == 1, "logged")
-    assert lines(nodes.sleep)[0]["error"] == "connection closed due to connection drain"
+    await eventually(lambda: len(lines(nodes.sleep, app.authority)) == 1, "logged")
+    assert lines(nodes.sleep, app.authority)[0]["error"] == "connection closed due to connection drain"
 
 
-async def test_the_second_signal_ends_it_at_once(tmp_path: Path, mesh_root: TestRoot) -> None:
-    with nodes_started(tmp_path, mesh_root, CONNECTION_TERMINATION_DEADLINE="1h") as nodes:
-        async with TcpApp(echo, nodes.server.address) as app, nodes.call(app.authority) as caller:
-            await talk(caller, b"hello")
-            nodes.server.process.signal(signal.SIGTERM)
-            await eventually(lambda: "draining" in nodes.server.log, "draining")
-            assert await asyncio.to_thread(nodes.server.process.end_with, signal.SIGTERM) == 0
-            assert await read_to_end(caller) == (b"", "reset")
-            assert await app.ended() == "reset"
+async def test_the_second_signal_ends_it_at_once(patient: Nodes) -> None:
+    server = patient.server
+    async with TcpApp(echo, server.address) as app, patient.call(app.authority) as caller:
+        await talk(caller, b"hello")
+        server.process.signal(signal.SIGTERM)
+        await eventually(lambda: "draining" in server.log, "draining")
+        assert await asyncio.to_thread(server.process.end_with, signal.SIGTERM) == 0
+        assert await read_to_end(caller) == (b"", "reset")
+        assert await app.ended() == "reset"
 
 
 async def test_quitquitquit_drains_too(nodes: Nodes) -> None:
