@@ -52,6 +52,7 @@ def test_what_is_written(baggage: Baggage, text: str) -> None:
         ),
         pytest.param(["k8s.statefulset.name=s"], None, id="only four types are known"),
         pytest.param(["k8s.Pod.name=p"], None, id="in small letters"),
+        pytest.param(["k8s.pod=p", "k8s.pod.uid=p", "x.pod.name=p", "k8s.pod.name.x=p"], None, id="no key but that"),
         pytest.param(["service.name=%0Aevil"], None, id="no line break comes out of an escape"),
         pytest.param(["service.name=%E2%80%AEabc"], None, id="nor a mark that turns text around"),
         pytest.param(["service.name=a", "cloud.region=\xff"], None, id="bytes beyond ASCII spoil all"),
