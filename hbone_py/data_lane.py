@@ -68,8 +68,7 @@ class DataLane:
             or size > self._window.left
             or size > stream.receive_window.left
         ):
-            self.data_started(stream_id, size, 0)
-            self.payload(stream_id, [payload], size)
+            self._whole_otherwise(stream, stream_id, payload)
             return
         ours, its, ledger = self._window, stream.receive_window, self._ledger
         ours.left -= size
@@ -84,6 +83,26 @@ class DataLane:
         if taken:
             self._credit.read(stream, taken)
         self._keep(stream, [payload], taken, size)
+
+    def _whole_otherwise(self, stream: Stream | None, stream_id: int, payload: memoryview) -> None:
+        """It cannot be handed on: mostly since nobody is there yet, for it has come with its CONNECT."""
+        size = len(payload)
+        if (
+            stream is not None
+            and stream.sink is None
+            and not stream.unread
+            and stream.remote_open
+            and stream.expected is None
+            and not self._blocks.stream_id
+            and size <= self._window.left
+            and size <= stream.receive_window.left
+        ):
+            self._window.left -= size
+            stream.receive_window.left -= size
+            self._credit.hold_first(stream, payload)
+        else:
+            self.data_started(stream_id, size, 0)
+            self.payload(stream_id, [payload], size)
 
     def payload(self, stream_id: int, pieces: list[memoryview], size: int) -> None:
         """Payload for the stream's sink; what the sink leaves is held, unread."""
@@ -117,6 +136,19 @@ class DataLane:
                 self._table.end_received(stream)
             except MalformedRequest as error:
                 self._table.fault(stream_id, str(error))
+
+    def end(self, stream_id: int) -> None:
+        """`data_started` and `data_ended` in one, for an empty frame."""
+        if self._blocks.stream_id:
+            raise RemoteProtocolError("a header block was interrupted")
+        stream = self._open.get(stream_id)
+        if stream is None or not stream.remote_open:
+            self._table.late_data(stream_id)
+            return
+        try:
+            self._table.end_received(stream)
+        except MalformedRequest as error:
+            self._table.fault(stream_id, str(error))
 
     def _check_expected(self, stream: Stream, count: int) -> None:
         assert stream.expected is not None

@@ -126,13 +126,25 @@ class ReceiveCredit:
         if self._connection is not None:
             self.ledger.holding[stream] = self._connection  # type: ignore[assignment]  # it is the whole, not its half
 
+    def hold_first(self, stream: Stream, piece: memoryview) -> None:
+        """Keep all of one piece for a stream that holds nothing: what follows a CONNECT at once."""
+        stream.hold_first(piece)
+        held = stream.unread
+        self.unread += held
+        self.ledger.used += held
+        if self._connection is not None:
+            self.ledger.holding[stream] = self._connection  # type: ignore[assignment]  # as in `hold`
+
     def release(self, stream: Stream, count: int) -> None:
         """The reader has `count` of the held bytes."""
-        stream.release(count)
+        if count == stream.unread:
+            stream.unread = 0
+            stream.held.clear()
+            self.ledger.holding.pop(stream, None)
+        else:
+            stream.release(count)
         self.unread -= count
         self.ledger.used -= count
-        if not stream.unread:
-            self.ledger.holding.pop(stream, None)
         self.read(stream, count)
 
     def drop(self, stream: Stream) -> None:

@@ -34,6 +34,9 @@ class DataHandler(Protocol):
     def data_ended(self, stream_id: int) -> None:
         """A DATA frame with END_STREAM is complete."""
 
+    def end(self, stream_id: int) -> None:
+        """A DATA frame with END_STREAM and nothing else: begun and over."""
+
 
 FrameHandler = Callable[[int, int, int, bytes], None]
 """Takes every other frame, an unknown one too, whole: kind, flags, stream id, payload."""
@@ -185,6 +188,11 @@ class FrameReader:
         if self._patience < _OTHERS_COST:
             self._rest = len(data) - position
             return len(data)
+        if not word and flags == frames.END_STREAM:  # as nearly every tunnel ends
+            self._patience -= _OTHERS_COST
+            self._stream = stream_id
+            self._data.end(stream_id)
+            return position + _HEADER_SIZE
         length, kind = word >> 8, word & 0xFF
         if length > self._max:
             raise RemoteProtocolError(f"a frame of {length} bytes", ErrorCode.FRAME_SIZE_ERROR)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 _JOIN = 16 * 1024
+_NOTHING: deque[bytearray | memoryview] = deque()
+"""What every stream holds until it holds something: few ever do."""
 
 
 class Stream:
@@ -55,7 +57,7 @@ class Stream:
         self.expected: int | None = None
         """How many payload bytes may still come: the rest of a declared content-length, or none at all before the
         answer to our CONNECT. None, any number, in every ordinary tunnel."""
-        self.held: deque[bytearray | memoryview] = deque()
+        self.held = _NOTHING
         """Received pieces that the sink did not take."""
         self.unread = 0
         """Bytes in `held`."""
@@ -71,6 +73,8 @@ class Stream:
     def hold(self, pieces: list[memoryview], skip: int = 0) -> int:
         """Copy what lies behind the first `skip` bytes of `pieces` into `held`; returns how many bytes that is."""
         added = 0
+        if self.held is _NOTHING:
+            self.held = deque()
         for piece in pieces:
             if skip >= len(piece):
                 skip -= len(piece)
@@ -80,6 +84,11 @@ class Stream:
             skip = 0
         self.unread += added
         return added
+
+    def hold_first(self, piece: memoryview) -> None:
+        """The same with all of one piece, where nothing is held yet."""
+        self.held = deque((bytearray(piece),))
+        self.unread = len(piece)
 
     def _keep(self, piece: memoryview) -> None:
         """Small pieces are joined: a peer that sends byte by byte must not make each byte cost an object."""

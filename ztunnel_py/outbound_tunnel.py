@@ -264,6 +264,7 @@ class TunnelConnection(OutboundConnection):
         self._timer = reactor.wheel.after(self.context.settings.deadlines.reply, self._no_answer)
         if self._may_speak():
             self._first = FirstBytes(peer, stream, self._sock)
+            self._first.hear()
 
     def _may_speak(self) -> bool:
         """Whether the application's bytes may follow the CONNECT at once."""
@@ -280,6 +281,7 @@ class TunnelConnection(OutboundConnection):
         if first is None:
             relay.start()
         else:
+            relay.received = first.heard
             relay.start(first.hand_on(), first.broken)
 
     def tunnel_refused(self, status: int) -> None:

@@ -11,6 +11,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.outbox import SMALL
+from hbone_py.aio.pieces import PIECES_A_CALL
 from hbone_py.aio.reactor import CLOSING, READABLE
 from hbone_py.frames import HEADER
 
@@ -26,20 +27,36 @@ class FirstBytes:
     end waits for the 200, like all else.
     """
 
-    __slots__ = ("_edges", "_is_watching", "_peer", "_sock", "_stream", "broken", "sent")
+    __slots__ = ("_edges", "_is_hearing", "_is_watching", "_peer", "_sock", "_stream", "broken", "heard", "sent")
 
     def __init__(self, peer: Peer, stream: Stream, sock: socket.socket) -> None:
         self._peer, self._stream, self._sock = peer, stream, sock
-        self._is_watching = False
+        self._is_watching = self._is_hearing = False
         self._edges = 0  # reported, and not for us to act upon
         self.sent = 0
         """How many bytes have been sent, and are still to be taken off the socket."""
+        self.heard = 0
+        """How many bytes the application was given before there was a relay (`hear`)."""
         self.broken: OSError | None = None
         """What the kernel has said of the socket, and says only once."""
         self._send()
         if not self.sent:
             self._is_watching = True
             peer.reactor.register(sock.fileno(), self)
+
+    def hear(self) -> None:
+        """What comes in one record with the 200 goes to the application at once, and is not held until that is told."""
+        self._is_hearing = True
+        self._stream.sink = self._give
+
+    def _give(self, pieces: list[memoryview], size: int) -> int:
+        """The stream's sink. What it leaves, and a socket that is broken, the relay will find."""
+        try:
+            count = self._sock.send(pieces[0]) if len(pieces) == 1 else self._sock.sendmsg(pieces[:PIECES_A_CALL])
+        except OSError:
+            return 0
+        self.heard += count
+        return count
 
     def hand_on(self) -> int:
         """The tunnel is open: whoever registers the socket next has the rest. Returns `sent`."""
@@ -50,6 +67,9 @@ class FirstBytes:
 
     def stop(self) -> None:
         """There will be no tunnel, or another one."""
+        if self._is_hearing:
+            self._is_hearing = False
+            self._stream.sink = None  # else both would keep each other alive
         if self._is_watching:
             self._is_watching = False
             self._peer.reactor.unregister(self._sock.fileno())

@@ -91,8 +91,7 @@ class Relay:
         lenient: bool = False,
     ) -> None:
         self.peer, self.stream, self.sock, self.done = peer, stream, sock, done
-        self.sent = 0
-        self.received = 0
+        self.sent = self.received = 0
         self.up_ended = False
         """The application ended its direction."""
         self.down_ended = False
@@ -361,7 +360,10 @@ class Relay:
                 self._reactor.later(self)
                 break
             try:
-                count = self.sock.sendmsg(first_of(stream.held, most - given))
+                if len(stream.held) == 1 and stream.unread <= most:  # as what came with a CONNECT is
+                    count = self.sock.send(stream.held[0])
+                else:
+                    count = self.sock.sendmsg(first_of(stream.held, most - given))
             except BlockingIOError:
                 self._await_room()
                 break

@@ -41,6 +41,10 @@ class Told:
     def data_ended(self, stream_id: int) -> None:
         self.calls.append(("ended", stream_id))
 
+    def end(self, stream_id: int) -> None:
+        self.data_started(stream_id, 0, 0)
+        self.data_ended(stream_id)
+
     def frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         assert type(payload) is bytes
         self.calls.append(("frame", kind, flags, stream_id, payload))

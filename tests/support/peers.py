@@ -211,6 +211,7 @@ class Beginning:
         self.said = self.app.stuff(said)
         self.near = pair.request()
         self.first = FirstBytes(pair.client, self.near.stream, self.inside)
+        self.first.hear()
 
     async def asked(self) -> Driver:
         """The server's driver, once it has the request."""
@@ -253,6 +254,7 @@ class Relayed:
         if beginning is None:
             self.near_relay.start()
         else:
+            self.near_relay.received = beginning.first.heard
             self.near_relay.start(beginning.first.hand_on(), beginning.first.broken)
 
     def _done(self, relay: Relay, error: HboneError | None) -> None:

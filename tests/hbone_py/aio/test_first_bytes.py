@@ -9,11 +9,12 @@ import pytest
 from hbone_py.aio.outbox import SMALL
 from hbone_py.config import KIB, Http2Config
 from hbone_py.errors import ConnectionLost, ErrorCode
-from tests.support.sockets import Heard, turns, until
+from tests.support.sockets import ROOMY, TIGHT, Heard, turns, until
 from tests.support.tcp_apps import payload
 
 if TYPE_CHECKING:
     from tests.support.peers import Beginning, Driver, PeerMaker, PeerPair
+    from tests.support.sockets import Buffers
 
 
 async def waiting_pair(peers: PeerMaker, server_config: Http2Config | None = None) -> PeerPair:
@@ -146,6 +147,49 @@ async def test_an_application_that_has_reset_meanwhile_is_found_out(peers: PeerM
     near, _ = await relayed.over()
     assert isinstance(near, ConnectionLost)
     assert (await relayed.far.hear_all()).ended == "reset"
+
+
+async def answer(beginning: Beginning, said: bytes) -> None:
+    """The 200, and behind it in one record these bytes."""
+    far, server = await beginning.asked(), beginning.pair.server
+    server.engine.accept_tunnel(far.stream)
+    server.engine.send(far.stream, said)
+    server.reactor.touch(server)
+
+
+async def test_what_comes_with_the_answer_waits_for_nobody(peers: PeerMaker) -> None:
+    beginning = (await waiting_pair(peers)).begin(b"hello")
+    await answer(beginning, b"welcome")
+    assert await beginning.app.hear(7) == b"welcome"
+    assert beginning.pair.client.engine.unread == 0
+    assert beginning.first.heard == 7
+    await check_the_rest(beginning, b"hello")
+
+
+@pytest.mark.parametrize("buffers", [TIGHT, ROOMY], ids=["a full socket", "a socket with room"])
+async def test_a_long_word_with_the_answer_arrives_whole(peers: PeerMaker, buffers: Buffers) -> None:
+    word = payload(60 * KIB)
+    beginning = (await waiting_pair(peers)).begin(b"hello", buffers)
+    await answer(beginning, word)
+    await until(lambda: beginning.near.told, "the answer")
+    assert (beginning.pair.client.engine.unread > 0) == (buffers is TIGHT)
+    relayed = await beginning.relayed()
+    assert await relayed.near.hear(len(word)) == word
+    assert relayed.near_relay.received == len(word)
+    relayed.close()
+    await relayed.over()
+
+
+async def test_an_application_that_is_gone_is_found_out_by_the_first_word(peers: PeerMaker) -> None:
+    beginning = (await waiting_pair(peers)).begin(b"hello")
+    await beginning.asked()
+    beginning.app.reset()
+    await answer(beginning, b"welcome")
+    await until(lambda: beginning.near.told, "the answer")
+    relayed = await beginning.relayed()
+    near, _ = await relayed.over()
+    assert isinstance(near, ConnectionLost)
+    assert relayed.near_relay.received == 0
 
 
 async def test_who_is_refused_still_has_its_bytes(peers: PeerMaker) -> None:
