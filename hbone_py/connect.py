@@ -24,6 +24,8 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _AUTHORITY = re.compile(rb"[\x21-\x7e]+")
 _STATUS = re.compile(rb"[1-9][0-9]{2}")
 _HOST = re.compile(r"[A-Za-z0-9_*](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_])?\.?")
+_MOST_TOLD = 80
+"""Of what a peer said, in an error's text."""
 _FORBIDDEN = frozenset((b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"))
 _KNOWN = frozenset((b"baggage", b"forwarded", b"traceparent", b"x-forwarded-network", b"x-istio-source"))
 _REQUEST_PSEUDO = frozenset((b":method", b":authority", b":scheme", b":path", b":protocol"))
@@ -169,8 +171,10 @@ def read_status(headers: HeaderList) -> int:
 
 def _connect(pseudo: dict[bytes, bytes], regular: HeaderList, unusual: HeaderList) -> ConnectRequest:
     authority = pseudo.get(b":authority", b"")
-    if len(pseudo) != 2 or not _AUTHORITY.fullmatch(authority):
+    if len(pseudo) != 2 or not authority:
         raise MalformedRequest("CONNECT takes :method and :authority and no other pseudo-header")
+    if not _AUTHORITY.fullmatch(authority):
+        raise MalformedRequest(f":authority {authority[:_MOST_TOLD]!r} is no visible text")
     request = ConnectRequest(authority.decode("ascii"), regular)
     for name, value in unusual:
         if name == b"host" and value != authority:

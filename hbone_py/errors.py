@@ -8,6 +8,7 @@ fault it was. After the 200 a status can no longer be sent: the stream is reset 
 from __future__ import annotations
 
 from enum import IntEnum
+from http import HTTPStatus
 from typing import ClassVar, Literal
 
 Blame = Literal["local", "peer", "application", "policy", "network"]
@@ -150,9 +151,13 @@ class TunnelRefused(HboneError):
 
     blame: ClassVar[Blame] = "peer"
 
-    def __init__(self, answered: int, reason: str = "") -> None:
-        super().__init__(f"http status: {answered}{' ' + reason if reason else ''}")
+    def __init__(self, answered: int) -> None:
+        super().__init__(f"http status: {answered} {_REASONS.get(answered, '')}".rstrip())
         self.answered = answered
+        """The status it answered with; `status` is what *we* would answer on account of it."""
+
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class StreamReset(HboneError):

@@ -103,6 +103,8 @@ class Settings:
     """Address of 15001, 15006, 15008, 15020 and 15021; None: all addresses (`bind_address`)."""
     local_bind: str
     """Loopback address of 15000 and 15080."""
+    both_loopbacks: bool
+    """15000 is on ::1 as well, where there is one: nobody moved it (hbone-controlplane 7.1)."""
     ports: Ports
     socks5_enabled: bool
     socks_as: str | None
@@ -211,6 +213,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         fake_ca_folder=values[table.FAKE_CA_DIR] or user_folder(environ),
         bind=values[bind],
         local_bind=local_bind,
+        both_loopbacks=values[table.IPV6_ENABLED] and not values.is_given(bind, local),
         ports=_ports(values),
         socks5_enabled=values[table.UNSTABLE_ENABLE_SOCKS5],
         socks_as=values[table.SOCKS5_SOURCE_WORKLOAD],

@@ -87,6 +87,7 @@ class DataPlane:
         """
         reactor = Reactor.current()
         reactor.ledger.set_limit(settings.unread_budget)
+        metrics.traffic.sockets.are_counted = True
         context = ProxyContext(
             reactor=reactor,
             settings=settings,

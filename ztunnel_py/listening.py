@@ -8,13 +8,15 @@ from mesh_py.process.listening import has_ipv6_loopback
 from ztunnel_py.mode import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import socket
+    from collections.abc import Iterator, Mapping
 
     from hbone_py.aio.tcp import SocketAddress
     from ztunnel_py.config import Settings
 
+ADMIN = "admin"
 DNS = "dns"
-"""How the names of the DNS proxy's sockets begin."""
+"""How the names of their sockets begin."""
 STUB_INBOUND = "inbound "
 """How the names of the listeners begin that each stand for one workload (`--stub-backends`)."""
 KEPT_ALIVE = ("outbound", "plaintext")
@@ -60,16 +62,25 @@ def pod_dns_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
 def _dns(settings: Settings) -> Iterator[tuple[str, str, int]]:
     dns = settings.dns
     if dns is not None:
-        yield DNS, dns.host, dns.port
-        if dns.both_families and has_ipv6_loopback():
-            yield f"{DNS} v6", "::1", dns.port
+        yield from _on_loopback(DNS, dns.host, dns.port, both=dns.both_families)
+
+
+def _on_loopback(name: str, host: str, port: int, *, both: bool) -> Iterator[tuple[str, str, int]]:
+    yield name, host, port
+    if both and port and has_ipv6_loopback():
+        yield f"{name} v6", "::1", port
 
 
 def surface_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
     """(name, host, port) of every admin listener."""
-    yield "admin", settings.local_bind, settings.ports.admin
+    yield from _on_loopback(ADMIN, settings.local_bind, settings.ports.admin, both=settings.both_loopbacks)
     yield "stats", settings.bind_address, settings.ports.stats
     yield "readiness", settings.bind_address, settings.ports.readiness
+
+
+def admin_sockets(sockets: Mapping[str, socket.socket]) -> list[socket.socket]:
+    """Those of the admin surface, of all that were bound."""
+    return [sock for name, sock in sockets.items() if name.partition(" ")[0] == ADMIN]
 
 
 def own_surfaces(settings: Settings) -> frozenset[SocketAddress]:

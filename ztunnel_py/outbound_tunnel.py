@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 _TRIES = 2
 """How often a tunnel is asked for where the peer says it has not looked at the request (RFC 9113 8.7)."""
-_REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 503: "Service Unavailable"}
 
 
 class OpeningFailed(HboneError):
@@ -286,7 +285,7 @@ class TunnelConnection(OutboundConnection):
 
     def tunnel_refused(self, status: int) -> None:
         """Any other answer."""
-        self.failed(TunnelRefused(status, _REASONS.get(status, "")))
+        self.failed(TunnelRefused(status))
 
     def tunnel_reset(self, event: ev.TunnelReset) -> None:
         """Reset before the answer. REFUSED_STREAM says that nothing was done about the request: it may be repeated."""

@@ -10,6 +10,7 @@ from mesh_py.admin.readiness_server import serve_readiness
 from mesh_py.admin.stats_server import serve_stats
 from mesh_py.telemetry.process import process_families
 from mesh_py.telemetry.snapshot import Snapshot
+from ztunnel_py.listening import admin_sockets
 
 if TYPE_CHECKING:
     import socket
@@ -48,7 +49,7 @@ class SupervisorSurfaces:
             profile=self._workers.profile,
         )
         for server in (
-            serve_admin([sockets["admin"]], surface),
+            serve_admin(admin_sockets(sockets), surface),
             serve_stats([sockets["stats"]], self._snapshot),
             serve_readiness([sockets["readiness"]], self._readiness.answer),
         ):

@@ -23,6 +23,7 @@ from mesh_py.discovery.dump import (
 )
 from mesh_py.process.release import release
 from ztunnel_py.config import Mode
+from ztunnel_py.listening import admin_sockets
 
 if TYPE_CHECKING:
     import socket
@@ -77,7 +78,7 @@ class Surfaces:
             await stack.enter_async_context(serve_worker(worker, self._worker_surface()))
             return
         for server in (
-            serve_admin([sockets["admin"]], self._admin_surface()),
+            serve_admin(admin_sockets(sockets), self._admin_surface()),
             serve_stats([sockets["stats"]], self._snapshot),
             serve_readiness([sockets["readiness"]], self._readiness.answer),
         ):

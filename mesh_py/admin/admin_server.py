@@ -13,6 +13,7 @@ from aiohttp import web
 
 from mesh_py.admin.http_server import HttpServer, serve_http, text, wrong_method
 from mesh_py.admin.loopback_only import is_meant_for_us
+from mesh_py.admin.pprof import encode_pprof
 from mesh_py.admin.profile import Profile, ProfileError, ProfileRequest, collapsed, profile_this_process, speedscope
 from mesh_py.telemetry.log_filter import LogFilterError
 
@@ -87,7 +88,7 @@ _PAGES = (
     ("logging", "POST", "the log filter; ?level=debug or ?level=access=debug,info adds to it, ?reset starts over"),
     ("quitquitquit", "POST", "drain and end"),
     ("healthz/ready", "GET", "whether the proxy is ready"),
-    ("debug/pprof/profile", "GET", "CPU profile; ?seconds=10&frequency=100&format=collapsed or speedscope"),
+    ("debug/pprof/profile", "GET", "CPU profile; ?seconds=10&frequency=100&format=pprof, collapsed or speedscope"),
 )
 
 LOGGING_HELP = """
@@ -159,21 +160,28 @@ class _Admin:
                 profile = await (self._surface.profile or profile_this_process)(wanted)
             except ProfileError as error:
                 return text(500, f"{error}\n")
-        if form == "speedscope":
-            return text(200, speedscope(profile, self._surface.component), "application/json")
-        return text(200, collapsed(profile))
+        return _in_form(form, profile, self._surface.component)
 
 
 def _profile_request(request: web.Request) -> tuple[ProfileRequest, str]:
-    form = request.query.get("format", "collapsed")
-    if form not in ("collapsed", "speedscope"):
-        raise ValueError("format must be collapsed or speedscope")
+    form = request.query.get("format", "pprof")
+    if form not in ("pprof", "collapsed", "speedscope"):
+        raise ValueError("format must be pprof, collapsed or speedscope")
     try:
         seconds = float(request.query.get("seconds", "10"))
         frequency = int(request.query.get("frequency", "100"))
     except ValueError:
         raise ValueError("seconds and frequency must be numbers") from None
     return ProfileRequest(seconds, frequency), form
+
+
+def _in_form(form: str, profile: Profile, component: str) -> web.Response:
+    if form == "speedscope":
+        return text(200, speedscope(profile, component), "application/json")
+    if form == "collapsed":
+        return text(200, collapsed(profile))
+    times = {stack: (microseconds * 1000,) for stack, microseconds in profile.items()}
+    return web.Response(body=encode_pprof(times), content_type="application/octet-stream")
 
 
 def pretty_json(value: Any) -> bytes:

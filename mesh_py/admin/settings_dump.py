@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
+from enum import Enum
 from typing import Any
+
+from mesh_py.telemetry.log_filter import LogFilter
 
 
 def dump_settings(settings: Any) -> dict[str, Any]:
@@ -13,6 +17,14 @@ def dump_settings(settings: Any) -> dict[str, Any]:
 
 
 def _simple(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, timedelta):
+        return value.total_seconds()  # as all other times
+    if isinstance(value, bytes):
+        return value.decode("ascii", "backslashreplace")
+    if isinstance(value, LogFilter):
+        return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dump_settings(value)
     if isinstance(value, dict):

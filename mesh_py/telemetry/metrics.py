@@ -131,8 +131,8 @@ class Metrics:
         return self.register(Gauge(name, f"{text} (unstable)", labels))
 
     def _refresh_own(self) -> None:
-        for reporter, count in self.traffic.sockets.items():
-            if count or (reporter,) in self.sockets_open.family.samples:
+        if self.traffic.sockets.are_counted:
+            for reporter, count in self.traffic.sockets.items():
                 self.sockets_open.set(count, (reporter,))
         if self.traffic.dropped_series:
             self._dropped_series.family.samples[()] = [self.traffic.dropped_series]

@@ -51,9 +51,11 @@ class TrafficSeries:
 class OpenSockets:
     """Accepted sockets now open, per reporter. The data path adds and subtracts itself."""
 
-    __slots__ = ("destination", "source")
+    __slots__ = ("are_counted", "destination", "source")
 
     def __init__(self) -> None:
+        self.are_counted = False
+        """There is a data path that does so: none open is then a figure, too."""
         self.source = 0
         self.destination = 0
 

@@ -13,6 +13,7 @@ from hbone_py.connect import (
     continue_request,
     forwarded,
     parse_authority,
+    read_request,
     read_status,
 )
 from hbone_py.errors import BadConnect, MalformedRequest
@@ -95,3 +96,17 @@ def test_an_answer_and_its_trailers() -> None:
 def test_forwarded_names_the_application_and_maybe_a_service() -> None:
     assert forwarded("10.0.0.1:4321") == 'for="10.0.0.1:4321"'
     assert forwarded("10.0.0.1:4321", "cart.shop") == 'for="10.0.0.1:4321";host=cart.shop'
+
+
+@pytest.mark.parametrize(
+    ("authority", "text"),
+    [
+        pytest.param(b"what is this", "b'what is this' is no visible text", id="blanks"),
+        pytest.param(b"", "no other pseudo-header", id="empty"),
+        pytest.param(b"x " * 90 + b"x", "'x x ", id="long"),
+    ],
+)
+def test_what_is_wrong_with_an_authority_is_told_in_bounds(authority: bytes, text: str) -> None:
+    with pytest.raises(MalformedRequest, match=text) as raised:
+        read_request([(b":method", b"CONNECT"), (b":authority", authority)])
+    assert len(str(raised.value)) < 130

@@ -27,8 +27,9 @@ def test_codes_have_their_names() -> None:
 
 
 def test_texts() -> None:
-    assert str(TunnelRefused(401, "Unauthorized")) == "http status: 401 Unauthorized"
-    assert str(TunnelRefused(503)) == "http status: 503"
+    assert str(TunnelRefused(401)) == "http status: 401 Unauthorized"
+    assert str(TunnelRefused(503)) == "http status: 503 Service Unavailable"
+    assert str(TunnelRefused(599)) == "http status: 599"
     assert str(StreamReset(8)) == "stream reset by the peer: CANCEL"
     assert str(StreamReset(0x77, by_peer=False)) == "stream reset by us: 0x77"
     assert RemoteProtocolError("x").code == ErrorCode.PROTOCOL_ERROR

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 from ztunnel_py.config import from_env
 from ztunnel_py.listening import (
     data_addresses,
@@ -10,6 +13,9 @@ from ztunnel_py.listening import (
     pod_dns_addresses,
     surface_addresses,
 )
+
+if TYPE_CHECKING:
+    import pytest
 
 BASE = {"PROXY_MODE": "node", "LOCAL_XDS": "{}", "XDS_ADDRESS": "", "FAKE_CA": "true", "HOME": "/nonexistent"}
 
@@ -48,6 +54,19 @@ def test_in_shared_mode_only_what_is_meant_for_ourselves_is_taken_outside_of_pod
     ourselves = {"POD_NAME": "z", "POD_NAMESPACE": "istio-system", "SERVICE_ACCOUNT": "z"}
     settings = from_env(BASE | ourselves | {"PROXY_MODE": "shared", "PROXY_BIND_ADDRESS": "127.0.0.9"})
     assert names_and_ports(data_addresses(settings)) == [("inbound", "127.0.0.9", 15008)]
+
+
+def test_admin_is_on_both_loopback_addresses_unless_it_was_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [("admin", "127.0.0.1", 15000), ("admin v6", "::1", 15000)]
+    for more, has_ipv6, expected in (
+        ({}, True, both),
+        ({}, False, both[:1]),
+        ({"IPV6_ENABLED": "false"}, True, both[:1]),
+        ({"PROXY_LOCAL_ADDRESS": "127.0.0.1"}, True, both[:1]),
+    ):
+        monkeypatch.setattr("ztunnel_py.listening.has_ipv6_loopback", partial(bool, has_ipv6))
+        found = names_and_ports(surface_addresses(from_env(BASE | more)))
+        assert [one for one in found if one[2] == 15000] == expected, more
 
 
 def test_surfaces_for_people_stay_on_this_machine() -> None:

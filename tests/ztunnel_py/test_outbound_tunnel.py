@@ -138,7 +138,7 @@ async def test_any_other_reset_is_a_failure(pods: Pods, code: Code) -> None:
         ("401", "401 Unauthorized"),
         ("403", "403 Forbidden"),
         ("503", "503 Service Unavailable"),
-        ("204", "204"),
+        ("204", "204 No Content"),
         ("599", "599"),
     ],
 )

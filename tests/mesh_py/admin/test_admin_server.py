@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mesh_py.admin.admin_server import AdminSurface, filter_of, serve_admin
+from mesh_py.admin.pprof import encode_pprof
 from mesh_py.admin.profile import Profile, ProfileError, ProfileRequest
 from mesh_py.admin.readiness import Readiness
 from mesh_py.telemetry.log_filter import LogFilter, LogFilterError
@@ -178,10 +179,13 @@ async def test_readiness(client, admin, proxy):
 
 async def test_profile(client, admin, proxy):
     async with admin() as server:
-        assert await ask(client, server, "/debug/pprof/profile") == (200, "main;work 1500\n")
+        async with client.get(url_of(server, "/debug/pprof/profile")) as response:
+            assert await response.read() == encode_pprof({("main", "work"): (1_500_000,)})
+            assert (response.status, response.content_type) == (200, "application/octet-stream")
+        assert await ask(client, server, "/debug/pprof/profile?format=collapsed") == (200, "main;work 1500\n")
         status, text = await ask(client, server, "/debug/pprof/profile?seconds=2&frequency=50&format=speedscope")
     assert (status, json.loads(text)["profiles"][0]["weights"]) == (200, [1500])
-    assert proxy.profiles == [ProfileRequest(10, 100), ProfileRequest(2, 50)]
+    assert proxy.profiles == [ProfileRequest(10, 100), ProfileRequest(10, 100), ProfileRequest(2, 50)]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +197,7 @@ async def test_profile(client, admin, proxy):
         ("frequency=0", 400, "frequency must be 1 to 1000\n"),
         ("frequency=1001", 400, "frequency must be 1 to 1000\n"),
         ("seconds=soon", 400, "seconds and frequency must be numbers\n"),
-        ("format=svg", 400, "format must be collapsed or speedscope\n"),
+        ("format=svg", 400, "format must be pprof, collapsed or speedscope\n"),
         ("frequency=999", 500, "not here\n"),
     ],
 )
@@ -205,7 +209,7 @@ async def test_profiles_that_cannot_be_had(client, admin, query: str, status: in
 async def test_one_profile_at_a_time(client, admin, proxy):
     proxy.profiling.clear()
     async with admin() as server, asyncio.TaskGroup() as group:
-        first = group.create_task(ask(client, server, "/debug/pprof/profile"))
+        first = group.create_task(ask(client, server, "/debug/pprof/profile?format=collapsed"))
         await proxy.asked.wait()
         assert await ask(client, server, "/debug/pprof/profile") == (409, "a profile is being taken\n")
         proxy.profiling.set()
