@@ -106,6 +106,8 @@ class Settings:
     both_loopbacks: bool
     """15000 is on ::1 as well, where there is one: nobody moved it (hbone-controlplane 7.1)."""
     ports: Ports
+    carries: bool
+    """Connections are carried; else it is there for names alone."""
     socks5_enabled: bool
     socks_as: str | None
     """`namespace/name` of the workload that a SOCKS client from 127.0.0.1 counts as."""
@@ -215,6 +217,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         local_bind=local_bind,
         both_loopbacks=values[table.IPV6_ENABLED] and not values.is_given(bind, local),
         ports=_ports(values),
+        carries=_carries(values, dns),
         socks5_enabled=values[table.UNSTABLE_ENABLE_SOCKS5],
         socks_as=values[table.SOCKS5_SOURCE_WORKLOAD],
         proxy_protocol_capture=capture_by_preamble(values, table.PROXY_PROTOCOL_CAPTURE, bind),
@@ -245,6 +248,14 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         authz_info_logging=values[table.AUTHZ_INFO],
         tracing=tracing(values),
     )
+
+
+def _carries(values: Values, dns: DnsSettings | None) -> bool:
+    """Raises SettingsError where nothing would be left."""
+    wanted = values[table.ENABLE_PROXY]
+    if not wanted and dns is None:
+        raise SettingsError(f"{values.origin(table.ENABLE_PROXY)}: nothing is left: set ISTIO_META_DNS_CAPTURE=true")
+    return wanted
 
 
 def _mode(values: Values) -> Mode:

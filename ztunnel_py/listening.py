@@ -27,6 +27,8 @@ _ALL_ADDRESSES = ("::", "0.0.0.0")
 def data_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
     """(name, host, port) of every data listener in our own network; in shared mode others reach us there alone."""
     host, ports = settings.bind_address, settings.ports
+    if not settings.carries:
+        return
     if settings.mode is Mode.SHARED:
         if settings.workload is not None:
             yield "inbound", host, ports.inbound
@@ -47,6 +49,8 @@ def dns_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
 def pod_data_addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
     """The same inside each pod of shared mode."""
     host, ports = "::" if settings.ipv6 else "0.0.0.0", settings.ports
+    if not settings.carries:
+        return
     yield "inbound", host, ports.inbound
     yield "plaintext", host, ports.plaintext
     yield "outbound", host, ports.outbound

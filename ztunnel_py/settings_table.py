@@ -49,6 +49,9 @@ PROXY_MODE = unset(
     "PROXY_MODE", MODE, "Serve all workloads of a node, one, or pods in their own networks.", flag="--mode",
     note="node; shared if INPOD_UDS is set", theirs="shared",
 )
+ENABLE_PROXY = setting(
+    "ENABLE_PROXY", BOOLEAN, True, "Carry connections; without it names alone are answered.", flag="--proxy"
+)
 NODE_NAME = unset("NODE_NAME", NAME, "Our node; unset, every workload counts as local.", flag="--node")
 PROXY_WORKLOAD_INFO = unset(
     "PROXY_WORKLOAD_INFO", WORKLOAD_INFO, "The workload a dedicated proxy serves.", flag="--workload"
@@ -226,8 +229,8 @@ AUTHZ_INFO = setting("AUTHZ_POLICY_INFO_LOGGING", BOOLEAN, False, "Log policy de
 
 TABLE = SettingsTable({
     "Whom it serves": (
-        PROXY_MODE, NODE_NAME, PROXY_WORKLOAD_INFO, INPOD_UDS, INPOD_PORT_REUSE, NETWORK, CLUSTER_ID, CLUSTER_DOMAIN,
-        TRUST_DOMAIN,
+        PROXY_MODE, ENABLE_PROXY, NODE_NAME, PROXY_WORKLOAD_INFO, INPOD_UDS, INPOD_PORT_REUSE, NETWORK, CLUSTER_ID,
+        CLUSTER_DOMAIN, TRUST_DOMAIN,
     ),
     "What it knows of the mesh": (LOCAL_XDS_PATH, LOCAL_XDS, LOCAL_XDS_WATCH, STUB_BACKENDS),
     "The control plane it follows": (*XDS.all, XDS_ON_DEMAND, XDS_ON_DEMAND_UNANSWERED, AUTH_TOKEN, *NODE_SETTINGS),

@@ -197,6 +197,11 @@ def test_the_fake_ca_has_its_folder(environ: dict[str, str], folder: Path) -> No
             id="names on demand and DNS",
         ),
         pytest.param(
+            {"ENABLE_PROXY": "false"},
+            "ENABLE_PROXY: nothing is left: set ISTIO_META_DNS_CAPTURE=true",
+            id="neither connections nor names",
+        ),
+        pytest.param(
             {"XDS_ADDRESS": "istiod:15012", "STUB_BACKENDS": "true"},
             "XDS_ADDRESS: stub backends stand in for a described mesh, not for a live one: leave it empty",
             id="stand-ins for a live mesh",

@@ -56,6 +56,12 @@ def test_in_shared_mode_only_what_is_meant_for_ourselves_is_taken_outside_of_pod
     assert names_and_ports(data_addresses(settings)) == [("inbound", "127.0.0.9", 15008)]
 
 
+def test_without_the_proxy_names_alone_are_answered() -> None:
+    settings = from_env(BASE | {"ENABLE_PROXY": "false", "UNSTABLE_ENABLE_SOCKS5": "true", "DNS_CAPTURE": "true"})
+    assert names_and_ports(data_addresses(settings)) == names_and_ports(pod_data_addresses(settings)) == []
+    assert names_and_ports(dns_addresses(settings))[0] == ("dns", "127.0.0.1", 15053)
+
+
 def test_admin_is_on_both_loopback_addresses_unless_it_was_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     both = [("admin", "127.0.0.1", 15000), ("admin v6", "::1", 15000)]
     for more, has_ipv6, expected in (

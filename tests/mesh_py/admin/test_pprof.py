@@ -11,7 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from mesh_py.admin.pprof import encode_pprof
 
-SCHEMA = {
+SCHEMA: dict[str, dict[str, Any]] = {
     "ValueType": {"type": 1, "unit": 2},
     "Sample": {"location_id": 1, "value": 2},
     "Line": {"function_id": 1, "line": 2},
@@ -36,8 +36,8 @@ def profile_class() -> Any:
         for name, number in fields.items():
             made.field.append(_field(message, name, number))
     pool = DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
-    return GetMessageClass(pool.FindMessageTypeByName("p.Profile"))  # type: ignore[no-untyped-call]
+    pool.Add(file)
+    return GetMessageClass(pool.FindMessageTypeByName("p.Profile"))
 
 
 def _field(message: str, name: str, number: Any) -> FieldDescriptorProto:
