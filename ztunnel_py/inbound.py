@@ -8,8 +8,9 @@ from hbone_py.aio.tcp import Listener, SocketAddress, canonical, reset, show, un
 from hbone_py.aio.transport import TcpTransport
 from hbone_py.errors import HboneError, TlsError, TlsTimeout
 from hbone_py.tls.verify import verify_inbound
-from mesh_py.capture.strangers import Strangers, TooManyStrangers
+from mesh_py.capture.strangers import MOST, Strangers, TooManyStrangers
 from mesh_py.identity.certificates import CertificatePending
+from mesh_py.process.file_limit import share_of_files
 from ztunnel_py.certificate_wait import wait_for_certificate
 from ztunnel_py.held import Held
 from ztunnel_py.inbound_tunnel import InboundTunnel
@@ -57,7 +58,7 @@ class Inbound:
     def __init__(self, context: ProxyContext) -> None:
         self.context = context
         self.peers: set[InboundPeer] = set()
-        self.strangers = Strangers()
+        self.strangers = Strangers(share_of_files(MOST))
         """Those who have not proved yet who they are."""
         self.share: InboundShare | None = None
         """Where several workers serve the same port: who of them takes which connection."""

@@ -215,6 +215,7 @@ class Listener:
         self._is_v4 = sock.family == socket.AF_INET
         self._reactor = reactor
         self._accepted = accepted
+        self._is_pausing = self._is_told = False
         choice = spare_pacing(sock)
         self._from_afar = b"" if near else choice
         """The congestion control of those who are not on this machine, where it differs."""
@@ -222,7 +223,8 @@ class Listener:
 
     def on_ready(self, mask: int) -> None:
         """Connections are waiting."""
-        self.on_again()
+        if not self._is_pausing:  # or each who comes would be told of anew, and make a pause of its own
+            self.on_again()
 
     def on_again(self) -> None:
         """Accept those who wait, a bounded number, then let others have a turn.
@@ -241,16 +243,30 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno in _OUT_OF_FILES:
-                    self._reactor.loop.call_exception_handler({"message": f"{self}: cannot accept", "exception": error})
-                    self._reactor.wheel.after(_PAUSE, lambda: self._reactor.again(self))
+                    self._pause(error)
                     return
                 continue  # the client gave up while it waited
+            self._is_told = False
             sock = DataSocket(self._family, socket.SOCK_STREAM, 0, fd)
             sock.setblocking(False)
             if self._from_afar and not is_loopback(address[0]):
                 pace(sock, self._from_afar)
             self._accepted(sock, address if self._is_v4 else canonical(address))
         if not is_all:
+            self._reactor.again(self)
+
+    def _pause(self, error: OSError) -> None:
+        """Nothing can be accepted before something else is closed. Said once, until that has happened."""
+        self._is_pausing = True
+        self._reactor.wheel.after(_PAUSE, self._go_on)
+        if not self._is_told:
+            self._is_told = True
+            reason = f"{self}: cannot accept: {error.strerror}: who connects waits until something is closed"
+            self._reactor.loop.call_exception_handler({"message": reason})
+
+    def _go_on(self) -> None:
+        self._is_pausing = False
+        if self.sock.fileno() >= 0:
             self._reactor.again(self)
 
     def abort(self, error: Exception) -> None:

@@ -15,3 +15,9 @@ def raise_file_limit() -> int:
             return soft
         return hard
     return soft
+
+
+def share_of_files(most: int, part: int = 8) -> int:
+    """So many, but no more than a `part`-th of the files we may open: the others are for those who are known."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if soft == resource.RLIM_INFINITY else max(1, min(most, soft // part))

@@ -12,8 +12,9 @@ from hbone_py.aio.tunnel_stream import TunnelStream
 from hbone_py.errors import HboneError, TlsError, TlsTimeout
 from hbone_py.header_blocks import STATUS_200
 from hbone_py.tls.verify import verify_inbound
-from mesh_py.capture.strangers import Strangers
+from mesh_py.capture.strangers import MOST, Strangers
 from mesh_py.model.address import parse_ip
+from mesh_py.process.file_limit import share_of_files
 
 if TYPE_CHECKING:
     import socket
@@ -84,7 +85,7 @@ class TunnelServer:
         """`most`: connections at once; more have the place of the oldest stranger, or are reset."""
         self.context, self.connections, self.serve, self.reporter = context, connections, serve, reporter
         self.clients: set[_Client] = set()
-        self.strangers = Strangers()
+        self.strangers = Strangers(share_of_files(MOST))
         """Those who have not proved yet who they are."""
         self._most = most
 

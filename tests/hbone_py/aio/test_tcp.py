@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -285,9 +286,11 @@ async def test_out_of_files_it_waits_and_goes_on(problems: list[dict[str, Any]])
         """A listening socket of a process that has too many files open, for a while."""
 
         has_files = False
+        tried = 0
 
         def _accept(self) -> Any:
             if not self.has_files:
+                self.tried += 1
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             return super()._accept()  # type: ignore[misc]
 
@@ -296,13 +299,19 @@ async def test_out_of_files_it_waits_and_goes_on(problems: list[dict[str, Any]])
         plain = listening_socket(loopback_address(), 0)
         sock = Starving(plain.family, plain.type, plain.proto, plain.detach())
         listener = Listener(reactor, sock, lambda sock, _: accepted.append(sock))
-        with socket.create_connection(listener.address):
+        with contextlib.ExitStack() as clients:
+            clients.enter_context(socket.create_connection(listener.address))
             await until(lambda: problems, "the shortage told")
-            await turns()
-            assert len(problems) == 1
+            for _ in range(3):  # whoever comes meanwhile makes no noise, and no haste
+                clients.enter_context(socket.create_connection(listener.address))
+                clock_of(reactor).advance(1)
+                await turns()
+            assert sock.tried <= 8
+            [told] = problems
+            assert "cannot accept: Too many open files: who connects waits" in told["message"]
             sock.has_files = True
             clock_of(reactor).advance(1)
-            await until(lambda: accepted, "accepted after all")
+            await until(lambda: len(accepted) == 4, "all accepted after all")
         listener.close()
         for one in accepted:
             one.close()
