@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 LINGER: Final = 200e-6
 """Seconds that a wait is spent awake at most. One that took no longer has the next one spent so; one that has been and
 brought nothing, the next one asleep."""
+_TAKEN: Final = 1e-3
+"""So much longer than we may linger our core was gone after an offer: a program had it that has enough to do for more.
+Whoever sleeps is preferred to that one when woken, and whoever offers its core is not, so we sleep"""
+SHORT_REST: Final = 0.01
+LONG_REST: Final = 1.0
+"""for so many seconds at least and at most: each time twice as long where the last rest is no longer ago than it was
+long."""
 BATCH: Final = 256
 """What one look brings at most."""
 _FEW: Final = 1.3
@@ -41,12 +48,14 @@ class Epoll(Protocol):
 class Watch:
     """One per reactor."""
 
-    __slots__ = ("_clock", "_epoll", "_is_brisk", "_sockets")
+    __slots__ = ("_clock", "_epoll", "_is_brisk", "_rest", "_rests_until", "_sockets")
 
     def __init__(self, epoll: Epoll, clock: Callable[[], float] = monotonic) -> None:
         self._epoll = epoll
         self._clock = clock
         self._is_brisk = False  # the last wait was a short one
+        self._rest = SHORT_REST  # the last one, in seconds,
+        self._rests_until = 0.0  # and its end
         self._sockets = 1.0  # ready at once, of late
 
     def wait(self, timeout: float) -> Events:
@@ -68,12 +77,21 @@ class Watch:
             os.sched_yield()
             now = clock()
         self._is_brisk = False
+        if now - until > _TAKEN:
+            self._rest_from(now)
         return poll(timeout if timeout < 0 else max(0.0, end - now), BATCH)
+
+    def _rest_from(self, now: float) -> None:
+        """Our core is wanted by others."""
+        was_short = now - self._rests_until < self._rest
+        self._rest = min(2 * self._rest, LONG_REST) if was_short else SHORT_REST
+        self._rests_until = now + self._rest
 
     def _sleep(self, timeout: float) -> Events:
         began = self._clock()
         events = self._epoll.poll(timeout, BATCH)
-        self._is_brisk = bool(events) and self._clock() - began < LINGER
+        now = self._clock()
+        self._is_brisk = bool(events) and now - began < LINGER and now >= self._rests_until
         return events
 
     def served(self, sockets: int) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from hbone_py.aio.watch import BATCH, LINGER, Watch
+from hbone_py.aio.watch import BATCH, LINGER, LONG_REST, SHORT_REST, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EVENT = [(7, 1)]
 SOON, LATE = LINGER / 2, LINGER * 2
@@ -35,6 +40,10 @@ class Kernel:
 
     def bring(self, seconds: float) -> None:
         self._arrivals.append(self.now + seconds)
+
+    def pass_by(self, seconds: float) -> None:
+        """Time passes."""
+        self.now += seconds
 
     def sleeps(self) -> list[float]:
         """How long it was asked to sleep since the last time, and was; looks left out."""
@@ -97,6 +106,64 @@ def test_its_core_is_offered_after_each_look(watch: Watch, kernel: Kernel, monke
     kernel.bring(LOOK * 4.5)
     watch.wait(-1.0)
     assert len(offers) == 4
+
+
+@pytest.fixture
+def lose(watch: Watch, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Offer the core once, and have it back after so many seconds."""
+
+    def lose(seconds: float) -> None:
+        hear(watch, kernel, SOON)
+        with monkeypatch.context() as changed:
+            changed.setattr("os.sched_yield", lambda: kernel.pass_by(seconds))
+            hear(watch, kernel, SOON)
+
+    return lose
+
+
+def rests(watch: Watch, kernel: Kernel) -> bool:
+    """Whether it is asleep where messages follow closely."""
+    hear(watch, kernel, SOON)
+    return hear(watch, kernel, SOON) == [-1.0]
+
+
+def rested(watch: Watch, kernel: Kernel) -> float:
+    """For how many seconds it was so."""
+    began = kernel.now
+    while rests(watch, kernel):
+        kernel.pass_by(SHORT_REST / 2)
+    return kernel.now - began
+
+
+@pytest.mark.parametrize(("taken", "expected"), [(SOON, False), (LATE, False), (0.004, True)])
+def test_who_loses_its_core_by_offering_it_rests(
+    watch: Watch, kernel: Kernel, lose: Callable[[float], None], taken: float, expected: bool
+) -> None:
+    lose(taken)
+    assert rests(watch, kernel) is expected
+    kernel.pass_by(SHORT_REST)
+    assert not rests(watch, kernel)
+
+
+def test_who_loses_it_again_and_again_rests_twice_as_long_each_time(
+    watch: Watch, kernel: Kernel, lose: Callable[[float], None]
+) -> None:
+    lasted = []
+    for _ in range(9):
+        lose(0.004)
+        lasted.append(rested(watch, kernel))
+    assert lasted == [pytest.approx(min(SHORT_REST * 2**n, LONG_REST), abs=SHORT_REST) for n in range(9)]
+
+
+def test_who_has_had_its_core_for_a_time_rests_shortly_again(
+    watch: Watch, kernel: Kernel, lose: Callable[[float], None]
+) -> None:
+    for _ in range(5):
+        lose(0.004)
+        rested(watch, kernel)
+    kernel.pass_by(LONG_REST)
+    lose(0.004)
+    assert rested(watch, kernel) == pytest.approx(SHORT_REST, abs=SHORT_REST)
 
 
 def test_a_look_waits_for_nobody(watch: Watch, kernel: Kernel) -> None:
