@@ -9,7 +9,7 @@ from hbone_py.aio.tcp import show
 from mesh_py.exchange.passage import Limits, Plan
 from mesh_py.http.balancing import NO_WISH, Wish
 from mesh_py.http.errors import AuthorizerDenied, HttpError, InvalidBackend
-from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_request
+from mesh_py.http.forwarding import ClientCertRule, count_attempts, forward_client_cert, mark_request
 from mesh_py.http.hash_key import NO_KEY, key_of
 from mesh_py.http.paths import normalize
 from mesh_py.http.retry import DEFAULT_POLICY, NO_RETRIES
@@ -145,6 +145,7 @@ class _Passage:
         meant, routes = known.to, known.routes
         request.path = normalize(request.path, context.settings.path_normalization)
         mark_request(request)
+        count_attempts(request)
         forward_client_cert(request, ClientCertRule.SANITIZE, "")  # who we are is proved, not said
         if meant.record is None:
             return self._plan_to_one(meant)

@@ -43,7 +43,7 @@ class Surfaces(Layer7Surfaces[Settings, DataPlane]):
         """Ours, then the application's. That it does not answer is no fault of ours: it is logged and left out."""
         if request.method not in ("GET", "HEAD"):
             return wrong_method("GET, HEAD")
-        own = self._pages.metrics().removesuffix("# EOF\n")
+        own = self._pages.metrics()
         theirs = "" if self._settings.scrape is None else await self._scraped(self._settings.scrape)
         return web.Response(body=(own + theirs).encode(), headers={"Content-Type": TEXT})
 

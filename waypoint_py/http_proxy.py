@@ -17,6 +17,7 @@ from mesh_py.http.filters.base import Ask, Delay, Respond, StreamInfo
 from mesh_py.http.forwarding import (
     ClientCert,
     ClientCertRule,
+    count_attempts,
     forward_client_cert,
     mark_request,
     mark_response,
@@ -137,6 +138,7 @@ class _Passage:
         refuse_connect(request)
         request.path = normalize(request.path, forwarding.context.settings.path_normalization)
         mark_request(request)
+        count_attempts(request)
         if self._caller.traceparent and TRACEPARENT not in request.headers:
             request.headers.set(TRACEPARENT, self._caller.traceparent)
         rules = self._rules = self._handler.rules()

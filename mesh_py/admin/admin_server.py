@@ -62,7 +62,7 @@ def serve_admin(
     sockets: Sequence[socket.socket], surface: AdminSurface, more: Mapping[str, Handler] | None = None
 ) -> AbstractAsyncContextManager[HttpServer]:
     """Serve the admin surface on sockets bound to loopback addresses; `more` are a role's own pages."""
-    admin = _Admin(surface)
+    admin = _Admin(surface, more or {})
     routes: dict[str, Handler] = {
         "/": admin.index,
         "/config_dump": admin.config_dump,
@@ -103,12 +103,13 @@ scopes: access, dns, or any other that a line names, such as state or proxy
 
 
 class _Admin:
-    def __init__(self, surface: AdminSurface) -> None:
+    def __init__(self, surface: AdminSurface, more: Mapping[str, Handler]) -> None:
         self._surface = surface
+        self._pages = (*_PAGES, *((path.removeprefix("/"), "GET", "as Envoy has it") for path in more))
         self._profiling = asyncio.Lock()
 
     async def index(self, _: web.Request) -> web.Response:
-        rows = "".join(map(_row, _PAGES))
+        rows = "".join(map(_row, self._pages))
         name = html.escape(self._surface.component)
         page = f"<!doctype html><title>{name}</title><h1>{name}</h1><table>{rows}</table>\n"
         policy = "default-src 'none'"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from hbone_py.aio.tcp import show
 from mesh_py.admin.http_server import text, wrong_method
 from mesh_py.proxy.ways import Hbone, MutualTls, Secured
-from mesh_py.telemetry.exposition import render
+from mesh_py.telemetry.exposition import as_classic, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,8 +51,8 @@ class Layer7Pages:
         }
 
     def metrics(self) -> str:
-        """The proxy's own metrics."""
-        return "".join(render(self._metrics.snapshot()))
+        """The proxy's own metrics, in the text format that Envoy's are in."""
+        return as_classic("".join(render(self._metrics.snapshot())))
 
     async def prometheus(self, request: web.Request) -> web.Response:
         """The same, as an answer."""

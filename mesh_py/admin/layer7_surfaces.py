@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mesh_py.admin.admin_server import AdminSurface, filter_of, serve_admin
+from mesh_py.admin.config_dump import effective_config
 from mesh_py.admin.http_server import serve_http
 from mesh_py.admin.layer7_pages import Layer7Pages
 from mesh_py.admin.readiness_server import serve_readiness
@@ -80,7 +81,7 @@ class Layer7Surfaces(Generic[Settings, Plane]):
         context = self._plane.context
         further = context.directory.further
         return {
-            "config": dump_settings(self._settings),
+            "config": effective_config(dump_settings(self._settings)),
             "workloads": dump_workloads(context.state),
             "services": dump_services(context.state),
             "policies": dump_policies(context.state),

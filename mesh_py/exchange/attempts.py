@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from mesh_py.exchange.forward import carry
 from mesh_py.exchange.replay import Replay
 from mesh_py.http.errors import RETRY_LIMIT_FLAG, HttpError, UpstreamFailure, UpstreamReset, UpstreamTimeout
+from mesh_py.http.forwarding import ATTEMPT_COUNT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mesh_py.exchange.exchange import Exchange
     from mesh_py.exchange.passage import Outcome, Passage, Plan
     from mesh_py.exchange.upstream import Upstream
-    from mesh_py.http.messages import HttpResponse
+    from mesh_py.http.messages import HttpRequest, HttpResponse
     from mesh_py.http.retry import RetryPolicy
 
 Target = TypeVar("Target")
@@ -145,7 +146,7 @@ class _Attempt(Generic[Target]):
         connection: Upstream | None = None
         try:
             connection = plan.outcome.connection = await _within(backend.lease(target), limits.attempt)
-            call = connection.open(plan.request.copy(), ended=not exchange.has_body, interim=exchange.send_interim)
+            call = connection.open(_counted(plan), ended=not exchange.has_body, interim=exchange.send_interim)
             await carry(exchange, call, self._body, self._judge, limits.attempt)
         except UpstreamReset as error:
             if self._status is None and connection is not None and is_stale(error, connection, exchange):
@@ -163,6 +164,14 @@ class _Attempt(Generic[Target]):
         if outcome.tries > 1 and retry.retries_response(response, 1):
             outcome.flags.append(RETRY_LIMIT_FLAG)  # it stands, for want of further attempts
         self._passage.seen(response, self._target)
+
+
+def _counted(plan: Plan[Target]) -> HttpRequest:
+    """The request, which says how many tries there have been where it says so at all."""
+    request = plan.request.copy()
+    if plan.outcome.tries > 1 and ATTEMPT_COUNT in request.headers:
+        request.headers.set(ATTEMPT_COUNT, str(plan.outcome.tries))
+    return request
 
 
 async def _within(leasing: Awaitable[Upstream], seconds: float | None) -> Upstream:

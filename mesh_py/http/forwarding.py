@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from mesh_py.http.messages import HttpRequest, HttpResponse
 
 XFCC = CLIENT_CERT
+ATTEMPT_COUNT = "x-envoy-attempt-count"
 # Envoy's own knobs and reports, which nobody outside the mesh may send (its `internal` headers).
 _INTERNAL = frozenset(
     {
-        "x-envoy-attempt-count",
+        ATTEMPT_COUNT,
         "x-envoy-decorator-operation",
         "x-envoy-expected-rq-timeout-ms",
         "x-envoy-external-address",
@@ -58,6 +59,11 @@ def mark_request(request: HttpRequest) -> None:
     """Fill in `x-forwarded-proto`, unless it came along. Istio's gateways alone add to `x-forwarded-for`."""
     if "x-forwarded-proto" not in request.headers:
         request.headers.add("x-forwarded-proto", request.scheme)
+
+
+def count_attempts(request: HttpRequest) -> None:
+    """Say `x-envoy-attempt-count`, from 1 on: who chooses the endpoint tells it how often it was tried."""
+    request.headers.set(ATTEMPT_COUNT, "1")
 
 
 def remote_address(request: HttpRequest, peer_ip: str, trusted_hops: int = 0) -> str:

@@ -6,6 +6,7 @@ of that library judges this text in the tests.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -70,6 +71,14 @@ def render_classic(families: Iterable[Family]) -> Iterator[str]:
     for family in families:
         if family.samples:
             yield _head(family.name, family.kind, family.help) + "".join(_sample_lines(family, ""))
+
+
+def as_classic(text: str) -> str:
+    """What `render` wrote, in the older format: a counter's family is called as its samples are, and no end is told."""
+    return _COUNTER_HEAD.sub(r"# HELP \1_total \2\n# TYPE \1_total counter\n", text).removesuffix("# EOF\n")
+
+
+_COUNTER_HEAD = re.compile(r"^# HELP (\S+) (.*)\n# TYPE \1 counter\n", re.MULTILINE)
 
 
 def _traffic_text(family: _TrafficFamily, traffic: list[SeriesCounts]) -> Iterator[str]:

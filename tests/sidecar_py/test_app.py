@@ -119,7 +119,7 @@ async def test_what_its_surfaces_show(tmp_path: Path) -> None:
                 assert f"{name}::{at.sleep}:{port}\n" in listeners
             assert await ask(at.sleep, 15000, "/ready") == "LIVE\n"
             assert 'istio_requests_total{reporter="source"' in await ask(at.sleep, 15000, "/stats")
-            assert "# TYPE istio_requests counter" in await ask(at.sleep, 15000, "/stats/prometheus")
+            assert "# TYPE istio_requests_total counter" in await ask(at.sleep, 15000, "/stats/prometheus")
 
             dump = json.loads(await ask(at.sleep, 15000, "/config_dump"))
             assert dump["manifests"] == ["RequestAuthentication default/tokens"]

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 
 from mesh_py.admin.admin_server import AdminSurface, filter_of, serve_admin
 from mesh_py.admin.pprof import encode_pprof
@@ -98,6 +99,18 @@ async def test_the_index_names_every_page(client, admin):
         assert response.headers["Content-Security-Policy"] == "default-src 'none'"
     for path in ("config_dump", "logging", "quitquitquit", "healthz/ready", "debug/pprof/profile"):
         assert path in page
+
+
+async def test_and_those_of_a_role(client, proxy, free_socket):
+    async def clusters(_: object) -> web.Response:
+        return web.Response(text="none")
+
+    surface = AdminSurface(
+        proxy.config_dump, proxy.log_filter, proxy.shutdown, shutdown_deadline=1, readiness=proxy.readiness.answer
+    )
+    async with serve_admin([free_socket()], surface, {"/clusters": clusters}) as server:
+        assert '<a href="clusters">clusters</a>' in (await ask(client, server, "/"))[1]
+        assert await ask(client, server, "/clusters") == (200, "none")
 
 
 async def test_config_dump_is_pretty_json(client, admin, proxy):

@@ -38,7 +38,7 @@ def pages(readiness: Readiness) -> Layer7Pages:
         pytest.param("/ready", True, 200, "LIVE\n", id="ready"),
         pytest.param("/ready", False, 503, "PRE_INITIALIZING\n", id="not yet"),
         pytest.param("/stats", True, 200, 'source_workload="cart"', id="for people"),
-        pytest.param("/stats/prometheus", True, 200, "# TYPE istio_tcp_connections_opened counter", id="for scrapers"),
+        pytest.param("/stats/prometheus", True, 200, "# TYPE istio_tcp_sent_bytes_total counter", id="for scrapers"),
     ],
 )
 async def test_a_page(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -201,6 +202,20 @@ async def test_another_server_is_tried(
     assert (status(asked), asked.backend.ends, asked.outcome.tries) == (200, ends, 2)
     assert b"x-target: 1" in asked.answer.lower()
     assert asked.backend.budget == 10  # given back
+
+
+@pytest.mark.parametrize("counts", [True, False], ids=["counted", "not counted"])
+async def test_a_server_is_told_the_how_manyeth_try_it_is_where_tries_are_counted(counts: bool) -> None:
+    heads: list[bytes] = []
+
+    async def busy_and_notes(connection: Connection) -> None:
+        heads.append(await connection.receive())
+        await connection.send(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
+
+    data = GET.replace(b"Connection", b"X-Envoy-Attempt-Count: 1\r\nConnection") if counts else GET
+    await ask(data, Limits(ON_503), *[busy_and_notes] * 3)
+    told = [re.findall(rb"x-envoy-attempt-count: (\d+)", head, re.IGNORECASE) for head in heads]
+    assert told == ([[b"1"], [b"2"], [b"3"]] if counts else [[], [], []])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from mesh_py.http.forwarding import (
     ClientCert,
     ClientCertRule,
+    count_attempts,
     forward_client_cert,
     mark_request,
     mark_response,
@@ -31,6 +32,12 @@ def test_how_the_client_came(came: dict[str, str], expected: list[tuple[str, str
     asked = request(**came)
     mark_request(asked)
     assert asked.headers.fields == expected
+
+
+def test_attempts_are_counted_from_one_whatever_the_client_said() -> None:
+    asked = request(x_envoy_attempt_count="7")
+    count_attempts(asked)
+    assert asked.headers.fields == [("x-envoy-attempt-count", "1")]
 
 
 @pytest.mark.parametrize(

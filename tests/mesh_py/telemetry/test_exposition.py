@@ -9,7 +9,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as classic_families
 
-from mesh_py.telemetry.exposition import render, render_classic
+from mesh_py.telemetry.exposition import as_classic, render, render_classic
 from mesh_py.telemetry.facts import ConnectionFacts, Party, ServiceFacts
 from mesh_py.telemetry.instruments import Family
 from mesh_py.telemetry.labels import LOCALITY_LABELS, TRAFFIC_LABELS, traffic_label_values
@@ -127,3 +127,18 @@ def test_in_the_older_format_counters_have_the_name_they_were_given():
     assert text == '# HELP pilot_xds_pushes Pushes.\n# TYPE pilot_xds_pushes counter\npilot_xds_pushes{type="cds"} 3\n'
     [family] = classic_families(text)
     assert family.samples[0].value == 3
+
+
+def test_what_was_rendered_in_the_older_format_is_read_with_its_kinds() -> None:
+    bytes_ = Family("istio_request_bytes", "gauge", "Size")
+    bytes_.samples[()] = [1]
+    families = classic_families(as_classic(text_of(Snapshot([SERIES], [bytes_]))))
+    assert {family.name: family.type for family in families} == {
+        "istio_tcp_connections_opened": "counter",
+        "istio_tcp_connections_closed": "counter",
+        "istio_tcp_received_bytes": "counter",
+        "istio_tcp_sent_bytes": "counter",
+        "istio_tcp_connections_failed": "counter",
+        "istio_request_bytes": "gauge",
+    }
+    assert all(sample.name.startswith(family.name) for family in families for sample in family.samples)
