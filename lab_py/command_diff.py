@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from lab_py.hops.paths import hops_of
 from lab_py.page.document import document
 from lab_py.result_file import PUBLIC, ResultFile
 from lab_py.runs import in_design, start_run, told
+from lab_py.tables import show
 from lab_py.topology import Design
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def run(topology: Topology, scenario: str, options: Sequence[str], output: str, 
         before, today = _run_both(scenario, options)
         if page is not None:
             page.write(document([before, today]).encode())
-    if output == "json":
-        click.echo(json.dumps(as_json(topology.name, before, today), indent=2))
+    if output != "text":
+        show(as_json(topology.name, before, today), output)
     else:
         click.echo("\n".join([topology.title, "", *as_lines(before, today)]))
     return 0 if before["ok"] and today["ok"] else 1

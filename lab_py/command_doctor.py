@@ -1,16 +1,13 @@
-"""`doctor`: facts of the machine, as a list to read or as JSON."""
+"""`doctor`: facts of the machine, as a list to read or as a value."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import click
-
-from lab_py import state
+from lab_py import state, tables
 from lab_py.doctor import NEEDED, examine
 from lab_py.errors import Missing
 from mesh_py.process.console import Console
@@ -28,8 +25,8 @@ def show(output: str, *, rootless: bool) -> int:
         facts = examine(rootless=rootless, folder=folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if output == "json":
-        click.echo(json.dumps([asdict(fact) for fact in facts], indent=2))
+    if output != "text":
+        tables.show([asdict(fact) for fact in facts], output)
     else:
         _tell(facts)
     return Missing.status if any(fact.is_lacking for fact in facts) else 0

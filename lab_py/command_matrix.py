@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
-
-import click
 
 from lab_py.evidence.travel import Refused, Travelled
 from lab_py.lab import bring_up
 from lab_py.matrix import cells
 from lab_py.observe import observe_all
 from lab_py.report import as_json
-from lab_py.tables import table
+from lab_py.tables import show, table
 from mesh_py.process.console import Console
 
 if TYPE_CHECKING:
@@ -37,10 +34,10 @@ def inside(topology: Topology, folder: Path, wishes: Wishes, output: str) -> int
         found.append(one)
         if output == "text":
             _tell(console, one)
-    if output == "json":
+    if output != "text":
         told = as_json(found, scenario=topology.name, machine=lab.described, strict=wishes.is_strict)
         travelled = {one.hop.title: travel_of(one) for one in found}
-        click.echo(json.dumps({**told, "travelled": travelled}, indent=2))
+        show({**told, "travelled": travelled}, output)
     missing = sum(not one.is_so for one in found)
     if output == "text":
         console.say()

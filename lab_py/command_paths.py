@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from lab_py.paths.plan import paths_of
 from lab_py.paths.report import as_json, as_lines, verdict
 from lab_py.paths.witnesses import travel
 from lab_py.paths.world import ADMIN_PORT, SOCKS_PORT, STATS_PORT, World, WorldFiles, lay_out
+from lab_py.tables import show
 from mesh_py.manifests.proxy_file import read_waypoint_file
 from mesh_py.process.asking import unless_stopped
 from mesh_py.process.background import background
@@ -63,23 +63,23 @@ def run(wanted: Wanted) -> int:
 
 
 async def _run(world: World, wanted: Wanted) -> int:
-    is_json = wanted.output == "json"
-    console = Console(sys.stderr if is_json else None, name_styles=_NAME_STYLES)
+    is_value = wanted.output != "text"
+    console = Console(sys.stderr if is_value else None, name_styles=_NAME_STYLES)
     heard = Heard(console)
     with state_folder(wanted.state_dir, "paths-world-") as folder:
         files = _laid_out(world, folder, wanted.mesh)
         members = world.members(files)
-        if not is_json:
+        if not is_value:
             console.say(f"starting {len(members)} processes on {world.net}.x.y")
         async with (
             family(members, heard.heard, "take other addresses with --world-net 127.77") as running,
             background(follow(files.mesh, files.node_mesh)),
         ):
-            if not is_json:
+            if not is_value:
                 console.say(f"up in {running.seconds:.1f} s, with the mesh of")
                 console.say(f"  {files.mesh}")
                 console.say()
-            found = await unless_stopped(_travel_all(world, files, heard, None if is_json else console), running.stop)
+            found = await unless_stopped(_travel_all(world, files, heard, None if is_value else console), running.stop)
             if found is None:
                 return _INTERRUPTED
             return await _conclude(world, files, wanted, console, heard, running, found)
@@ -118,8 +118,8 @@ async def _conclude(
     found: list[PathFound],
 ) -> int:  # fmt: skip
     proved = all(one.is_so for one in found)
-    if wanted.output == "json":
-        click.echo(json.dumps(as_json(found, running.seconds), indent=2))
+    if wanted.output != "text":
+        show(as_json(found, running.seconds), wanted.output)
         return 0 if proved else 1
     for line in verdict(found):
         console.say(console.styled(line, "green" if proved else "red", "bold"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -31,6 +30,7 @@ from lab_py.peers.secrets import read_secrets
 from lab_py.report import as_json, as_lines, verdict
 from lab_py.result_file import PRIVATE, PUBLIC, ResultFile
 from lab_py.runs import leave_result, start_run, take_result, told
+from lab_py.tables import show
 from lab_py.topology import Design
 from mesh_py.process.console import Console
 
@@ -51,13 +51,13 @@ class Wanted:
     """What a run is to tell, and where."""
 
     output: str = "text"
-    """`text`, `json`, or `step`."""
+    """`text`, `json`, `yaml`, or `step`."""
     pcap: Path | None = None
     html: Path | None = None
 
     def arguments(self) -> list[str]:
         """What of it the command that runs inside must know."""
-        output = "json" if self.output == "step" else self.output  # whoever steps tells all of it later
+        output = "text" if self.output == "text" else "json"  # all else is told when all of it is there
         return ["--output", output, *([] if self.pcap is None else ["--pcap", str(self.pcap)])]
 
 
@@ -94,8 +94,8 @@ def run(
         runs = [data] if second is None else [data, told(second)]
         if page is not None:
             page.write(document(sorted(runs, key=_is_todays)).encode())
-    if wanted.output == "json":
-        click.echo(json.dumps(data, indent=2))
+    if wanted.output in ("json", "yaml"):
+        show(data, wanted.output)
         return _status(status, runs)
     if wanted.output == "step":
         step_through(data, topology)

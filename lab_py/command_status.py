@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 
-from lab_py import state
+from lab_py import state, tables
 
 
 def show(name: str, output: str) -> int:
@@ -15,8 +14,8 @@ def show(name: str, output: str) -> int:
     folder, record = state.find(name)
     processes = state.read_processes(folder) or []
     has_ended = any(one["ended"] is not None for one in processes)
-    if output == "json":
-        click.echo(json.dumps({**asdict(record), "processes": processes}, indent=2))
+    if output != "text":
+        tables.show({**asdict(record), "processes": processes}, output)
         return int(has_ended)
     click.echo(f"{record.name}: {record.topology}, process {record.first}{', rootless' if record.rootless else ''}")
     for one in processes:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 _USUAL_NAME = "lab"
+VALUES = ("json", "yaml")
+"""Forms of output for programs (`tables.show`)."""
 
 lab_name_option = click.option(
     "--name", default=_USUAL_NAME, show_default=True, help="Which lab, where there are several."
 )
-output_option = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="For whom.")
-form_option = click.option(
-    "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", help="For whom."
-)
+output_option = click.option("-o", "--output", type=click.Choice(["text", *VALUES]), default="text", help="For whom.")
+form_option = click.option("-o", "--output", type=click.Choice(["table", *VALUES]), default="table", help="For whom.")
 
 
 @click.command()

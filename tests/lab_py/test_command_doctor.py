@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from lab_py.command_doctor import verdict
 from lab_py.doctor import BETTER, NEEDED, Fact
@@ -24,9 +24,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.privileged]
 
 def test_a_machine_that_can_do_all_of_it(tmp_path: Path) -> None:
     require_lab()
-    done = lab(tmp_path, "doctor", "-o", "json")
+    done = lab(tmp_path, "doctor", "-o", "yaml")
     assert done.returncode == 0, done.stderr
-    facts = {one["what"]: one for one in json.loads(done.stdout)}
+    facts = {one["what"]: one for one in yaml.safe_load(done.stdout)}
     assert facts["rules: TPROXY"]["is_so"]
     assert facts["namespaces"]["detail"] == "as root"
 
