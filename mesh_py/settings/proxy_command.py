@@ -120,20 +120,24 @@ def _world_options(net: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 def _config_group(
     words: ProxyWords, table: SettingsTable, proxy_config: ProxyConfigKeys, embedded: EmbeddedDefault, work: ProxyWork
 ) -> click.Group:
+    forms = click.Choice(["table", "json", "yaml"])
+    output_option = click.option("-o", "--output", type=forms, default="table", show_default=True)
+
     @click.group(help="Look at settings and mesh files without starting anything.")
     def config() -> None:
         """Nothing by itself."""
 
     @config.command(help="Read a mesh file as LOCAL_XDS_PATH would: what it holds, or all that is wrong with it.")
     @click.argument("file", type=click.Path(path_type=Path))
-    def check(file: Path) -> int:
+    @output_option
+    def check(file: Path, output: str) -> int:
         """See mesh_file.check_mesh_file."""
         from mesh_py.settings.mesh_file import check_mesh_file
 
-        return check_mesh_file(file, work.read_mesh)
+        return check_mesh_file(file, work.read_mesh, output)
 
     @config.command(help="Every setting, its value, and where the value comes from. Takes all the flags of the proxy.")
-    @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
+    @output_option
     @settings_options(table)
     @click.pass_obj
     def show(outer: dict[str, Any], /, output: str, **parameters: Any) -> int:

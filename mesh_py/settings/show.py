@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -32,7 +32,7 @@ def print_settings(table: SettingsTable, layers: Sequence[Mapping[str, Given]], 
         _print_table(rows)
     else:
         shown = {row.name: {"value": row.value, "from": row.origin} for row in rows}
-        click.echo(_yaml(shown) if output == "yaml" else json.dumps(shown, indent=2))
+        print_value(shown, output)
 
 
 def _rows(table: SettingsTable, values: Values) -> Iterator[Row]:
@@ -55,7 +55,12 @@ def _print_table(rows: list[Row]) -> None:
         click.echo(f"  {row.name:<{names}}  {row.value or '-':<{values}}  {row.origin}".rstrip())
 
 
-def _yaml(shown: dict[str, dict[str, str | None]]) -> str:
+def print_value(shown: dict[str, Any], output: str) -> None:
+    """For programs, as `json` or `yaml`."""
+    click.echo(_yaml(shown) if output == "yaml" else json.dumps(shown, indent=2))
+
+
+def _yaml(shown: dict[str, Any]) -> str:
     import yaml
 
     return str(yaml.safe_dump(shown, sort_keys=False)).rstrip()
