@@ -35,6 +35,7 @@ _LINE_FEED = ord("\n")
 _REPEATED = frozenset(
     {"host", "user-agent", "accept", "accept-encoding", "accept-language", "cache-control", "connection", "server"}
     | {"content-type", "content-length", "x-forwarded-proto", "x-forwarded-client-cert", "transfer-encoding", "vary"}
+    | {"x-envoy-attempt-count"}
 )
 _LINES_KEPT = 1000
 _LINE_KEPT = 300

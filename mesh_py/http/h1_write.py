@@ -32,7 +32,7 @@ _written: dict[tuple[object, ...], bytes] = {}
 # Heads of requests likewise, without their first line and their id, which are others each time.
 _LASTING_OF_REQUESTS = frozenset(
     {"accept", "accept-encoding", "accept-language", "cache-control", "content-length", "content-type", "user-agent"}
-    | {"x-forwarded-client-cert", "x-forwarded-proto"}
+    | {"x-envoy-attempt-count", "x-forwarded-client-cert", "x-forwarded-proto"}
 )
 _ID = "x-request-id"
 _asked: dict[tuple[object, ...], tuple[str, str]] = {}
