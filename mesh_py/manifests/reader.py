@@ -27,7 +27,16 @@ from mesh_py.discovery.yaml_reader import (
     value_of,
     without_collection,
 )
-from mesh_py.manifests import chain, read_core, read_gateway, read_networking, read_routes, read_security, read_traffic
+from mesh_py.manifests import (
+    chain,
+    read_core,
+    read_gateway,
+    read_networking,
+    read_pods,
+    read_routes,
+    read_security,
+    read_traffic,
+)
 from mesh_py.manifests.decoders import ManifestReader, MetadataDecoder, entry, near
 from mesh_py.manifests.expansion import refuse_expansion
 from mesh_py.manifests.merge_keys import MERGE, merge_keys
@@ -35,6 +44,7 @@ from mesh_py.manifests.metadata import Written
 from mesh_py.manifests.read_core import CoreKinds
 from mesh_py.manifests.read_gateway import GatewayKinds
 from mesh_py.manifests.read_networking import NetworkingKinds
+from mesh_py.manifests.read_pods import PodKinds
 from mesh_py.manifests.read_routes import RouteKinds
 from mesh_py.manifests.read_security import SecurityKinds
 from mesh_py.manifests.read_traffic import TrafficKinds
@@ -48,6 +58,7 @@ if TYPE_CHECKING:
 
 KINDS: Mapping[str, KindName] = {
     **read_core.KINDS,
+    **read_pods.KINDS,
     **read_networking.KINDS,
     **read_security.KINDS,
     **read_gateway.KINDS,
@@ -302,8 +313,8 @@ _READ: Mapping[str, Callable[[ManifestReader], Kind]] = {
     "Namespace": lambda reader: CoreKinds(reader).namespace(),
     "ServiceAccount": lambda reader: CoreKinds(reader).service_account(),
     "Node": lambda reader: CoreKinds(reader).node(),
-    "Pod": lambda reader: CoreKinds(reader).pod(),
-    "Deployment": lambda reader: CoreKinds(reader).deployment(),
+    "Pod": lambda reader: PodKinds(reader).pod(),
+    "Deployment": lambda reader: PodKinds(reader).deployment(),
     "Service": lambda reader: CoreKinds(reader).service(),
     "EndpointSlice": lambda reader: CoreKinds(reader).endpoint_slice(),
     "ServiceEntry": lambda reader: NetworkingKinds(reader).service_entry(),
