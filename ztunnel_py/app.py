@@ -13,6 +13,7 @@ import datetime
 import itertools
 import logging
 import platform
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ from mesh_py.telemetry.logs import Logs
 from mesh_py.telemetry.metrics import Metrics
 from mesh_py.tracing import resource
 from mesh_py.tracing.process import Tracing, exporting
+from ztunnel_py.data_plane import DataPlane
+from ztunnel_py.foundation import Foundation
 from ztunnel_py.listening import (
     DNS,
     KEPT_ALIVE,
@@ -43,7 +46,6 @@ from ztunnel_py.listening import (
     surface_addresses,
 )
 from ztunnel_py.mode import Mode
-from ztunnel_py.parts import Parts
 from ztunnel_py.pod_proxy import require_rights
 from ztunnel_py.pods import Pods
 from ztunnel_py.revocation import RevocationGuard
@@ -51,12 +53,11 @@ from ztunnel_py.surfaces import Surfaces
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from mesh_py.identity.certificates import Certificates
     from ztunnel_py.config import Settings
-    from ztunnel_py.data_plane import DataPlane
     from ztunnel_py.dns_proxy import DnsServer
     from ztunnel_py.following import Following
     from ztunnel_py.stub_backends import StubBackends
@@ -86,35 +87,24 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
         require_rights(settings.socket_options)
     sink = LogSink(1)
     logs = Logs(sink, filter=settings.log_filter, json=settings.log_json)
-    stop, now = asyncio.Event(), asyncio.Event()
     source = MeshSource.load(settings.mesh) if stubs is None else stubs.source
-    store = _certificates(settings)
+    certificates = _certificates(settings)
     revoked = _revoked(settings)
-    reuse = worker is not None
-    addresses = [data_addresses(settings), dns_addresses(settings), stubs.addresses() if stubs else ()]
-    sockets = bind_all(itertools.chain(*addresses), settings.socket_options, kept_alive=KEPT_ALIVE, reuse_port=reuse)
-    try:
-        askable = {name: sock for name, sock in sockets.items() if name.startswith(DNS)}
-        sockets |= bind_datagrams(askable, reuse_port=reuse, flag="--dns-proxy-addr")
-        surface_sockets = {} if reuse else bind_all(surface_addresses(settings))
-    except StartError:
-        for sock in sockets.values():
-            sock.close()
-        raise
+    sockets, surface_sockets = _bound(settings, worker, stubs)
     logs.install()
     sink.attach(asyncio.get_running_loop(), Reactor.current().at_batch_end)
     metrics = Metrics(release())
     metrics.count_lost_lines(lambda: sink.dropped)
     tracing = _tracing(settings, metrics)
-    readiness = Readiness(STATE_MANAGER, "proxy", *(["dns proxy"] if settings.dns else []))
+    stop, now = asyncio.Event(), asyncio.Event()
     with stop_signals(stop, now):
         state = MeshState(settings.network, settings.node)
         source.apply(state)
         following = _following(settings, state, metrics)
-        parts = Parts(
+        foundation = Foundation(
             settings,
             state,
-            store,
+            certificates,
             logs,
             metrics,
             may_grow=following is not None,
@@ -122,50 +112,95 @@ async def run(settings: Settings, *, worker: Path | None = None, stubs: StubBack
             revocation=None if revoked is None else RevocationGuard(revoked, metrics),
             tracer=None if tracing is None else tracing.tracer,
         )
-        plane = _plane(parts, sockets, readiness, stop, now)
-        if worker is not None and not isinstance(plane, Pods):
-            plane.share_inbound(worker, settings.workers)
+        process = _Process(foundation, source, following, worker, stubs, stop, now)
+        async with exporting(tracing, now):
+            status = await process.serve(sockets, surface_sockets)
+    Reactor.current().close()
+    logs.uninstall()
+    sink.close()
+    return status
+
+
+def _bound(
+    settings: Settings, worker: Path | None, stubs: StubBackends | None
+) -> tuple[dict[str, socket.socket], dict[str, socket.socket]]:
+    """The data sockets, DNS among them, and the surfaces' sockets. Raises StartError; then none is left open."""
+    is_shared = worker is not None
+    addresses = itertools.chain(
+        data_addresses(settings), dns_addresses(settings), () if stubs is None else stubs.addresses()
+    )
+    sockets = bind_all(addresses, settings.socket_options, kept_alive=KEPT_ALIVE, reuse_port=is_shared)
+    try:
+        askable = {name: sock for name, sock in sockets.items() if name.startswith(DNS)}
+        sockets |= bind_datagrams(askable, reuse_port=is_shared, flag="--dns-proxy-addr")
+        return sockets, {} if is_shared else bind_all(surface_addresses(settings))
+    except StartError:
+        for sock in sockets.values():
+            sock.close()
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """What `run` has made, from the first listener to the end of draining."""
+
+    foundation: Foundation
+    source: MeshSource
+    following: Following | None
+    worker: Path | None
+    stubs: StubBackends | None
+    stop: asyncio.Event
+    """Set when the process is to end, ..."""
+    now: asyncio.Event
+    """... and when it is to end at once."""
+
+    async def serve(self, sockets: Mapping[str, socket.socket], surface_sockets: Mapping[str, socket.socket]) -> int:
+        """Serve on bound sockets until told to stop; the exit status."""
+        foundation, source, stubs = self.foundation, self.source, self.stubs
+        settings, state = foundation.settings, foundation.state
+        readiness = Readiness(STATE_MANAGER, "proxy", *(["dns proxy"] if settings.dns else []))
+        plane = self._plane(sockets, readiness)
         readiness.done("proxy")
-        surfaces = Surfaces(settings, plane, state, store, logs, metrics, readiness, source, stop, stubs)
+        surfaces = Surfaces(foundation, plane, readiness, source, self.stop, stubs)
         async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(exporting(tracing, now))
-            await surfaces.serve(stack, surface_sockets, worker)
+            await surfaces.serve(stack, surface_sockets, self.worker)
             dns = await _serve_names(stack, plane, sockets)
             readiness.done("dns proxy")
-            if following is None:
-                readiness.done(STATE_MANAGER)
-            else:
-                known = partial(readiness.done, STATE_MANAGER)
-                await stack.enter_async_context(background(following.run(known)))
-            await stack.enter_async_context(background(source.follow(state), store.watch(), plane.background()))
-            _announce(sockets | surface_sockets)
+            await self._follow(stack, partial(readiness.done, STATE_MANAGER))
+            work = source.follow(state), foundation.certificates.watch(), plane.background()
+            await stack.enter_async_context(background(*work))
+            _announce({**sockets, **surface_sockets})
             if stubs is not None:
                 stubs.announce()
-            await stop.wait()
+            await self.stop.wait()
             log.info("shutting down: draining for at most %g s", settings.drain_deadline)
             await surfaces.stop_accepting()
             if dns is not None:
                 dns.close()
-            await _drain(plane, settings.drain_deadline, now)
+            await _drain(plane, settings.drain_deadline, self.now)
             surfaces.drained.set()
-    Reactor.current().close()
-    logs.uninstall()
-    sink.close()
-    return 1 if isinstance(plane, Pods) and plane.is_broken else 0
+        return 1 if isinstance(plane, Pods) and plane.is_broken else 0
 
+    def _plane(self, sockets: Mapping[str, socket.socket], readiness: Readiness) -> DataPlane | Pods:
+        """Who serves: one proxy for all that reaches this process, or one for each pod."""
+        settings = self.foundation.settings
+        if settings.mode is Mode.SHARED:
+            return Pods(self.foundation, sockets, readiness, self._end_at_once)
+        plane = DataPlane.start(self.foundation, sockets)
+        if self.worker is not None:
+            plane.share_inbound(self.worker, settings.workers)
+        return plane
 
-def _plane(
-    parts: Parts, sockets: Mapping[str, socket.socket], readiness: Readiness, stop: asyncio.Event, now: asyncio.Event
-) -> DataPlane | Pods:
-    """Who serves: one proxy for all that reaches this process, or one for each pod."""
-    if parts.settings.mode is not Mode.SHARED:
-        return parts.data_plane(sockets)
+    def _end_at_once(self) -> None:
+        self.now.set()
+        self.stop.set()
 
-    def end() -> None:
-        now.set()
-        stop.set()
-
-    return Pods(parts, sockets, readiness, end)
+    async def _follow(self, stack: contextlib.AsyncExitStack, known: Callable[[], None]) -> None:
+        """Follow the control plane, where there is one. `known` is called once the mesh is."""
+        if self.following is None:
+            known()
+        else:
+            await stack.enter_async_context(background(self.following.run(known)))
 
 
 def _following(settings: Settings, state: MeshState, metrics: Metrics) -> Following | None:

@@ -29,14 +29,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mesh_py.discovery.state import MeshState
-    from mesh_py.identity.certificates import Certificates
-    from mesh_py.telemetry.logs import Logs
-    from mesh_py.telemetry.metrics import Metrics
-    from mesh_py.tracing.tracer import Tracer
-    from mesh_py.xds.on_demand import OnDemand
     from ztunnel_py.config import Settings
     from ztunnel_py.connections import Connections
-    from ztunnel_py.revocation import RevocationGuard
+    from ztunnel_py.foundation import Foundation
 
 log = logging.getLogger("proxy")
 
@@ -64,27 +59,12 @@ class DataPlane:
     """What takes it out of the process, once it is over."""
 
     @staticmethod
-    def start(
-        settings: Settings,
-        sockets: Mapping[str, socket.socket],
-        state: MeshState,
-        certificates: Certificates,
-        logs: Logs,
-        metrics: Metrics,
-        *,
-        may_grow: bool = False,
-        names: OnDemand | None = None,
-        revocation: RevocationGuard | None = None,
-        tracer: Tracer | None = None,
-        pod: PodNetwork | None = None,
-    ) -> DataPlane:
+    def start(foundation: Foundation, sockets: Mapping[str, socket.socket], pod: PodNetwork | None = None) -> DataPlane:
         """Serve on bound sockets: `outbound`, `inbound` (also `inbound IP`), `plaintext`, `socks5`, as far as they are.
 
-        `may_grow` says that discovery may still bring what is not known: then connections wait for their workload.
-        `names` is whom they ask for what is known on demand only.
-        `revocation` judges peers by revocation lists, `tracer` begins spans.
-        `pod` is the one pod that is served, whose network the sockets are in.
+        `pod` is the one pod that is served, whose network the sockets are in. Raises StartError.
         """
+        settings, state, metrics = foundation.settings, foundation.state, foundation.metrics
         reactor = Reactor.current()
         reactor.ledger.set_limit(settings.unread_budget)
         metrics.traffic.sockets.are_counted = True
@@ -92,17 +72,17 @@ class DataPlane:
             reactor=reactor,
             settings=settings,
             state=state,
-            certificates=certificates,
+            certificates=foundation.certificates,
             metrics=metrics,
-            access=logs.access,
+            access=foundation.logs.access,
             parties=Parties(),
             illegal_ports=illegal_ports(settings, sockets),
             surfaces=own_surfaces(settings) if pod is None else frozenset(),
             preserves_source=_try_transparent(settings, sockets),
-            may_grow=may_grow,
-            names=names,
-            revocation=revocation,
-            tracer=tracer,
+            may_grow=foundation.may_grow,
+            names=foundation.names,
+            revocation=foundation.revocation,
+            tracer=foundation.tracer,
             pod=pod,
         )
         outbound, inbound, passthrough = Outbound(context), Inbound(context), InboundPassthrough(context)

@@ -12,6 +12,7 @@ from hbone_py.aio.namespace import NetworkNamespace
 from hbone_py.aio.tcp import SO_MARK
 from mesh_py.process.listening import StartError, bind_all, bind_datagrams
 from ztunnel_py.context import PodNetwork
+from ztunnel_py.data_plane import DataPlane
 from ztunnel_py.listening import DNS, KEPT_ALIVE, pod_data_addresses, pod_dns_addresses
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from hbone_py.aio.tcp import SocketOptions
     from mesh_py.settings.kinds import WorkloadInfo
     from ztunnel_py.config import Settings
-    from ztunnel_py.data_plane import DataPlane
+    from ztunnel_py.foundation import Foundation
     from ztunnel_py.name_lookup import NameLookup
-    from ztunnel_py.parts import Parts
 
 log = logging.getLogger("inpod")
 
@@ -54,16 +54,16 @@ class PodProxy:
         self._closing = asyncio.Event()
 
     @staticmethod
-    def start(parts: Parts, lookup: NameLookup, info: WorkloadInfo, namespace: NetworkNamespace) -> PodProxy:
+    def start(foundation: Foundation, lookup: NameLookup, info: WorkloadInfo, namespace: NetworkNamespace) -> PodProxy:
         """Listen in the pod; the namespace is the proxy's from now on, unless this raises.
 
         Raises StartError, with nothing left open.
         """
-        options = dataclasses.replace(parts.settings.socket_options, namespace=namespace)
-        sockets = _bind(parts.settings, options, namespace)
+        options = dataclasses.replace(foundation.settings.socket_options, namespace=namespace)
+        sockets = _bind(foundation.settings, options, namespace)
         dns = [sockets.pop(name) for name in list(sockets) if name.startswith(DNS)]
         try:
-            plane = parts.data_plane(sockets, PodNetwork(info, options))
+            plane = DataPlane.start(foundation, sockets, PodNetwork(info, options))
         except StartError:
             _close([*sockets.values(), *dns])
             raise

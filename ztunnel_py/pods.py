@@ -16,6 +16,7 @@ from mesh_py.process.listening import StartError
 from mesh_py.zds.announcements import Announcements, ProtocolError, Start, Stop
 from ztunnel_py.agent_client import AgentClient
 from ztunnel_py.certificate_keeper import keep_certificates, wanted_of_node
+from ztunnel_py.data_plane import DataPlane
 from ztunnel_py.name_lookup import NameLookup
 from ztunnel_py.pod_proxy import PodProxy
 
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from mesh_py.admin.readiness import Readiness
     from mesh_py.zds.announcements import Pod
     from mesh_py.zds.messages import Request
-    from ztunnel_py.data_plane import DataPlane
-    from ztunnel_py.parts import Parts
+    from ztunnel_py.foundation import Foundation
 
 log = logging.getLogger("inpod")
 
@@ -43,7 +43,7 @@ class Pods:
 
     def __init__(
         self,
-        parts: Parts,
+        foundation: Foundation,
         sockets: Mapping[str, socket.socket],
         readiness: Readiness,
         end: Callable[[], None],
@@ -51,10 +51,10 @@ class Pods:
         """Serve ourselves on `sockets`, if there are any; call `end` once there is no going on (`is_broken`)."""
         self.is_broken = False
         """The agent made no sense, and nobody knows any more which pods there are."""
-        self._parts, self._readiness, self._end = parts, readiness, end
-        self._own = parts.without_borrowed_addresses().data_plane(sockets) if sockets else None
+        self._foundation, self._readiness, self._end = foundation, readiness, end
+        self._own = DataPlane.start(foundation.without_borrowed_addresses(), sockets) if sockets else None
         self._lookup = NameLookup(Reactor.current())
-        self._client = AgentClient(parts.settings.inpod_uds, self)
+        self._client = AgentClient(foundation.settings.inpod_uds, self)
         self._announced = Announcements()
         self._proxies: dict[str, PodProxy] = {}
         self._waiting: dict[str, NetworkNamespace] = {}  # those of pods that are pending
@@ -64,8 +64,8 @@ class Pods:
 
     async def background(self) -> None:
         """Listen to the agent, and do what all pods' proxies need tasks for, until cancelled."""
-        parts = self._parts
-        wanted = partial(wanted_of_node, parts.state)
+        foundation = self._foundation
+        wanted = partial(wanted_of_node, foundation.state)
         async with asyncio.TaskGroup() as group:
             self._group = group
             self._taking = [
@@ -73,9 +73,9 @@ class Pods:
                 group.create_task(self._try_again(), name="pending pods"),
             ]
             group.create_task(self._lookup.serve())
-            group.create_task(keep_certificates(parts.state, parts.certificates, wanted))
-            if parts.revocation is not None:
-                group.create_task(parts.revocation.file.watch(parts.revocation.recheck))
+            group.create_task(keep_certificates(foundation.state, foundation.certificates, wanted))
+            if foundation.revocation is not None:
+                group.create_task(foundation.revocation.file.watch(foundation.revocation.recheck))
 
     async def drain(self, seconds: float) -> None:
         """Hear nothing more, then end every pod's connections side by side (hbone-dataplane 6.3)."""
@@ -148,7 +148,7 @@ class Pods:
     def _start(self, pod: Pod, namespace: NetworkNamespace) -> str:
         """Serve it, or keep it for later; what is in the way, or nothing."""
         try:
-            proxy = PodProxy.start(self._parts, self._lookup, pod.info, namespace)
+            proxy = PodProxy.start(self._foundation, self._lookup, pod.info, namespace)
         except StartError as error:
             log.warning("pod %s (%s): failure to start proxy: %s", pod.info, pod.uid, error)
             self._keep_for_later(pod, namespace)
@@ -163,7 +163,7 @@ class Pods:
         self._proxies[pod.uid] = proxy
         assert self._group is not None, "we listen while `background` runs"
         self._group.create_task(proxy.serve(), name=f"pod {pod.uid}")
-        self._parts.metrics.proxies_started.increase()
+        self._foundation.metrics.proxies_started.increase()
         log.info("pod %s (%s) is served", pod.info, pod.uid)
         return ""
 
@@ -176,7 +176,7 @@ class Pods:
 
     def _stop(self, pod: Pod) -> None:
         self._proxies.pop(pod.uid).cut()
-        self._parts.metrics.proxies_stopped.increase()
+        self._foundation.metrics.proxies_stopped.increase()
         log.info("pod %s (%s) is served no longer", pod.info, pod.uid)
 
     async def _try_again(self) -> None:
@@ -193,7 +193,7 @@ class Pods:
 
     def _show(self) -> None:
         """To probes and metrics."""
-        metrics, announced = self._parts.metrics, self._announced
+        metrics, announced = self._foundation.metrics, self._announced
         metrics.active_proxies.set(len(announced.running))
         metrics.pending_proxies.set(len(announced.pending))
         if announced.is_ready:

@@ -33,13 +33,9 @@ if TYPE_CHECKING:
 
     from mesh_py.admin.http_server import HttpServer
     from mesh_py.admin.readiness import Readiness
-    from mesh_py.discovery.state import MeshState
-    from mesh_py.identity.certificates import Certificates
     from mesh_py.process.mesh_source import MeshSource
-    from mesh_py.telemetry.logs import Logs
-    from mesh_py.telemetry.metrics import Metrics
     from mesh_py.telemetry.snapshot import Snapshot
-    from ztunnel_py.config import Settings
+    from ztunnel_py.foundation import Foundation
     from ztunnel_py.stub_backends import StubBackends
 
 
@@ -55,21 +51,17 @@ class Surfaces:
 
     def __init__(
         self,
-        settings: Settings,
+        foundation: Foundation,
         plane: Plane,
-        state: MeshState,
-        certificates: Certificates,
-        logs: Logs,
-        metrics: Metrics,
         readiness: Readiness,
         source: MeshSource,
         stop: asyncio.Event,
         stubs: StubBackends | None = None,
     ) -> None:
         self.drained = asyncio.Event()
-        self._settings, self._plane, self._logs, self._metrics = settings, plane, logs, metrics
-        self._state, self._certificates = state, certificates
-        self._readiness, self._source, self._stop, self._stubs = readiness, source, stop, stubs
+        self._settings, self._state, self._certificates = foundation.settings, foundation.state, foundation.certificates
+        self._logs, self._metrics = foundation.logs, foundation.metrics
+        self._plane, self._readiness, self._source, self._stop, self._stubs = plane, readiness, source, stop, stubs
         self._servers: list[HttpServer] = []
 
     async def serve(self, stack: AsyncExitStack, sockets: Mapping[str, socket.socket], worker: Path | None) -> None:

@@ -46,6 +46,7 @@ from tests.support.processes import eventually, loopback_address
 from tests.support.tcp_apps import Behaviour, TcpApp, drop
 from ztunnel_py.config import from_env
 from ztunnel_py.data_plane import DataPlane
+from ztunnel_py.foundation import Foundation
 from ztunnel_py.listening import KEPT_ALIVE, data_addresses
 from ztunnel_py.name_lookup import NameLookup
 from ztunnel_py.revocation import RevocationGuard
@@ -325,7 +326,8 @@ class Pods:
         if revoked is not None:
             revoked.load()
         guard = None if revoked is None else RevocationGuard(revoked, metrics)
-        plane = DataPlane.start(settings, sockets, state, store, logs, metrics, may_grow=may_grow, revocation=guard)
+        foundation = Foundation(settings, state, store, logs, metrics, may_grow=may_grow, revocation=guard)
+        plane = DataPlane.start(foundation, sockets)
         plane.outbound.names = NameLookup(self._reactor, self._ask)
         self._tasks.append(self._background.create_task(plane.background()))
         return Proxy(plane, state, metrics, store, lines)

@@ -32,6 +32,7 @@ from tests.support.collector import PATH, Collector, collector
 from tests.waypoint_py.waypoints import HOST, PORT, Addresses, pod, waypoint
 from ztunnel_py.config import from_env
 from ztunnel_py.data_plane import DataPlane
+from ztunnel_py.foundation import Foundation
 from ztunnel_py.listening import KEPT_ALIVE, data_addresses
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ async def node_proxy(mesh: str, address: str, certificate: CertificateFiles, tra
     sockets = bind_all(data_addresses(settings), settings.socket_options, kept_alive=KEPT_ALIVE)
     lines: list[str] = []
     logs = cast("Logs", SimpleNamespace(access=AccessLog(lines.append, PlainLines(), time.time)))
-    plane = DataPlane.start(settings, sockets, state, store, logs, Metrics("test"), tracer=tracer)
+    foundation = Foundation(settings, state, store, logs, Metrics("test"), tracer=tracer)
+    plane = DataPlane.start(foundation, sockets)
     async with background(plane.background()):
         try:
             yield

@@ -24,7 +24,7 @@ from tests.support.pod_networks import PodNetwork, two_pods
 from tests.support.processes import eventually, settled
 from ztunnel_py import pods as pods_module
 from ztunnel_py.config import from_env
-from ztunnel_py.parts import Parts
+from ztunnel_py.foundation import Foundation
 from ztunnel_py.pods import TASK, Pods
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def announced(network: PodNetwork, uid: str = "u") -> AnnouncedPod:
     return AnnouncedPod(uid, INFO, NetworkNamespace.open(network.path))
 
 
-def parts(path: Path, **environment: str) -> Parts:
+def foundation(path: Path, **environment: str) -> Foundation:
     """Of a proxy whom nobody calls."""
     settings = from_env(
         {
@@ -86,7 +86,7 @@ def parts(path: Path, **environment: str) -> Parts:
     )
     nobody = SimpleNamespace(keep_only=lambda _: None, prefetch=lambda _: None)
     logs = SimpleNamespace(access=None)
-    return Parts(settings, MeshState("", None), cast("Certificates", nobody), cast("Logs", logs), Metrics("test"))
+    return Foundation(settings, MeshState("", None), cast("Certificates", nobody), cast("Logs", logs), Metrics("test"))
 
 
 @contextlib.asynccontextmanager
@@ -94,7 +94,7 @@ async def serving(path: Path, monkeypatch: pytest.MonkeyPatch, **environment: st
     """Until the block ends; then nothing may be left."""
     monkeypatch.setattr(pods_module, "RETRY_SECONDS", 0.02)
     reactor, readiness = Reactor.current(), Readiness()
-    of, agent, ended = parts(path, **environment), Agent(), []
+    of, agent, ended = foundation(path, **environment), Agent(), []
     pods = Pods(of, {}, readiness, lambda: ended.append("ended"))
     async with agent.listening(path), asyncio.TaskGroup() as group:
         background = group.create_task(pods.background())

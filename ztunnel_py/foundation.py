@@ -1,16 +1,11 @@
-"""What all proxies of a process have in common: one for the process itself, or in shared mode one for each pod."""
+"""What every data plane of a process is built on: one for the process itself, or in shared mode one for each pod."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING
 
-from ztunnel_py.data_plane import DataPlane
-
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Mapping
-
     from mesh_py.discovery.state import MeshState
     from mesh_py.identity.certificates import Certificates
     from mesh_py.telemetry.logs import Logs
@@ -18,13 +13,12 @@ if TYPE_CHECKING:
     from mesh_py.tracing.tracer import Tracer
     from mesh_py.xds.on_demand import OnDemand
     from ztunnel_py.config import Settings
-    from ztunnel_py.context import PodNetwork
     from ztunnel_py.revocation import RevocationGuard
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Parts:
-    """The mesh as it is known, and what serves it is counted and logged by."""
+class Foundation:
+    """The mesh as it is known, and what those who serve it count and log with."""
 
     settings: Settings
     state: MeshState
@@ -32,28 +26,14 @@ class Parts:
     logs: Logs
     metrics: Metrics
     may_grow: bool = False
-    """Discovery may still bring what is not known."""
+    """Discovery may still bring what is not known: then connections wait for their workload."""
     names: OnDemand | None = None
     """Whom to ask for what is known on demand only."""
     revocation: RevocationGuard | None = None
+    """Judges peers by revocation lists."""
     tracer: Tracer | None = None
+    """Begins spans."""
 
-    def data_plane(self, sockets: Mapping[str, socket.socket], pod: PodNetwork | None = None) -> DataPlane:
-        """Serve on bound sockets. Raises StartError."""
-        return DataPlane.start(
-            self.settings,
-            sockets,
-            self.state,
-            self.certificates,
-            self.logs,
-            self.metrics,
-            may_grow=self.may_grow,
-            names=self.names,
-            revocation=self.revocation,
-            tracer=self.tracer,
-            pod=pod,
-        )
-
-    def without_borrowed_addresses(self) -> Parts:
+    def without_borrowed_addresses(self) -> Foundation:
         """The same for who is reached from its own network, where nothing would bring replies back."""
         return dataclasses.replace(self, settings=dataclasses.replace(self.settings, preserve_source=False))
