@@ -15,7 +15,7 @@ from tests.support.processes import loopback_address
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-OTHER_PROCESSES = {"test_app.py", "test_our_mesh.py", "test_proxyless.py"}
+OTHER_PROCESSES = {"test_app.py", "test_our_mesh.py", "test_proxyless.py", "test_real_istiod.py"}
 """There the loop under test is another one than the test's."""
 
 

@@ -103,6 +103,17 @@ def reference_data() -> Path:
     return Path(folder)
 
 
+def real_istiod() -> Path:
+    """The program ISTIOD_PEER names: Istio's own control plane, an extra check; tests/peers/README.md builds it.
+
+    Not having it is never a failure, REQUIRE_ALL or not.
+    """
+    program = os.environ.get("ISTIOD_PEER")
+    if not program:
+        pytest.skip("ISTIOD_PEER names no program (an extra check, tests/peers/README.md)")
+    return Path(program)
+
+
 @functools.cache
 def _netns_problem() -> str | None:
     """Why no namespace can be made here, or None."""
