@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.interop.callers import read_to_end, talk
 from tests.istiod_py.joined import NOBODY, SERVICE, JoinedMesh, logged, mesh_of
+from tests.support.istiod import start_istiod
 from tests.support.pods import captured
-from tests.support.processes import eventually, loopback_address
+from tests.support.processes import PeerProcess, eventually, loopback_address
 from tests.support.real_istiod import start_real_istiod
 from tests.support.require import real_istiod
 from tests.support.tcp_apps import TcpApp, echo
-from tests.ztunnel_py.worlds import START_SECONDS
+from tests.ztunnel_py.worlds import CLEAN, START_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +46,38 @@ kind: PeerAuthentication
 metadata: {name: strict, namespace: default}
 spec: {mtls: {mode: STRICT}}
 """
+
+
+WAYPOINT = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: wp, namespace: default, labels: {{istio.io/waypoint-for: service}}}}
+spec: {{gatewayClassName: istio-waypoint, listeners: [{{name: mesh, port: 15008, protocol: HBONE}}]}}
+status: {{addresses: [{{type: Hostname, value: wp.default.svc.cluster.local}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: wp, namespace: default, labels: {{gateway.networking.k8s.io/gateway-name: wp}}}}
+spec:
+  clusterIP: 127.9.9.8
+  selector: {{gateway.networking.k8s.io/gateway-name: wp}}
+  ports: [{{name: mesh, port: 15008}}]
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: wp-1
+  namespace: default
+  labels: {{gateway.networking.k8s.io/gateway-name: wp, istio.io/dataplane-mode: none}}
+spec: {{serviceAccountName: wp, nodeName: server, containers: [{{name: istio-proxy}}]}}
+status: {{podIP: {ip}, phase: Running}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: behind, namespace: default, labels: {{istio.io/use-waypoint: wp}}}}
+spec: {{clusterIP: {vip}, selector: {{app: server}}, ports: [{{name: tcp, port: 80, targetPort: {port}}}]}}
+"""
+"""As Istio deploys one, for a service of bytes."""
 
 
 class RealMesh(JoinedMesh):
@@ -133,6 +168,52 @@ async def test_a_node_proxy_gets_nothing_for_the_pods_of_another_node(mesh: Real
     with mesh.spare(on="sleep", pod="ztunnel-server", claims="server") as node:
         await eventually(lambda: "found on node" in mesh.istiod.process.output, "refused")
         await eventually(lambda: "request impersonation authentication failure" in node.log, "told")
+
+
+async def test_its_node_proxies_go_through_a_waypoint_that_follows_our_control_plane(mesh: RealMesh) -> None:
+    """Two control planes over one folder, with one authority: each tells its proxies the same of the other's."""
+    way = loopback_address()
+    async with TcpApp(echo, mesh.server.address) as app:
+        mesh.write("waypoint.yaml", WAYPOINT.format(ip=way, vip=VIP, port=app.port))
+        with start_istiod(mesh.folder, mesh.state, loopback_address(), log="ours.log") as ours:
+            ours.wait_ready()
+            process = _proxy("waypoint_py", "default/wp-1/wp", way, ours, "--pod", "wp-1")
+            try:
+                await eventually(lambda: "every type has been answered" in process.output, "the waypoint told")
+                await eventually(lambda: VIP in mesh.sleep.get("/config_dump"), "the service known")
+                async with mesh.call(f"{VIP}:80") as caller:
+                    await talk(caller, b"through the waypoint")
+                await eventually(lambda: "/sa/wp" in mesh.server.log, "logged")
+            finally:
+                process.stop()
+    [asked] = [one for one in logged(mesh.sleep) if one.get("dst.service") == "behind.default.svc.cluster.local"]
+    assert (asked["dst.hbone_addr"], asked["dst.workload"]) == (f"{VIP}:80", "wp-1")
+    assert asked["dst.identity"] == "spiffe://cluster.local/ns/default/sa/wp"
+    mesh.remove("waypoint.yaml")
+
+
+def _proxy(role: str, workload: str, where: str, istiod: Istiod, *pod: str) -> PeerProcess:
+    """A proxy of layer 7 for `namespace/pod/account`, joined."""
+    namespace, _, account = workload.split("/")
+    token = istiod.state / f"{role}.token"
+    token.write_text(istiod.token(f"{namespace}/{account}", *pod))
+    url, roots = istiod.url, str(istiod.roots)
+    told = {"XDS_ADDRESS": url, "XDS_ROOT_CA": roots, "CA_ADDRESS": url, "CA_ROOT_CA": roots, "AUTH_TOKEN": str(token)}
+    own = {"PROXY_WORKLOAD_INFO": workload, "PROXY_BIND_ADDRESS": where}
+    return PeerProcess([sys.executable, "-m", role], istiod.state / f"{role}.log", {**CLEAN, **told, **own})
+
+
+@pytest.mark.parametrize("role", ["sidecar_py", "waypoint_py"])
+def test_a_proxy_of_layer_7_says_that_it_needs_more_than_istio_tells(mesh: RealMesh, role: str) -> None:
+    """It lets nobody in without the policies that it would have to keep."""
+    where = loopback_address()
+    process = _proxy(role, "default/sleep/sleep", where, mesh.istiod)
+    try:
+        process.wait_until(lambda: "follow ours (python -m istiod_py), or a mesh file" in process.output, "told")
+        with pytest.raises(OSError, match="500"):
+            urllib.request.urlopen(f"http://{where}:15021/healthz/ready", timeout=5)
+    finally:
+        process.stop()
 
 
 async def test_the_control_plane_may_go_and_come_back_under_traffic(mesh: RealMesh) -> None:
