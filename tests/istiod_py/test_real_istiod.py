@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mesh_py.xds.types import ADDRESS
 from tests.interop.callers import read_to_end, talk
 from tests.istiod_py.joined import NOBODY, SERVICE, JoinedMesh, logged, mesh_of
 from tests.support.istiod import start_istiod
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.interop
 
 VIP = "127.9.9.9"
+SENT = "pilot_xds_config_size_bytes_sum"
 ISSUED = "citadel_server_success_cert_issuance_count"
 ZTUNNEL = """---
 apiVersion: v1
@@ -219,11 +221,14 @@ def test_a_proxy_of_layer_7_says_that_it_needs_more_than_istio_tells(mesh: RealM
 async def test_the_control_plane_may_go_and_come_back_under_traffic(mesh: RealMesh) -> None:
     async with TcpApp(echo, mesh.server.address) as app, mesh.call(app.authority) as caller:
         await talk(caller, b"before")
+        assert mesh.istiod.count(SENT, ADDRESS) > 1000
         mesh.istiod.process.kill()
         await eventually(lambda: "discovery stream ended" in mesh.server.log, "noticed")
         await talk(caller, b"meanwhile")
         with mesh.controlled() as back:
             await eventually(lambda: back.count("pilot_xds") == 2, "both back")
             await talk(caller, b"after")
+            # Both said what they had kept, and in which versions: there is nothing new.
+            assert back.count(SENT, ADDRESS) < 100
             mesh.write("policy.yaml", NOBODY)
             assert await read_to_end(caller) == (b"", "reset")
