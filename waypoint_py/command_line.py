@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from mesh_py.settings.proxy_command import Layers
 
 HELP = """\
-The proxy in the middle of the tunnel, at layer 7: HBONE ends here, requests are understood, judged and routed, and a
-new tunnel goes on to the pod that was chosen.
+The layer 7 gateway of ambient services: it terminates HBONE, applies policies to each request, routes it, and opens a
+new tunnel to the pod that was chosen.
 
 Without any setting it starts the embedded world: a node proxy with a client, this waypoint, and a node proxy with two
 versions of a service, on 127.2.x.y; it prints curl lines to try.

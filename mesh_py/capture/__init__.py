@@ -1,1 +1,1 @@
-"""Capture without redirection rules: what clients say first of where they are going."""
+"""How connections come in: SOCKS5 where nothing redirects them, and a bound on peers yet to prove who they are."""
