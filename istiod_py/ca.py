@@ -85,7 +85,7 @@ class CaService:
         return {CREATE_CERTIFICATE: Handler(self.create_certificate, Cardinality.UNARY_UNARY, *kinds)}
 
     async def create_certificate(self, stream: Any) -> None:
-        """One certificate. Raises GRPCError with the reason, for whoever does not get it."""
+        """Sign one certificate. Raises GRPCError with the reason where the caller may not have it."""
         caller = self._guard.caller_of(stream)
         request = await stream.recv_message()
         if request is None:

@@ -88,7 +88,7 @@ class Session:
         self._converged = around.changed_at()
 
     async def run(self, first: Any) -> None:
-        """Serve until the client has said all, or we end; what it lacks by then is sent before.
+        """Serve until the client closes its side, or we end the stream; what it still lacks is sent first.
 
         A stream ends by itself when its connection is to end, so that the client comes back at once and anew
         (hbone-controlplane 2.6): cut off in the middle, it would take that for a failure.

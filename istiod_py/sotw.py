@@ -86,7 +86,7 @@ class StateSubscription:
         return reply
 
     def take(self, collection: Collection) -> State | None:
-        """The whole state if it differs from what the client was sent, or None."""
+        """The whole state, if it differs from what the client was sent; else None."""
         if collection is self._seen and not self._owes_answer:
             return None
         self._seen = collection

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hbone_py.identity import SpiffeId
-from istiod_py.envoy.memory import Memory
 from istiod_py.envoy.mesh import EnvoyMesh
 from istiod_py.envoy.node import envoy_node
 from istiod_py.envoy.packing import Packing
 from istiod_py.envoy.resources import EnvoyResources, resources_of
+from istiod_py.envoy.state_cache import StateCache
 from istiod_py.proxy_config import ProxyConfigs
 from istiod_py.proxyless import proxyless_resources
 from istiod_py.snapshot import NOTHING, Collection, Resource
@@ -46,7 +46,7 @@ class Views:
         self._trust_domain = mesh.trust_domain
         self._secrets = secrets
         self._config = mesh
-        self._memory = Memory()
+        self._cache = StateCache()
         self._packing = Packing()
         self._mesh = OncePerState(self._envoy_mesh)
         self._configs = OncePerState(lambda world: ProxyConfigs(world.manifests, world.mesh, mesh))
@@ -74,8 +74,8 @@ class Views:
         return self._secrets.of(SpiffeId(self._trust_domain, caller.namespace, caller.service_account))
 
     def _envoy_mesh(self, world: World) -> EnvoyMesh:
-        self._memory.next_state()
-        return EnvoyMesh(world.mesh, world.manifests, self._config, self._memory)
+        self._cache.next_state()
+        return EnvoyMesh(world.mesh, world.manifests, self._config, self._cache)
 
     def _envoy(self, world: World, node: ProxyNode) -> Resources:
         """LDS, RDS, CDS and EDS."""

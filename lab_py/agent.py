@@ -82,7 +82,7 @@ class Agent:
 
     @contextlib.asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:
-        """Take proxies at a path until the block ends; then all conversations end, too."""
+        """Accept proxies on a UNIX socket until the block ends; then their connections end, too."""
         with PacketSocket.listener(path) as listener:
             async with asyncio.TaskGroup() as group:
                 accepting = group.create_task(self._accept(listener, group))
@@ -94,7 +94,7 @@ class Agent:
                         connection.over.set()
 
     async def add(self, pod: AnnouncedPod) -> str:
-        """Announce a pod to the newest proxy; what is wrong, or nothing. Raises AgentError if nobody is there."""
+        """Announce a pod to the newest proxy; returns what went wrong, or "". Raises AgentError without a proxy."""
         before = self.pods.get(pod.uid)
         self.pods[pod.uid] = pod
         if before is not None and before.namespace not in (None, pod.namespace):
@@ -104,7 +104,7 @@ class Agent:
         return await self.connections[-1].announce(pod)
 
     async def delete(self, uid: str) -> str:
-        """A pod is gone: all proxies hear of it; what is wrong, or nothing."""
+        """Tell all proxies that a pod is gone; returns what went wrong, or ""."""
         pod = self.pods.pop(uid, None)
         problems = [await connection.say(Delete(uid)) for connection in list(self.connections)]
         if pod is not None and pod.namespace is not None:

@@ -17,7 +17,6 @@ from lab_py.paths.witnesses import travel
 from lab_py.paths.world import ADMIN_PORT, SOCKS_PORT, STATS_PORT, World, WorldFiles, lay_out
 from lab_py.tables import show
 from mesh_py.manifests.proxy_file import read_waypoint_file
-from mesh_py.process.asking import unless_stopped
 from mesh_py.process.background import background
 from mesh_py.process.console import Console
 from mesh_py.process.family import family, state_folder
@@ -25,6 +24,7 @@ from mesh_py.process.heard import Heard
 from mesh_py.process.listening import StartError
 from mesh_py.process.reason import reason_of
 from mesh_py.process.run_loop import started
+from mesh_py.process.waiting import unless_stopped
 
 if TYPE_CHECKING:
     from pathlib import Path

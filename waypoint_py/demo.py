@@ -11,14 +11,8 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mesh_py.process.asking import (
-    AskFailed,
-    Finding,
-    ask_by_socks,
-    get,
-    sample_sum,
-    show_findings,
-)
+from mesh_py.process.findings import Finding, show_findings
+from mesh_py.process.http_probe import AskFailed, ask_by_socks, get, sample_sum
 from waypoint_py.config import Ports
 from waypoint_py.embedded import WORLD
 from waypoint_py.world import APPLICATION_PORT, SLEEP, WAYPOINT, World

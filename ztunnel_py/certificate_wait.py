@@ -61,7 +61,7 @@ class CertificateFirst:
         self._give_up = wait_for_certificate(context, identity, self._go_on, failed)
 
     def cancel(self) -> None:
-        """Nobody wants it any more."""
+        """Stop waiting, or connecting."""
         self._is_cancelled = True
         self._give_up()
         if self._attempt is not None:

@@ -7,7 +7,8 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from mesh_py.identity.layout import identity_folder
-from mesh_py.process.asking import AskFailed, get, show_findings
+from mesh_py.process.findings import show_findings
+from mesh_py.process.http_probe import AskFailed, get
 from mesh_py.process.tls_witness import refuses_strangers, shown_identity
 from mesh_py.telemetry.log_lines import connection_fields
 from ztunnel_py.config import Ports

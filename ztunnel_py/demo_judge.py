@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mesh_py.process.asking import Finding
+from mesh_py.process.findings import Finding
 from mesh_py.telemetry.log_lines import connection_fields
 from ztunnel_py.config import Ports
 from ztunnel_py.world import APPLICATION_PORT, HTTPBIN, SLEEP

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from mesh_py.process.asking import Answer, AskFailed, ask_by_socks, get
+from mesh_py.process.http_probe import Answer, AskFailed, ask_by_socks, get
 from ztunnel_py.config import Ports
 from ztunnel_py.world import HOSTNAME, SERVICE_PORT
 

@@ -35,7 +35,7 @@ class Mesh:
     """What authors should know, in the order of the files."""
 
     def sharing(self, old: Mesh) -> Mesh:
-        """This mesh, with the very objects of `old` wherever they are equal: who has them encoded looks no further."""
+        """This mesh, with the very objects of `old` wherever they are equal, so that `is` tells what has changed."""
         return Mesh(
             _shared(self.workloads, old.workloads),
             _shared(self.services, old.services),

@@ -123,7 +123,7 @@ class Waypoints:
         self.by_key: Mapping[str, Waypoint] = {one.key: one for one in found if one is not None}
 
     def of_service(self, kind: str, metadata: Metadata) -> Choice:
-        """The waypoint in front of a Service or ServiceEntry; what belongs to a gateway has none."""
+        """The waypoint in front of a Service or ServiceEntry; a gateway's own Service has none."""
         own = self.by_key.get(metadata.key) or self.instance(metadata)
         if (own is not None and own.takes_hbone) or metadata.labels.get(GATEWAY_MANAGED) in _MANAGED:
             return Choice()

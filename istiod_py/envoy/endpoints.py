@@ -55,7 +55,7 @@ def load_assignment(mesh: EnvoyMesh, node: EnvoyNode, form: Form, cluster: str, 
     def make() -> Json:
         return _assignment(cluster, [(leg[0], _client_endpoint(form, *leg)) for leg in legs], ranked)
 
-    return mesh.memory.recall((form.name, cluster, form.sends_hbone(node), ranked), legs, make)
+    return mesh.cache.get((form.name, cluster, form.sends_hbone(node), ranked), legs, make)
 
 
 def tunnel_assignment(mesh: EnvoyMesh, node: EnvoyNode, form: Form, cluster: str, target: Target) -> Json:
@@ -66,7 +66,7 @@ def tunnel_assignment(mesh: EnvoyMesh, node: EnvoyNode, form: Form, cluster: str
     def make() -> Json:
         return _assignment(cluster, [(place, _behind_waypoint(form, place)) for place in places], ranked)
 
-    return mesh.memory.recall((form.name, cluster, ranked), places, make)
+    return mesh.cache.get((form.name, cluster, ranked), places, make)
 
 
 def _ranks(mesh: EnvoyMesh, node: EnvoyNode, target: Target, places: Sequence[Place]) -> tuple[Rank, ...]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from hbone_py.identity import SpiffeId
 from istiod_py.ambient.mesh import Mesh
 from istiod_py.envoy.grpc_routes import as_http_route
-from istiod_py.envoy.memory import Memory
 from istiod_py.envoy.node import ProxyType
 from istiod_py.envoy.rules import Rules
+from istiod_py.envoy.state_cache import StateCache
 from mesh_py.manifests import core
 from mesh_py.manifests.core import Pod
 from mesh_py.manifests.mesh_config import MeshConfig
@@ -78,7 +78,7 @@ class EnvoyMesh:
     """What node proxies are told of it."""
     manifests: Manifests = field(default_factory=Manifests)
     config: MeshConfig = field(default_factory=MeshConfig)
-    memory: Memory = field(default_factory=Memory, compare=False)
+    cache: StateCache = field(default_factory=StateCache, compare=False)
     """What earlier states had computed."""
 
     @property

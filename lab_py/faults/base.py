@@ -36,7 +36,7 @@ class DeviceDown:
 
 @dataclass(frozen=True, slots=True)
 class SmallLink:
-    """The wire between a node and the fabric takes small packets only, and nobody says so."""
+    """The link between a node and the fabric drops large packets without an ICMP message (a path MTU black hole)."""
 
     node: str
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lab_py.paths.evidence import find_line, samples
 from lab_py.paths.mesh_text import WEIGHTS
-from mesh_py.process.asking import Finding
+from mesh_py.process.findings import Finding
 from mesh_py.telemetry.log_lines import connection_fields, request_fields
 
 if TYPE_CHECKING:

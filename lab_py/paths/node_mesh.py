@@ -41,14 +41,14 @@ def without_further_keys(text: str) -> str:
 
 
 def write_node_mesh(mesh: Path, node_mesh: Path) -> None:
-    """Make the one from the other; readers never see half of it. Raises OSError."""
+    """Write the node proxies' mesh file from the whole one, atomically. Raises OSError."""
     fresh = node_mesh.with_suffix(".new")
     fresh.write_text(without_further_keys(mesh.read_text(encoding="utf-8")), encoding="utf-8")
     os.replace(fresh, node_mesh)
 
 
 async def follow(mesh: Path, node_mesh: Path) -> None:
-    """Make it anew after every edit, until cancelled. A file that cannot be read is looked at again."""
+    """Write it again after every edit, until cancelled. A file that cannot be read is tried again."""
     seen = stamp_of(mesh)
     while True:
         await asyncio.sleep(_LOOK_SECONDS)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from lab_py.paths.judge import HopFound, PathFound
     from lab_py.paths.plan import Path
-    from mesh_py.process.asking import Finding
+    from mesh_py.process.findings import Finding
 
     Styled = Callable[..., str]
 

@@ -11,7 +11,7 @@ from lab_py.paths.judge import who_served
 from lab_py.paths.world import SOCKS_PORT, STATS_PORT
 from lab_py.redirect.names import HBONE_PORT
 from mesh_py.identity.layout import identity_folder
-from mesh_py.process.asking import AskFailed, ask_by_socks, get
+from mesh_py.process.http_probe import AskFailed, ask_by_socks, get
 from mesh_py.process.tls_witness import refuses_strangers, shown_identity
 
 if TYPE_CHECKING:

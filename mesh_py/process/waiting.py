@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+Result = TypeVar("Result")
 
 
 async def any_of(*events: asyncio.Event, seconds: float | None = None) -> bool:
@@ -30,3 +32,15 @@ async def done_before(work: Coroutine[Any, Any, object], event: asyncio.Event) -
         working.cancel()
         waiting.cancel()
     return is_done
+
+
+async def unless_stopped(work: Coroutine[Any, Any, Result], stop: asyncio.Event) -> Result | None:
+    """What the work says; None if we were told to stop before it was done."""
+    async with asyncio.TaskGroup() as group:
+        working, stopping = group.create_task(work), group.create_task(stop.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if working.done():
+            return working.result()
+        working.cancel()
+    return None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic
 
-from mesh_py.process.asking import unless_stopped
 from mesh_py.process.console import Console
 from mesh_py.process.embedded import Files, Running, World, running_world
 from mesh_py.process.heard import Heard
 from mesh_py.process.run_loop import started
+from mesh_py.process.waiting import unless_stopped
 
 if TYPE_CHECKING:
     import datetime

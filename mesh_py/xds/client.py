@@ -123,7 +123,7 @@ class DiscoveryClient:
     # One stream
 
     async def _one_stream(self, line: _Line) -> tuple[Ending, str]:
-        """How it ended, and why."""
+        """Open one stream and follow it to its end; returns how it ended, and why."""
         channel = self._dial()
         method = StreamStreamMethod(channel, DELTA_DISCOVERY, DeltaRequest, DeltaResponse)
         try:

@@ -32,7 +32,7 @@ class Timer(Protocol):
     """What a clock's `call_later` gives."""
 
     def cancel(self) -> None:
-        """Forget it."""
+        """Do not call."""
 
 
 class Clock(Protocol):

@@ -10,9 +10,9 @@ import pytest
 from lab_py.paths import witnesses
 from lab_py.paths.witnesses import FORCED_REQUESTS, LEAST_REQUESTS, MOST_REQUESTS, travel
 from lab_py.paths.world import WorldFiles
-from mesh_py.process.asking import Answer, AskFailed
 from mesh_py.process.console import Console
 from mesh_py.process.heard import Heard
+from mesh_py.process.http_probe import Answer, AskFailed
 from tests.lab_py.paths.seen import ONE, THREE, WORLD
 
 if TYPE_CHECKING:

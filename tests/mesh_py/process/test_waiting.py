@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from mesh_py.process.waiting import any_of, done_before
+from mesh_py.process.waiting import any_of, done_before, unless_stopped
 
 
 async def test_an_event_that_is_set_already_needs_no_waiting() -> None:
@@ -39,3 +39,14 @@ async def test_work_that_is_not_waited_for_is_cancelled() -> None:
     asyncio.get_running_loop().call_soon(now.set)
     assert not await done_before(forever.wait(), now)
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_work_ends_by_itself_or_because_it_is_told_to() -> None:
+    stop = asyncio.Event()
+
+    async def seven() -> int:
+        return 7
+
+    assert await unless_stopped(seven(), stop) == 7
+    stop.set()
+    assert await unless_stopped(asyncio.sleep(60, 7), stop) is None

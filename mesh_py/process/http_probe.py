@@ -1,28 +1,24 @@
-"""Questions that a demonstration asks over HTTP, and what it finds in metrics: small, and with deadlines."""
+"""Requests of a demonstration, straight or by SOCKS5, each with a deadline; and what it reads in metrics."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from typing import Any
 
-    from mesh_py.process.console import Console
-
     Greet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
     """Says what has to be said before HTTP. Raises ValueError."""
 
-Result = TypeVar("Result")
-
 DEADLINE = 10.0
-"""Seconds for each question."""
+"""Seconds for each request."""
 
 
 class AskFailed(Exception):
-    """A question got no answer; the text says which."""
+    """A request got no answer; the text says which."""
 
 
 class Answer(NamedTuple):
@@ -30,38 +26,6 @@ class Answer(NamedTuple):
 
     status: int
     body: str
-
-
-class Finding(NamedTuple):
-    """One thing that had to be so."""
-
-    is_so: bool
-    text: str
-
-
-def show_findings(console: Console, findings: list[Finding], proved: str) -> bool:
-    """Say what was found, and whether all of it was so, which `proved` puts in words."""
-    console.say(console.styled("Judged", "bold"))
-    for finding in findings:
-        mark = console.styled("ok ", "green") if finding.is_so else console.styled("NO ", "red", "bold")
-        console.say(f"  {mark} {finding.text}")
-    is_proved = all(finding.is_so for finding in findings)
-    console.say()
-    words = proved if is_proved else "NOT proved: not all went as it should."
-    console.say(console.styled(words, "green" if is_proved else "red", "bold"))
-    return is_proved
-
-
-async def unless_stopped(work: Coroutine[Any, Any, Result], stop: asyncio.Event) -> Result | None:
-    """What the work says; None if we were told to stop before it was done."""
-    async with asyncio.TaskGroup() as group:
-        working, stopping = group.create_task(work), group.create_task(stop.wait())
-        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if working.done():
-            return working.result()
-        working.cancel()
-    return None
 
 
 def sample_sum(metrics: str, name: str, *labels: str) -> int:

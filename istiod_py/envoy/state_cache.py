@@ -1,4 +1,4 @@
-"""What was computed for one state of the mesh and holds for the next, since nothing it was made from has changed."""
+"""A cache across states of the mesh: what was made for one is used for the next while its source is equal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 
-class Memory:
+class StateCache:
     """Values by key, each beside what it was made from. Two states' worth at most."""
 
     def __init__(self) -> None:
@@ -21,10 +21,10 @@ class Memory:
         return len(self._kept) + len(self._before)
 
     def next_state(self) -> None:
-        """Another state begins: what the last one did not ask for is forgotten."""
+        """Begin another state: what the last one did not ask for is dropped."""
         self._before, self._kept = self._kept, {}
 
-    def recall(self, key: Hashable, source: object, make: Callable[[], Value]) -> Value:
+    def get(self, key: Hashable, source: object, make: Callable[[], Value]) -> Value:
         """The value of `key` made from an equal `source`, or a new one. Nobody may change it."""
         kept = self._kept.get(key) or self._before.get(key)
         if kept is None or kept[0] != source:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import io
 from typing import TYPE_CHECKING
 
 import pytest
 
-from mesh_py.process import asking
-from mesh_py.process.asking import AskFailed, Finding, ask_by_socks, get, sample_sum, show_findings, unless_stopped
-from mesh_py.process.console import Console
+from mesh_py.process import http_probe
+from mesh_py.process.http_probe import AskFailed, ask_by_socks, get, sample_sum
 from tests.support.tcp_apps import TcpApp
 
 if TYPE_CHECKING:
@@ -29,7 +26,7 @@ def says(*pieces: bytes) -> Behaviour:
     return behaviour
 
 
-async def asked(server: Behaviour) -> asking.Answer:
+async def asked(server: Behaviour) -> http_probe.Answer:
     async with TcpApp(server) as app:
         host, _, port = app.authority.rpartition(":")
         return await get(host, int(port), "/x")
@@ -57,12 +54,12 @@ async def test_silence_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
             while await connection.receive():
                 pass
 
-    monkeypatch.setattr(asking, "DEADLINE", 0.05)
+    monkeypatch.setattr(http_probe, "DEADLINE", 0.05)
     with pytest.raises(AskFailed, match="no answer in"):
         await asked(silent)
 
 
-async def by_socks(*pieces: bytes) -> asking.Answer:
+async def by_socks(*pieces: bytes) -> http_probe.Answer:
     async with TcpApp(says(*pieces)) as app:
         host, _, port = app.authority.rpartition(":")
         return await ask_by_socks((host, int(port)), "web.default:80", "/")
@@ -85,21 +82,3 @@ async def test_socks_that_refuses(pieces: tuple[bytes, ...], reason: str) -> Non
 def test_samples_are_summed_by_their_labels() -> None:
     text = '# TYPE a counter\na{x="1",y="2"} 2\na{x="1",y="3"} 3.0\na_total{x="1"} 5\nb{x="1"} 7\n'
     assert (sample_sum(text, "a", 'x="1"'), sample_sum(text, "a", 'x="1"', 'y="3"'), sample_sum(text, "c")) == (5, 3, 0)
-
-
-async def test_work_ends_by_itself_or_because_it_is_told_to() -> None:
-    stop = asyncio.Event()
-
-    async def seven() -> int:
-        return 7
-
-    assert await unless_stopped(seven(), stop) == 7
-    stop.set()
-    assert await unless_stopped(asyncio.sleep(60, 7), stop) is None
-
-
-def test_one_missing_proof_is_none() -> None:
-    stream = io.StringIO()
-    assert not show_findings(Console(stream), [Finding(True, "this"), Finding(False, "that")], "all is well")
-    assert stream.getvalue() == "Judged\n  ok  this\n  NO  that\n\nNOT proved: not all went as it should.\n"
-    assert show_findings(Console(stream), [Finding(True, "this")], "all is well")
