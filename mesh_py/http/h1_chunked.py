@@ -19,6 +19,11 @@ _PEEK = len(HEAD_END) - 1
 _SIZE_LINE = 20
 """Bytes that a chunk may take beside its payload: 16 digits and two line ends."""
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[;\t ][^\r\n]*)?\r\n").match
+_SMALL_CHUNKS = re.compile(
+    b"(?:" + b"|".join(rb"[%x%X](?:;[^\r\n]*+)?\r\n.{%d}\r\n" % (size, size, size) for size in range(1, 16)) + b")*+",
+    re.DOTALL,
+).match
+"""Any number of whole ones: who sends bytes one by one must not cost more than they are worth."""
 # A parser begins with a head. This one says no more than what concerns the body.
 _OPENING = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -81,7 +86,10 @@ class ChunkedBody:
             if position >= size:
                 self._ahead = position - size
                 return size + 1
-            line = None if self._line else _SIZE(data, position)
+            line = None
+            if not self._line and (small := _SMALL_CHUNKS(data, position)):
+                position = small.end()
+                line = _SIZE(data, position)
             if line is None:
                 position = self._take_piece(data, position)
             else:
