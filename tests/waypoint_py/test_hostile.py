@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from typing import TYPE_CHECKING
 
 import httpx
@@ -337,10 +338,16 @@ async def test_bodies_that_nobody_takes_stop_no_others(certificates: Certificate
 
 
 async def test_a_regex_cannot_hang_anybody(certificates: Certificates) -> None:
-    match = {"path": {"type": "RegularExpression", "value": "/(a+)+b"}}
-    further = manifests(route({"matches": [match], "backendRefs": [backend("httpbin")]}))
+    """Nor does anything pass that could not be matched in time."""
+    matches = [{"path": {"type": "RegularExpression", "value": value}} for value in ("/(a+)+b", "/(c|d)*c(c|d){120}")]
+    further = manifests(route({"matches": matches, "backendRefs": [backend("httpbin")]}))
+    letters = random.Random(1)
     async with scene(certificates, further) as one, asyncio.timeout(5):
         assert (await one.http.get(f"/{'a' * 5000}c")).status_code == 404
+        hostile = "".join(letters.choice("cd") for _ in range(12_000))
+        assert (await one.http.get(f"/{hostile}")).status_code == 400
+        assert one.v1.calls() == []
+        assert (await one.http.get(f"/{hostile[:200]}c{hostile[:120]}")).status_code == 404  # matched: no such page
 
 
 async def test_a_circuit_breaks(certificates: Certificates) -> None:
