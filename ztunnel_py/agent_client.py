@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hbone_py.aio.namespace import NetworkNamespace
 from mesh_py.zds.announcements import ProtocolError
-from mesh_py.zds.messages import Add, UnreadableMessage, hello, read_request, write_answer
+from mesh_py.zds.messages import Add, SnapshotSent, UnreadableMessage, hello, read_request, write_answer
 from mesh_py.zds.packets import PacketSocket
 
 if TYPE_CHECKING:
@@ -94,12 +94,10 @@ class AgentClient:
             return await self._converse(sock)
 
     async def _converse(self, sock: PacketSocket) -> float:
-        was_useful = False
         try:
             while (packet := await sock.receive()) is not None:
-                await self._take(sock, packet)
-                self._note_success()
-                was_useful = True
+                if isinstance(await self._take(sock, packet), SnapshotSent):
+                    self._note_success()
             reason = "it has ended the conversation"
         except UnreadableMessage as error:
             reason = f"failure to read message : {error}"
@@ -109,9 +107,9 @@ class AgentClient:
         finally:
             self._listening.lost()
         self._tell(f"{self._path}: the node's agent: {reason}")
-        return 0.0 if was_useful else self._pauses.after_connect()
+        return self._pauses.after_connect()
 
-    async def _take(self, sock: PacketSocket, packet: Packet) -> None:
+    async def _take(self, sock: PacketSocket, packet: Packet) -> Request:
         request, namespace = _understood(packet)
         try:
             problem = self._listening.hear(request, namespace)
@@ -119,8 +117,10 @@ class AgentClient:
             await _last_word(sock, f"protocol error : {error}")
             raise
         await _send(sock, write_answer(problem))
+        return request
 
     def _note_success(self) -> None:
+        """The conversation has come to something: an agent that hangs up sooner is asked less and less often."""
         self._pauses = Pauses()
         self._told = ""
 

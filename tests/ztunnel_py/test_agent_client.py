@@ -13,7 +13,7 @@ import pytest
 
 from mesh_py.settings.kinds import WorkloadInfo
 from mesh_py.zds.announcements import ProtocolError
-from mesh_py.zds.messages import Add, Delete, Request, SnapshotSent, hello, read_answer, write_request
+from mesh_py.zds.messages import Add, Delete, Keep, Request, SnapshotSent, hello, read_answer, write_request
 from tests.support.processes import eventually
 from ztunnel_py.agent_client import LONGEST, AgentClient, Pauses
 
@@ -102,9 +102,11 @@ def agent(tmp_path: Path):
 
 
 @contextlib.asynccontextmanager
-async def listening(tmp_path: Path, hearer: Hearer) -> AsyncIterator[asyncio.Task[None]]:
+async def listening(
+    tmp_path: Path, hearer: Hearer, client: AgentClient | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
     """The client at work."""
-    client = AgentClient(tmp_path / "z.sock", hearer)
+    client = client or AgentClient(tmp_path / "z.sock", hearer)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(_quietly(client))
         yield task
@@ -200,6 +202,24 @@ async def test_an_agent_that_only_hangs_up_is_not_asked_without_end(agent: RawAg
             async with agent.talk(greeted=False):
                 pass
         await eventually(lambda: hearer.conversations >= 3, "noticed")
+
+
+async def test_an_agent_that_always_hangs_up_in_the_middle_is_no_haste(
+    agent: RawAgent, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message it takes an answer to, and gone: without a pause that was a thousand times a second, each told."""
+    hearer = Hearer()
+    client = AgentClient(tmp_path / "z.sock", hearer)
+    async with listening(tmp_path, hearer, client):
+        for _ in range(3):
+            async with agent.talk() as conversation:
+                assert await conversation.say(write_request(Keep("u"))) == ""
+        await eventually(lambda: hearer.conversations >= 3, "noticed")
+        assert client._pauses.connect >= 0.02 * 2**3
+        async with agent.talk() as conversation:
+            assert await conversation.say(SNAPSHOT) == ""
+            await eventually(lambda: client._pauses == Pauses(), "all is well")
+    assert caplog.text.count("it has ended the conversation") == 1
 
 
 def test_pauses_double_up_to_a_limit() -> None:
