@@ -137,7 +137,7 @@ class DataLane:
             except MalformedRequest as error:
                 self._table.fault(stream_id, str(error))
 
-    def end(self, stream_id: int) -> None:
+    def empty_end(self, stream_id: int) -> None:
         """`data_started` and `data_ended` in one, for an empty frame."""
         if self._blocks.stream_id:
             raise RemoteProtocolError("a header block was interrupted")

@@ -34,7 +34,7 @@ class DataHandler(Protocol):
     def data_ended(self, stream_id: int) -> None:
         """A DATA frame with END_STREAM is complete."""
 
-    def end(self, stream_id: int) -> None:
+    def empty_end(self, stream_id: int) -> None:
         """A DATA frame with END_STREAM and nothing else: begun and over."""
 
 
@@ -191,7 +191,7 @@ class FrameReader:
         if not word and flags == frames.END_STREAM:  # as nearly every tunnel ends
             self._patience -= _OTHERS_COST
             self._stream = stream_id
-            self._data.end(stream_id)
+            self._data.empty_end(stream_id)
             return position + _HEADER_SIZE
         length, kind = word >> 8, word & 0xFF
         if length > self._max:

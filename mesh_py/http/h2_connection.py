@@ -200,6 +200,10 @@ class H2Connection(H2Sender):
         self._events.append(MessageEnded(stream_id))
         self._incoming_ended(stream_id, state)
 
+    def empty_end(self, stream_id: int) -> None:
+        self.data_started(stream_id, 0, 0)
+        self.data_ended(stream_id)
+
     # Other frames.
 
     def _on_window_update(self, stream: int, payload: bytes) -> None:

@@ -41,7 +41,7 @@ class Told:
     def data_ended(self, stream_id: int) -> None:
         self.calls.append(("ended", stream_id))
 
-    def end(self, stream_id: int) -> None:
+    def empty_end(self, stream_id: int) -> None:
         self.data_started(stream_id, 0, 0)
         self.data_ended(stream_id)
 

@@ -107,7 +107,7 @@ class Payloads:
     def data_ended(self, stream_id: int) -> None:
         raise AssertionError("no frame ends the stream")
 
-    def end(self, stream_id: int) -> None:
+    def empty_end(self, stream_id: int) -> None:
         self.data_ended(stream_id)
 
 

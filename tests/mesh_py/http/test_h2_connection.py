@@ -469,3 +469,14 @@ def test_h2_sees_the_same(steps: list[Any], cuts: list[int]) -> None:
     server = H2Server()
     assert seen_by_us(server, wire, cuts) == seen_by_h2(wire)
     assert not server.is_closing
+
+
+@pytest.mark.parametrize(
+    ("block", "events"),
+    [(POST, [DataReceived, MessageEnded]), (FIVE, [DataReceived, StreamFailed])],
+    ids=["as long as it is", "shorter than it says"],
+)
+def test_an_empty_frame_ends_a_body(block: bytes, events: list[type]) -> None:
+    server = H2Server()
+    server.receive_data(BEGIN + headers(1, block) + data(1, b"four") + data(1, b"", ends=True))
+    assert [type(event) for event in server.events()] == [RequestReceived, *events]
