@@ -2,8 +2,8 @@
 
 Left out are the events and the plans of inbound tunnels, which are dataclasses: mypyc evaluates the types of their
 fields, whose names are imported for type checkers only; the pool, which is asked once per tunnel and whose owners are
-told of a peer that never was; and every coroutine that waits while an exception passes (`mesh_py.exchange.lifetimes`,
-`attempts`, `pool`): compiled, it would end with somebody else's.
+told of a peer that never was; and every coroutine that waits while an exception passes (`hbone_py.aio.tls_handshake`,
+`mesh_py.exchange.lifetimes`, `attempts`, `pool`): compiled, it would end with somebody else's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ GROUP = "hbone"
 
 MODULES = (
     "hbone_py.aio.first_bytes",
-    "hbone_py.aio.keepalive",
     "hbone_py.aio.original_dst",
     "hbone_py.aio.outbox",
     "hbone_py.aio.peer",
@@ -22,7 +21,10 @@ MODULES = (
     "hbone_py.aio.pieces",
     "hbone_py.aio.reactor",
     "hbone_py.aio.relay",
+    "hbone_py.aio.tcp_stream",
+    "hbone_py.aio.tls_stream",
     "hbone_py.aio.transport",
+    "hbone_py.aio.tunnel_stream",
     "hbone_py.aio.watch",
     "hbone_py.aio.way",
     "hbone_py.aio.wheel",
@@ -50,25 +52,42 @@ MODULES = (
     "mesh_py.exchange.exchange",
     "mesh_py.exchange.flow",
     "mesh_py.exchange.lane",
+    "mesh_py.exchange.passage",
+    "mesh_py.exchange.place",
     "mesh_py.exchange.reading",
     "mesh_py.exchange.replay",
     "mesh_py.exchange.upstream",
     "mesh_py.exchange.wire",
+    "mesh_py.http.balancing",
     "mesh_py.http.codec_h1",
+    "mesh_py.http.filters.chain",
+    "mesh_py.http.filters.rbac",
+    "mesh_py.http.filters.stream_info",
+    "mesh_py.http.forwarding",
     "mesh_py.http.h1_body",
     "mesh_py.http.h1_connection",
     "mesh_py.http.h1_quick",
     "mesh_py.http.h1_write",
     "mesh_py.http.headers",
+    "mesh_py.http.http_rbac",
+    "mesh_py.http.messages",
     "mesh_py.http.paths",
+    "mesh_py.http.rbac_facts",
+    "mesh_py.http.rbac_match",
     "mesh_py.http.route_index",
     "mesh_py.http.route_match",
     "mesh_py.proxy.backends",
+    "mesh_py.proxy.cluster",
+    "mesh_py.proxy.journal",
+    "mesh_py.proxy.mesh_cache",
+    "mesh_py.proxy.resolved_routes",
     "mesh_py.telemetry.access_log",
     "mesh_py.telemetry.connection_log",
+    "mesh_py.telemetry.requests",
     "mesh_py.telemetry.traffic",
     "sidecar_py.inbound_http",
     "sidecar_py.outbound_http",
+    "waypoint_py.forward",
     "waypoint_py.http_proxy",
     "ztunnel_py.connections",
     "ztunnel_py.inbound_passthrough",

@@ -116,9 +116,7 @@ class HeaderLane:
         if stream is not None:
             if not block or block != self._acceptance or ends or stream.answered or not stream.remote_open:
                 return False
-            stream.answered = True
-            stream.expected = None
-            self._events.append(ev.TunnelAccepted(stream.stream_id, self._accepted_with, stream))
+            self._accepted(stream, self._accepted_with)
             return True
         if table.is_client or stream_id <= table.last_peer_id:
             return False

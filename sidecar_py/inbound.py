@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hbone_py.aio.original_dst import original_destination
 from hbone_py.aio.tcp import show
 from hbone_py.aio.tcp_stream import TcpStream
-from hbone_py.aio.tls_stream import shake_hands
+from hbone_py.aio.tls_handshake import shake_hands
 from hbone_py.errors import HboneError
 from hbone_py.tls.verify import verify_inbound
 from mesh_py.discovery.inbound import guess_service

@@ -15,24 +15,18 @@ from mesh_py.exchange.passage import Limits, Plan
 from mesh_py.exchange.pool import PoolLimits
 from mesh_py.http.authorizer import Denied, as_answer
 from mesh_py.http.authorizer import refusal as authorizer_refusal
+from mesh_py.http.client_cert import ClientCert
 from mesh_py.http.codec_h1 import H1Client
 from mesh_py.http.codec_h2 import H2Client
 from mesh_py.http.errors import AccessDenied, BadToken, HttpError, UpstreamFailure
-from mesh_py.http.forwarding import (
-    ClientCert,
-    ClientCertRule,
-    forward_client_cert,
-    mark_request,
-    refuse_connect,
-    remove_internal,
-)
+from mesh_py.http.forwarding import ClientCertRule, forward_client_cert, mark_request, refuse_connect, remove_internal
 from mesh_py.http.grpc_reply import is_grpc
 from mesh_py.http.jwt_auth import refusal
 from mesh_py.http.paths import normalize
 from mesh_py.http.rbac_facts import RequestFacts
 from mesh_py.http.retry import NO_RETRIES
 from mesh_py.model.errors import PolicyDenied
-from mesh_py.proxy.clusters import Pick
+from mesh_py.proxy.cluster import Pick
 from mesh_py.proxy.journal import Journal, as_http_error
 from mesh_py.proxy.ways import Endpoint, Plain
 from mesh_py.telemetry.facts import ConnectionFacts, ServiceFacts
@@ -184,7 +178,8 @@ class _Passage:
         journal.record.cluster = handler.cluster
         journal.record.server_name = caller.server_name
         journal.record.route = "default"
-        journal.join(inbound.context.tracer, caller.traceparent)
+        if (tracer := inbound.context.tracer) is not None:
+            journal.join(tracer, caller.traceparent)
         self._told: list[tuple[str, str]] = []  # what authorizers want the client to be told
 
     def decide(self) -> Plan[Pick] | Later | None:

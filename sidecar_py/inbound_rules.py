@@ -92,7 +92,7 @@ class InboundRules:
     def are_about_requests(self, workload: Workload) -> bool:
         """Whether somebody asks what only requests can be asked."""
         self._refresh(workload)
-        return bool(self._for_requests or self._issuers)
+        return not self._for_requests.is_empty or bool(self._issuers)
 
     def judge_connection(
         self, workload: Workload, client: SocketAddress, local: SocketAddress, identity: SpiffeId | None
@@ -111,26 +111,30 @@ class InboundRules:
             raise AuthorizerDenied(f"{verdict.ask[0]} is asked about requests only, and this is no HTTP")
 
     def judge_request(self, workload: Workload, facts: RequestFacts, now: float) -> tuple[str, ...]:
-        """What tokens and all policies say to a request; `now` is seconds since the epoch.
+        """What tokens and all policies say to a request; `now` is seconds since the epoch. `facts` get its claims.
 
         Returns the authorizers who must agree before it may pass (CUSTOM). Raises BadToken, PolicyDenied, AccessDenied.
         """
         self._refresh(workload)
         if self._issuers:
-            facts = replace(facts, claims=authenticate(facts.request, self._issuers, now))
+            facts.claims = authenticate(facts.request, self._issuers, now)
         local = (facts.destination_ip, facts.destination_port)
-        self.judge_layer_4(workload, (facts.source_ip, 0), local, facts.identity)
+        self._judge_layer_4((facts.source_ip, 0), local, facts.identity)
         verdict = self._for_requests.judge(facts)
-        verdict.enforce()
+        if not verdict.allowed:
+            verdict.enforce()
         return verdict.ask
 
     def judge_layer_4(
         self, workload: Workload, client: SocketAddress, local: SocketAddress, identity: SpiffeId | None
     ) -> None:
         """What can be said of a connection before anybody knows what it carries. Raises PolicyDenied."""
+        self._refresh(workload)
+        self._judge_layer_4(client, local, identity)
+
+    def _judge_layer_4(self, client: SocketAddress, local: SocketAddress, identity: SpiffeId | None) -> None:
         if not self._directory.is_complete:
             raise PolicyDenied("the control plane has not told any policies yet")
-        self._refresh(workload)
         if self._allowed_by != self._state.policies.version:
             self._allowed_by = self._state.policies.version
             self._allowed.clear()

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from mesh_py.http.messages import HttpRequest, HttpResponse
     from mesh_py.manifests.routes import SessionPersistence
     from mesh_py.model.workload import Service
-    from mesh_py.proxy.clusters import Cluster, Clusters, Pick
+    from mesh_py.proxy.cluster import Cluster, Pick
+    from mesh_py.proxy.clusters import Clusters
     from mesh_py.proxy.directory import Destination
     from mesh_py.proxy.mirrors import Mirrors
     from mesh_py.proxy.resolved_routes import ResolvedRoute, ResolvedRoutes
@@ -130,7 +131,8 @@ class _Passage:
         self._handler, self._exchange = handler, exchange
         self._context, self._clusters = handler.context, handler.clusters
         self._journal = Journal(self._context.requests, "source", exchange, handler.client, handler.local)
-        self._journal.join(self._context.tracer)
+        if (tracer := self._context.tracer) is not None:
+            self._journal.join(tracer)
         self._decision: Forward | None = None
         self._asked_for: Service | None = None
         self._to: Cluster | None = None
@@ -149,7 +151,7 @@ class _Passage:
         forward_client_cert(request, ClientCertRule.SANITIZE, "")  # who we are is proved, not said
         if meant.record is None:
             return self._plan_to_one(meant)
-        decision = self._route(routes, meant) if routes else None
+        decision = None if routes.is_empty else self._route(routes, meant)
         if isinstance(decision, Respond):
             self._exchange.send_response(decision.response, ended=True)
             return None
@@ -164,7 +166,7 @@ class _Passage:
     def seen(self, response: HttpResponse, target: Pick) -> None:
         """See `Passage`."""
         self._journal.answered(response)
-        if self._decision is not None:
+        if self._decision is not None and self._decision.filters:
             self._decision.finish(self._exchange.request, response)
         if self._session is not None and self._wanted != target.name:
             remember_endpoint(response, self._session, target.name)
@@ -209,10 +211,10 @@ class _Passage:
 
     def _plan_to_cluster(self, resolved: ResolvedRoute) -> Plan[Pick]:
         context, request = self._context, self._exchange.request
-        _, decision, cluster, limits = resolved
+        decision, cluster = resolved.decision, resolved.cluster
         self._journal.record.cluster = cluster.name
         self._to, self._decision = cluster, decision
-        self._session = None if decision is None else decision.session
+        self._session = None if decision is None else decision.rule.session
         self._wanted = None if self._session is None else wanted_endpoint(request, self._session)
         by = cluster.traffic.hash_by
         wish = NO_WISH
@@ -222,7 +224,7 @@ class _Passage:
         backend = self._journal.traced(
             ServiceBackend(context, cluster, wish, http2=is_http2(request, cluster), request=request)
         )
-        return Plan(request, backend, limits, self._journal.outcome, context.dice.random)
+        return Plan(request, backend, resolved.limits, self._journal.outcome, context.dice.random)
 
     def _plan_to_one(self, meant: Destination) -> Plan[Pick]:
         """A workload by its own address, or somebody outside."""

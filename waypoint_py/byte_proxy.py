@@ -18,7 +18,7 @@ from mesh_py.proxy.opaque import Carried, carry
 from mesh_py.proxy.tcp_telemetry import TcpConnection
 
 if TYPE_CHECKING:
-    from mesh_py.proxy.clusters import Pick
+    from mesh_py.proxy.cluster import Pick
     from mesh_py.proxy.dial import AnyStream, Reached
     from mesh_py.proxy.directory import Destination
     from mesh_py.proxy.first_words import FirstWords

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mesh_py.http.errors import AccessDenied
-from mesh_py.http.filters.base import FilterChain
+from mesh_py.http.filters.chain import FilterChain
 from mesh_py.http.filters.fault import AbortFault, DelayFault, FaultRules
 from mesh_py.http.filters.rate_limit import RateLimit, RateRules
 from mesh_py.manifests.gateway import Gateway
@@ -53,7 +53,7 @@ class Chains:
         """Whether somebody has asked of a destination what only requests can be asked."""
         gate, chain = self._find(target)
         others = len(chain.filters) > len((gate.tokens, gate.requests))
-        return others or bool(gate.requests.policies or gate.tokens.issuers)
+        return others or not gate.requests.policies.is_empty or bool(gate.tokens.issuers)
 
     def of(self, target: Target) -> FilterChain:
         """Every filter that a request to a destination passes. Raises AccessDenied while nothing is known yet."""

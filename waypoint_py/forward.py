@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mesh_py.exchange.passage import Limits, Plan
 from mesh_py.http.authorizer import Provider
@@ -21,12 +20,13 @@ from waypoint_py.gateway_routes import decide
 
 if TYPE_CHECKING:
     from mesh_py.exchange.exchange import Exchange
-    from mesh_py.http.filters.base import FilterChain
+    from mesh_py.http.filters.chain import FilterChain
     from mesh_py.http.messages import HttpRequest
     from mesh_py.http.router import Decision, Forward, RouteTable
     from mesh_py.manifests.route_filters import ExternalAuth
     from mesh_py.proxy.authorizers import Authorizers
-    from mesh_py.proxy.clusters import Cluster, Clusters, Pick
+    from mesh_py.proxy.cluster import Cluster, Pick
+    from mesh_py.proxy.clusters import Clusters
     from mesh_py.proxy.connections import Connections
     from mesh_py.proxy.journal import Journal
     from mesh_py.proxy.mirrors import Mirrors
@@ -40,31 +40,33 @@ if TYPE_CHECKING:
 log = logging.getLogger("proxy")
 
 
-class Rules(NamedTuple):
+class Rules:
     """What stands between a request and its backend."""
 
-    chain: FilterChain
-    own: RouteTable
-    """Of the service."""
-    shared: RouteTable
-    """Of our Gateway."""
+    __slots__ = ("chain", "own", "shared")
+
+    def __init__(self, chain: FilterChain, own: RouteTable, shared: RouteTable) -> None:
+        """The routes are those of the service, and of our Gateway."""
+        self.chain, self.own, self.shared = chain, own, shared
 
 
-@dataclass(slots=True)
 class Forwarding:
     """What all requests share."""
 
-    context: WaypointContext
-    connections: Connections
-    clusters: Clusters
-    chains: Chains
-    authorizers: Authorizers
-    mirrors: Mirrors
-    gateway_routes: GatewayRoutes
-    resolved_routes: ResolvedRoutes = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.resolved_routes = ResolvedRoutes(self.context, self.clusters)
+    def __init__(
+        self,
+        context: WaypointContext,
+        connections: Connections,
+        clusters: Clusters,
+        chains: Chains,
+        authorizers: Authorizers,
+        mirrors: Mirrors,
+        gateway_routes: GatewayRoutes,
+    ) -> None:
+        self.context, self.connections, self.clusters = context, connections, clusters
+        self.chains, self.authorizers, self.mirrors = chains, authorizers, mirrors
+        self.gateway_routes = gateway_routes
+        self.resolved_routes = ResolvedRoutes(context, clusters)
 
     def rules(self, target: Target) -> Rules:
         """What requests for a destination pass, until the mesh or the manifests change.
@@ -83,7 +85,7 @@ class Forwarding:
 
         Raises NoRoute, InvalidBackend.
         """
-        return decide(rules.own, rules.shared, request, self.context.dice.random, target.address[1])
+        return decide(rules.own, rules.shared, request, self.context.dice.random, target.meant.address[1])
 
     def plan(
         self,
@@ -147,7 +149,7 @@ class Forwarding:
         told: list[tuple[str, str]],
     ) -> Plan[Pick]:
         context, request = self.context, exchange.request
-        _, _, cluster, limits = resolved
+        cluster = resolved.cluster
         journal.record.cluster = cluster.name
         by = cluster.traffic.hash_by
         wish = NO_WISH
@@ -159,7 +161,7 @@ class Forwarding:
         backend = journal.traced(
             ServiceBackend(context, cluster, wish, http2=speaks_http2(request, cluster), request=request)
         )
-        return Plan(request, backend, limits, journal.outcome, context.dice.random)
+        return Plan(request, backend, resolved.limits, journal.outcome, context.dice.random)
 
     def _plan_to_pod(self, exchange: Exchange, journal: Journal, target: Target) -> Plan[Pick]:
         context, request = self.context, exchange.request
@@ -171,7 +173,7 @@ class Forwarding:
 
 def session_endpoint(request: HttpRequest, decision: Forward | None) -> str | None:
     """The endpoint that the client was sent to before, where the route keeps clients with one."""
-    session = None if decision is None else decision.session
+    session = None if decision is None else decision.rule.session
     return None if session is None else wanted_endpoint(request, session)
 
 

@@ -85,6 +85,6 @@ def decide(own: RouteTable, shared: RouteTable, request: HttpRequest, random: Ra
 
     Raises NoRoute, InvalidBackend.
     """
-    if shared and (not own or own.find(request) is None) and shared.claims(request):
+    if not shared.is_empty and (own.is_empty or own.find(request) is None) and shared.claims(request):
         return shared.route(request, random, port)
-    return own.route(request, random, port) if own else None
+    return None if own.is_empty else own.route(request, random, port)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from hbone_py.aio.tcp import show
 from mesh_py.exchange.passage import Plan
 from mesh_py.http.authorizer import Allowed, as_answer, refusal
+from mesh_py.http.client_cert import ClientCert
 from mesh_py.http.errors import AuthorizerDenied, HttpError
-from mesh_py.http.filters.base import Ask, Delay, Respond, StreamInfo
+from mesh_py.http.filters.base import Ask, Delay, Respond
+from mesh_py.http.filters.stream_info import StreamInfo
 from mesh_py.http.forwarding import (
-    ClientCert,
     ClientCertRule,
     count_attempts,
     forward_client_cert,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from mesh_py.http.router import Forward
     from mesh_py.manifests.route_filters import ExternalAuth
     from mesh_py.model.address import IpAddress
-    from mesh_py.proxy.clusters import Pick
+    from mesh_py.proxy.cluster import Pick
     from waypoint_py.attached import Target
     from waypoint_py.callers import Caller
     from waypoint_py.forward import Forwarding, Rules
@@ -116,7 +117,8 @@ class _Passage:
         context = forwarding.context
         self._journal = Journal(context.requests, "waypoint", exchange, handler.client, handler.address)
         self._journal.record.route = "default"
-        self._journal.join(context.tracer, caller.traceparent)
+        if context.tracer is not None:
+            self._journal.join(context.tracer, caller.traceparent)
         self._decision: Forward | None = None
         self._wanted: str | None = None
         self._rules: Rules | None = None
@@ -124,7 +126,7 @@ class _Passage:
         hops = context.settings.trusted_proxies
         self._info = StreamInfo(
             caller.client[0],
-            *target.address,
+            *target.meant.address,
             time.time,
             context.dice.random,
             identity=caller.identity,
@@ -229,13 +231,14 @@ class _Passage:
     def seen(self, response: HttpResponse, target: Pick) -> None:
         """See `Passage`."""
         decision = self._decision
-        if decision is not None and decision.session is not None and self._wanted != target.name:
-            remember_endpoint(response, decision.session, target.name)
+        session = None if decision is None else decision.rule.session
+        if session is not None and self._wanted != target.name:
+            remember_endpoint(response, session, target.name)
         self._journal.answered(response)
         self._finish(response)
 
     def _finish(self, response: HttpResponse) -> None:
-        if self._decision is not None:
+        if self._decision is not None and self._decision.filters:
             self._decision.finish(self._exchange.request, response)
         for name, value in self._told:
             if name == "set-cookie":  # beside the application's own

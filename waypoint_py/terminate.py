@@ -23,7 +23,7 @@ from waypoint_py.callers import caller_of
 from waypoint_py.http_proxy import HttpProxy
 
 if TYPE_CHECKING:
-    from mesh_py.proxy.clusters import Pick
+    from mesh_py.proxy.cluster import Pick
     from mesh_py.proxy.connections import Connections
     from mesh_py.proxy.tunnels import Incoming
     from waypoint_py.attached import Target

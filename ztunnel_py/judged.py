@@ -164,11 +164,10 @@ class JudgedConnection(Connection):
         """Connect to the application, from the address `source` if one is given."""
         context = self.context
         try:
-            sock = outgoing_socket(address, context.socket_options, source, near=True, keepalive=False)
+            sock = outgoing_socket(address, context.socket_options, source, near=True)
         except OSError as error:
             self.turned_away(ConnectionFailed(f"connection failed: {error.strerror}"))
             return
-        context.keepalive.watch(sock)
         self._connecting = connect_soon(context.reactor, sock, address, self, context.settings.deadlines.connect)
 
     def connected(self, sock: socket.socket) -> None:

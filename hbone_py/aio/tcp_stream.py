@@ -65,16 +65,11 @@ class TcpStream:
     async def send(self, data: bytes | memoryview) -> None:
         """Raises ConnectionLost when the other side is gone, StreamEnded after `send_eof` or `aclose`."""
         view = memoryview(data)
-        if self._has_ended:
-            raise StreamEnded("the stream takes no more data")
-        while view:
-            try:
-                view = view[self.sock.send(view) :]
-            except BlockingIOError:
-                self._reactor.await_room(self.sock.fileno())
-                await self._writable.wait()
-            except OSError as error:
-                raise self._broken(error) from error
+        taken = self.send_now(view)
+        while taken < len(view):
+            await self._writable.wait()
+            view = view[taken:]
+            taken = self.send_now(view)
 
     def send_now(self, data: bytes | memoryview) -> int:
         """How much of it found room at once; `on_room` tells when the rest may. Raises as `send`."""

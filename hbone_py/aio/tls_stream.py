@@ -7,21 +7,17 @@ nearest is `send_close_notify`.
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hbone_py.aio.reactor import CLOSING, READABLE, WRITABLE, Reactor
 from hbone_py.aio.stream import RECEIVE_SIZE, Waiter
-from hbone_py.aio.tls_medium import SocketMedium, TunnelMedium
 from hbone_py.aio.way import way_between
-from hbone_py.errors import ConnectionLost, HboneError, StreamEnded, TlsError, TlsTimeout
+from hbone_py.errors import ConnectionLost, HboneError, StreamEnded, TlsError
 from hbone_py.tls.engine import TlsEngine
 from hbone_py.tls.verify import identities_of_der
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from hbone_py.aio.owners import IdentityCheck
     from hbone_py.aio.tcp import SocketAddress
@@ -35,7 +31,7 @@ _PIECE = 64 * 1024
 
 
 class TlsStream:
-    """One TLS connection. Made by `shake_hands`, which has proved who is there, or by `shake_hands_inside`."""
+    """One TLS connection. Made by `tls_handshake`, which has proved who is there."""
 
     def __init__(self, reactor: Reactor, medium: Medium, context: TlsContext) -> None:
         self.tls = TlsEngine(context)
@@ -84,19 +80,16 @@ class TlsStream:
 
     # The handshake -----------------------------------------------------------
 
-    async def _shake(self, check: IdentityCheck | None) -> None:
-        """The handshake; without a `check` it is the caller who judges the peer. Raises as `shake_hands`."""
-        try:
-            while not self.tls.handshake():
-                await self._flush()
-                self._fed_some(await self._receive_ciphertext())
-            if check is not None:
-                self.identities = identities_of_der(self.tls.peer_leaf_der)
-                check(self.identities)
-        except TlsError:
-            await self._flush()  # the alert that tells the peer why
-            raise
-        await self._flush()
+    async def shake(self) -> None:
+        """All of it but the last flight, which `flush` sends. Raises TlsHandshakeError, what ended the medium."""
+        while not self.tls.handshake():
+            await self.flush()
+            self._fed_some(await self._receive_ciphertext())
+
+    def judge(self, check: IdentityCheck) -> None:
+        """Who is there. Raises PeerIdentityError."""
+        self.identities = identities_of_der(self.tls.peer_leaf_der)
+        check(self.identities)
 
     async def _receive_ciphertext(self) -> int:
         """As `_receive_now`, as soon as something is there."""
@@ -193,10 +186,10 @@ class TlsStream:
         if self._has_ended:
             raise StreamEnded("the stream takes no more data")
         view = memoryview(data)
-        await self._flush()  # what a cancelled send has left
+        await self.flush()  # what a cancelled send has left
         for start in range(0, len(view), _PIECE):
             self.tls.write(view[start : start + _PIECE])
-            await self._flush()
+            await self.flush()
 
     def send_now(self, data: bytes | memoryview) -> int:
         """How much of it was encrypted, which found room or soon will; `on_room` tells when the rest may go.
@@ -226,7 +219,7 @@ class TlsStream:
         if not self._has_ended:
             self._has_ended = True
             self.tls.send_close_notify()
-            await self._flush()
+            await self.flush()
 
     async def aclose(self) -> None:
         """close_notify, as far as it finds room at once, and close."""
@@ -248,7 +241,7 @@ class TlsStream:
 
     # Writing -------------------------------------------------------------------
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
         """Until the medium has all ciphertext."""
         while True:
             self._flush_what_goes()
@@ -264,7 +257,8 @@ class TlsStream:
             return
         try:
             if self._unsent:
-                self._unsent = self._unsent[self._socket.send(self._unsent) :]
+                taken = self._socket.send(self._unsent)
+                self._unsent = self._unsent[taken:]
             if not self._unsent:
                 self._unsent = self._way.send(self._reactor.outbox.buffer, 0, piece)
         except BlockingIOError:
@@ -323,68 +317,3 @@ class TlsStream:
 
 def _broken(error: OSError) -> HboneError:
     return ConnectionLost(f"connection broke: {error.strerror}")
-
-
-async def shake_hands(
-    sock: socket.socket,
-    context: TlsContext,
-    *,
-    check: IdentityCheck,
-    seconds: float,
-    server_name: str = "",
-    alpn: Sequence[bytes] = (),
-) -> TlsStream:
-    """TLS on a connected, non-blocking socket, as client or server as `context` says; the socket is the stream's.
-
-    Args:
-        check: raises PeerIdentityError when the peer is nobody we want; it is asked before a byte is sent.
-        seconds: how long the whole handshake may take.
-        server_name: a client's SNI.
-        alpn: what a client offers, instead of the context's.
-
-    Raises TlsHandshakeError, PeerIdentityError, TlsTimeout, ConnectionLost; the socket is then closed.
-    """
-    reactor = Reactor.current()
-    stream = TlsStream(reactor, SocketMedium(reactor, sock), _told(context, server_name, alpn))
-    return await _shaken(stream, check, seconds)
-
-
-async def shake_hands_inside(
-    tunnel: TunnelStream, context: TlsContext, *, seconds: float, server_name: str = "", alpn: Sequence[bytes] = ()
-) -> TlsStream:
-    """TLS in an open tunnel, which is the stream's from now on. Who the peer is, the caller has yet to judge.
-
-    Args:
-        seconds: how long the whole handshake may take.
-        server_name: SNI.
-        alpn: what is offered, instead of the context's.
-
-    Raises TlsHandshakeError, TlsTimeout, what ended the tunnel; it is then closed.
-    """
-    stream = TlsStream(tunnel.peer.reactor, TunnelMedium(tunnel), _told(context, server_name, alpn))
-    return await _shaken(stream, None, seconds)
-
-
-def _told(context: TlsContext, server_name: str, alpn: Sequence[bytes]) -> TlsContext:
-    """The context of one handshake, with what its client says."""
-    return replace(context, server_name=server_name, alpn=tuple(alpn))
-
-
-async def _shaken(stream: TlsStream, check: IdentityCheck | None, seconds: float) -> TlsStream:
-    """The stream after its handshake.
-
-    Raises TlsHandshakeError, PeerIdentityError, TlsTimeout, what ended the medium; it is then closed.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            await stream._shake(check)
-    except TimeoutError as error:
-        stream.abort()
-        raise TlsTimeout("TLS handshake timed out") from error
-    except TlsError:
-        await stream.leave()  # a reset would overtake the alert
-        raise
-    except BaseException:
-        stream.abort()
-        raise
-    return stream

@@ -58,6 +58,8 @@ class TimerWheel:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.time = clock.time
+        """As `now`, for who asks with every request."""
         self._buckets: dict[int, dict[Timer, None]] = {}
         self._tick_to_come: Cancellable | None = None
 

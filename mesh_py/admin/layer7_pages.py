@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from hbone_py.aio.tcp import Listener
     from mesh_py.admin.http_server import Handler
     from mesh_py.admin.readiness import Readiness
-    from mesh_py.proxy.clusters import Cluster, Clusters
+    from mesh_py.proxy.cluster import Cluster
+    from mesh_py.proxy.clusters import Clusters
     from mesh_py.proxy.ways import Endpoint
     from mesh_py.telemetry.metrics import Metrics
 

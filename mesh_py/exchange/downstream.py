@@ -145,12 +145,14 @@ class Downstream:
             return
         self._is_carrying_out = True
         begun = 0
+        has_more = self._h1 is None  # to say than what exchanges say by themselves
         try:
             while events := self.codec.events():
                 if len(events) == 1 and isinstance(events[0], ev.RequestReceived):
                     begun += 1
                     self._serve(self._begun(*events[0]), at_once=begun <= _AT_ONCE)
                     continue
+                has_more = True
                 waiting: list[Exchange] = []
                 fed: dict[Exchange, None] = {}
                 for event in events:
@@ -166,7 +168,8 @@ class Downstream:
                     self._serve(exchange, at_once=begun <= _AT_ONCE)
         finally:
             self._is_carrying_out = False
-        self.wire.touch()
+        if has_more:
+            self.wire.touch()
         self._watch()
 
     def _begun(self, stream: int, request: HttpRequest, ended: bool) -> Exchange:
@@ -265,7 +268,7 @@ class Downstream:
         self._is_reading_head, self._stirred = reads_head, False
         timeouts = self.timeouts
         seconds = timeouts.head if reads_head else timeouts.silence if self._exchanges else timeouts.idle
-        self._due = self.wheel.now + seconds
+        self._due = self.wheel.time() + seconds
         if self._timer is None or self._due < self._rings:
             self._set_timer(seconds)
 

@@ -249,8 +249,8 @@ class Ride(Generic[Target]):
         plan.outcome.answered = time.monotonic()
         if self._deadline is not None:
             self._time_whole()
-        body = plan.outcome.body
-        if (body is None or body.can_restart) and plan.limits.retry.retries_response(response, 1):
+        body, retry = plan.outcome.body, plan.limits.retry
+        if retry.attempts and (body is None or body.can_restart) and retry.retries_response(response, 1):
             raise TryAgain(f"upstream answered {response.status}")
         if body is not None:
             body.settle()

@@ -7,8 +7,7 @@ what has to be waited for before that can be said.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from hbone_py.errors import HboneError
@@ -47,37 +46,38 @@ class Backend(Protocol[Target]):
         """The further attempt is over."""
 
 
-@dataclass(slots=True)
 class Limits:
     """How long a request may take, in seconds, and what is tried again."""
 
-    retry: RetryPolicy
-    whole: float | None = None
-    """From the first attempt to the end of the answer."""
-    attempt: float | None = None
-    """From an attempt's beginning to the head of its answer."""
-    is_timed: bool = field(init=False)
-    """Whether there is any limit on its time."""
+    __slots__ = ("attempt", "is_timed", "retry", "whole")
 
-    def __post_init__(self) -> None:
-        self.is_timed = bool(self.whole or self.attempt)
+    def __init__(self, retry: RetryPolicy, whole: float | None = None, attempt: float | None = None) -> None:
+        self.retry = retry
+        self.whole = whole
+        """From the first attempt to the end of the answer."""
+        self.attempt = attempt
+        """From an attempt's beginning to the head of its answer."""
+        self.is_timed = bool(whole or attempt)
+        """Whether there is any limit on its time."""
 
 
-@dataclass(slots=True)
 class Outcome(Generic[Target]):
     """What became of it, for the log."""
 
-    target: Target | None = None
-    """Where the last attempt went."""
-    connection: Upstream | None = None
-    """What the last attempt went out on."""
-    tries: int = 0
-    begun: float = 0.0
-    """When the first attempt began, by the loop's clock; told only where the route has a time limit."""
-    answered: float | None = None
-    """Monotonic seconds at which the head of the answer came."""
-    flags: list[str] = field(default_factory=list)
-    body: Replay | None = None
+    __slots__ = ("answered", "begun", "body", "connection", "flags", "target", "tries")
+
+    def __init__(self) -> None:
+        self.target: Target | None = None
+        """Where the last attempt went."""
+        self.connection: Upstream | None = None
+        """What the last attempt went out on."""
+        self.tries = 0
+        self.begun = 0.0
+        """When the first attempt began, by the loop's clock; told only where the route has a time limit."""
+        self.answered: float | None = None
+        """Monotonic seconds at which the head of the answer came."""
+        self.flags: list[str] = []
+        self.body: Replay | None = None
 
 
 class Plan(Generic[Target]):
@@ -98,7 +98,7 @@ class Plan(Generic[Target]):
         self.backend, self.limits, self.outcome, self.random = backend, limits, outcome, random
 
 
-Decided = Plan[Any] | None
+Decided: TypeAlias = "Plan[Any] | None"
 """Where it goes; None: it has its answer."""
 Later = Callable[[], Coroutine[Any, Any, Decided]]
 """Waits for what has to be known first."""

@@ -8,7 +8,6 @@ next gets its share. Chance comes in as an argument.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
@@ -73,15 +72,18 @@ class Wish(NamedTuple):
 NO_WISH = Wish()
 
 
-@dataclass(frozen=True, slots=True)
 class _Choice(Generic[Target]):
     """The healthy endpoints of one priority."""
 
-    hosts: tuple[Host[Target], ...]
-    addresses: frozenset[str]
-    sums: tuple[int, ...]
-    even: bool
-    """Whether all weigh the same."""
+    __slots__ = ("addresses", "even", "hosts", "sums")
+
+    def __init__(self, hosts: Sequence[Host[Target]]) -> None:
+        weights = [host.weight for host in hosts]
+        self.hosts = tuple(hosts)
+        self.addresses = frozenset([host.address for host in hosts])
+        self.sums = tuple(accumulate(weights))
+        self.even = len(set(weights)) <= 1
+        """Whether all weigh the same."""
 
 
 class HostSet(Generic[Target]):
@@ -120,7 +122,7 @@ class HostSet(Generic[Target]):
                 by_priority.setdefault(host.priority, []).append(host)
         groups = [by_priority[priority] for priority in sorted(by_priority)]
         is_panic = self._healthy_part() < self.least_healthy
-        self._choices = [_choice([host for host in group if is_panic or not host.is_ejected]) for group in groups]
+        self._choices = [_Choice([host for host in group if is_panic or not host.is_ejected]) for group in groups]
         self._loads = _loads(
             [len(choice.hosts) / len(group) for choice, group in zip(self._choices, groups, strict=True)]
         )
@@ -179,12 +181,6 @@ class HostSet(Generic[Target]):
 
 def _credit(host: Host[Target]) -> int:
     return host.credit
-
-
-def _choice(hosts: Sequence[Host[Target]]) -> _Choice[Target]:
-    weights = [host.weight for host in hosts]
-    addresses = frozenset(host.address for host in hosts)
-    return _Choice(tuple(hosts), addresses, tuple(accumulate(weights)), len(set(weights)) <= 1)
 
 
 def _by_chance(choice: _Choice[Target], random: Random) -> Host[Target]:

@@ -5,7 +5,6 @@ Nothing here decides: the values (a time, who the peer proved to be) come in as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -103,31 +102,6 @@ class ClientCertRule(Enum):
     ALWAYS_FORWARD_ONLY = "ALWAYS_FORWARD_ONLY"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientCert:
-    """Who is at both ends of a mutual TLS connection."""
-
-    uri: str = ""
-    """The client's SPIFFE id."""
-    by: str = ""
-    """Ours, which the client saw."""
-    hash: str = ""
-    """SHA-256 of the client's certificate, hexadecimal."""
-    subject: str | None = None
-    """None: not told. Empty is told."""
-    dns: tuple[str, ...] = ()
-
-    def element(self) -> str:
-        """One element of the header, its keys in Envoy's order."""
-        parts = [f"By={_quoted(self.by)}"] if self.by else []
-        if self.hash:
-            parts.append(f"Hash={self.hash}")
-        if self.subject is not None:
-            parts.append(f'Subject="{_escaped(self.subject)}"')
-        parts.append(f"URI={_quoted(self.uri)}")
-        return ";".join([*parts, *(f"DNS={_quoted(name)}" for name in self.dns)])
-
-
 def forward_client_cert(request: HttpRequest, rule: ClientCertRule, element: str) -> None:
     """Apply the rule; `element` is the peer's `ClientCert`.
 
@@ -142,12 +116,3 @@ def forward_client_cert(request: HttpRequest, rule: ClientCertRule, element: str
         headers.set(XFCC, element)
     elif rule is ClientCertRule.APPEND_FORWARD:
         headers.append(XFCC, element)
-
-
-def _quoted(value: str) -> str:
-    """In quotes where a character would end the value."""
-    return f'"{_escaped(value)}"' if any(character in value for character in ',;="') else value
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"')

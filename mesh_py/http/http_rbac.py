@@ -7,8 +7,8 @@ are named in `ask`, and the request passes only if they agree as well. A dry run
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mesh_py.http.errors import AccessDenied
 from mesh_py.http.rbac_match import CannotJudge, compile_rule
@@ -25,19 +25,28 @@ if TYPE_CHECKING:
 Part = TypeVar("Part", Source, Operation)
 
 
-@dataclass(frozen=True, slots=True)
 class HttpVerdict:
     """Whether a request may pass, and why."""
 
-    allowed: bool
-    policy: str = ""
-    """`namespace/name` of the policy that decided; empty where none did."""
-    rule: int | None = None
-    """The index of its rule that matched."""
-    ask: tuple[str, ...] = ()
-    """Providers of CUSTOM policies that match, each to be asked before the request passes."""
-    notes: tuple[str, ...] = ()
-    """What AUDIT policies and dry runs have to say, for the log."""
+    __slots__ = ("allowed", "ask", "notes", "policy", "rule")
+
+    def __init__(
+        self,
+        allowed: bool,
+        policy: str = "",
+        rule: int | None = None,
+        ask: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.allowed = allowed
+        self.policy = policy
+        """`namespace/name` of the policy that decided; empty where none did."""
+        self.rule = rule
+        """The index of its rule that matched."""
+        self.ask = ask
+        """Providers of CUSTOM policies that match, each to be asked before the request passes."""
+        self.notes = notes
+        """What AUDIT policies and dry runs have to say, for the log."""
 
     @property
     def details(self) -> str:
@@ -55,11 +64,14 @@ class HttpVerdict:
             raise AccessDenied(self.details)
 
 
-class _Compiled(NamedTuple):
-    key: str
-    provider: str
-    dry_run: bool
-    rules: tuple[Callable[[RequestFacts], bool], ...]
+class _Compiled:
+    """One policy, ready for use."""
+
+    __slots__ = ("dry_run", "key", "provider", "rules")
+
+    def __init__(self, policy: AuthorizationPolicy, rules: tuple[Callable[[RequestFacts], bool], ...]) -> None:
+        self.key, self.provider = policy.metadata.key, policy.provider
+        self.dry_run, self.rules = policy.is_dry_run, rules
 
     def match(self, facts: RequestFacts) -> int | None:
         """The first rule that holds."""
@@ -87,24 +99,26 @@ class HttpPolicies:
         self._deny = by_action[Action.DENY]
         self._allow = by_action[Action.ALLOW]
         self._audit = by_action[Action.AUDIT]
-        self._empty = not any(by_action.values())
+        self.is_empty = not any(by_action.values())
+        """Whether there is no policy to judge by."""
 
     def __bool__(self) -> bool:
-        """Whether there is any policy to judge by."""
-        return not self._empty
+        return not self.is_empty
 
     def judge(self, facts: RequestFacts) -> HttpVerdict:
         """The verdict for one request."""
-        if self._empty:
+        if self.is_empty:
             return ALLOWED
         notes: list[str] = []
         ask = tuple(dict.fromkeys(self._asked(facts, notes))) if self._custom else ()
-        verdict = self._denied(facts, notes) or self._allowed(facts, notes)
+        verdict = self._denied(facts, notes) or (self._allowed(facts, notes) if self._allow else ALLOWED)
         if not self._audit and not ask and not notes:
             return verdict
         matches = [(policy.key, policy.match(facts)) for policy in self._audit]
         notes += [f"audit: {key} rule {rule} matches" for key, rule in matches if rule is not None]
-        return replace(verdict, ask=ask, notes=tuple(notes)) if ask or notes else verdict
+        if not ask and not notes:
+            return verdict
+        return HttpVerdict(verdict.allowed, verdict.policy, verdict.rule, ask, tuple(notes))
 
     def _asked(self, facts: RequestFacts, notes: list[str]) -> Iterable[str]:
         for policy in self._custom:
@@ -138,7 +152,7 @@ class HttpPolicies:
     def _compile(self, policy: AuthorizationPolicy) -> _Compiled:
         closes = policy.action in (Action.DENY, Action.CUSTOM)
         rules = tuple(self._rule(policy, index, rule, closes=closes) for index, rule in enumerate(policy.rules))
-        return _Compiled(policy.metadata.key, policy.provider, policy.is_dry_run, rules)
+        return _Compiled(policy, rules)
 
     def _rule(
         self, policy: AuthorizationPolicy, index: int, rule: Rule, *, closes: bool

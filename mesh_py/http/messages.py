@@ -9,7 +9,6 @@ of a message: they pass as events. An upgrade (WebSocket) has HTTP/1's form in e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
 
 from mesh_py.http.headers import Headers
@@ -17,20 +16,31 @@ from mesh_py.http.headers import Headers
 Version = Literal["HTTP/1.0", "HTTP/1.1", "HTTP/2"]
 
 
-@dataclass(slots=True)
 class HttpRequest:
     """The head of a request. Filters and the router change it on its way."""
 
-    method: str
-    path: str
-    """Path and query as received; `*` for `OPTIONS *`, empty for CONNECT."""
-    authority: str
-    headers: Headers = field(default_factory=Headers)
-    scheme: str = "http"
-    version: Version = "HTTP/1.1"
-    """What it came by; a codec writes its own version."""
-    protocol: str = ""
-    """What a tunnel is asked for: `websocket`. Empty for ordinary requests and for CONNECT to an authority."""
+    __slots__ = ("authority", "headers", "method", "path", "protocol", "scheme", "version")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        authority: str,
+        headers: Headers | None = None,
+        scheme: str = "http",
+        version: Version = "HTTP/1.1",
+        protocol: str = "",
+    ) -> None:
+        self.method = method
+        self.path = path
+        """Path and query as received; `*` for `OPTIONS *`, empty for CONNECT."""
+        self.authority = authority
+        self.headers = Headers() if headers is None else headers
+        self.scheme = scheme
+        self.version = version
+        """What it came by; a codec writes its own version."""
+        self.protocol = protocol
+        """What a tunnel is asked for: `websocket`. Empty for ordinary requests and for CONNECT to an authority."""
 
     @property
     def is_tunnel(self) -> bool:
@@ -43,21 +53,47 @@ class HttpRequest:
             self.method, self.path, self.authority, self.headers.copy(), self.scheme, self.version, self.protocol
         )
 
+    def _said(self) -> tuple[object, ...]:
+        return self.method, self.path, self.authority, self.headers, self.scheme, self.version, self.protocol
 
-@dataclass(slots=True)
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HttpRequest) and self._said() == other._said()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"HttpRequest{self._said()!r}"
+
+
 class HttpResponse:
     """The head of a response."""
 
-    status: int
-    headers: Headers = field(default_factory=Headers)
-    version: Version = "HTTP/1.1"
-    reason: str = ""
-    """What HTTP/1 said beside the status; empty means the status's usual words."""
+    __slots__ = ("headers", "reason", "status", "version")
+
+    def __init__(
+        self, status: int, headers: Headers | None = None, version: Version = "HTTP/1.1", reason: str = ""
+    ) -> None:
+        self.status = status
+        self.headers = Headers() if headers is None else headers
+        self.version = version
+        self.reason = reason
+        """What HTTP/1 said beside the status; empty means the status's usual words."""
 
     @property
     def is_interim(self) -> bool:
         """1xx, after which the real response comes; 101 is final."""
         return self.status < 200 and self.status != 101
+
+    def _said(self) -> tuple[object, ...]:
+        return self.status, self.headers, self.version, self.reason
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HttpResponse) and self._said() == other._said()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"HttpResponse{self._said()!r}"
 
 
 def has_no_body(status: int, method: str) -> bool:

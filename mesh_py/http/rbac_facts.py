@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mesh_py.http.paths import without_query
@@ -17,23 +16,47 @@ if TYPE_CHECKING:
     from mesh_py.model.address import IpAddress
 
 
-@dataclass(slots=True)
-class RequestFacts:  # not frozen: made for every request, and freezing doubles what that costs
+_NO_CLAIMS: Mapping[str, Any] = {}
+
+
+class RequestFacts:
     """One request, and the connection it came by. Its path is normalised already (`paths`)."""
 
-    request: HttpRequest
-    source_ip: IpAddress
-    """The peer of the connection; at a waypoint the tunnel's client."""
-    destination_ip: IpAddress
-    destination_port: int
-    """The port the client asked for: the service's at a waypoint, the pod's at a sidecar."""
-    identity: SpiffeId | None = None
-    """Who the client proved to be; at a waypoint as the tunnel proved it."""
-    remote_ip: IpAddress | None = None
-    """The original client by `x-forwarded-for` and trusted hops; None: the same as `source_ip`."""
-    claims: Mapping[str, Any] = field(default_factory=dict)
-    """Of a token whose signature was checked; empty without one."""
-    sni: str = ""
+    __slots__ = (
+        "claims",
+        "destination_ip",
+        "destination_port",
+        "identity",
+        "remote_ip",
+        "request",
+        "sni",
+        "source_ip",
+    )
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        source_ip: IpAddress,
+        destination_ip: IpAddress,
+        destination_port: int,
+        identity: SpiffeId | None = None,
+        remote_ip: IpAddress | None = None,
+        claims: Mapping[str, Any] = _NO_CLAIMS,
+        sni: str = "",
+    ) -> None:
+        self.request = request
+        self.source_ip = source_ip
+        """The peer of the connection; at a waypoint the tunnel's client."""
+        self.destination_ip = destination_ip
+        self.destination_port = destination_port
+        """The port the client asked for: the service's at a waypoint, the pod's at a sidecar."""
+        self.identity = identity
+        """Who the client proved to be; at a waypoint as the tunnel proved it."""
+        self.remote_ip = remote_ip
+        """The original client by `x-forwarded-for` and trusted hops; None: the same as `source_ip`."""
+        self.claims = claims
+        """Of a token whose signature was checked; empty without one."""
+        self.sni = sni
 
     @property
     def principal(self) -> str:

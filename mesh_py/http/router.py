@@ -157,12 +157,13 @@ class RouteTable:
         """
         self.problems: list[str] = []
         self._may_refer = may_refer
-        self._empty = True
+        self.is_empty = True
+        """Whether no route is attached: then requests are forwarded plainly."""
         self._plain: dict[tuple[int, int], Forward] = {}
         """Decisions without filters, which are the same each time."""
         by_host: dict[str, PathIndex[RouteRule]] = {}
         for route in sorted(routes, key=_age):
-            self._empty = False
+            self.is_empty = False
             for host in (route.hostnames if by_hostname else ()) or ("",):
                 self._add(route, by_host.setdefault(host.lower(), PathIndex()))
         self._by_host = sorted(by_host.items(), key=lambda pair: host_rank(pair[0]))
@@ -180,8 +181,7 @@ class RouteTable:
                     self.problems.append(f"{compiled.name}: {error}")
 
     def __bool__(self) -> bool:
-        """Whether any route is attached: without one, requests are forwarded plainly."""
-        return not self._empty
+        return not self.is_empty
 
     def claims(self, request: HttpRequest) -> bool:
         """Whether any route is for the request's host, whatever else it asks for."""

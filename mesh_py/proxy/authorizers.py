@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mesh_py.exchange.upstream import Call
     from mesh_py.http.authorizer import Decision
     from mesh_py.http.messages import HttpRequest
-    from mesh_py.proxy.clusters import Cluster, Clusters
+    from mesh_py.proxy.cluster import Cluster
+    from mesh_py.proxy.clusters import Clusters
     from mesh_py.proxy.context import AnyContext
 
 log = logging.getLogger("policy")

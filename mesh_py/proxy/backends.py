@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mesh_py.http.codec import ClientCodec
     from mesh_py.http.messages import HttpRequest
     from mesh_py.http.router import Forward
-    from mesh_py.proxy.clusters import Cluster, Pick
+    from mesh_py.proxy.cluster import Cluster, Pick
     from mesh_py.proxy.context import AnyContext
     from mesh_py.proxy.dial import Reached
     from mesh_py.proxy.ways import Endpoint, Way

@@ -11,7 +11,8 @@ from hbone_py.aio.client import Dial, expecting, resolved
 from hbone_py.aio.dialling import connect_tcp
 from hbone_py.aio.peer import Peer
 from hbone_py.aio.tcp_stream import TcpStream
-from hbone_py.aio.tls_stream import TlsStream, shake_hands, shake_hands_inside
+from hbone_py.aio.tls_handshake import shake_hands, shake_hands_inside
+from hbone_py.aio.tls_stream import TlsStream
 from hbone_py.aio.tunnel_stream import TunnelStream
 from hbone_py.connect import parse_traceparent
 from hbone_py.errors import (

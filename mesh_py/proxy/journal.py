@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mesh_py.exchange.exchange import Exchange
     from mesh_py.exchange.passage import Backend
     from mesh_py.http.messages import HttpRequest, HttpResponse
-    from mesh_py.proxy.clusters import Pick
+    from mesh_py.proxy.cluster import Pick
     from mesh_py.proxy.ways import Endpoint
     from mesh_py.telemetry.facts import Reporter
     from mesh_py.telemetry.requests import RequestTelemetry
@@ -59,10 +59,9 @@ class Journal:
             is_grpc=(said.get("content-type") or "").startswith("application/grpc"),
         )
 
-    def join(self, tracer: Tracer | None, tunnel: str = "") -> None:
-        """Record spans of it, where they are wanted; `tunnel` is the `traceparent` of what brought it."""
-        if tracer is not None:
-            self._trace = RequestTrace(tracer, self._exchange.request, tunnel)
+    def join(self, tracer: Tracer, tunnel: str = "") -> None:
+        """Record spans of it; `tunnel` is the `traceparent` of what brought it."""
+        self._trace = RequestTrace(tracer, self._exchange.request, tunnel)
 
     def traced(self, backend: Backend[Pick]) -> Backend[Pick]:
         """The backend, its calls recorded if the request is."""
@@ -76,7 +75,8 @@ class Journal:
     def answered(self, response: HttpResponse) -> None:
         """The head of the answer is here."""
         record, answered = self.record, self.outcome.answered
-        record.grpc_status = response.headers.get("grpc-status") or ""
+        if record.is_grpc:
+            record.grpc_status = response.headers.get("grpc-status") or ""
         waited = ((time.monotonic() if answered is None else answered) - self._begun) * 1000
         record.upstream_milliseconds = waited
         response.headers.set("x-envoy-upstream-service-time", str(round(waited)))

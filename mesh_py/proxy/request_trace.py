@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mesh_py.exchange.passage import Backend
     from mesh_py.exchange.upstream import Upstream
     from mesh_py.http.messages import HttpRequest
-    from mesh_py.proxy.clusters import Pick
+    from mesh_py.proxy.cluster import Pick
     from mesh_py.proxy.ways import Endpoint
     from mesh_py.telemetry.requests import RequestRecord
     from mesh_py.tracing.span import Attributes, Span

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mesh_py.http.errors import InvalidBackend
 from mesh_py.proxy.backends import limits_of
@@ -13,21 +13,24 @@ if TYPE_CHECKING:
     from mesh_py.exchange.passage import Limits
     from mesh_py.http.router import Forward
     from mesh_py.manifests.references import BackendReference
-    from mesh_py.proxy.clusters import Cluster, Clusters
+    from mesh_py.proxy.cluster import Cluster
+    from mesh_py.proxy.clusters import Clusters
     from mesh_py.proxy.context import AnyContext
 
 _KEPT = 4096
 
 
-class ResolvedRoute(NamedTuple):
+class ResolvedRoute:
     """A route's decision with the cluster and limits it comes to."""
 
-    asked: ServiceRecord
-    """The service that the request was for."""
-    decision: Forward | None
-    """None: no route is for the request."""
-    cluster: Cluster
-    limits: Limits
+    __slots__ = ("asked", "cluster", "decision", "limits")
+
+    def __init__(self, asked: ServiceRecord, decision: Forward | None, cluster: Cluster, limits: Limits) -> None:
+        self.asked = asked
+        """The service that the request was for."""
+        self.decision = decision
+        """None: no route is for the request."""
+        self.cluster, self.limits = cluster, limits
 
 
 class ResolvedRoutes:

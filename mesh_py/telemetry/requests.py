@@ -10,7 +10,7 @@ import json
 from bisect import bisect_left
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mesh_py.telemetry.instruments import Counter, Histogram
 from mesh_py.telemetry.labels import FLAGS_INDEX, TRAFFIC_LABELS, traffic_label_values
@@ -28,6 +28,9 @@ _PROTOCOL_INDEX, _POLICY_INDEX = TRAFFIC_LABELS.index("request_protocol"), len(T
 _MILLISECONDS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000)
 _BYTES = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000)
 _KEPT = 4096
+
+_Cells = tuple["Cell", "Cell", "Cell", "Cell"]
+"""Where requests of one kind are counted: their number, durations, and bytes of bodies both ways."""
 
 
 class RequestRecord:
@@ -115,8 +118,11 @@ class RequestTelemetry:
         # `observe`, three times a request.
         duration[bisect_left(_MILLISECONDS, record.milliseconds)] += 1
         duration[-1] += record.milliseconds
-        received[bisect_left(_BYTES, record.received)] += 1
-        received[-1] += record.received
+        if record.received:
+            received[bisect_left(_BYTES, record.received)] += 1
+            received[-1] += record.received
+        else:
+            received[0] += 1
         sent[bisect_left(_BYTES, record.sent)] += 1
         sent[-1] += record.sent
         if self._access.wants_complete:
@@ -127,16 +133,8 @@ class RequestTelemetry:
         changed = (*base[:FLAGS_INDEX], record.flags, *base[FLAGS_INDEX + 1 :])
         labels = (*changed, str(record.status), record.grpc_status)
         instruments = (self._requests, self._duration, self._request_bytes, self._response_bytes)
-        return _Cells(*(instrument.cell(labels) for instrument in instruments))
-
-
-class _Cells(NamedTuple):
-    """Where requests of one kind are counted."""
-
-    requests: Cell
-    duration: Cell
-    request_bytes: Cell
-    response_bytes: Cell
+        requests, duration, received, sent = [instrument.cell(labels) for instrument in instruments]
+        return requests, duration, received, sent
 
 
 def _base_labels(facts: ConnectionFacts, *, is_grpc: bool) -> tuple[str, ...]:

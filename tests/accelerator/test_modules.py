@@ -44,6 +44,28 @@ def test_nothing_waits_within_an_exception(module: str):
     assert not list(waits_within_an_exception(tree_of(ROOT / f"{module.replace('.', '/')}.py")))
 
 
+HARMLESS = ("len", "min", "find")
+"""Calls that may be made twice."""
+
+
+def calls_within_a_slice(tree: ast.AST) -> Iterator[str]:
+    """Calls that say where a slice begins or ends: mypyc (2.4) makes them twice where it does not know the sliced."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Slice):
+            calls = (inner for inner in ast.walk(node) if isinstance(inner, ast.Call))
+            yield from (ast.unparse(call) for call in calls if ast.unparse(call.func).split(".")[-1] not in HARMLESS)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_happens_within_a_slice(module: str):
+    assert not list(calls_within_a_slice(tree_of(ROOT / f"{module.replace('.', '/')}.py")))
+
+
+def test_what_would_happen_twice():
+    assert list(calls_within_a_slice(ast.parse("view = view[sock.send(view) :]"))) == ["sock.send(view)"]
+    assert not list(calls_within_a_slice(ast.parse("view = view[len(head) : start + 2]")))
+
+
 @pytest.mark.parametrize(
     "work",
     [

@@ -17,8 +17,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from mesh_py.http.client_cert import ClientCert
 from mesh_py.http.errors import BadMessage, BadToken
-from mesh_py.http.forwarding import ClientCert
 from mesh_py.http.jwt_auth import Issuer, check_token, read_keys
 from mesh_py.http.paths import Normalization, normalize
 from mesh_py.manifests.security import JwtRule

@@ -15,8 +15,7 @@ from tests.support.processes import loopback_address
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_BY_ISTIO = {"test_real_istiod.py", "test_real_istiod_mesh.py"}
-OTHER_PROCESSES = {"test_app.py", "test_our_mesh.py", "test_proxyless.py"} | _BY_ISTIO
+OTHER_PROCESSES = {"test_app.py", "test_our_mesh.py", "test_proxyless.py"}
 """There the loop under test is another one than the test's."""
 
 

@@ -19,7 +19,7 @@ from tests.support import world
 from waypoint_py.forward import Forwarding, speaks_http2
 
 if TYPE_CHECKING:
-    from mesh_py.proxy.clusters import Cluster
+    from mesh_py.proxy.cluster import Cluster
 
 CART = world.service("cart.shop.svc.cluster.local", "10.1.0.1", namespace="shop", ports={80: 8080})
 GRPC = Headers([("content-type", "application/grpc+proto")])

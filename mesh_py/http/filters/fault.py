@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh_py.http.errors import DELAY_FLAG, FaultInjected
-from mesh_py.http.filters.base import CONTINUE, BlindToAnswers, Delay, Step, StreamInfo
+from mesh_py.http.filters.base import CONTINUE, BlindToAnswers, Delay, Step
 
 if TYPE_CHECKING:
+    from mesh_py.http.filters.stream_info import StreamInfo
     from mesh_py.http.messages import HttpRequest
 
 

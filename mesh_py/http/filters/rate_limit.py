@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh_py.http.errors import RateLimited
-from mesh_py.http.filters.base import CONTINUE, BlindToAnswers, Step, StreamInfo
+from mesh_py.http.filters.base import CONTINUE, BlindToAnswers, Step
 
 if TYPE_CHECKING:
+    from mesh_py.http.filters.stream_info import StreamInfo
     from mesh_py.http.messages import HttpRequest
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_py.http.filters.base import CONTINUE, Ask, BlindToAnswers, Step, StreamInfo
+from mesh_py.http.filters.base import CONTINUE, Ask, BlindToAnswers, Step
 from mesh_py.http.rbac_facts import RequestFacts
 
 if TYPE_CHECKING:
+    from mesh_py.http.filters.stream_info import StreamInfo
     from mesh_py.http.http_rbac import HttpPolicies
     from mesh_py.http.messages import HttpRequest
 
@@ -23,13 +24,14 @@ class Rbac(BlindToAnswers):
 
     def on_request(self, request: HttpRequest, info: StreamInfo) -> Step:
         """403 `RBAC: access denied` where policies say so."""
-        if not self.policies:
+        if self.policies.is_empty:
             return CONTINUE
         verdict = self.policies.judge(request_facts(request, info))
-        info.notes += verdict.notes
+        if verdict.notes:
+            info.notes += verdict.notes
         if not verdict.allowed:
             info.details = verdict.details
-        verdict.enforce()
+            verdict.enforce()
         return Ask(verdict.ask) if verdict.ask else CONTINUE
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mesh_py.http.errors import BadToken
-from mesh_py.http.filters.base import CONTINUE, BlindToAnswers, Respond, Step, StreamInfo
+from mesh_py.http.filters.base import CONTINUE, BlindToAnswers, Respond, Step
 from mesh_py.http.jwt_auth import Issuer, authenticate, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mesh_py.http.filters.stream_info import StreamInfo
     from mesh_py.http.messages import HttpRequest
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hbone_py.aio.tls_stream import TlsStream, shake_hands_inside
+from hbone_py.aio.tls_handshake import shake_hands_inside
+from hbone_py.aio.tls_stream import TlsStream
 from hbone_py.errors import ConnectionLost, TlsError, TlsTimeout
 from hbone_py.tls.context import TlsSettings, client_context, server_context
 from tests.hbone_py.aio.stream_pairs import tunnels

@@ -27,7 +27,7 @@ from mesh_py.http.errors import AccessDenied, UpstreamFailure
 from mesh_py.http.retry import DEFAULT_POLICY, NO_RETRIES, RetryPolicy
 from mesh_py.model.address import IpAddress
 from mesh_py.process.background import background
-from mesh_py.proxy.clusters import Pick
+from mesh_py.proxy.cluster import Pick
 from mesh_py.proxy.journal import Journal, as_http_error
 from mesh_py.proxy.ways import Endpoint, Plain
 from tests.mesh_py.telemetry.test_requests import Taken

@@ -1,4 +1,4 @@
-"""Connections are kept for the next call, bounded in number, and given up when worn, idle or broken."""
+"""Connections are kept for the next call, and bounded in number; who finds none waits, and is woken."""
 
 from __future__ import annotations
 
@@ -72,22 +72,6 @@ async def test_who_gives_up_waiting_leaves_the_turn_to_the_next() -> None:
         await whole(first)
         assert await whole(await patient) == (200, b"ok")
         assert impatient.cancelled()
-
-
-async def test_a_worn_connection_is_replaced() -> None:
-    async with asked() as server:
-        server.limits = PoolLimits(calls_per_connection=2)
-        for _ in range(4):
-            assert await whole(await server.open()) == (200, b"ok")
-        assert server.dials == 2
-
-
-async def test_an_idle_connection_closes() -> None:
-    async with asked() as server:
-        server.limits = PoolLimits(idle=0.02)
-        await whole(await server.open())
-        assert await server.app.ended() == "eof"
-        await eventually(lambda: len(server.pool) == 0, "forgotten")
 
 
 async def test_a_call_that_is_given_up_takes_its_connection_with_it() -> None:

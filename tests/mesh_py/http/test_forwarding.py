@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mesh_py.http.client_cert import ClientCert
 from mesh_py.http.forwarding import (
-    ClientCert,
     ClientCertRule,
     count_attempts,
     forward_client_cert,

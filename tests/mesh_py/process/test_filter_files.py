@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mesh_py.http.errors import AccessDenied
-from mesh_py.http.filters.base import FilterChain, Respond
+from mesh_py.http.filters.base import Respond
+from mesh_py.http.filters.chain import FilterChain
 from mesh_py.http.messages import HttpResponse
 from mesh_py.process.filter_files import FilterFile, FilterFileError, load_filter
 from tests.mesh_py.http.filters.streams import stream

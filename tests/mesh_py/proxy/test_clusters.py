@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,10 +15,13 @@ from mesh_py.model.address import IpAddress
 from mesh_py.model.errors import NoHealthyUpstream
 from mesh_py.model.workload import LoadBalancer, LoadBalancerMode
 from mesh_py.model.workload import Protocol as TunnelProtocol
-from mesh_py.proxy.clusters import Cluster, Clusters
+from mesh_py.proxy.clusters import Clusters
 from mesh_py.proxy.directory import Destination, Directory
 from mesh_py.proxy.ways import Hbone, Plain, Secured, WayRules
 from tests.support.world import gateway, service, workload
+
+if TYPE_CHECKING:
+    from mesh_py.proxy.cluster import Cluster
 
 HOST = "web.default.svc.cluster.local"
 KEY = f"default/{HOST}"

@@ -128,6 +128,12 @@ def test_the_status_of_a_call_of_grpc(head: str, trailer: str, expected: str) ->
     assert (record.is_grpc, record.grpc_status) == (True, expected)
 
 
+def test_an_answer_to_no_call_of_grpc_has_none() -> None:
+    scene = Scene()
+    scene.journal.answered(HttpResponse(200, Headers([("grpc-status", "14")])))
+    assert scene.journal.record.grpc_status == ""
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

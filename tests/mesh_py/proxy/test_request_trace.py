@@ -8,7 +8,7 @@ import pytest
 
 from mesh_py.http.headers import Headers
 from mesh_py.http.messages import HttpRequest
-from mesh_py.proxy.clusters import Pick
+from mesh_py.proxy.cluster import Pick
 from mesh_py.proxy.request_trace import RequestTrace
 from mesh_py.proxy.ways import Endpoint, Hbone, Plain
 from mesh_py.telemetry.facts import ConnectionFacts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh_py.http.filters.base import StreamInfo
+from mesh_py.http.filters.stream_info import StreamInfo
 from tests.mesh_py.http.policies import SLEEP
 from tests.support.world import ip
 

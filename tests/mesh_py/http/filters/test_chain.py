@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from mesh_py.http.errors import AccessDenied
-from mesh_py.http.filters.base import (
-    CONTINUE,
-    BlindToAnswers,
-    Delay,
-    FilterChain,
-    FilterFailed,
-    Respond,
-    Step,
-    StreamInfo,
-)
+from mesh_py.http.filters.base import CONTINUE, BlindToAnswers, Delay, Respond, Step
+from mesh_py.http.filters.chain import FilterChain, FilterFailed
 from mesh_py.http.messages import HttpRequest, HttpResponse
 from tests.mesh_py.http.filters.streams import stream
 from tests.mesh_py.http.routes import request
+
+if TYPE_CHECKING:
+    from mesh_py.http.filters.stream_info import StreamInfo
 
 
 class Scribe:
