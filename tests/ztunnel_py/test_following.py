@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 from mesh_py.model.authorization import Action, Match, MatchKind, Policy, Scope, StringMatch
 from mesh_py.xds.encode import encode_authorization, encode_workload
@@ -25,7 +26,7 @@ from tests.ztunnel_py.nodes import Node, Nodes, nodes_started
 from tests.ztunnel_py.worlds import START_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from pathlib import Path
 
     from tests.support.certificates import CertificateFiles, TestRoot
@@ -71,8 +72,13 @@ class ControlPlane:
 
 @pytest.fixture
 def control_plane(mesh_root: TestRoot) -> ControlPlane:
+    return control_plane_on(mesh_root)
+
+
+def control_plane_on(root: TestRoot) -> ControlPlane:
+    """One that nobody else has."""
     address = loopback_address()
-    return ControlPlane(address, free_port(address), mesh_root.issue_server(f"istiod-{address}", address))
+    return ControlPlane(address, free_port(address), root.issue_server(f"istiod-{address}", address))
 
 
 @pytest.fixture
@@ -109,11 +115,16 @@ def pod(node: Node, **fields) -> Resource:
 
 @contextlib.asynccontextmanager
 async def following(
-    control_plane: ControlPlane, judge: DiscoveryJudge, folder: Path, root: TestRoot, **environment: str
+    control_plane: ControlPlane,
+    judge: DiscoveryJudge,
+    folder: Path,
+    root: TestRoot,
+    own: Mapping[str, Mapping[str, str]] | None = None,
+    **environment: str,
 ) -> AsyncIterator[World]:
-    """Both proxies, with their streams open and nothing told yet."""
+    """Both proxies, with their streams open and nothing told yet; `own` as in `nodes_started`."""
     told = control_plane.told(folder) | environment
-    with nodes_started(folder, root, until_ready=False, own=None, **told) as nodes:
+    with nodes_started(folder, root, until_ready=False, own=own, **told) as nodes:
         for number in (1, 2):
             await eventually(lambda: len(judge.streams) >= number, "joined", START_SECONDS)  # noqa: B023
         yield World(nodes, judge.streams[:2])
@@ -235,9 +246,10 @@ async def test_they_go_on_without_it_and_follow_when_it_is_back(control_plane, j
 
 
 async def test_every_worker_follows_for_itself(control_plane, judge, tmp_path, mesh_root) -> None:
+    own = {"sleep": {"ZTUNNEL_WORKER_THREADS": "2"}}
     with control_plane.serving(judge):
-        async with following(control_plane, judge, tmp_path, mesh_root, ZTUNNEL_WORKER_THREADS="2") as world:
-            await eventually(lambda: len(judge.streams) == 4, "all have joined", START_SECONDS)
+        async with following(control_plane, judge, tmp_path, mesh_root, own) as world:
+            await eventually(lambda: len(judge.streams) == 3, "all have joined", START_SECONDS)
             nodes = world.nodes
             for stream in judge.streams:
                 await stream.heard(2)
@@ -256,13 +268,12 @@ async def test_every_worker_follows_for_itself(control_plane, judge, tmp_path, m
 # On demand.
 
 
-@pytest.fixture
-async def asking(control_plane, judge, tmp_path, mesh_root) -> AsyncIterator[World]:
-    """Proxies that ask for addresses; each knows its own pod only."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def asking(tmp_path_factory, mesh_root) -> AsyncIterator[World]:
+    """Proxies that ask for addresses; each knows its own pod, and what a test has told. Each test has its own ones."""
+    control_plane, judge, folder = control_plane_on(mesh_root), DiscoveryJudge(), tmp_path_factory.mktemp("asking")
     with control_plane.serving(judge):
-        async with following(
-            control_plane, judge, tmp_path, mesh_root, XDS_ON_DEMAND="true", STATE_WAIT="30s"
-        ) as world:
+        async with following(control_plane, judge, folder, mesh_root, XDS_ON_DEMAND="true", STATE_WAIT="30s") as world:
             await world.tell(AUTHORIZATION)
             await ready(world.nodes.sleep, world.nodes.server)
             for node in (world.nodes.sleep, world.nodes.server):
@@ -309,13 +320,14 @@ async def test_an_address_that_is_nobodys_is_passed_through(asking: World) -> No
 
 
 async def test_a_waypoint_is_asked_for_by_name_and_not_gone_around(asking: World) -> None:
-    sleep, server = asking.nodes.sleep, asking.nodes.server
-    async with TcpApp(echo, server.address) as app, asking.nodes.call(app.authority) as caller:
+    sleep, address = asking.nodes.sleep, loopback_address()
+    there = workload("elsewhere", address, node="far", waypoint=gateway("infra/wp.example.com"))
+    async with TcpApp(echo, address) as app, asking.nodes.call(app.authority) as caller:
         async with asyncio.TaskGroup() as group:
             outcome = group.create_task(read_to_end(caller))
-            await asked_for(of(asking, sleep), f"/{server.address}")
-            of(asking, sleep).say(ADDRESS, pod(server, waypoint=gateway("infra/wp.example.com")))
+            await asked_for(of(asking, sleep), f"/{address}")
+            of(asking, sleep).say(ADDRESS, named(there.uid, encode_workload(there)))
             await asked_for(of(asking, sleep), "infra/wp.example.com")
             of(asking, sleep).say(ADDRESS, removed=["infra/wp.example.com"])
-        assert outcome.result().data == b""
+        assert (outcome.result().data, app.connections) == (b"", [])
     await eventually(lambda: "unknown waypoint" in sleep.log, "logged")
