@@ -20,6 +20,7 @@ from tests.support.frames import (
     rst,
     settings,
     split,
+    window,
 )
 from tests.support.playbook import (
     SETTINGS_CAME,
@@ -228,7 +229,7 @@ class TestRoom:
         engine._table.next_id = 2**31 - 1
         last = engine.open_tunnel(block(":method CONNECT"))
         assert last.stream_id == 2**31 - 1
-        with pytest.raises(ConnectionClosing):
+        with pytest.raises(ConnectionClosing, match="takes no new tunnels"):
             engine.open_tunnel(block(":method CONNECT"))
         assert engine.room == 0
 
@@ -358,7 +359,30 @@ class TestSending:
             does("queue_frame", bytes(data(1, b"abc"))),
             then(lambda engine: engine.queued_bytes == 12, "nine bytes and three"),
             does("sendable", 1, gives=65_532),
+            then(lambda engine: engine.send_window == 65_532, "both windows are smaller"),
             says(data(1, b"abc")),
+        )
+
+    def test_who_waits_for_window_tries_again_once_both_windows_are_open(self) -> None:
+        play(
+            client(),
+            opens(),
+            opens(),
+            does("send", 1, bytes(65_535), gives=65_535),
+            does("sendable", 1, gives=0),
+            does("sendable", 3, gives=0),
+            says(connect(1), connect(3), *[data(1, bytes(size)) for size in (16_384, 16_384, 16_384, 16_383)]),
+            then(lambda engine: engine.unblocked() == [], "the connection's window is shut"),
+            hears(window(0, 1)),
+            then(lambda engine: engine.unblocked() == [engine.streams[3]], "the first stream's own window is shut"),
+            hears(window(1, 1)),
+            then(lambda engine: engine.unblocked() == [engine.streams[1]], "now both are open"),
+            then(lambda engine: engine.unblocked() == [], "and nobody waits"),
+            does("send", 3, b"x", gives=1),
+            does("sendable", 3, gives=0),
+            says(data(3, b"x")),
+            hears(window(0, 1)),
+            then(lambda engine: engine.unblocked() == [engine.streams[3]], "whoever waits again is told again"),
         )
 
     def test_a_block_above_the_peers_frame_size_goes_on_in_continuations(self) -> None:

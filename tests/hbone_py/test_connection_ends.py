@@ -198,7 +198,8 @@ class TestTheEnd:
             server(), hears(connect(1), data(1, b"x" * 100)), reports(requested(1)), holds(1, b"x" * 100)
         ).engine
         engine.close()
-        engine.abandon()
+        assert [stream.stream_id for stream in engine.abandon()] == [1]
+        assert not engine.streams
         assert (engine.unread, engine.ledger.used, engine.data_to_send(), engine.ledger.withheld) == (0, 0, [], set())
 
     def test_a_ping_of_ours(self) -> None:

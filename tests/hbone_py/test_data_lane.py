@@ -218,6 +218,84 @@ class TestCredit:
         play(engine, hears(data(1, bytes(16_384)), data(1, bytes(16_384))), says(window(0, 32_768)))
 
 
+def read_at_once(engine: HboneConnection) -> Sink:
+    """Give stream 1 a reader that takes everything; a frame that comes alone then goes straight to it."""
+    engine.streams[1].sink = sink = Sink()
+    return sink
+
+
+class TestStraightToTheReader:
+    """The common frame on its shortest way: what stands in its way elsewhere does so here."""
+
+    def test_a_window_is_used_up_and_reopened(self) -> None:
+        engine = tunnel(SMALL)
+        sink = read_at_once(engine)
+        play(
+            engine,
+            hears(data(1, b"x" * 49)),
+            hears(data(1, b"y")),
+            says(window(1, 50)),
+            hears(data(1, b"z" * 100)),
+            says(window(1, 100)),
+        )
+        assert (b"".join(sink.calls), end_code(engine)) == (b"x" * 49 + b"y" + b"z" * 100, None)
+
+    @pytest.mark.parametrize("sizes", [(101,), (49, 52)], ids=str)
+    def test_a_peer_that_exceeds_a_streams_window_is_cut_off(self, sizes: tuple[int, ...]) -> None:
+        engine = tunnel(SMALL)
+        sink = read_at_once(engine)
+        for size in sizes:
+            engine.receive_data(wire(data(1, bytes(size))))
+        assert end_code(engine) == ErrorCode.FLOW_CONTROL_ERROR
+        assert len(b"".join(sink.calls)) == sum(sizes[:-1])
+
+    def test_a_peer_that_exceeds_the_connections_window_is_cut_off(self) -> None:
+        engine = tunnel(Http2Config(stream_window=16_384, connection_window=65_536))
+        sink = read_at_once(engine)
+        for number in range(3, 11, 2):
+            engine.receive_data(wire(connect(number)))
+            engine.receive_data(wire(data(number, bytes(16_384))))
+        engine.receive_data(wire(data(1, b"one too many")))
+        assert (end_code(engine), sink.calls) == (ErrorCode.FLOW_CONTROL_ERROR, [])
+
+    def test_a_window_may_be_filled_to_the_last_byte(self) -> None:
+        engine = tunnel(SMALL)
+        sink = read_at_once(engine)
+        engine.receive_data(wire(data(1, b"x" * 100)))
+        assert (end_code(engine), sink.calls) == (None, [b"x" * 100])
+
+    def test_data_after_the_end_is_that_streams_fault(self) -> None:
+        engine = tunnel()
+        sink = read_at_once(engine)
+        for frame in (data(1, b"last", end=True), data(1, b"x")):
+            engine.receive_data(wire(frame))
+        assert sink.calls == [b"last"]
+        assert 1 not in engine.streams
+
+    def test_a_declared_length_must_be_kept(self) -> None:
+        engine = play(
+            server(),
+            hears(connect(1, "10.1.0.2:8080", "content-length 3")),
+            reports(requested(1, "10.1.0.2:8080", "content-length 3")),
+        ).engine
+        sink = read_at_once(engine)
+        play(
+            engine,
+            hears(data(1, b"ok")),
+            hears(data(1, b"too much")),
+            says(rst(1, ErrorCode.PROTOCOL_ERROR)),
+            reports(was_reset(1, ErrorCode.PROTOCOL_ERROR, by_peer=False)),
+        )
+        assert sink.calls == [b"ok"]
+
+    def test_data_in_the_middle_of_a_header_block_ends_the_connection(self) -> None:
+        engine = tunnel()
+        sink = read_at_once(engine)
+        for frame in (headers_of(3, b"", last=False), data(1, b"x")):
+            engine.receive_data(wire(frame))
+        assert (end_code(engine), sink.calls) == (ErrorCode.PROTOCOL_ERROR, [])
+
+
 def says_goaway(code: int):
     def step(player) -> None:
         said = player.next_said()

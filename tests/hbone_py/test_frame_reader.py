@@ -66,6 +66,25 @@ def frames_() -> st.SearchStrategy[Frame]:
     return plain | other
 
 
+EVIL = bytes(data(3, b"a frame of another stream"))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(data(1, b"payload" + EVIL), id="payload"),
+        pytest.param(data(1, b"payload" + EVIL, end=True), id="payload that ends a stream"),
+        pytest.param(Frame(DATA, PADDED, 1, bytes([len(EVIL) + 2]) + b"payload00" + EVIL), id="padding"),
+        pytest.param(Frame(12, 0, 1, b"payload" + EVIL), id="the payload of another frame"),
+    ],
+)
+def test_what_looks_like_a_frame_within_a_frame_is_none(frame: Frame) -> None:
+    whole = bytes(frame)
+    told = Told().feed(whole[: -len(EVIL)], EVIL)
+    assert _streams_apart(told) == _streams_apart(Told().feed(whole))
+    assert not [call for call in told if 3 in call[1:3]]
+
+
 @given(st.lists(frames_(), max_size=12), st.lists(st.integers(0, 400), max_size=8))
 def test_any_split_tells_the_same(frames: list[Frame], cuts: list[int]) -> None:
     whole = wire(*frames)

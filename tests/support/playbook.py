@@ -186,11 +186,12 @@ def does(name: str, *arguments: Any, gives: Any = None) -> Step:
 
 
 def fails(error: type[HboneError], name: str, *arguments: Any) -> Step:
-    """Our side calls a method, which raises."""
+    """Our side calls a method, which raises this very error."""
 
     def step(player: Player) -> None:
-        with pytest.raises(error):
+        with pytest.raises(error) as caught:
             _call(player, name, arguments)
+        assert type(caught.value) is error
 
     return step
 
