@@ -72,6 +72,16 @@ def test_a_wish_that_was_taken_back():
     assert taken(queue, LATER) == ["b"]
 
 
+def test_what_was_due_and_not_taken_stays_due():
+    queue = queue_of(("a", REAL_TIME, NOW), ("b", WARMUP, NOW), ("c", WARMUP, SOON), ("d", BACKGROUND, LATER))
+    assert queue.take(SOON) == who("a")
+    assert queue.next_due() == NOW
+    queue.discard(who("b"))
+    assert queue.next_due() == SOON
+    assert taken(queue, SOON) == ["c"]
+    assert queue.next_due() == LATER
+
+
 NAMES = st.sampled_from("abcde")
 WISHES = st.lists(st.tuples(NAMES, st.sampled_from(Priority), st.integers(0, 20)), max_size=30)
 

@@ -105,10 +105,11 @@ def test_what_is_wrong_is_said(spoil, complaint: str, tmp_path: Path) -> None:
         LocalCa.open(tmp_path, NOW)
 
 
-def test_an_expired_authority_is_refused(tmp_path: Path) -> None:
-    LocalCa.open(tmp_path, NOW - datetime.timedelta(days=4000))
+@pytest.mark.parametrize("intermediate", [True, False], ids=["an intermediate", "a root alone"])
+def test_an_expired_authority_is_refused(intermediate: bool, tmp_path: Path) -> None:
+    LocalCa.open(tmp_path, NOW - datetime.timedelta(days=4000), intermediate=intermediate)
     with pytest.raises(CaError, match="expired on"):
-        LocalCa.open(tmp_path, NOW)
+        LocalCa.open(tmp_path, NOW, intermediate=intermediate)
 
 
 @pytest.mark.parametrize(
