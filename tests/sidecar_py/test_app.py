@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ import httpx
 import pytest
 from aiohttp import web
 
+from sidecar_py.command_line import run
 from tests.sidecar_py.applications import web_application
 from tests.sidecar_py.sidecars import HOST, PORT, Addresses
 from tests.support.processes import eventually, loopback_address, poll
@@ -176,7 +175,12 @@ def until_active(at: Addresses) -> None:
         pytest.param({"LOCAL_XDS": "workloads: {"}, "LOCAL_XDS", id="no YAML"),
     ],
 )
-def test_one_line_for_what_is_wrong(told: dict[str, str], expected: str) -> None:
+def test_one_line_for_what_is_wrong(
+    told: dict[str, str],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     given = {
         "PROXY_WORKLOAD_INFO": "default/sleep/sleep",
         "PROXY_BIND_ADDRESS": loopback_address(),
@@ -184,9 +188,11 @@ def test_one_line_for_what_is_wrong(told: dict[str, str], expected: str) -> None
         "FAKE_CA": "true",
         **told,
     }
-    environment = {**os.environ, **CLEAN, **given}
-    done = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, check=False, timeout=START_SECONDS)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: ")
-    assert expected in done.stderr
-    assert done.stderr.count("\n") == 1
+    for name, value in (CLEAN | given).items():
+        monkeypatch.setenv(name, value)
+    assert run([]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert expected in said.err
+    assert said.err.count("\n") == 1

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,7 @@ from tests.support.processes import eventually, loopback_address, poll
 from tests.waypoint_py.manifests import manifests, methods, policy, security
 from tests.waypoint_py.waypoints import HOST, PORT, Addresses, client, door, pod
 from tests.ztunnel_py.worlds import CLEAN, START_SECONDS, ProxyProcess
+from waypoint_py.command_line import run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -138,7 +137,12 @@ def until_active(at: Addresses) -> None:
         pytest.param({"LOCAL_XDS": "filters: [{file: /no.py, name: A}]"}, "/no.py: no such file", id="no filter"),
     ],
 )
-def test_one_line_for_what_is_wrong(told: dict[str, str], expected: str) -> None:
+def test_one_line_for_what_is_wrong(
+    told: dict[str, str],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     given = {
         "PROXY_WORKLOAD_INFO": "default/waypoint/waypoint",
         "PROXY_BIND_ADDRESS": loopback_address(),
@@ -146,9 +150,11 @@ def test_one_line_for_what_is_wrong(told: dict[str, str], expected: str) -> None
         "FAKE_CA": "true",
         **told,
     }
-    environment = {**os.environ, **CLEAN, **given}
-    done = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, check=False, timeout=START_SECONDS)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: ")
-    assert expected in done.stderr
-    assert done.stderr.count("\n") == 1
+    for name, value in (CLEAN | given).items():
+        monkeypatch.setenv(name, value)
+    assert run([]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert expected in said.err
+    assert said.err.count("\n") == 1
