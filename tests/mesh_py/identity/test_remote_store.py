@@ -308,6 +308,16 @@ async def test_the_next_tries_wait_longer_and_longer(world):
     await world.asked(len(waits) + 1)
 
 
+async def test_what_becomes_due_is_tried_without_a_word_from_anybody(world):
+    world.authority.trouble[None] = SigningFailed("no")
+    world.store.prefetch(CART)
+    await world.asked(1)
+    world.advance(0.99)
+    await world.idle()
+    world.clock.now += datetime.timedelta(seconds=0.01)
+    await eventually(lambda: len(world.authority.asked) == 2, "tried again", 10)
+
+
 @pytest.mark.parametrize(
     ("failures", "chance", "seconds"),
     [
@@ -411,6 +421,17 @@ async def test_what_comes_for_a_forgotten_identity_is_dropped(world):
     world.authority.may_answer.set()
     await world.idle()
     assert world.states() == {}
+
+
+async def test_hands_that_are_free_of_the_forgotten_take_the_next(world):
+    world.authority.may_answer.clear()
+    for number in range(AT_ONCE):
+        world.store.prefetch(who(number))
+    await eventually(lambda: world.authority.at_once == AT_ONCE, "all hands busy")
+    world.store.prefetch(CART)
+    world.store.keep_only({CART})
+    world.authority.may_answer.set()
+    await eventually(lambda: world.states() == {"cart": "Available"}, "taken in turn", 10)
 
 
 async def test_an_identity_that_is_back_before_the_answer_is_fetched_anew(world):
