@@ -210,6 +210,14 @@ class TestCredit:
         window = engine._credit.window
         assert (window.left + window.owed, engine.unread) == (65_536, 0)
 
+    def test_padding_for_a_stream_that_is_over_is_given_back_too(self) -> None:
+        engine = tunnel()
+        whole = engine._credit.window.left
+        engine.reset(engine.streams[1], ErrorCode.CANCEL)
+        engine.receive_data(wire(data(1, bytes(1000), pad=200)))
+        window = engine._credit.window
+        assert (window.left + window.owed, window.left) == (whole, whole - 1201)
+
     def test_data_for_a_stream_that_is_over_gives_its_window_back(self) -> None:
         config = Http2Config(stream_window=16_384, connection_window=65_536)
         engine = play(
@@ -239,6 +247,18 @@ class TestStraightToTheReader:
             says(window(1, 100)),
         )
         assert (b"".join(sink.calls), end_code(engine)) == (b"x" * 49 + b"y" + b"z" * 100, None)
+
+    def test_what_the_reader_took_of_a_frame_is_given_back_at_once_and_the_rest_when_it_is_read(self) -> None:
+        engine = tunnel(SMALL)
+        read_at_once(engine).limit = 60
+        play(
+            engine,
+            hears(data(1, b"x" * 60 + b"y" * 40)),
+            says(window(1, 60)),
+            holds(1, b"y" * 40),
+            reads(1, b"y" * 40),
+            then(lambda engine: engine.streams[1].receive_window.owed == 40, "forty more are owed"),
+        )
 
     @pytest.mark.parametrize("sizes", [(101,), (49, 52)], ids=str)
     def test_a_peer_that_exceeds_a_streams_window_is_cut_off(self, sizes: tuple[int, ...]) -> None:

@@ -16,6 +16,7 @@ from mesh_py.rpc.channel import RpcChannel
 from mesh_py.rpc.endpoint import Address, Endpoint
 from mesh_py.rpc.roots import Roots
 from mesh_py.telemetry.metrics import Metrics
+from mesh_py.xds.backoff import Backoff
 from mesh_py.xds.client import DiscoveryClient
 from mesh_py.xds.delta import Interest
 from mesh_py.xds.encode import encode_authorization, encode_service, encode_workload
@@ -25,7 +26,7 @@ from mesh_py.xds.node import Node
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION
 from tests.support.certificates import TestRoot
 from tests.support.discovery_judge import DiscoveryJudge, JudgedStream, named
-from tests.support.processes import eventually, free_port, loopback_address
+from tests.support.processes import eventually, free_port, loopback_address, settled
 from tests.support.rpc import endpoint_of, grpcio_credentials, grpcio_server
 from tests.support.world import ip, service, workload
 
@@ -317,6 +318,20 @@ async def test_a_server_that_dies_leaves_the_mesh_and_is_followed_when_it_is_bac
                 stream.say(ADDRESS, named("uid", encode_workload(pod("w")), f"v{life}"))
                 await stream.heard(3)
             assert len(proxy.state.workloads) == 1
+
+
+async def test_between_two_attempts_it_waits_as_long_as_it_should(address: str, monkeypatch) -> None:
+    began, lasted = asyncio.get_running_loop().time(), []
+
+    def an_hour(backoff: Backoff, *_, **how) -> tuple[float, Backoff]:
+        lasted.append(how["lasted"])
+        return 3600.0, backoff
+
+    monkeypatch.setattr(Backoff, "after", an_hour)
+    async with running(plain(address, free_port(address))) as proxy:
+        await eventually(lambda: "ConnectionError" in proxy.terminations(), "a failure")
+        assert await settled(lambda: len(lasted)) == 1
+    assert 0 <= lasted[0] <= asyncio.get_running_loop().time() - began
 
 
 async def test_without_a_token_file_nothing_is_dialled_busily(judge, endpoint: Endpoint, tmp_path, caplog) -> None:
