@@ -87,7 +87,7 @@ async def plaintext(istiod: Istiod) -> AsyncIterator[GrpcioProxy]:
 
 
 async def test_a_folder_is_served_and_followed(istiod: Istiod, joined: GrpcioProxy) -> None:
-    stream = joined.delta(ADDRESS, istiod.token("istio-system/ztunnel", "--node", "node-a"))
+    stream = joined.delta(ADDRESS, istiod.token("istio-system/ztunnel", "node-a"))
     await stream.says(node=node_of())
     assert names(await stream.acknowledges()) == {CART_NAME}
     (istiod.folder / "service.yaml").write_text(SERVICE)
@@ -98,7 +98,7 @@ async def test_a_folder_is_served_and_followed(istiod: Istiod, joined: GrpcioPro
 
 
 async def test_a_broken_manifest_is_reported_and_the_last_good_state_stays(istiod: Istiod, joined: GrpcioProxy) -> None:
-    stream = joined.delta(ADDRESS, istiod.token("istio-system/ztunnel", "--node", "node-a"))
+    stream = joined.delta(ADDRESS, istiod.token("istio-system/ztunnel", "node-a"))
     await stream.says(node=node_of())
     await stream.acknowledges()
     (istiod.folder / "cart.yaml").write_text(CART.replace("podIP: 10.0.0.1", "podIP: nowhere"))
@@ -179,7 +179,7 @@ def kinds(answer: Any) -> list[str]:
 
 
 async def test_pages_tell_who_is_connected(istiod: Istiod, joined: GrpcioProxy) -> None:
-    stream = joined.delta(ADDRESS, istiod.token("istio-system/ztunnel", "--node", "node-a"))
+    stream = joined.delta(ADDRESS, istiod.token("istio-system/ztunnel", "node-a"))
     await stream.says(node=node_of(NODE_NAME="node-a"))
     await stream.acknowledges()
 

@@ -74,7 +74,7 @@ def node_proxy(istiod: Istiod, node: str, address: str, **more: str) -> Iterator
         "CA_ADDRESS": istiod.url,
         "XDS_ROOT_CA": str(istiod.roots),
         "CA_ROOT_CA": str(istiod.roots),
-        "AUTH_TOKEN": istiod.token("istio-system/ztunnel", "--node", node),
+        "AUTH_TOKEN": istiod.token_by_command("istio-system/ztunnel", "--node", node),
         "PROXY_MODE": "node",
         "NODE_NAME": node,
         "POD_NAME": f"ztunnel-{node}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -12,7 +11,6 @@ import pytest
 
 from lab_py.apps import httpbin
 from lab_py.apps.caller_record import CallerRecord
-from mesh_py.identity.tokens import Caller, TokenKey
 from tests.support.istiod import Istiod, start_istiod
 from tests.support.processes import PeerProcess, answers, loopback_address
 from tests.ztunnel_py.worlds import CLEAN, START_SECONDS
@@ -67,7 +65,7 @@ spec:
 def sidecar_process(name: str, address: str, istiod: Istiod, state: Path, **more: str) -> Iterator[PeerProcess]:
     """A sidecar that joins, with a token for its own account."""
     token = state / f"{name}.token"
-    token.write_text(TokenKey.open(state).mint(Caller("default", name), time.time()))
+    token.write_text(istiod.token(f"default/{name}"))
     environment = {
         **CLEAN,
         "PROXY_WORKLOAD_INFO": f"default/{name}/{name}",

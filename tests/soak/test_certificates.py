@@ -59,7 +59,7 @@ def nodes(istiod: Istiod, tmp_path: Path) -> Iterator[Nodes]:
     own = {}
     for name in ("sleep", "server"):
         token = tmp_path / f"{name}.token"
-        token.write_text(istiod.token("istio-system/ztunnel", "--node", name) + "\n")
+        token.write_text(istiod.token("istio-system/ztunnel", name) + "\n")
         own[name] = {"AUTH_TOKEN": str(token)}
         own[name] |= {"CA_ADDRESS": istiod.url, "CA_ROOT_CA": str(istiod.roots), "SECRET_TTL": LIFE}
         own[name] |= {"POOL_UNUSED_RELEASE_TIMEOUT": "100ms", "RUST_LOG": "warn"}

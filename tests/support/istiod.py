@@ -6,11 +6,13 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mesh_py.identity.tokens import Caller, TokenKey
 from tests.support.processes import PeerProcess
 
 if TYPE_CHECKING:
@@ -55,8 +57,13 @@ class Istiod:
                 return float(line.rpartition(" ")[2])
         return 0.0
 
-    def token(self, account: str, *more: str) -> str:
-        """A token, by the command that people use."""
+    def token(self, account: str, node: str = "") -> str:
+        """A token of a service account (`namespace/name`), signed here with the key that `istiod_py token` uses."""
+        namespace, _, name = account.partition("/")
+        return TokenKey.open(self.state).mint(Caller(namespace, name, node=node), time.time())
+
+    def token_by_command(self, account: str, *more: str) -> str:
+        """The same by the command that people use, a process of its own."""
         command = [sys.executable, "-m", "istiod_py", "token", account, "--state-dir", str(self.state), *more]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
 
