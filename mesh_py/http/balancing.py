@@ -126,7 +126,6 @@ class HostSet(Generic[Target]):
         self._loads = _loads(
             [len(choice.hosts) / len(group) for choice, group in zip(self._choices, groups, strict=True)]
         )
-        self._ring = None
 
     def _healthy_part(self) -> float:
         ejected = sum(host.is_ejected for host in self.hosts.values())

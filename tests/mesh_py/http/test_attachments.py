@@ -110,6 +110,12 @@ def test_listeners(parent: ParentReference, of: Gateway, namespace: str, reason:
     assert (routes_of_gateway([one], of, labels_of) == [one]) is (reason == ACCEPTED)
 
 
+def test_one_listener_that_takes_it_is_enough() -> None:
+    closed, opened = gateway(namespaces_from="None"), gateway()
+    both = Gateway(closed.metadata, "istio-waypoint", closed.listeners + opened.listeners)
+    assert judge(route(TO_WAY), TO_WAY, both, labels_of) == ACCEPTED
+
+
 @pytest.mark.parametrize(
     "parent", [ParentReference("other", "shop"), ParentReference("way", "far"), to_service("way"), to_service()]
 )
@@ -124,6 +130,13 @@ def grant(from_: str = "HTTPRoute", namespace: str = "shop", name: str = "") -> 
     )
 
 
+GRANTS_MORE = ReferenceGrant(
+    Metadata("g", "far"),
+    (Granted(GATEWAY_GROUP, "TCPRoute", "shop"), Granted(GATEWAY_GROUP, "HTTPRoute", "shop")),
+    (Granted("", "Secret"), Granted("", "Service", name="x"), Granted("", "Service", name="db")),
+)
+
+
 @pytest.mark.parametrize(
     ("backend", "grants", "expected"),
     [
@@ -134,6 +147,8 @@ def grant(from_: str = "HTTPRoute", namespace: str = "shop", name: str = "") -> 
         pytest.param(BackendReference("db", "far"), [grant(name="x")], False, id="another is"),
         pytest.param(BackendReference("db", "far"), [grant("GRPCRoute")], False, id="to another kind"),
         pytest.param(BackendReference("db", "far"), [grant(namespace="x")], False, id="to another namespace"),
+        pytest.param(BackendReference("db", "far"), [grant("GRPCRoute"), grant()], True, id="one of several grants"),
+        pytest.param(BackendReference("db", "far"), [GRANTS_MORE], True, id="one of several in a grant"),
         pytest.param(BackendReference("a.example", "shop", "Hostname"), [], True, id="a host of the mesh"),
     ],
 )

@@ -77,6 +77,19 @@ def test_a_hash_stays_with_its_host_when_others_leave() -> None:
     assert moved == {key for key in keys if before[key] == "10.0.0.3:80"}
 
 
+def test_a_newcomer_gets_its_share_of_the_keys() -> None:
+    made = host_set(Policy.CONSISTENT_HASH, 1, 1)
+    keys = [str(number) for number in range(300)]
+
+    def owners() -> Counter[str]:
+        return Counter(host.target for key in keys if (host := made.choose(random.random, Wish(key))))
+
+    assert set(owners()) == {"h0", "h1"}
+    made.update(hosts(1, 1, 1))
+    assert set(owners()) == {"h0", "h1", "h2"}
+    assert min(owners().values()) > 50
+
+
 def test_the_nearest_get_everything_while_enough_are_healthy() -> None:
     made = host_set(Policy.RANDOM, *[1] * 8, priorities=(0, 0, 0, 0, 1, 1, 2, 2))
     assert set(choices(made, 500)) == {"h0", "h1", "h2", "h3"}

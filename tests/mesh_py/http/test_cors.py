@@ -75,6 +75,20 @@ def test_what_is_no_preflight(asks: object) -> None:
     assert preflight(asks, SITE) is None  # type: ignore[arg-type]
 
 
+def test_who_says_no_origin_has_none_even_where_all_are_welcome() -> None:
+    assert preflight(request(method="OPTIONS", access_control_request_method="GET"), OPEN) is None
+    untouched = HttpResponse(200)
+    mark_response(request(), untouched, OPEN)
+    assert len(untouched.headers) == 0
+
+
+def test_without_credentials_a_star_stays_one() -> None:
+    asks = request(method="OPTIONS", origin="https://x", access_control_request_method="DELETE")
+    answer = preflight(asks, Cors(("*",), False, ("*",)))
+    assert answer is not None
+    assert answer.headers.get("access-control-allow-methods") == "*"
+
+
 def test_marks() -> None:
     response = HttpResponse(200, Headers([("access-control-allow-origin", "what the application says")]))
     mark_response(request(origin="https://a.b"), response, SITE)
