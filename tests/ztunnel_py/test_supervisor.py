@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from tests.support.processes import PeerProcess, poll
-from tests.ztunnel_py.worlds import ProxyProcess, children_of, finished, started, wait_for_the_end_of, world_net
+from tests.ztunnel_py.worlds import CLEAN, ProxyProcess, children_of, finished, started, wait_for_the_end_of, world_net
+from ztunnel_py.command_line import run
 from ztunnel_py.supervisor import pause_before
 from ztunnel_py.world import HOSTNAME, SERVICE_PORT, World
 
@@ -130,27 +131,33 @@ def arguments(world: World, folder: Path) -> list[str]:
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Shared]:
     world = World(world_net())
+    with application(world, folder), alone(world, folder) as process:
+        yield Shared(world, process)
+
+
+@contextlib.contextmanager
+def application(world: World, folder: Path) -> Iterator[None]:
+    """What the mesh knows as httpbin."""
     command = [sys.executable, "-m", "lab_py.apps.httpbin", "--host", world.httpbin_ip, "--port", "8080"]
-    application = PeerProcess(command, folder / "application.log")
+    process = PeerProcess(command, folder / "application.log")
     try:
-        application.wait_until(lambda: "listening on" in application.output, "listening", 30)
-        with started(folder / "log", *arguments(world, folder), until="worker-1.0 serves") as process:
-            yield Shared(world, process)
+        process.wait_until(lambda: "listening on" in process.output, "listening", 30)
+        yield
     finally:
-        application.stop()
+        process.stop()
+
+
+@contextlib.contextmanager
+def alone(world: World, folder: Path) -> Iterator[ProxyProcess]:
+    """The proxy, with nobody to reach."""
+    with started(folder / "log", *arguments(world, folder), until="worker-1.0 serves") as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """One proxy for the tests that leave it serving."""
     with running(tmp_path_factory.mktemp("shared")) as up:
-        yield up
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Shared]:
-    """A proxy that its test may end."""
-    with running(tmp_path) as up:
         yield up
 
 
@@ -218,8 +225,8 @@ def test_a_second_proxy_is_not_let_onto_the_shared_ports(shared: Shared, tmp_pat
     assert shared.status_of("/status/204") == 204
 
 
-def test_a_signal_drains_all_and_a_second_ends_them_at_once(own: Shared) -> None:
-    with own.connect() as client:
+def test_a_signal_drains_all_and_a_second_ends_them_at_once(tmp_path: Path) -> None:
+    with running(tmp_path) as own, own.connect() as client:
         follow_events(client)
         own.process.signal(signal.SIGTERM)
         own.process.wait_until(lambda: own.process.output.count("draining for at most") == 2, "two drains")
@@ -227,21 +234,23 @@ def test_a_signal_drains_all_and_a_second_ends_them_at_once(own: Shared) -> None
         assert not is_cut(client)
         assert own.process.end_with(signal.SIGTERM) == 0
         assert is_cut(client)
-    assert "drain duration expired" not in own.process.output
+        assert "drain duration expired" not in own.process.output
 
 
-def test_quitquitquit_drains_all(own: Shared) -> None:
-    workers = children_of(own.process.pid)
-    assert len(workers) == 2
-    assert httpx.post(f"http://{own.world.node_a.address}:15000/quitquitquit", timeout=30).text == "shutdown now\n"
-    assert own.process.end() == 0
-    wait_for_the_end_of(workers)
+def test_quitquitquit_drains_all(tmp_path: Path) -> None:
+    with alone(world := World(world_net()), tmp_path) as process:
+        workers = children_of(process.pid)
+        assert len(workers) == 2
+        assert httpx.post(f"http://{world.node_a.address}:15000/quitquitquit", timeout=30).text == "shutdown now\n"
+        assert process.end() == 0
+        wait_for_the_end_of(workers)
 
 
-def test_workers_do_not_outlive_their_parent(own: Shared) -> None:
-    workers = children_of(own.process.pid)
-    own.process.kill()
-    wait_for_the_end_of(workers)
+def test_workers_do_not_outlive_their_parent(tmp_path: Path) -> None:
+    with alone(World(world_net()), tmp_path) as process:
+        workers = children_of(process.pid)
+        process.kill()
+        wait_for_the_end_of(workers)
 
 
 def test_what_is_wrong_is_said_once_and_by_nobody_else(tmp_path: Path) -> None:
@@ -254,7 +263,11 @@ def test_what_is_wrong_is_said_once_and_by_nobody_else(tmp_path: Path) -> None:
     assert line.startswith(f"error: {tmp_path}/mesh.yaml:1:1: unknown key 'workload'")
 
 
-def test_shared_ports_must_have_numbers(tmp_path: Path) -> None:
-    done = finished(*arguments(World(world_net()), tmp_path), "--outbound-port", "0")
-    assert done.returncode == 2
-    assert done.stderr == "error: --workers: they share ports, so none can be 0 (any free one): name the ports\n"
+def test_shared_ports_must_have_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in CLEAN.items():
+        monkeypatch.setenv(name, value)
+    assert run([*arguments(World(world_net()), tmp_path), "--outbound-port", "0"]) == 2
+    said = capsys.readouterr().err
+    assert said == "error: --workers: they share ports, so none can be 0 (any free one): name the ports\n"
