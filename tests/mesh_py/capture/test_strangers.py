@@ -52,9 +52,9 @@ class Port:
 def test_who_goes(came: str, newcomer: str, now: float, goes: str) -> None:
     port = Port()
     for name in came.split():
-        port.come(name, 0.0)
+        port.come(name, 10.0)
     assert not port.gone
-    port.come(newcomer, now)
+    port.come(newcomer, 10.0 + now)
     assert port.gone == goes.split()
 
 
@@ -99,3 +99,4 @@ def test_whoever_goes_is_of_those_who_have_most(steps: list[tuple[str, int]]) ->
     while held:
         assert strangers.make_room()
     assert not strangers.make_room()
+    assert (strangers._by_source, strangers._crowds) == ({}, {}), "something is kept of who is gone"
