@@ -35,6 +35,9 @@ def of(name: str, size: int = 1) -> Resource:
         pytest.param("a", "", [of("b", 10)], {"b": SPACE}, id="too large"),
         pytest.param("ab", "", [of("a", 9)], {}, id="grows as far as there is space"),
         pytest.param("ab", "", [of("a", 10)], {"a": SPACE}, id="grows too far"),
+        pytest.param("ab", "a", [of("c", 9)], {}, id="what leaves makes space"),
+        pytest.param("ab", "a", [of("c", 10)], {"c": SPACE}, id="as much as it took"),
+        pytest.param("a", "", [Resource("b", b"", "v" * 9)], {"b": SPACE}, id="a version counts too"),
         pytest.param("", "", [of("a", 9), of("b", 2), of("a", 1), of("b", 9)], {"b": SPACE}, id="counted in order"),
     ],
 )
