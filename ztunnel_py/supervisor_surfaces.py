@@ -47,6 +47,7 @@ class SupervisorSurfaces:
             shutdown_deadline=self._settings.drain_deadline,
             readiness=self._readiness.answer,
             profile=self._workers.profile,
+            is_one_process=False,
         )
         for server in (
             serve_admin(admin_sockets(sockets), surface),

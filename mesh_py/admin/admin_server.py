@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
+from mesh_py.admin.heap import HeapError, allocations_are_noted, heap_profile, note_allocations
 from mesh_py.admin.http_server import HttpServer, serve_http, text, wrong_method
 from mesh_py.admin.loopback_only import is_meant_for_us
 from mesh_py.admin.pprof import encode_pprof
@@ -45,6 +46,8 @@ class AdminSurface:
     profile: Callable[[ProfileRequest], Awaitable[Profile]] | None = None
     """None samples this process."""
     component: str = "ztunnel"
+    is_one_process: bool = True
+    """False: others do the work, whose memory cannot be looked at from here."""
 
 
 def filter_of(logs: Logs) -> Callable[[str | None, bool], Awaitable[str]]:
@@ -70,6 +73,8 @@ def serve_admin(
         "/quitquitquit": admin.quit,
         "/healthz/ready": admin.ready,
         "/debug/pprof/profile": admin.profile,
+        "/debug/pprof/heap": admin.heap,
+        "/debug/pprof/heap/profiling": admin.heap_profiling,
         **(more or {}),
     }
     return serve_http(sockets, routes, middlewares=[local_requests_only])
@@ -78,7 +83,8 @@ def serve_admin(
 @web.middleware
 async def local_requests_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """See `loopback_only`: the listener keeps other machines out, this keeps web pages out."""
-    if not is_meant_for_us(request.headers.get("Host"), request.headers.get("Origin")):
+    told = request.headers.get
+    if not is_meant_for_us(told("Host"), told("Origin"), told("Sec-Fetch-Site")):
         return text(403, "this port answers requests for localhost only\n")
     return await handler(request)
 
@@ -89,6 +95,8 @@ _PAGES = (
     ("quitquitquit", "POST", "drain and end"),
     ("healthz/ready", "GET", "whether the proxy is ready"),
     ("debug/pprof/profile", "GET", "CPU profile; ?seconds=10&frequency=100&format=pprof, collapsed or speedscope"),
+    ("debug/pprof/heap", "GET", "memory held, by where it was asked for, in pprof's form"),
+    ("debug/pprof/heap/profiling", "GET", "whether that is noted; ?activate=true or false"),
 )
 
 LOGGING_HELP = """
@@ -163,6 +171,32 @@ class _Admin:
                 return text(500, f"{error}\n")
         return _in_form(form, profile, self._surface.component)
 
+    async def heap(self, request: web.Request) -> web.Response:
+        if request.method != "GET":
+            return wrong_method("GET")
+        if not self._surface.is_one_process:
+            return text(500, _OTHERS_HEAP)
+        try:
+            return web.Response(body=await asyncio.to_thread(heap_profile), content_type=_BYTES)
+        except HeapError as error:
+            return text(500, f"{error}\n")
+
+    async def heap_profiling(self, request: web.Request) -> web.Response:
+        if request.method != "GET":
+            return wrong_method("GET")
+        if not self._surface.is_one_process:
+            return text(500, _OTHERS_HEAP)
+        wanted = request.query.get("activate")
+        if wanted not in (None, "true", "false"):
+            return text(400, "activate must be true or false\n")
+        if wanted is not None:
+            note_allocations(wanted=wanted == "true")
+        return text(200, f"heap profiling active: {str(allocations_are_noted()).lower()}\n")
+
+
+_BYTES = "application/octet-stream"
+_OTHERS_HEAP = "the work is done by several processes: look at one, with --workers 1\n"
+
 
 def _profile_request(request: web.Request) -> tuple[ProfileRequest, str]:
     form = request.query.get("format", "pprof")
@@ -182,7 +216,7 @@ def _in_form(form: str, profile: Profile, component: str) -> web.Response:
     if form == "collapsed":
         return text(200, collapsed(profile))
     times = {stack: (microseconds * 1000,) for stack, microseconds in profile.items()}
-    return web.Response(body=encode_pprof(times), content_type="application/octet-stream")
+    return web.Response(body=encode_pprof(times), content_type=_BYTES)
 
 
 def pretty_json(value: Any) -> bytes:

@@ -97,7 +97,7 @@ async def test_the_index_names_every_page(client, admin):
         page = await response.text()
         assert response.headers["Content-Type"] == "text/html; charset=utf-8"
         assert response.headers["Content-Security-Policy"] == "default-src 'none'"
-    for path in ("config_dump", "logging", "quitquitquit", "healthz/ready", "debug/pprof/profile"):
+    for path in ("config_dump", "logging", "quitquitquit", "healthz/ready", "debug/pprof/profile", "debug/pprof/heap"):
         assert path in page
 
 
@@ -158,6 +158,8 @@ async def test_a_wrong_level_changes_nothing_and_helps(client, admin, proxy):
         ("/quitquitquit", "GET", "POST"),
         ("/healthz/ready", "POST", "GET, HEAD"),
         ("/debug/pprof/profile", "POST", "GET"),
+        ("/debug/pprof/heap", "POST", "GET"),
+        ("/debug/pprof/heap/profiling", "POST", "GET"),
     ],
 )
 async def test_wrong_methods(client, admin, proxy, path: str, method: str, allowed: str):
@@ -219,6 +221,39 @@ async def test_profiles_that_cannot_be_had(client, admin, query: str, status: in
         assert await ask(client, server, f"/debug/pprof/profile?{query}") == (status, text)
 
 
+async def test_the_heap_is_told_once_it_is_noted(client, admin):
+    switch, held = "/debug/pprof/heap/profiling", "/debug/pprof/heap"
+    async with admin() as server:
+        assert await ask(client, server, switch) == (200, "heap profiling active: false\n")
+        status, said = await ask(client, server, held)
+        assert (status, said.partition(":")[0]) == (500, "allocations are not noted")
+        assert await ask(client, server, f"{switch}?activate=maybe") == (400, "activate must be true or false\n")
+        try:
+            assert await ask(client, server, f"{switch}?activate=true") == (200, "heap profiling active: true\n")
+            kept = bytearray(1_000_003)
+            async with client.get(url_of(server, held)) as response:
+                profile = await response.read()
+                assert (response.status, response.content_type) == (200, "application/octet-stream")
+            assert b"inuse_space" in profile
+            assert __file__.encode() in profile, f"who asked for {len(kept)} bytes"
+        finally:
+            assert await ask(client, server, f"{switch}?activate=false") == (200, "heap profiling active: false\n")
+
+
+async def test_the_heap_of_several_processes_is_nobodys(client, proxy, free_socket):
+    surface = AdminSurface(
+        proxy.config_dump,
+        proxy.log_filter,
+        proxy.shutdown,
+        shutdown_deadline=1,
+        readiness=proxy.readiness.answer,
+        is_one_process=False,
+    )
+    async with serve_admin([free_socket()], surface) as server:
+        for path in ("/debug/pprof/heap", "/debug/pprof/heap/profiling?activate=true"):
+            assert (await ask(client, server, path))[0] == 500
+
+
 async def test_one_profile_at_a_time(client, admin, proxy):
     proxy.profiling.clear()
     async with admin() as server, asyncio.TaskGroup() as group:
@@ -230,7 +265,13 @@ async def test_one_profile_at_a_time(client, admin, proxy):
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Host": "evil.example:15000"}, {"Origin": "http://evil.example"}, {"Host": "10.0.0.1"}]
+    "headers",
+    [
+        {"Host": "evil.example:15000"},
+        {"Origin": "http://evil.example"},
+        {"Host": "10.0.0.1"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
 )
 @pytest.mark.parametrize(("path", "method"), [("/config_dump", "GET"), ("/quitquitquit", "POST"), ("/nothing", "GET")])
 async def test_a_web_page_gets_nothing(client, admin, proxy, headers, path: str, method: str):
@@ -242,7 +283,7 @@ async def test_a_web_page_gets_nothing(client, admin, proxy, headers, path: str,
 
 async def test_anything_else_is_an_empty_404(client, admin):
     async with admin() as server:
-        assert await ask(client, server, "/debug/pprof/heap") == (404, "")
+        assert await ask(client, server, "/debug/pprof/goroutine") == (404, "")
 
 
 @pytest.mark.interop
