@@ -10,6 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
+from mesh_py.settings.kinds import write_duration
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
@@ -54,7 +56,8 @@ def granted_lifetime(seconds: int, default: datetime.timedelta, longest: datetim
     if seconds <= 0:
         return default
     if seconds > longest.total_seconds():
-        raise SigningRequestError(f"requested TTL {seconds} s is greater than the max allowed TTL {longest}")
+        asked, allowed = write_duration(seconds), write_duration(longest.total_seconds())
+        raise SigningRequestError(f"requested TTL {asked} is greater than the max allowed TTL {allowed}")
     return datetime.timedelta(seconds=seconds)
 
 
