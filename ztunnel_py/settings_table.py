@@ -102,7 +102,7 @@ PROXY_BIND_ADDRESS = unset(
 )
 PROXY_LOCAL_ADDRESS = unset(
     "PROXY_LOCAL_ADDRESS", ADDRESS, "Loopback address of admin and SOCKS5.", flag="--local-bind",
-    note="--bind if that is loopback, else 127.0.0.1",
+    note="--bind if that is loopback, else 127.0.0.1; admin on ::1 too if neither is set",
 )
 OUTBOUND_PORT = setting("OUTBOUND_PORT", PORT, 15_001, "Captured connections of our workloads; 0: any free port.")
 PLAINTEXT_PORT = setting("PLAINTEXT_PORT", PORT, 15_006, "Captured plaintext connections to our workloads.")
