@@ -58,7 +58,7 @@ class Socks5:
                 destination = await self._understand(stream)
         except (HboneError, PreambleError, TimeoutError) as error:
             await stream.aclose()
-            self._context.access.failed("source", show(client), "an unknown destination", f"socks5: {_why(error)}")
+            self._context.access.failed("source", show(client), "", f"socks5: {_why(error)}")
             return
         await self._serve(stream, client, destination)
 
@@ -111,7 +111,7 @@ class ProxyProtocol:
         except (HboneError, PreambleError, TimeoutError) as error:
             stream.abort()
             text = f"PROXY protocol: {_why(error)}"
-            self._context.access.failed(self._reporter, show(client), "an unknown destination", text)
+            self._context.access.failed(self._reporter, show(client), "", text)
             return
         source = preamble.source if preamble.source and preamble.source[1] else client
         await self._serve(stream, canonical(source), canonical(preamble.destination))

@@ -58,7 +58,7 @@ class SocksClient:
     def __init__(self, owner: Socks5, sock: socket.socket, client: SocketAddress) -> None:
         self._owner, self._sock, self._client = owner, sock, client
         self._stage = _Stage.METHODS
-        self._asked = "an unknown destination"
+        self._asked = ""
         self._destination: SocketAddress = ("", 0)
 
     def start(self) -> None:
@@ -84,7 +84,7 @@ class SocksClient:
         if request is None:
             return 0, False
         taken, host, port = request
-        self._asked = f"{host}:{port}"
+        self._asked = show((host, port))
         self._destination = self._locate(host), port
         self._sock.send(SUCCEEDED)
         return taken, True

@@ -57,7 +57,7 @@ class ConnectionLines(Protocol):
         ...
 
     def failed(self, time: str, reporter: Reporter, src: str, dst: str, error: str) -> str:
-        """It was refused before its two ends were known."""
+        """It was refused before its two ends were known; `dst` may be a name that was asked for, or empty."""
         ...
 
 
@@ -91,8 +91,9 @@ class PlainLines:
 
     def failed(self, time: str, reporter: Reporter, src: str, dst: str, error: str) -> str:
         """See `ConnectionLines`."""
+        to = f" dst.addr={bare(dst)}" if dst else ""
         return (
-            f"{time}\twarn\taccess\tconnection failed\tsrc.addr={src} dst.addr={dst} "
+            f"{time}\twarn\taccess\tconnection failed\tsrc.addr={src}{to} "
             f'direction="{_DIRECTION[reporter]}" error={quoted(error)}\n'
         )
 
@@ -125,9 +126,10 @@ class JsonLines:
 
     def failed(self, time: str, reporter: Reporter, src: str, dst: str, error: str) -> str:
         """See `ConnectionLines`."""
+        to = f'"dst.addr":{json_text(dst)},' if dst else ""
         return (
             f'{_json_head("warn", time, "connection failed")},"src.addr":{json_text(src)},'
-            f'"dst.addr":{json_text(dst)},"direction":"{_DIRECTION[reporter]}","error":{json_text(error)}}}\n'
+            f'{to}"direction":"{_DIRECTION[reporter]}","error":{json_text(error)}}}\n'
         )
 
 

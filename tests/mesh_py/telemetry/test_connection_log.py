@@ -10,6 +10,7 @@ import pytest
 from mesh_py.telemetry import connection_log
 from mesh_py.telemetry.connection_log import ConnectionLines, Ended, JsonLines, PlainLines
 from mesh_py.telemetry.facts import ConnectionFacts, Party, ServiceFacts
+from mesh_py.telemetry.log_lines import connection_fields
 
 TIME = "2026-08-11T00:00:00.000001Z"
 SLEEP_ID = "spiffe://cluster.local/ns/default/sa/sleep"
@@ -137,6 +138,20 @@ def test_connection_failed_has_four_fields():
         f'{{"level":"warn","time":"{TIME}","scope":"access","message":"connection failed",'
         '"src.addr":"127.0.1.1:1","dst.addr":"127.0.2.1:80","direction":"inbound","error":"no"}\n'
     )
+
+
+@pytest.mark.parametrize("name", ["a b", "a\nwarn\taccess", 'a" error="none'], ids=["blank", "line end", "quote"])
+def test_a_name_that_was_asked_for_stays_one_field_of_one_line(name: str):
+    plain = PlainLines().failed(TIME, "source", "127.0.1.1:1", f"{name}:80", "no")
+    assert plain.count("\n") == 1
+    assert list(connection_fields(plain)) == ["message", "src.addr", "dst.addr", "direction", "error"]
+    assert json.loads(JsonLines().failed(TIME, "source", "127.0.1.1:1", f"{name}:80", "no"))["dst.addr"] == f"{name}:80"
+
+
+def test_what_is_not_known_is_left_out():
+    plain = PlainLines().failed(TIME, "source", "127.0.1.1:1", "", "no")
+    assert list(connection_fields(plain)) == ["message", "src.addr", "direction", "error"]
+    assert "dst.addr" not in json.loads(JsonLines().failed(TIME, "source", "127.0.1.1:1", "", "no"))
 
 
 @pytest.mark.parametrize("lines", [PlainLines(), JsonLines()], ids=["plain", "json"])
