@@ -69,8 +69,8 @@ def _scenario(command: Callable[..., Any]) -> Callable[..., Any]:
     return argument(command)
 
 
-def _wishes(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command say how a lab is built."""
+def _build_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how a lab is built."""
     click.option("--rootless", is_flag=True, help="In a user namespace, even as root.")(command)
     click.option(
         "--design", type=click.Choice([one.value for one in Design]), help="1.18's redirection, or today's, in pods."
@@ -83,8 +83,8 @@ def _wishes(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def _cast(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let a command say who plays which part."""
+def _peer_options(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options that choose the control plane and the real Envoys."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
@@ -106,8 +106,8 @@ _mesh_file = click.Path(exists=True, dir_okay=False, resolve_path=True, path_typ
 
 @group.command()
 @_scenario
-@_wishes
-@_cast("istiod")
+@_build_options
+@_peer_options("istiod")
 @output_option
 @click.option("--pcap", type=_file, help="Write a capture with TLS secrets inside, for Wireshark and tshark.")
 @click.option("--html", type=_file, help="Write a page for a browser: the request, hop by hop, in both designs.")
@@ -125,18 +125,18 @@ def run(
 
     topology = _load(scenario, design)
     wishes = Wishes(cast("Tunnel | None", tunnel), without, secrets=pcap is not None)
-    wishes = _with_cast(topology, wishes, control_plane, peers)
+    wishes = _with_peers(topology, wishes, control_plane, peers)
     if step and output != "text":
         raise Unusable("--step is for people: leave -o away")
     wanted = command_run.Wanted("step" if step else output, pcap, html)
     if folder and is_inside():
         return command_run.inside(topology, Path(folder), wishes, wanted)
     _check_names(topology, without)
-    again = ["run", scenario, *_again(topology, wishes), *_cast_again(wishes), *wanted.arguments()]
+    again = ["run", scenario, *_again(topology, wishes), *_peer_arguments(wishes), *wanted.arguments()]
     other = command_run.other_design(topology, wishes.envoys)
     beside = None
     if other is not None and design is None and not without:  # what was asked for by name is compared with nothing
-        beside = in_design(scenario, other, [*(["--rootless"] if rootless else []), *_cast_again(wishes)])
+        beside = in_design(scenario, other, [*(["--rootless"] if rootless else []), *_peer_arguments(wishes)])
     return command_run.run(topology, again, wanted, beside, rootless=rootless or is_rootless())
 
 
@@ -169,7 +169,7 @@ def paths(
 @group.command()
 @_scenario
 @click.option("--rootless", is_flag=True, help="In user namespaces, even as root.")
-@_cast("istiod")
+@_peer_options("istiod")
 @output_option
 @click.option("--html", type=_file, help="Write a page for a browser that shows both.")
 def diff(
@@ -181,16 +181,16 @@ def diff(
 
     topology = _load(scenario)
     for one in Design:
-        wishes = _with_cast(replace(topology, design=one), Wishes(), control_plane, peers)
-    options = [*(["--rootless"] if rootless else []), *_cast_again(wishes)]
+        wishes = _with_peers(replace(topology, design=one), Wishes(), control_plane, peers)
+    options = [*(["--rootless"] if rootless else []), *_peer_arguments(wishes)]
     return command_diff.run(topology, scenario, options, output, html)
 
 
 @group.command()
 @click.argument("scenario", metavar="SCENARIO")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@_wishes
-@_cast("file")
+@_build_options
+@_peer_options("file")
 @click.option("--list", "is_list", is_flag=True, help="What can be broken there, and what one will see.")
 @form_option
 @click.option("--folder", hidden=True)
@@ -212,7 +212,7 @@ def faults(
     from lab_py.lab import Wishes
 
     topology = _load(scenario, design)
-    wishes = _with_cast(topology, Wishes(cast("Tunnel | None", tunnel), without), control_plane, peers)
+    wishes = _with_peers(topology, Wishes(cast("Tunnel | None", tunnel), without), control_plane, peers)
     if folder and is_inside():
         return command_faults.inside(topology, Path(folder), wishes, names, output)
     if is_list:
@@ -220,14 +220,14 @@ def faults(
     _check_names(topology, without)
     for name in names:
         find_fault(topology, name)
-    again = ["faults", scenario, *names, *_again(topology, wishes), *_cast_again(wishes), "--output", output]
+    again = ["faults", scenario, *names, *_again(topology, wishes), *_peer_arguments(wishes), "--output", output]
     return command_run.outside(topology, again, rootless=rootless or is_rootless())
 
 
 @group.command()
 @click.argument("scenario", default=COEXISTENCE, metavar="[FILE]")
-@_wishes
-@_cast("istiod")
+@_build_options
+@_peer_options("istiod")
 @output_option
 @click.option(
     "--strict", "is_strict", is_flag=True, help="With PeerAuthentication STRICT: who proves nothing is refused."
@@ -243,7 +243,7 @@ def matrix(
     from lab_py.lab import Wishes
 
     topology = _load(scenario, design)
-    wishes = _with_cast(topology, Wishes(cast("Tunnel | None", tunnel), without), control_plane, peers)
+    wishes = _with_peers(topology, Wishes(cast("Tunnel | None", tunnel), without), control_plane, peers)
     if is_strict and control_plane == "file":
         raise Unusable("--strict: PeerAuthentication is the control plane's: leave --control-plane away")
     wishes = replace(wishes, is_strict=is_strict)
@@ -251,14 +251,14 @@ def matrix(
         return command_matrix.inside(topology, Path(folder), wishes, output)
     _check_names(topology, without)
     strict = ["--strict"] if is_strict else []
-    again = ["matrix", scenario, *strict, *_again(topology, wishes), *_cast_again(wishes), "--output", output]
+    again = ["matrix", scenario, *strict, *_again(topology, wishes), *_peer_arguments(wishes), "--output", output]
     return command_run.outside(topology, again, rootless=rootless or is_rootless(), needs_request=False)
 
 
 @group.command()
 @_scenario
-@_wishes
-@_cast("file")
+@_build_options
+@_peer_options("file")
 @lab_name_option
 @click.option("--folder", hidden=True)
 def up(
@@ -271,13 +271,13 @@ def up(
     from lab_py.lab import Wishes
 
     topology = _load(scenario, design)
-    wishes = _with_cast(topology, Wishes(cast("Tunnel | None", tunnel), without), control_plane, peers)
+    wishes = _with_peers(topology, Wishes(cast("Tunnel | None", tunnel), without), control_plane, peers)
     if folder and is_inside():
         return command_up.inside(topology, Path(folder), wishes)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name):
         raise Unusable(f"--name: {name!r}: letters, digits and dashes")
     _check_names(topology, without)
-    again = ["up", scenario, *_again(topology, wishes), *_cast_again(wishes)]
+    again = ["up", scenario, *_again(topology, wishes), *_peer_arguments(wishes)]
     return command_up.outside(topology, name, again, rootless=rootless or is_rootless())
 
 
@@ -320,8 +320,8 @@ def _again(topology: Topology, wishes: Wishes) -> list[str]:
     ]
 
 
-def _with_cast(topology: Topology, wishes: Wishes, control_plane: str, peers: Sequence[str]) -> Wishes:
-    """The wishes with who plays which part. Raises Unusable, Missing."""
+def _with_peers(topology: Topology, wishes: Wishes, control_plane: str, peers: Sequence[str]) -> Wishes:
+    """The wishes with control plane and real Envoys. Raises Unusable, Missing."""
     from lab_py.control_plane import ControlPlane
     from lab_py.peers.envoy import check_envoys
     from lab_py.topology import Kind
@@ -331,8 +331,8 @@ def _with_cast(topology: Topology, wishes: Wishes, control_plane: str, peers: Se
     return replace(wishes, control_plane=ControlPlane(control_plane), envoys=kinds)
 
 
-def _cast_again(wishes: Wishes) -> list[str]:
-    """Who plays which part, as arguments of a command that has `_cast`."""
+def _peer_arguments(wishes: Wishes) -> list[str]:
+    """Control plane and real Envoys, as arguments of a command that has `_peer_options`."""
     told = ["--control-plane", wishes.control_plane.value]
     return [*told, *(word for kind in wishes.envoys for word in ("--peer", f"{kind.value}=envoy"))]
 
