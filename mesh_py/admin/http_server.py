@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from contextlib import asynccontextmanager
@@ -48,16 +49,32 @@ class HttpServer:
 
     def __init__(self, runner: web.AppRunner, busy: Set[web.RequestHandler]) -> None:
         self._runner, self._busy = runner, busy
+        self._listeners: list[asyncio.Server] = []
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Host and port of each listening socket."""
-        return [(address[0], address[1]) for address in self._runner.addresses]
+        names = [sock.getsockname() for listener in self._listeners for sock in listener.sockets]
+        return [(name[0], name[1]) for name in names]
+
+    async def listen(self, sock: socket.socket) -> None:
+        """Serve on a bound socket. Whoever connects counts, also before he asks anything."""
+        self._listeners.append(await asyncio.get_running_loop().create_server(self._connection, sock=sock))
+
+    def stop_listening(self) -> None:
+        """Nobody else is served."""
+        for listener in self._listeners:
+            listener.close()
+
+    def _connection(self) -> web.RequestHandler:
+        server = self._runner.server
+        assert server is not None, "it was set up"
+        _has_room(self._runner, self._busy)
+        return server()
 
     async def drain(self) -> None:
         """Stop accepting and close idle connections; open requests go on, up to the end of the context."""
-        for site in self._runner.sites:
-            await site.stop()
+        self.stop_listening()
         if (server := self._runner.server) is not None:
             server.pre_shutdown()  # keeps idle connections open, and deaf
             for connection in set(server.connections) - self._busy:
@@ -95,11 +112,13 @@ async def serve_http(
     busy: set[web.RequestHandler] = set()
     app[_RUNNER], app[_BUSY] = runner, busy
     await runner.setup()
+    server = HttpServer(runner, busy)
     try:
         for sock in sockets:
-            await web.SockSite(runner, sock).start()
-        yield HttpServer(runner, busy)
+            await server.listen(sock)
+        yield server
     finally:
+        server.stop_listening()
         await runner.cleanup()
         for sock in sockets:
             with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import aiohttp
 import pytest
@@ -110,6 +111,20 @@ async def test_who_holds_connections_and_asks_nothing_keeps_nobody_out(client, f
         for _, writer in idle:
             writer.close()
             await writer.wait_closed()
+
+
+async def test_who_only_connects_makes_room_for_the_next(free_socket, monkeypatch):
+    """Nobody has to ask anything for that: else silent connections would take all our files."""
+    monkeypatch.setattr(http_server, "MAX_CONNECTIONS", 3)
+    async with serve_http([free_socket()], {"/hello": hello}) as server, contextlib.AsyncExitStack() as clients:
+        readers = []
+        for _ in range(10):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.addresses[0][1])
+            clients.callback(writer.close)
+            readers.append(reader)
+        async with asyncio.timeout(10):
+            assert [await reader.read() for reader in readers[:6]] == [b""] * 6
+        assert not readers[-1].at_eof()
 
 
 async def test_draining_ends_connections_that_have_asked_nothing(free_socket):
