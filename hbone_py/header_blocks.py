@@ -12,8 +12,9 @@ from hpack.table import HeaderTable
 HeaderList = list[tuple[bytes, bytes]]
 
 _STATIC: tuple[tuple[bytes, bytes], ...] = ((b"", b""), *HeaderTable.STATIC_TABLE)
-_LONG = 0x7F
-_SMALL = tuple(bytes((size,)) for size in range(_LONG))
+ONE_BYTE = 0x7F
+"""Texts shorter than this say their length in one byte."""
+_SMALL = tuple(bytes((size,)) for size in range(ONE_BYTE))
 """Lengths of texts that take one byte."""
 
 STATUS_200 = b"\x88"
@@ -41,7 +42,7 @@ def prefix_int(value: int, bits: int = 7) -> bytes:
 def text(value: bytes) -> bytes:
     """A string literal without Huffman coding (RFC 7541 section 5.2)."""
     size = len(value)
-    return (_SMALL[size] if size < _LONG else prefix_int(size)) + value
+    return (_SMALL[size] if size < ONE_BYTE else prefix_int(size)) + value
 
 
 def literal(name: bytes, value: bytes) -> bytes:

@@ -116,7 +116,9 @@ class HeaderLane:
         if stream is not None:
             if not block or block != self._acceptance or ends or stream.answered or not stream.remote_open:
                 return False
-            self._accepted(stream, self._accepted_with)
+            stream.answered = True
+            stream.expected = None
+            self._events.append(ev.TunnelAccepted(stream.stream_id, self._accepted_with, stream))
             return True
         if table.is_client or stream_id <= table.last_peer_id:
             return False

@@ -8,9 +8,10 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from hbone_py.address import is_loopback
+from hbone_py.aio.keepalive import LateKeepalive
 from hbone_py.connect import traceparent
 from hbone_py.errors import HboneError
-from hbone_py.header_blocks import literal, text
+from hbone_py.header_blocks import ONE_BYTE, literal, text
 from mesh_py.model.address import parse_ip
 from mesh_py.telemetry.own_baggage import baggage_of
 from ztunnel_py.connections import Connections
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from ztunnel_py.revocation import RevocationGuard
 
 
-_FORWARDED = b"\x00\x09forwarded"
-_TRACEPARENT = b"\x00\x0btraceparent\x37"  # its value always has 55 characters
+_FORWARDED = "\x00\x09forwarded"
+_TRACEPARENT = "\x00\x0btraceparent\x37"  # its value always has 55 characters
 
 
 class PodNetwork(NamedTuple):
@@ -84,6 +85,8 @@ class ProxyContext:
     """The one workload that is served, if it is one."""
     socket_options: SocketOptions = field(init=False)
     """Of the connections we make."""
+    keepalive: LateKeepalive = field(init=False)
+    """Of those to applications, which mostly end at once."""
     inside: Callable[[socket.socket, SocketAddress, SocketAddress], None] | None = None
     """Takes a connection to one of our own workloads in the listener's place (`SAME_NODE_INSIDE`): the socket, the
     client's address, the workload's."""
@@ -96,6 +99,7 @@ class ProxyContext:
     def __post_init__(self) -> None:
         self.workload = self.settings.workload if self.pod is None else self.pod.workload
         self.socket_options = self.settings.socket_options if self.pod is None else self.pod.options
+        self.keepalive = LateKeepalive(self.reactor, self.socket_options)
         self.verdict_level = logging.INFO if self.settings.authz_info_logging else logging.DEBUG
 
     def is_ourselves(self, address: SocketAddress) -> bool:
@@ -184,15 +188,18 @@ class ProxyContext:
         """
         return self.inside is not None and not there.native_tunnel and self.state.is_local(there)
 
-    def forwarded_and_trace(self, client: str, tail: bytes, trace: str = "") -> bytes:
+    def forwarded_and_trace(self, client: str, tail: str, trace: str = "") -> bytes:
         """The headers of a CONNECT that differ each time, encoded: forwarded, traceparent (hbone-dataplane 1.4).
 
         `trace` is the latter where somebody records it; it is random otherwise.
         """
-        value = b'for="%b"%b' % (client.encode("ascii"), tail)
         dice = self._dice.getrandbits
         trace = trace or traceparent(dice(128), dice(64))
-        return b"".join((_FORWARDED, text(value), _TRACEPARENT, trace.encode("ascii")))
+        value = f'for="{client}"{tail}'
+        size = len(value)
+        if size < ONE_BYTE and value.isascii():
+            return f"{_FORWARDED}{chr(size)}{value}{_TRACEPARENT}{trace}".encode("ascii")
+        return b"".join((_FORWARDED.encode(), text(value.encode()), _TRACEPARENT.encode(), trace.encode("ascii")))
 
     def response_headers(self, workload: Workload) -> bytes:
         """What goes with a 200: the destination's baggage, unless it is switched off."""

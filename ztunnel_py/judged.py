@@ -164,10 +164,11 @@ class JudgedConnection(Connection):
         """Connect to the application, from the address `source` if one is given."""
         context = self.context
         try:
-            sock = outgoing_socket(address, context.socket_options, source, near=True)
+            sock = outgoing_socket(address, context.socket_options, source, near=True, keepalive=False)
         except OSError as error:
             self.turned_away(ConnectionFailed(f"connection failed: {error.strerror}"))
             return
+        context.keepalive.watch(sock)
         self._connecting = connect_soon(context.reactor, sock, address, self, context.settings.deadlines.connect)
 
     def connected(self, sock: socket.socket) -> None:

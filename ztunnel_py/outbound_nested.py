@@ -57,7 +57,7 @@ class NestedPlan(TunnelPlan):
         pool_key: str,
         block: bytes,
         inner_block: bytes,
-        forwarded_tail: bytes,
+        forwarded_tail: str,
     ) -> None:
         super().__init__(
             source=source,

@@ -83,7 +83,7 @@ class TunnelPlan:
         kind: Kind,
         pool_key: str,
         block: bytes,
-        forwarded_tail: bytes,
+        forwarded_tail: str,
         is_inside: bool = False,
     ) -> None:
         self.source = source
@@ -143,9 +143,9 @@ def request_block(source: Workload, authority: str) -> bytes:
     return connect_block(authority.encode("ascii"), literal(b"baggage", str(baggage_of(source)).encode()))
 
 
-def forwarded_tail(service: Service | None) -> bytes:
+def forwarded_tail(service: Service | None) -> str:
     """The service the client meant, as `forwarded` ends with it (1.4)."""
-    return b"" if service is None else f";host={service.hostname}".encode()
+    return "" if service is None else f";host={service.hostname}"
 
 
 def peer_maker(

@@ -77,7 +77,8 @@ class FirstBytes:
     def _send(self) -> bool:
         """Returns whether that was all there is. Nothing is put behind a full TLS socket or a shut window."""
         peer, stream = self._peer, self._stream
-        room = 0 if peer.is_stalled else peer.engine.sendable(stream)
+        engine = peer.engine
+        room = 0 if peer.is_stalled else engine.sendable(stream)
         if not room:
             return False
         if room > SMALL:
@@ -92,8 +93,9 @@ class FirstBytes:
             return False
         if count:
             self.sent = count
-            peer.engine.claim(stream, count)
-            peer.engine.queue_frame(HEADER.pack(count << 8, 0, stream.stream_id) + view[:count])
+            stream.send_window -= count
+            engine.send_window -= count
+            engine.output.append(HEADER.pack(count << 8, 0, stream.stream_id) + view[:count])
         return count < room
 
     def on_ready(self, mask: int) -> None:

@@ -95,7 +95,12 @@ class SocketOptions:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.mark is not None:
             sock.setsockopt(socket.SOL_SOCKET, SO_MARK, self.mark)
-        if keepalive and self.keepalive:
+        if keepalive:
+            self.keep_alive(sock)
+
+    def keep_alive(self, sock: socket.socket) -> None:
+        """TCP keepalive, unless it is off, and the time that unacknowledged bytes may take. Raises OSError."""
+        if self.keepalive:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, self.keepalive_idle)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, self.keepalive_interval)
@@ -381,17 +386,23 @@ def connect_error(code: int, address: SocketAddress) -> HboneError:
 
 
 def outgoing_socket(
-    address: SocketAddress, options: SocketOptions, source: str | None = None, *, near: bool = False
+    address: SocketAddress,
+    options: SocketOptions,
+    source: str | None = None,
+    *,
+    near: bool = False,
+    keepalive: bool = True,
 ) -> socket.socket:
     """A non-blocking socket to connect with; bound to a foreign `source` address if one is given (3.6).
 
-    `near`: whatever its address is, it is on this machine (`pacing`).
+    `near`: whatever its address is, it is on this machine (`pacing`). Without `keepalive` that is for whoever asks to
+    set, once the connection lasts (`keepalive`).
 
     Raises OSError when a mark or a foreign source is asked for without the rights.
     """
     sock = options.new_socket(family_of(address[0]), _NON_BLOCKING)
     try:
-        options.apply(sock)
+        options.apply(sock, keepalive=keepalive)
         if is_paced_here() and (near or is_loopback(address[0])):
             pace(sock, RENO)
         if source is not None and source != address[0] and (":" in source) == (":" in address[0]):

@@ -51,11 +51,13 @@ def has_sidecar(pod: Pod, namespace_labels: Labels) -> bool:
     """Whether the pod has a sidecar, or the injector would give it one. A gateway's own proxy is none."""
     if GATEWAY_NAME in pod.metadata.labels:
         return False
-    if SIDECAR_STATUS in pod.metadata.annotations or SIDECAR_CONTAINER in pod.spec.containers:
+    if SIDECAR_STATUS in pod.metadata.annotations:
         return True
+    asked = pod.metadata.labels.get(SIDECAR_INJECT) or pod.metadata.annotations.get(SIDECAR_INJECT)
+    if SIDECAR_CONTAINER in pod.spec.containers:
+        return asked != "false"  # the container of a node proxy has this name, too
     if pod.spec.host_network or pod.metadata.namespace in NEVER_INJECTED:
         return False
-    asked = pod.metadata.labels.get(SIDECAR_INJECT) or pod.metadata.annotations.get(SIDECAR_INJECT)
     if asked is not None:
         return asked == "true"
     injection = namespace_labels.get(INJECTION)

@@ -40,7 +40,7 @@ def pod_workload(pod: Pod, context: Context, surroundings: Surroundings) -> tupl
     metadata, mesh = pod.metadata, context.mesh
     around = surroundings.of(pod.kind, metadata, metadata.labels)
     data_plane = data_plane_of(pod, context.manifests.namespace_labels(metadata.namespace))
-    native = speaks_hbone(metadata.labels) or (around.is_waypoint and data_plane is not DataPlane.NODE)
+    native = speaks_hbone(metadata.labels)
     name = pod.workload.name
     canonical_name, canonical_revision = canonical(metadata.labels, name)
     network = metadata.labels.get(NETWORK, mesh.network)

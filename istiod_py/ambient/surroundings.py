@@ -29,8 +29,6 @@ class Around(NamedTuple):
     """The waypoint in front of the workload itself."""
     application_tunnel: ApplicationTunnel | None
     """How its node proxy hands connections over; for waypoints."""
-    is_waypoint: bool
-    """Whether it is an instance of one."""
     policies: tuple[str, ...]
     """Names of the selector policies that are for it."""
 
@@ -57,7 +55,7 @@ class Surroundings:
         behind = self.selecting(metadata.namespace, labels) if services is None else services
         waypoints = [*choice.waypoints, *(waypoint for facts in behind for waypoint in facts.waypoints)]
         names = self._policies.listed_by(metadata.namespace, labels, waypoints)
-        return Around(choice.waypoint, own.binding if own else None, own is not None and own.takes_hbone, names)
+        return Around(choice.waypoint, own.binding if own else None, names)
 
     def taken_notices(self) -> list[Notice]:
         """What was found to be wrong since the last call."""

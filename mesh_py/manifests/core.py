@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +20,11 @@ SUBZONE_LABEL = "topology.istio.io/subzone"
 POD_IPS_ANNOTATION = "hbone.mesh/pod-ips"
 """Ours: addresses, with commas between them. Of a Pod its own; of a Deployment one for each of its pods, in order."""
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+WORKLOAD_NAME_LABEL = "service.istio.io/workload-name"
+
+# Who makes ReplicaSets, by the label that repeats the last part of their names.
+_TEMPLATE_HASHES = {"pod-template-hash": "Deployment", "rollouts-pod-template-hash": "Rollout"}
+_JOB_OF_CRON_JOB = re.compile(r"(.+)-\d{8,10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class Pod:
     phase: str = "Running"
     """Pending, Running, Succeeded, Failed or Unknown; a manifest without status counts as running."""
     ready: bool = True
-    """The Ready condition; true where no status tells."""
+    """The Ready condition; where the status tells none, whether it runs."""
 
     @property
     def is_terminal(self) -> bool:
@@ -102,14 +108,26 @@ class Pod:
 
     @property
     def workload(self) -> Owner:
-        """Whom telemetry names: the Deployment behind a ReplicaSet, else the owner, else the pod itself."""
-        owner = self.metadata.owner
-        if owner is None:
-            return Owner(self.kind, self.metadata.name)
-        template_hash = self.metadata.labels.get("pod-template-hash")
-        if owner.kind == "ReplicaSet" and template_hash and owner.name.endswith(f"-{template_hash}"):
-            return Owner("Deployment", owner.name.removesuffix(f"-{template_hash}"))
-        return owner
+        """Whom telemetry names: who stands behind the owner, else the pod itself; a label may give another name."""
+        labels = self.metadata.labels
+        owner = _behind(self.metadata.owner or Owner(self.kind, self.metadata.name), labels)
+        return owner._replace(name=labels.get(WORKLOAD_NAME_LABEL, owner.name))
+
+
+def _behind(owner: Owner, labels: Labels) -> Owner:
+    """Who made the owner of a pod, as Istio guesses it, else the owner.
+
+    An owner that is made anew again and again, such as each run of a CronJob, would be a new name each time.
+    """
+    if owner.kind == "ReplicaSet":
+        for label, kind in _TEMPLATE_HASHES.items():
+            if (template_hash := labels.get(label)) and owner.name.endswith(f"-{template_hash}"):
+                return Owner(kind, owner.name.removesuffix(f"-{template_hash}"))
+    if owner.kind == "ReplicationController" and (config := labels.get("deploymentconfig")):
+        return Owner("DeploymentConfig", config)
+    if owner.kind == "Job" and (found := _JOB_OF_CRON_JOB.fullmatch(owner.name)):
+        return Owner("CronJob", found[1])
+    return owner
 
 
 @dataclass(frozen=True, slots=True)

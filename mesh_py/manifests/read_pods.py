@@ -153,8 +153,8 @@ def _pod(
     conditions: tuple[Parts, ...] = (),
 ) -> Pod:
     ips = pod_ips or ((pod_ip,) if pod_ip else ()) or _written_ips(metadata)
-    ready = [one.get("status") == "True" for one in conditions if one.get("type") == "Ready"]
-    return Pod(metadata, spec, ips, phase, all(ready))
+    ready = any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+    return Pod(metadata, spec, ips, phase, ready if conditions else phase == "Running")
 
 
 def _deployment(metadata: Metadata, **fields: Any) -> Deployment:

@@ -50,6 +50,13 @@ UNKNOWN_TYPE = "unknown"
 # only; any other status it finds behind one is raised as such.
 _NO_ERROR = "error_code: 0"
 
+# What istiod ends a stream with that asks for a type it has not; of ours these are the manifests of `PROXY_CONFIG`.
+_NOT_SERVED = "the api generator is restricted"
+_FOLLOW_OURS = (
+    "this is Istio's control plane, which has no routes and policies for our sidecars and waypoints: "
+    "follow ours (python -m istiod_py), or a mesh file (LOCAL_XDS_PATH, and XDS_ADDRESS empty)"
+)
+
 
 @dataclass(slots=True, eq=False)
 class _Line:
@@ -248,7 +255,8 @@ def _lets_go(error: GRPCError) -> bool:
 
 def _told(error: Exception) -> str:
     if isinstance(error, GRPCError):
-        return f"{error.status.name}: {error.message or 'no reason given'}"
+        reason = error.message or "no reason given"
+        return f"{error.status.name}: {reason}{f' ({_FOLLOW_OURS})' if _NOT_SERVED in reason else ''}"
     if isinstance(error, TimeoutError):
         return f"the server has not read for {SEND_SECONDS:g} s"
     return str(error) or repr(error)

@@ -15,7 +15,8 @@ from tests.support.processes import loopback_address
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-OTHER_PROCESSES = {"test_app.py", "test_our_mesh.py", "test_proxyless.py"}
+_BY_ISTIO = {"test_real_istiod.py", "test_real_istiod_mesh.py"}
+OTHER_PROCESSES = {"test_app.py", "test_our_mesh.py", "test_proxyless.py"} | _BY_ISTIO
 """There the loop under test is another one than the test's."""
 
 

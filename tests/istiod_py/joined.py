@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mesh_py.identity.tokens import Caller, TokenKey
 from tests.support.istiod import Istiod, start_istiod
@@ -102,12 +102,16 @@ class JoinedMesh:
         """Remove a file of it."""
         (self.folder / name).unlink()
 
-    def start_node(self, node: Node, *, on: str = "", claims: str = "", **more: str) -> None:
-        """Run a node proxy on the node of its name, or `on` another, with a token for that or for what it `claims`."""
+    def start_node(self, node: Node, *, on: str = "", claims: str = "", pod: str = "", **more: str) -> None:
+        """Run a node proxy on the node of its name, or `on` another, with a token for that or for what it `claims`.
+
+        `pod` is whose token it is, where that is not its own.
+        """
         url, roots = self.istiod.url, str(self.istiod.roots)
         where = on or node.name
         token = self.state / f"{node.name}.token"
-        caller = Caller("istio-system", "ztunnel", node=claims or where)
+        name = pod or f"ztunnel-{node.name}"
+        caller = Caller("istio-system", "ztunnel", name, f"uid-of-{name}", claims or where)
         token.write_text(TokenKey.open(self.state).mint(caller, time.time()))
         environment = {
             **CLEAN,
@@ -158,12 +162,22 @@ def logged(node: Node, message: str = "connection complete") -> list[dict[str, s
     return [fields_of(line) for line in node.log.splitlines() if f"access\t{message}\t" in line]
 
 
+Kind = TypeVar("Kind", bound=JoinedMesh)
+
+
 @contextlib.contextmanager
 def mesh_on(base: Path, *flags: str) -> Iterator[JoinedMesh]:
     """The folder, and nodes that are not started yet; ended with the context."""
+    with mesh_of(JoinedMesh, base, *flags) as mesh:
+        yield mesh
+
+
+@contextlib.contextmanager
+def mesh_of(kind: type[Kind], base: Path, *flags: str) -> Iterator[Kind]:
+    """The same with another control plane."""
     (base / "mesh").mkdir()
     (base / "state").mkdir()
-    mesh = JoinedMesh(base / "mesh", base / "state", loopback_address(), flags)
+    mesh = kind(base / "mesh", base / "state", loopback_address(), flags)
     for name in ("sleep", "server"):
         mesh.nodes[name] = Node(name, loopback_address(), [*COMMAND], {}, base / f"{name}.log")
     pods = "".join(POD.format(name=node.name, ip=node.address) for node in mesh.nodes.values())

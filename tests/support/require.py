@@ -103,6 +103,24 @@ def reference_data() -> Path:
     return Path(folder)
 
 
+def real_istiod() -> Path:
+    """Istio's own control plane, an extra check; tests/peers/README.md says how to build it."""
+    return _built_peer("ISTIOD_PEER")
+
+
+def real_collector() -> Path:
+    """The OpenTelemetry collector's own receiver, another extra check."""
+    return _built_peer("COLLECTOR_PEER")
+
+
+def _built_peer(variable: str) -> Path:
+    """The program a variable names. Not having it is never a failure, REQUIRE_ALL or not."""
+    program = os.environ.get(variable)
+    if not program:
+        pytest.skip(f"{variable} names no program (an extra check, tests/peers/README.md)")
+    return Path(program)
+
+
 @functools.cache
 def _netns_problem() -> str | None:
     """Why no namespace can be made here, or None."""

@@ -1,11 +1,22 @@
-"""Which requests of one connection are decided alike."""
+"""Which requests of one connection are decided alike, and what the connection to the application gets."""
 
 from __future__ import annotations
 
+import socket
+from typing import TYPE_CHECKING
+
 import pytest
 
+from hbone_py.aio.keepalive import AGE
+from hbone_py.aio.relay import Relay
+from hbone_py.aio.wheel import TICK
 from hbone_py.connect import ConnectRequest
+from tests.interop.callers import talk
+from tests.support.tcp_apps import echo
 from ztunnel_py.inbound_tunnel import _key_of as key_of
+
+if TYPE_CHECKING:
+    from tests.support.pods import Pods
 
 Headers = list[tuple[bytes, bytes]]
 FROM_A, FROM_B = b'for="10.0.0.1:1"', b'for="10.0.0.1:2"'
@@ -58,3 +69,17 @@ def test_not_alike(one: ConnectRequest, other: ConnectRequest) -> None:
 )
 def test_not_remembered(headers: Headers) -> None:
     assert key_of(request(*headers)) is None
+
+
+async def test_an_application_that_is_spoken_to_for_long_gets_keepalive(pods: Pods) -> None:
+    """hbone-dataplane 8.1; a second after the connection was made."""
+    clock, sleep, server = pods.stop_the_clock(), pods.add("sleep"), pods.add("server")
+    async with server.app(echo) as app, sleep.call(app.authority) as caller:
+        await talk(caller, b"hello")
+        (connection,) = server.its_proxy.plane.context.connections.live
+        assert isinstance(connection.flow, Relay)
+        sock = connection.flow.sock
+        assert not sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        clock.advance(AGE + 2 * TICK)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 180

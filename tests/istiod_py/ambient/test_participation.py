@@ -50,6 +50,7 @@ def test_which_proxy_a_pod_has(
 def test_a_container_of_its_name_is_a_sidecar() -> None:
     assert data_plane_of(pod(containers=("web", "istio-proxy")), AMBIENT) is SIDECAR
     assert data_plane_of(pod(containers=("istio-proxy",), labels={GATEWAY: "wp"}), AMBIENT) is NONE
+    assert data_plane_of(pod(containers=("istio-proxy",), labels={INJECT: "false"}), {}) is NONE, "a node proxy's pod"
 
 
 @pytest.mark.parametrize("namespace_labels", [AMBIENT, INJECTED])

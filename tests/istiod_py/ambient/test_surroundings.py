@@ -28,7 +28,7 @@ def listing(*pods: str, of: str = "web") -> EndpointSlice:
 
 
 def test_a_workload_has_nothing_from_an_empty_mesh() -> None:
-    assert around().of("Pod", meta("web-1"), WEB) == (None, None, False, ())
+    assert around().of("Pod", meta("web-1"), WEB) == (None, None, ())
 
 
 def test_a_workload_has_its_waypoint_and_its_policies() -> None:
@@ -37,7 +37,7 @@ def test_a_workload_has_its_waypoint_and_its_policies() -> None:
         "Pod", meta("web-1", labels=labels), labels
     )
     assert found.waypoint is not None
-    assert (found.waypoint.key, found.policies, found.is_waypoint) == ("shop/wp", ("shop/p",), False)
+    assert (found.waypoint.key, found.policies) == ("shop/wp", ("shop/p",))
 
 
 @pytest.mark.parametrize(

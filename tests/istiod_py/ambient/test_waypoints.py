@@ -87,10 +87,12 @@ def test_a_waypoint_is_found_by_the_service_its_author_wrote(fields: dict[str, A
     assert len(told.services) == 2
 
 
-def test_the_pods_of_a_waypoint_take_hbone_themselves() -> None:
-    told = mesh(AMBIENT, waypoint(), pod("wp-1", labels={NAME: "wp"}))
-    assert the_pod(told, "wp-1").protocol is Protocol.HBONE
-    assert the_pod(told, "wp-1").native_tunnel
+def test_a_waypoints_own_ports_are_reached_in_the_clear_unless_its_pods_say_otherwise() -> None:
+    """As Istio has it: what goes through a waypoint is a tunnel anyway, its own pages are for everybody."""
+    tunnel = {"networking.istio.io/tunnel": "http"}
+    told = mesh(AMBIENT, waypoint(), pod("wp-1", labels={NAME: "wp"}), pod("wp-2", labels={NAME: "wp"} | tunnel))
+    assert (the_pod(told, "wp-1").protocol, the_pod(told, "wp-1").native_tunnel) == (Protocol.TCP, False)
+    assert (the_pod(told, "wp-2").protocol, the_pod(told, "wp-2").native_tunnel) == (Protocol.HBONE, True)
 
 
 def test_an_ingress_is_no_waypoint_though_it_has_an_address() -> None:

@@ -30,7 +30,22 @@ def test_a_node_tells_its_locality_by_labels() -> None:
             id="a deployment's",
         ),
         pytest.param(Owner("ReplicaSet", "web-5d4"), {}, Owner("ReplicaSet", "web-5d4"), id="a bare replica set"),
+        pytest.param(
+            Owner("ReplicaSet", "web-7c"),
+            {"rollouts-pod-template-hash": "7c"},
+            Owner("Rollout", "web"),
+            id="a rollout's",
+        ),
+        pytest.param(
+            Owner("ReplicationController", "web-3"),
+            {"deploymentconfig": "web"},
+            Owner("DeploymentConfig", "web"),
+            id="a deployment config's",
+        ),
         pytest.param(Owner("StatefulSet", "db"), {}, Owner("StatefulSet", "db"), id="another owner"),
+        pytest.param(Owner("Job", "tick-28012345"), {}, Owner("CronJob", "tick"), id="a run of a cron job"),
+        pytest.param(Owner("Job", "load-2024"), {}, Owner("Job", "load-2024"), id="a job that somebody numbered"),
+        pytest.param(None, {"service.istio.io/workload-name": "web"}, Owner("Pod", "web"), id="as its label says"),
     ],
 )
 def test_the_workload_of_a_pod(owner: Owner | None, labels: dict[str, str], expected: Owner) -> None:

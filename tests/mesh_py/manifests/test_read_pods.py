@@ -36,13 +36,18 @@ SHOP = Metadata("web", "shop")
         pytest.param("spec: {serviceAccount: old, containers: []}", Pod(SHOP, PodSpec("old")), id="the old key"),
         pytest.param(
             "spec: {containers: []}\nstatus: {podIP: 10.0.0.1, phase: Pending}",
-            Pod(SHOP, ips=("10.0.0.1",), phase="Pending"),  # type: ignore[arg-type]
+            Pod(SHOP, ips=("10.0.0.1",), phase="Pending", ready=False),  # type: ignore[arg-type]
             id="one address",
         ),
         pytest.param(
             "spec: {containers: []}\nstatus: {conditions: [{type: Ready, status: 'True'}, {type: X, status: 'False'}]}",
             Pod(SHOP),
             id="ready",
+        ),
+        pytest.param(
+            "spec: {containers: []}\nstatus: {phase: Running, conditions: [{type: X, status: 'True'}]}",
+            Pod(SHOP, ready=False),
+            id="not known to be ready",
         ),
     ],
 )

@@ -305,6 +305,17 @@ async def test_a_server_that_refuses_is_asked_again_and_heard(
     assert "discovery stream ended (ConnectionError): UNAUTHENTICATED: token expired; next attempt in" in caplog.text
 
 
+async def test_a_control_plane_that_has_not_what_we_ask_for_is_told_from_a_wrong_token(
+    judge: DiscoveryJudge, endpoint: Endpoint, caplog
+) -> None:
+    """The words are istiod's, to a type that is ours alone."""
+    text = "the api generator is restricted to the control-plane (root) namespace"
+    judge.refuses_with = (grpc.StatusCode.PERMISSION_DENIED, text)
+    async with running(endpoint):
+        await judge.stream(2)
+    assert f"PERMISSION_DENIED: {text} (this is Istio's control plane, which has no routes and policies" in caplog.text
+
+
 async def test_a_server_that_dies_leaves_the_mesh_and_is_followed_when_it_is_back(address: str) -> None:
     port = free_port(address)
     async with running(plain(address, port)) as proxy:
