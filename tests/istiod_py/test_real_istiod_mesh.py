@@ -6,15 +6,17 @@ ISTIOD_PEER names Istio's (tests/peers/README.md); without it this is skipped.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
 
 from mesh_py.xds.decode import decode_address, decode_authorization
 from mesh_py.xds.types import ADDRESS, AUTHORIZATION
 from tests.support.discovery import GrpcioProxy, bodies, node_of
 from tests.support.istiod import Istiod, start_istiod
-from tests.support.processes import loopback_address
+from tests.support.processes import loopback_address, run_tool
 from tests.support.real_istiod import start_real_istiod
 from tests.support.require import real_istiod
 from tests.support.source_tree import ROOT
@@ -81,6 +83,33 @@ async def test_a_node_proxy_is_told_the_same(both: tuple[Istiod, Istiod]) -> Non
     assert len(theirs) > 70
     found = set(differences(theirs, ours))
     assert found == set(DIFFERENT), sorted(found ^ set(DIFFERENT))
+
+
+async def test_istios_agent_gets_the_same_kind_of_certificate_from_both(both: tuple[Istiod, Istiod]) -> None:
+    """Its own client asks, which wants more than one certificate in the answer."""
+    theirs, ours = [await signed_by(one) for one in both]
+    assert facts_of(theirs[0]) == facts_of(ours[0])
+    for leaf, *_, root in (theirs, ours):
+        assert root.issuer == root.subject
+        assert leaf.not_valid_after_utc - leaf.not_valid_before_utc < datetime.timedelta(hours=1, minutes=10)
+
+
+async def signed_by(istiod: Istiod) -> list[x509.Certificate]:
+    """The chain that Istio's agent is given for an hour and the identity of shop/cart, leaf first."""
+    token = istiod.state / "cart.token"
+    token.write_text(istiod.token("shop/cart"))
+    identity = "spiffe://cluster.local/ns/shop/sa/cart"
+    place = (f"{istiod.address}:15012", str(istiod.roots), str(token), identity)
+    done = await run_tool(str(real_istiod()), "sign", *place)
+    assert done.returncode == 0, done.stderr
+    return x509.load_pem_x509_certificates(done.stdout)
+
+
+def facts_of(leaf: x509.Certificate) -> dict[str, object]:
+    """What whoever meets it looks at: its names, and what it may be used for."""
+    kinds = (x509.SubjectAlternativeName, x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage)
+    found = {kind.__name__: leaf.extensions.get_extension_for_class(kind) for kind in kinds}
+    return {"subject": leaf.subject, **{name: (one.critical, one.value) for name, one in found.items()}}
 
 
 async def told_by(istiod: Istiod) -> dict[str, Any]:

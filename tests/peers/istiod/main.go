@@ -1,11 +1,13 @@
 // A real istiod without a cluster: Istio's own control plane over a folder of Kubernetes manifests.
 //
 //	ROOT_CA_DIR=AUTHORITY istiodpeer FOLDER ADDRESS
+//	istiodpeer sign ADDRESS:PORT ROOTS TOKEN IDENTITY
 //
 // Discovery and certificates over TLS are on ADDRESS:15012, discovery in the clear on :15010, debug pages on :15014,
 // and /ready on :8080. Edits of FOLDER are followed. AUTHORITY holds what an operator plugs in: root-cert.pem,
 // ca-cert.pem, ca-key.pem, cert-chain.pem. The cluster is a fake one in this process (cluster.go); it believes every
-// token (tokens.go). This is a judge for tests, and nothing else.
+// token (tokens.go). `sign` is the other side: Istio's agent asks an authority for a certificate (agent.go). This is a
+// judge for tests, and nothing else.
 package main
 
 import (
@@ -34,8 +36,14 @@ var settings = map[string]string{
 }
 
 func main() {
+	if len(os.Args) == 6 && os.Args[1] == "sign" {
+		if err := sign(os.Args[2], os.Args[3], os.Args[4], os.Args[5]); err != nil {
+			fail("%v", err)
+		}
+		return
+	}
 	if len(os.Args) != 3 {
-		fail("usage: %s FOLDER ADDRESS", os.Args[0])
+		fail("usage: %s FOLDER ADDRESS, or sign ADDRESS:PORT ROOTS TOKEN IDENTITY", os.Args[0])
 	}
 	folder, address := os.Args[1], os.Args[2]
 	withSettings(address)
