@@ -97,8 +97,9 @@ def virtual_host(name: str, domains: Sequence[str], routes: Sequence[Json], **fi
 
 
 def domains_of(service: Service, namespace: str, dns_domain: str) -> list[str]:
-    """What clients of a namespace may call a service: its names, short and full, and its addresses."""
+    """What clients of a namespace may call a service: its names, short, full and rooted (`x.`), and its addresses."""
     names = [service.hostname]
+    names += [] if service.hostname.startswith("*") else [f"{service.hostname}."]
     suffix = f".{service.namespace}.svc.{dns_domain}"
     if service.hostname.endswith(suffix):
         short = service.hostname.removesuffix(suffix)

@@ -53,7 +53,7 @@ def test_of_two_services_of_one_name_the_clients_own_counts() -> None:
     far = world.service("www.example.org", "10.2.0.2", namespace="shop", app_protocols=HTTP)
     hosts = outbound_routes(mesh(far, near), sidecar())["80"]["virtual_hosts"]
     domains = [one["domains"] for one in hosts]
-    assert domains == [["www.example.org", "10.2.0.1"], ["10.2.0.2"], ["*"]]
+    assert domains == [["www.example.org", "www.example.org.", "10.2.0.1"], ["10.2.0.2"], ["*"]]
 
 
 def test_what_others_keep_to_themselves_is_not_seen() -> None:

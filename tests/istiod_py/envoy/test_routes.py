@@ -129,6 +129,8 @@ def test_a_backend_without_a_namespace_is_of_the_routes_own() -> None:
 
 def test_what_clients_may_call_a_service() -> None:
     near = domains_of(echo_service("fd00::1"), "default", "cluster.local")
-    assert near == [ECHO, "echo.default.svc", "echo.default", "echo", "[fd00::1]"]
+    assert near == [ECHO, f"{ECHO}.", "echo.default.svc", "echo.default", "echo", "[fd00::1]"]
     assert "echo" not in domains_of(echo_service(), "shop", "cluster.local")
-    assert domains_of(world.service("www.example.org"), "default", "cluster.local") == ["www.example.org"]
+    www = domains_of(world.service("www.example.org"), "default", "cluster.local")
+    assert www == ["www.example.org", "www.example.org."]
+    assert domains_of(world.service("*.example.org"), "default", "cluster.local") == ["*.example.org"]
