@@ -179,7 +179,7 @@ async def test_its_node_proxies_go_through_a_waypoint_that_follows_our_control_p
         mesh.write("waypoint.yaml", WAYPOINT.format(ip=way, vip=VIP, port=app.port))
         with start_istiod(mesh.folder, mesh.state, loopback_address(), log="ours.log") as ours:
             ours.wait_ready()
-            process = _proxy("waypoint_py", "default/wp-1/wp", way, ours, "--pod", "wp-1")
+            process = _proxy("waypoint_py", "default/wp-1/wp", way, ours)
             try:
                 await eventually(lambda: "every type has been answered" in process.output, "the waypoint told")
                 await eventually(lambda: VIP in mesh.sleep.get("/config_dump"), "the service known")
@@ -194,11 +194,11 @@ async def test_its_node_proxies_go_through_a_waypoint_that_follows_our_control_p
     mesh.remove("waypoint.yaml")
 
 
-def _proxy(role: str, workload: str, where: str, istiod: Istiod, *pod: str) -> PeerProcess:
+def _proxy(role: str, workload: str, where: str, istiod: Istiod) -> PeerProcess:
     """A proxy of layer 7 for `namespace/pod/account`, joined."""
     namespace, _, account = workload.split("/")
     token = istiod.state / f"{role}.token"
-    token.write_text(istiod.token(f"{namespace}/{account}", *pod))
+    token.write_text(istiod.token(f"{namespace}/{account}"))
     url, roots = istiod.url, str(istiod.roots)
     told = {"XDS_ADDRESS": url, "XDS_ROOT_CA": roots, "CA_ADDRESS": url, "CA_ROOT_CA": roots, "AUTH_TOKEN": str(token)}
     own = {"PROXY_WORKLOAD_INFO": workload, "PROXY_BIND_ADDRESS": where}
