@@ -63,7 +63,7 @@ def an_exchange() -> tuple[Wait, Callable[[HttpError], None]]:
 
 def nowhere() -> Any:
     """A stream on which nothing comes and goes."""
-    return SimpleNamespace(send_now=len, abort=lambda: None)
+    return SimpleNamespace(send_now=len, abort=lambda: None, local_address=("127.0.0.1", 9))
 
 
 async def end_of(wait: Wait) -> BaseException | None:
