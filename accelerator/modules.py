@@ -13,7 +13,6 @@ GROUP = "hbone"
 
 MODULES = (
     "hbone_py.aio.first_bytes",
-    "hbone_py.aio.keepalive",
     "hbone_py.aio.original_dst",
     "hbone_py.aio.outbox",
     "hbone_py.aio.peer",
