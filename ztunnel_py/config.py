@@ -33,6 +33,7 @@ from mesh_py.settings.key_log import key_log
 from mesh_py.settings.kinds import WorkloadInfo
 from mesh_py.settings.source import SettingsError, from_environment, from_flags
 from mesh_py.settings.tracing import tracing
+from mesh_py.settings.wait_awake import WAIT_AWAKE
 from ztunnel_py import settings_table as table
 from ztunnel_py.dns_settings import DnsSettings, read_dns_settings
 from ztunnel_py.mode import Mode
@@ -129,6 +130,8 @@ class Settings:
     """Unread bytes this process may hold, all connections together."""
     first_bytes: bool
     """What an application says at once goes with its CONNECT."""
+    wait_awake: bool
+    """The reactor may spend short waits awake."""
     same_node_inside: bool
     """HBONE between two of our workloads needs no connection."""
     lenient_resets: bool
@@ -232,6 +235,7 @@ def from_values(layers: Sequence[Mapping[str, Given]], environ: Mapping[str, str
         pool_idle=values[table.POOL_IDLE],
         unread_budget=values[table.UNREAD_BUDGET] or memory_limit() // 4,
         first_bytes=values[FIRST_BYTES],
+        wait_awake=values[WAIT_AWAKE],
         same_node_inside=values[table.SAME_NODE_INSIDE] and mode is Mode.NODE,
         lenient_resets=values[table.LENIENT_RESETS],
         response_baggage=values[table.ENABLE_RESPONSE_BAGGAGE],

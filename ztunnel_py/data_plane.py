@@ -67,6 +67,7 @@ class DataPlane:
         settings, state, metrics = foundation.settings, foundation.state, foundation.metrics
         reactor = Reactor.current()
         reactor.ledger.set_limit(settings.unread_budget)
+        reactor.watch.may_linger = settings.wait_awake
         metrics.traffic.sockets.are_counted = True
         context = ProxyContext(
             reactor=reactor,

@@ -33,6 +33,7 @@ from mesh_py.settings.kinds import (
 )
 from mesh_py.settings.setting import SettingsTable, setting, unset
 from mesh_py.settings.tracing import TRACING
+from mesh_py.settings.wait_awake import WAIT_AWAKE
 from mesh_py.telemetry.log_filter import DEFAULT_FILTER, LogFilter
 from ztunnel_py.mode import MODE
 
@@ -251,7 +252,7 @@ TABLE = SettingsTable({
     ),
     "Sockets": (
         ENABLE_ORIG_SRC, PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES,
-        USER_TIMEOUT_ENABLED,
+        USER_TIMEOUT_ENABLED, WAIT_AWAKE,
     ),
     "Deadlines": (
         CONNECT_DEADLINE, TLS_DEADLINE, SETTINGS_DEADLINE, REPLY_DEADLINE, STATE_WAIT, POLICY_WAIT, CERTIFICATE_WAIT,

@@ -129,7 +129,7 @@ class Reactor:
         self._epoll = select.epoll() if shared is None else select.epoll.fromfd(os.dup(shared))
         if shared is None:
             loop.add_reader(self._epoll.fileno(), self._wake)
-        self._watch = Watch(self._epoll)
+        self.watch = Watch(self._epoll)
 
     @staticmethod
     def current() -> Reactor:
@@ -303,17 +303,17 @@ class Reactor:
         Returns what the kernel reports of descriptors that are not registered here.
         """
         others: list[tuple[int, int]] = []
-        events = self._watch.wait(timeout)
+        events = self.watch.wait(timeout)
         self._running = True
         self._steps_left = _STEPS_A_TURN
         self._serve(events, others)
         served = len(events)
-        if self._dirty and served <= _FEW and not others and (served > 1 or self._watch.is_crowded):
+        if self._dirty and served <= _FEW and not others and (served > 1 or self.watch.is_crowded):
             served = self._gather(served, others)
         if self._dirty:
             self._flush_all()
         if served:
-            self._watch.served(served)
+            self.watch.served(served)
         if self._line:  # now, not before the next wait: that one need not be in vain then
             self._move_bulk()
             self._flush_all()
@@ -327,9 +327,9 @@ class Reactor:
 
     def _gather(self, served: int, others: list[tuple[int, int]]) -> int:
         """Serve what becomes ready before connections write, beside `served` sockets; how many it is in all."""
-        gives_way = self._watch.is_crowded
+        gives_way = self.watch.is_crowded
         for _ in range(_GATHERED):
-            events = self._watch.wait(0)
+            events = self.watch.wait(0)
             if events:
                 self._serve(events, others)
                 served += len(events)
@@ -362,7 +362,7 @@ class Reactor:
     def _move_bulk(self) -> None:
         """The turns of the first in line."""
         line = self._line
-        self._watch.moved_bulk()
+        self.watch.moved_bulk()
         for _ in range(_PIECES_A_TURN):
             if not line:
                 return

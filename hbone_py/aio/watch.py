@@ -48,9 +48,11 @@ class Epoll(Protocol):
 class Watch:
     """One per reactor."""
 
-    __slots__ = ("_clock", "_epoll", "_is_brisk", "_rest", "_rests_until", "_sockets")
+    __slots__ = ("_clock", "_epoll", "_is_brisk", "_rest", "_rests_until", "_sockets", "may_linger")
 
     def __init__(self, epoll: Epoll, clock: Callable[[], float] = monotonic) -> None:
+        self.may_linger = True
+        """Waits may be spent awake; the process's to set."""
         self._epoll = epoll
         self._clock = clock
         self._is_brisk = False  # the last wait was a short one
@@ -60,7 +62,7 @@ class Watch:
 
     def wait(self, timeout: float) -> Events:
         """What is ready within so many seconds, negative for ever."""
-        if not timeout or self._sockets > _FEW:
+        if not timeout or self._sockets > _FEW or not self.may_linger:
             return self._epoll.poll(timeout, BATCH)
         return self._linger(timeout) if self._is_brisk else self._sleep(timeout)
 

@@ -60,6 +60,10 @@ class ProxySettings(Protocol):
         """What a client of bytes says at once goes with its CONNECT."""
 
     @property
+    def wait_awake(self) -> bool:
+        """The reactor may spend short waits awake."""
+
+    @property
     def http_pool_idle(self) -> float:
         """How long an upstream connection may be without a request."""
 

@@ -48,6 +48,7 @@ class Foundation(Generic[SettingsT]):
         """What the parts of the data plane share. `own_ports`: see `ProxyContext`."""
         settings, reactor = self.settings, Reactor.current()
         reactor.ledger.set_limit(settings.unread_budget)
+        reactor.watch.may_linger = settings.wait_awake
         return ProxyContext(
             reactor=reactor,
             settings=settings,

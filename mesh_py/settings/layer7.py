@@ -23,6 +23,7 @@ from mesh_py.settings.key_sets import KeySetSettings, key_sets
 from mesh_py.settings.kinds import WorkloadInfo
 from mesh_py.settings.source import Given, SettingsError, Values
 from mesh_py.settings.tracing import tracing
+from mesh_py.settings.wait_awake import WAIT_AWAKE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,6 +82,8 @@ class Layer7Settings:
     unread_budget: int
     first_bytes: bool
     """What a client of bytes says at once goes with its CONNECT."""
+    wait_awake: bool
+    """The reactor may spend short waits awake."""
     drain_deadline: float
 
     log_filter: LogFilter
@@ -238,6 +241,7 @@ def _tunnel(values: Values, environ: Mapping[str, str]) -> dict[str, Any]:
         ),
         "pool_idle": values[table.POOL_IDLE],
         "first_bytes": values[FIRST_BYTES],
+        "wait_awake": values[WAIT_AWAKE],
         "unread_budget": values[table.UNREAD_BUDGET] or memory_limit() // 4,
     }
 

@@ -28,6 +28,7 @@ from mesh_py.settings.kinds import (
 )
 from mesh_py.settings.setting import Setting, setting, unset
 from mesh_py.settings.tracing import TRACING
+from mesh_py.settings.wait_awake import WAIT_AWAKE
 from mesh_py.telemetry.log_filter import DEFAULT_FILTER, LogFilter
 
 MIB = 1 << 20
@@ -135,7 +136,7 @@ PATIENCE = (
 )
 CLIENTS = (MAX_CONNECTIONS, *key_sets.ALL)
 TUNNEL = (STREAM_WINDOW, CONNECTION_WINDOW, POOL_IDLE, UNREAD_BUDGET, FIRST_BYTES, COMPLIANCE_POLICY, KEY_LOG)
-SOCKETS = (PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME)
+SOCKETS = (PACKET_MARK, KEEPALIVE_ENABLED, KEEPALIVE_TIME, WAIT_AWAKE)
 DEADLINES = (CONNECT_DEADLINE, TLS_DEADLINE, REPLY_DEADLINE, TERMINATION_DRAIN_DURATION)
 
 # fmt: on

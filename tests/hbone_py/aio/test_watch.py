@@ -78,6 +78,11 @@ def test_messages_that_follow_closely_find_it_awake(watch: Watch, kernel: Kernel
     assert [hear(watch, kernel, SOON) for _ in range(3)] == [[], [], []]
 
 
+def test_who_may_not_linger_sleeps_however_closely_they_follow(watch: Watch, kernel: Kernel) -> None:
+    watch.may_linger = False
+    assert [hear(watch, kernel, SOON) for _ in range(3)] == [[-1.0]] * 3
+
+
 def test_who_stays_away_lets_it_sleep_until_somebody_hurries_again(watch: Watch, kernel: Kernel) -> None:
     waits = [hear(watch, kernel, seconds) for seconds in (SOON, LATE, SOON, SOON, LATE, LATE)]
     assert waits == [[-1.0], [-1.0], [-1.0], [], [-1.0], [-1.0]]
