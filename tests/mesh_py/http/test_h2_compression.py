@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hpack import Decoder, Encoder
 from hpack.exceptions import HPACKError, OversizedHeaderListError
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from mesh_py.http import h2_compression
@@ -57,6 +57,8 @@ def outcome(decoder: Decoder, data: bytes) -> object:
     try:
         return plain(decoder.decode(data, raw=True))
     except HPACKError as error:
+        if "table size updates" in str(error):
+            reject()  # a bound of ours: hpack takes any number
         return type(error).__name__
 
 
