@@ -3,7 +3,7 @@
 Bytes go straight through: from the application into the shared buffer behind room for frame headers, from the
 decrypted buffer into the application's socket. What a full socket refuses stays in the stream, unread, so that the
 window is the back-pressure; a shut window or a full tunnel socket stops the reading of the application.
-`copy.relay` is the same in plain coroutines: the specification.
+`plain_relay.relay` is the same in plain coroutines: the specification.
 
 Resets travel (hbone-dataplane 1.6, mended): a TCP RST becomes a stream reset and back again, so that nobody takes a
 cut for an end; `lenient` gives the real ztunnel's form, where both become clean ends. A connection that is lost

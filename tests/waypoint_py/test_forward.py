@@ -14,12 +14,12 @@ from mesh_py.http.messages import HttpRequest
 from mesh_py.manifests.references import BackendReference
 from mesh_py.manifests.route_filters import ExternalAuth
 from mesh_py.model.workload import AppProtocol
-from mesh_py.proxy.traffic import Traffic
+from mesh_py.proxy.cluster import Cluster
 from tests.support import world
 from waypoint_py.forward import Forwarding, speaks_http2
 
 if TYPE_CHECKING:
-    from mesh_py.proxy.cluster import Cluster
+    from mesh_py.proxy.clusters import Clusters
 
 CART = world.service("cart.shop.svc.cluster.local", "10.1.0.1", namespace="shop", ports={80: 8080})
 GRPC = Headers([("content-type", "application/grpc+proto")])
@@ -39,7 +39,9 @@ GRPC = Headers([("content-type", "application/grpc+proto")])
 def test_which_http_is_spoken(
     port_says: AppProtocol | None, client_speaks: str, headers: Headers, expected: bool
 ) -> None:
-    cluster = cast("Cluster", SimpleNamespace(app_protocol=port_says or AppProtocol.UNKNOWN, traffic=Traffic()))
+    clusters = cast("Clusters", SimpleNamespace(naming=lambda *_: "cart"))
+    cluster = Cluster(clusters, world.workload("client", "10.0.0.1"), ServiceRecord(CART), 80, "")
+    cluster.app_protocol = port_says or AppProtocol.UNKNOWN
     request = HttpRequest("GET", "/", "cart", headers, version=client_speaks)  # type: ignore[arg-type]
     assert speaks_http2(request, cluster) is expected
 

@@ -133,7 +133,7 @@ class MachineTunnel(Relayed):
 
 
 class CoroutineTunnel:
-    """Carried by `copy.relay` on both sides."""
+    """Carried by `plain_relay.relay` on both sides."""
 
     said = 0
 

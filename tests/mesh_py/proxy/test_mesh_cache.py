@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from mesh_py.manifests.proxy_file import Further
 from mesh_py.proxy.mesh_cache import MeshCache
 
 
 def cache(most: int = 10) -> tuple[MeshCache[str, int], Any]:
-    context: Any = SimpleNamespace(state=SimpleNamespace(version=1), directory=SimpleNamespace(further=object()))
+    context: Any = SimpleNamespace(state=SimpleNamespace(version=1), directory=SimpleNamespace(further=Further()))
     return MeshCache(context, most), context
 
 
@@ -28,7 +29,7 @@ def test_a_change_of_the_mesh_or_of_the_manifests_makes_it_forget() -> None:
         if change == "mesh":
             context.state.version += 1
         else:
-            context.directory.further = object()
+            context.directory.further = Further()
         assert known.get("one") is None, change
 
 
