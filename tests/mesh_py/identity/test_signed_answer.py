@@ -23,6 +23,9 @@ BETWEEN = Authority("intermediate", ROOT)
 ASKED = new_request(CART)
 PUBLIC = x509.load_pem_x509_csr(ASKED.request_pem.encode()).public_key()
 LEAF = BETWEEN.sign(PUBLIC, str(CART), 600)
+OTHER = "spiffe://cluster.local/ns/shop/sa/other"
+FOR_ANOTHER = BETWEEN.sign(PUBLIC, OTHER, 600)
+FOR_NOBODY = BETWEEN.sign(PUBLIC, "https://not.spiffe", 600)
 NOW = datetime.datetime.now(datetime.UTC)
 
 
@@ -82,14 +85,13 @@ def test_what_is_not_taken(chain, problem):
 
 
 def test_it_must_name_whom_it_was_asked_for():
-    other = BETWEEN.sign(PUBLIC, "spiffe://cluster.local/ns/shop/sa/other", 600)
     with pytest.raises(
         TlsConfigError, match=r"^the authority's answer names spiffe://\S+/sa/other, not spiffe://\S+cart$"
     ):
-        taken(other, BETWEEN.pem, ROOT.pem)
-    assert str(taken(other, BETWEEN.pem, ROOT.pem, wanted=None).identity) == "spiffe://cluster.local/ns/shop/sa/other"
+        taken(FOR_ANOTHER, BETWEEN.pem, ROOT.pem)
+    assert str(taken(FOR_ANOTHER, BETWEEN.pem, ROOT.pem, wanted=None).identity) == OTHER
     with pytest.raises(TlsConfigError, match="names nobody"):
-        taken(BETWEEN.sign(PUBLIC, "https://not.spiffe", 600), BETWEEN.pem, ROOT.pem)
+        taken(FOR_NOBODY, BETWEEN.pem, ROOT.pem)
 
 
 @pytest.mark.parametrize(
