@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hbone_py.aio.tls_handshake import shake_hands_inside
-from hbone_py.aio.tls_stream import TlsStream
 from hbone_py.errors import ConnectionLost, TlsError, TlsTimeout
 from hbone_py.tls.context import TlsSettings, client_context, server_context
 from tests.hbone_py.aio.stream_pairs import tunnels
-from tests.hbone_py.aio.test_tls_stream import QUESTIONS
+from tests.hbone_py.aio.test_tls_stream import QUESTIONS, WithEnd
 from tests.support.peers import credentials_of
 from tests.support.streams import MEGABYTE, a_megabyte_each_way_in_pieces_of_any_size, read_to_end
 
@@ -21,17 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from hbone_py.aio.reactor import Reactor
+    from hbone_py.aio.tls_stream import TlsStream
     from hbone_py.aio.tunnel_stream import TunnelStream
     from tests.support.certificates import CertificateFiles, MeshCertificates
     from tests.support.streams import Question
 
 SETTINGS = TlsSettings(alpn=(b"h2", b"http/1.1"))
-
-
-class WithEnd(TlsStream):
-    """For a peer that respects close_notify as the end of one direction."""
-
-    send_eof = TlsStream.send_close_notify
 
 
 async def shaken(tunnel: TunnelStream, files: CertificateFiles, *, client: bool, seconds: float = 5) -> TlsStream:
@@ -62,9 +56,7 @@ async def test_contract(reactor: Reactor, certificates: MeshCertificates, questi
 
 async def test_every_byte_arrives_in_order(reactor: Reactor, certificates: MeshCertificates) -> None:
     async with asyncio.timeout(20), pair(reactor, certificates) as ends:
-        for one in ends:
-            one.__class__ = WithEnd
-        await a_megabyte_each_way_in_pieces_of_any_size(*ends)  # type: ignore[arg-type]
+        await a_megabyte_each_way_in_pieces_of_any_size(*map(WithEnd, ends))  # type: ignore[arg-type]
 
 
 async def test_what_is_agreed_on(reactor: Reactor, certificates: MeshCertificates) -> None:
