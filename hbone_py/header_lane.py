@@ -116,6 +116,7 @@ class HeaderLane:
         if stream is not None:
             if not block or block != self._acceptance or ends or stream.answered or not stream.remote_open:
                 return False
+            # `_accepted`, once a tunnel.
             stream.answered = True
             stream.expected = None
             self._events.append(ev.TunnelAccepted(stream.stream_id, self._accepted_with, stream))

@@ -93,6 +93,7 @@ class FirstBytes:
             return False
         if count:
             self.sent = count
+            # `claim` and `queue_frame`, once a tunnel.
             stream.send_window -= count
             engine.send_window -= count
             engine.output.append(HEADER.pack(count << 8, 0, stream.stream_id) + view[:count])

@@ -15,8 +15,9 @@ from aiohttp import web
 
 from sidecar_py.command_line import run
 from tests.sidecar_py.applications import web_application
+from tests.sidecar_py.refusals import refusal
 from tests.sidecar_py.sidecars import HOST, PORT, Addresses
-from tests.support.processes import eventually, loopback_address, poll
+from tests.support.processes import eventually, poll
 from tests.ztunnel_py.worlds import CLEAN, START_SECONDS, ProxyProcess
 
 if TYPE_CHECKING:
@@ -181,18 +182,5 @@ def test_one_line_for_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    given = {
-        "PROXY_WORKLOAD_INFO": "default/sleep/sleep",
-        "PROXY_BIND_ADDRESS": loopback_address(),
-        "LOCAL_XDS": "workloads: []",
-        "FAKE_CA": "true",
-        **told,
-    }
-    for name, value in (CLEAN | given).items():
-        monkeypatch.setenv(name, value)
-    assert run([]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("error: ")
-    assert expected in said.err
-    assert said.err.count("\n") == 1
+    given = {"PROXY_WORKLOAD_INFO": "default/sleep/sleep", **told}
+    assert expected in refusal(run, given, monkeypatch, capsys)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.sidecar_py.applications import web_application
+from tests.sidecar_py.refusals import refusal
 from tests.sidecar_py.test_app import ask, get
 from tests.support.collector import collector
-from tests.support.processes import eventually, loopback_address, poll
+from tests.support.processes import eventually, poll
 from tests.waypoint_py.manifests import manifests, methods, policy, security
 from tests.waypoint_py.waypoints import HOST, PORT, Addresses, client, door, pod
 from tests.ztunnel_py.worlds import CLEAN, START_SECONDS, ProxyProcess
@@ -143,18 +144,5 @@ def test_one_line_for_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    given = {
-        "PROXY_WORKLOAD_INFO": "default/waypoint/waypoint",
-        "PROXY_BIND_ADDRESS": loopback_address(),
-        "LOCAL_XDS": "workloads: []",
-        "FAKE_CA": "true",
-        **told,
-    }
-    for name, value in (CLEAN | given).items():
-        monkeypatch.setenv(name, value)
-    assert run([]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("error: ")
-    assert expected in said.err
-    assert said.err.count("\n") == 1
+    given = {"PROXY_WORKLOAD_INFO": "default/waypoint/waypoint", **told}
+    assert expected in refusal(run, given, monkeypatch, capsys)
